@@ -1,0 +1,13 @@
+"""Spectral dictionary learning with a scikit-learn interface.
+
+The path of the data, one module a step:
+
+    X -> moments -> atoms -> dictionary -> codes -> prior -> samples
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from skspectral._version import __version__
+from skspectral.modulation import BasisModulation
+from skspectral.spectral_dictionary import SpectralDictionaryLearning
+
+__all__ = ["BasisModulation", "SpectralDictionaryLearning", "__version__"]

@@ -1,0 +1,68 @@
+"""Progress and early stopping of a fit, told to scikit-learn's callbacks."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Step = Callable[..., bool]
+
+
+class Monitor(Protocol):
+    """What a long computation reports to."""
+
+    def stage(self, name: str, n_steps: int) -> Step:
+        """Begin a stage of at most ``n_steps``; call the result after each step.
+
+        Keyword arguments of the call describe the state; True asks to stop the stage.
+        """
+
+
+class Silent:
+    """A monitor that hears nothing."""
+
+    def stage(self, name: str, n_steps: int) -> Step:
+        return lambda **state: False
+
+
+class CallbackMonitor:
+    """Tasks of ``sklearn.callback``: one for the fit, one a stage, one a step.
+
+    Callbacks read the state of a step, such as the loss, from ``metadata``.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A ``CallbackSupportMixin``.
+    n_stages : int
+    """
+
+    def __init__(self, estimator: Any, n_stages: int | None):
+        self._estimator = estimator
+        self._fit = estimator._init_callback_context(max_subtasks=n_stages)
+        self._fit.call_on_fit_task_begin(estimator=estimator)
+        self._stage: Any = None
+
+    def stage(self, name: str, n_steps: int) -> Step:
+        self._end_stage()
+        self._stage = stage = self._fit.subcontext(
+            task_name=name, max_subtasks=n_steps
+        ).call_on_fit_task_begin(estimator=self._estimator)
+
+        def step(**state: Any) -> bool:
+            task = stage.subcontext(task_name=f"{name} step")
+            task.call_on_fit_task_begin(estimator=self._estimator)
+            return task.call_on_fit_task_end(
+                estimator=self._estimator, metadata={"stage": name, **state}
+            )
+
+        return step
+
+    def _end_stage(self) -> None:
+        if self._stage is not None:
+            self._stage.call_on_fit_task_end(estimator=self._estimator)
+            self._stage = None
+
+    def close(self) -> None:
+        """End the fit; call it once all stages are done."""
+        self._end_stage()
+        self._fit.call_on_fit_task_end(estimator=self._estimator)

@@ -1,0 +1,68 @@
+"""Samples <-> codes <-> orthonormal coordinates of the atoms' span."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import torch
+
+from skspectral._device import (
+    as_array,
+    as_tensor,
+    batch_rows,
+    iter_batches,
+    numpy_dtype,
+    working_dtype,
+)
+from skspectral._linalg import cholesky
+
+# A batch of this size stays in the caches of a CPU between centring and product.
+_BATCH_BYTES = 12 * 2**20
+
+
+def least_squares_map(components: torch.Tensor, ridge: float) -> torch.Tensor:
+    """The matrix P of the ridge least-squares codes w = x P'.
+
+    P = (S S' + ridge I)^-1 S for the atoms S, shape (K, T), of unit norm; float64.
+    """
+    factor = cholesky(components @ components.T, ridge)
+    return torch.cholesky_solve(components, factor)
+
+
+def orthonormal_axes(components: torch.Tensor) -> torch.Tensor:
+    """Orthonormal axes Q, shape (K, T), of the span of the atoms, with S = R Q.
+
+    R is lower triangular with a positive diagonal, which makes Q unique. Distributions
+    are fitted on the coordinates (x - mean) Q', because the codes of nearly parallel
+    atoms are huge and opposite.
+    """
+    axes, triangle = torch.linalg.qr(components.T)
+    flipped = torch.where(triangle.diagonal() < 0, -1.0, 1.0)
+    return (axes * flipped).T.contiguous()
+
+
+def apply_centred(
+    X: np.ndarray,
+    mean: np.ndarray,
+    matrix: np.ndarray,
+    *,
+    device: torch.device,
+    batch_size: int | None = None,
+) -> np.ndarray:
+    """(X - mean) matrix', in the dtype of X (float32 for integers), batch by batch."""
+    dtype = working_dtype(X)
+    out = np.empty((len(X), len(matrix)), dtype=numpy_dtype(dtype))
+    centre = as_tensor(mean, device, dtype)
+    right = as_tensor(matrix, device, dtype).T
+    n_rows = batch_rows(X, batch_size, _BATCH_BYTES)
+    for rows, batch in iter_batches(X, n_rows, device):
+        out[rows] = as_array((batch - centre) @ right)
+    return out
+
+
+def combine(
+    codes: np.ndarray, mean: np.ndarray, matrix: np.ndarray, *, device: torch.device
+) -> np.ndarray:
+    """mean + codes matrix, in the dtype of the codes."""
+    dtype = working_dtype(codes)
+    offset = as_tensor(mean, device, dtype)
+    left, right = as_tensor(codes, device), as_tensor(matrix, device, dtype)
+    return as_array(torch.addmm(offset, left, right))

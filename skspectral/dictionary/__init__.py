@@ -1,0 +1,2 @@
+"""Describing and learning atoms."""
+# SPDX-License-Identifier: BSD-3-Clause

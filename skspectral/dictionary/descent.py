@@ -1,0 +1,208 @@
+"""Refinement of atom parameters: damped Gauss-Newton, or L-BFGS where that is large."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy.optimize import OptimizeResult, minimize
+
+from skspectral._device import as_array, as_tensor
+from skspectral.dictionary.atoms import Sinusoids
+from skspectral.dictionary.projection import (
+    Projection,
+    gauss_newton_system,
+    project,
+)
+
+# Rejected trials before the damping is so large that no step is left.
+_MAX_TRIALS = 8
+# L-BFGS steps are an order of magnitude cheaper than Gauss-Newton's, and shorter.
+_LBFGS_STEPS_PER_ITERATION = 10
+
+
+@dataclass
+class Descent:
+    """Where a refinement stands.
+
+    ``losses`` holds the loss after each step, ``start_loss`` that before; ``converged``
+    is True where two steps in a row lowered the loss by less than the tolerance, or
+    none could lower it.
+    """
+
+    params: torch.Tensor
+    fit: Projection
+    start_loss: float
+    losses: list[float] = field(default_factory=list)
+    converged: bool = False
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the refinements share.
+
+    ``tol`` is relative to the loss; ``dtype`` is that of the large products;
+    ``max_system`` is the largest normal matrix that Gauss-Newton may form.
+    """
+
+    ridge: float
+    max_iter: int
+    tol: float
+    dtype: torch.dtype
+    max_system: int = 4096
+
+
+def refine(
+    model: Sinusoids,
+    params: torch.Tensor,
+    C: torch.Tensor,
+    settings: Settings,
+    on_step: Callable[[float], bool],
+) -> Descent:
+    """Lower the squared error over the parameters of the atoms.
+
+    Parameters
+    ----------
+    model : Sinusoids
+    params : tensor of shape (K, p), float64
+        Start.
+    C : tensor of shape (T, T), float64
+        Second moment of the data.
+    settings : Settings
+    on_step : callable
+        Called with the loss after each step; True stops.
+
+    Raises
+    ------
+    ArithmeticError
+        If the loss is not finite, naming the step.
+    """
+    start = project(model.atoms(params), C, settings.ridge)
+    state = Descent(params, start, start_loss=_finite(start.loss, 0))
+    if _all_explained(start, C):
+        state.converged = True
+        return state
+    small = params.numel() <= settings.max_system
+    method = _gauss_newton if small else _lbfgs
+    return method(model, state, C, settings, on_step)
+
+
+def _all_explained(fit: Projection, C: torch.Tensor) -> bool:
+    """Whether only the ridge is left in the loss: the data do not tell atoms apart.
+
+    So it is with as many atoms as the data have dimensions.
+    """
+    total = float(C.trace())
+    if fit.loss > 1e-3 * total:
+        return False
+    return project(fit.atoms, C, 0.0).loss <= 1e-9 * total
+
+
+def _finite(loss: float, step: int) -> float:
+    if not np.isfinite(loss):
+        raise ArithmeticError(f"The squared error became {loss} at step {step}.")
+    return loss
+
+
+def _gauss_newton(
+    model: Sinusoids,
+    state: Descent,
+    C: torch.Tensor,
+    settings: Settings,
+    on_step: Callable[[float], bool],
+) -> Descent:
+    """Levenberg-Marquardt on Kaufman's normal matrix: each step lowers the loss."""
+    damping, small_steps = 1e-3, 0
+    for _ in range(settings.max_iter):
+        system, gradient = gauss_newton_system(
+            state.fit, model.jacobian(state.params, settings.dtype)
+        )
+        previous = state.fit.loss
+        for _ in range(_MAX_TRIALS):
+            try:
+                trial = state.params + _damped_step(system, gradient, damping)
+                fit = project(model.atoms(trial), C, settings.ridge)
+            except ArithmeticError:
+                # Too long a step: an atom has vanished, or the matrix is singular.
+                damping *= 4
+                continue
+            if fit.loss < previous:
+                state.params, state.fit = trial, fit
+                damping = max(damping / 5, 1e-8)
+                break
+            damping *= 4
+        else:
+            state.converged = True
+            break
+        loss = _finite(state.fit.loss, len(state.losses) + 1)
+        state.losses.append(loss)
+        # A single short step may only mean that the damping was too large.
+        small_steps = small_steps + 1 if previous - loss <= settings.tol * loss else 0
+        state.converged = small_steps == 2 or _all_explained(state.fit, C)
+        state.stopped = bool(on_step(loss))
+        if state.converged or state.stopped:
+            break
+    return state
+
+
+def _damped_step(
+    system: torch.Tensor, gradient: torch.Tensor, damping: float
+) -> torch.Tensor:
+    """Solve for the step; ArithmeticError where the matrix is not positive definite."""
+    diagonal = system.diagonal()
+    mean = diagonal.mean()
+    # Directions that change nothing (the length of an atom, say) have a zero diagonal.
+    added = damping * (diagonal + 1e-2 * mean) + 1e-6 * mean
+    damped = system.clone()
+    damped.diagonal().add_(added)
+    factor, info = torch.linalg.cholesky_ex(damped)
+    if info != 0:
+        raise ArithmeticError("The damped normal matrix is not positive definite.")
+    flat = gradient.reshape(-1, 1).to(system.dtype)
+    step = torch.cholesky_solve(flat, factor).reshape(gradient.shape)
+    return -step.to(gradient.dtype) / 2
+
+
+def _lbfgs(
+    model: Sinusoids,
+    state: Descent,
+    C: torch.Tensor,
+    settings: Settings,
+    on_step: Callable[[float], bool],
+) -> Descent:
+    """SciPy's L-BFGS with the closed-form gradient by the atoms."""
+    params, scale = state.params, float(C.trace())
+
+    def evaluate(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        point = as_tensor(flat.reshape(params.shape), params.device)
+        point.requires_grad_(True)
+        atoms = model.atoms(point)
+        fit = project(atoms.detach(), C, settings.ridge)
+        (slope,) = torch.autograd.grad(atoms, point, fit.gradient())
+        return fit.loss / scale, as_array(slope).ravel() / scale
+
+    def after_step(intermediate_result: OptimizeResult) -> None:
+        loss = float(intermediate_result.fun) * scale
+        state.losses.append(_finite(loss, len(state.losses) + 1))
+        state.stopped = bool(on_step(loss))
+        if state.stopped:
+            raise StopIteration
+
+    result = minimize(
+        evaluate,
+        as_array(params).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=after_step,
+        options={
+            "maxiter": settings.max_iter * _LBFGS_STEPS_PER_ITERATION,
+            "ftol": settings.tol / _LBFGS_STEPS_PER_ITERATION,
+            "gtol": 0.0,
+        },
+    )
+    state.params = as_tensor(result.x.reshape(params.shape), params.device)
+    state.fit = project(model.atoms(state.params), C, settings.ridge)
+    state.converged = result.status == 0
+    return state

@@ -1,0 +1,141 @@
+"""One pass over the data: weight, mean and scatter, mergeable, in float64."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from skspectral._device import as_array, as_tensor, batch_rows, iter_batches
+from skspectral._linalg import add_gram_, mirror_upper_
+
+# Large enough for the products to run at full speed, small beside the sums.
+_BATCH_BYTES = 96 * 2**20
+
+
+class Moments:
+    """Weighted mean and scatter matrix of the rows seen so far.
+
+    Everything that the squared error of a linear model needs to know of the data.
+    Batches are centred at their own mean before they are multiplied, and combined by
+    the pairwise update of Chan, Golub and LeVeque (1979), so that a large mean does not
+    cancel. Products of float32 batches run in float32; all sums are float64.
+
+    Parameters
+    ----------
+    n_features : int
+        Length T of a row.
+    device : torch.device
+        Where the sums live.
+
+    Attributes
+    ----------
+    weight : float
+        Sum of the sample weights (the number of rows without weights).
+    n_samples : int
+        Number of rows.
+    mean : tensor of shape (T,), float64
+    """
+
+    def __init__(self, n_features: int, device: torch.device):
+        self.weight = 0.0
+        self.n_samples = 0
+        self.mean = torch.zeros(n_features, dtype=torch.float64, device=device)
+        # Only the upper block triangle is kept up to date; `scatter` mirrors it.
+        self._scatter = torch.zeros(
+            n_features, n_features, dtype=torch.float64, device=device
+        )
+
+    @property
+    def scatter(self) -> torch.Tensor:
+        """sum_n w_n (x_n - mean)(x_n - mean)', shape (T, T), float64."""
+        return mirror_upper_(self._scatter)
+
+    def update(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+        on_batch: Callable[[], object] | None = None,
+    ) -> "Moments":
+        """Add the rows of ``X``, shape (n, T), with weights of shape (n,).
+
+        Costs n T^2 multiplications; memory is one batch beside the sums. ``on_batch``
+        is called after each batch.
+        """
+        device = self.mean.device
+        buffer = None
+        weights = (
+            None
+            if sample_weight is None
+            else as_tensor(sample_weight, device, torch.float64)
+        )
+        n_rows = batch_rows(X, batch_size, _BATCH_BYTES)
+        for rows, batch in iter_batches(X, n_rows, device):
+            if buffer is None:
+                buffer = batch.new_empty(len(batch) + 1, batch.shape[1])
+            self._add_batch(batch, None if weights is None else weights[rows], buffer)
+            if on_batch is not None:
+                on_batch()
+        return self
+
+    def _add_batch(
+        self, batch: torch.Tensor, weights: torch.Tensor | None, buffer: torch.Tensor
+    ) -> None:
+        n = len(batch)
+        self.n_samples += n
+        added = float(n) if weights is None else float(weights.sum())
+        if added == 0.0:
+            return
+        share = (
+            torch.full((n,), 1 / n, dtype=batch.dtype, device=batch.device)
+            if weights is None
+            else (weights / added).to(batch.dtype)
+        )
+        # The mean of a float32 batch with a large offset is good to a few digits only:
+        # the mean of what is left after a first centring gives the others.
+        rough = share @ batch
+        centred = torch.sub(batch, rough, out=buffer[:n])
+        rest = share @ centred
+        centred -= rest
+        batch_mean = rough.double() + rest.double()
+        if weights is not None:
+            centred *= weights.sqrt().to(batch.dtype)[:, None]
+        # Chan's between-group term is one more row of the product.
+        total = self.weight + added
+        buffer[n] = (batch_mean - self.mean) * (self.weight * added / total) ** 0.5
+        add_gram_(self._scatter, buffer[: n + 1])
+        self.mean += (batch_mean - self.mean) * (added / total)
+        self.weight = total
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Add the rows that ``other`` has seen; returns self."""
+        total = self.weight + other.weight
+        if other.weight:
+            gap = other.mean - self.mean
+            self._scatter += other._scatter
+            self._scatter.addr_(gap, gap, alpha=self.weight * other.weight / total)
+            self.mean += gap * (other.weight / total)
+        self.weight = total
+        self.n_samples += other.n_samples
+        return self
+
+    @staticmethod
+    def n_batches(X: np.ndarray, batch_size: int | None = None) -> int:
+        """Number of batches that `update` takes."""
+        return -(-len(X) // batch_rows(X, batch_size, _BATCH_BYTES))
+
+    def project(
+        self, axes: np.ndarray, origin: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance of (x - origin) axes', for ``axes`` of shape (K, T)."""
+        onto = as_tensor(axes, self.mean.device, torch.float64)
+        shift = self.mean - as_tensor(origin, self.mean.device, torch.float64)
+        covariance = onto @ self.scatter @ onto.T / self.weight
+        return as_array(onto @ shift), as_array((covariance + covariance.T) / 2)
+
+    def second_moment(self, center: bool = True) -> torch.Tensor:
+        """Covariance (divided by ``weight``), or the moment about zero; (T, T)."""
+        moment = self.scatter / self.weight
+        return moment if center else moment.addr_(self.mean, self.mean)

@@ -1,0 +1,10 @@
+"""Distributions of codes.
+
+A prior is any scikit-learn style object with ``fit(codes, y=None)`` and ``sample``. It
+is fitted on the coordinates of the samples along orthonormal axes of the atoms' span.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from skspectral.priors.gaussian import GaussianPrior
+
+__all__ = ["GaussianPrior"]

@@ -1,0 +1,131 @@
+"""What the estimator asks of a prior, whoever wrote it."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+from inspect import signature
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.utils.validation import has_fit_parameter
+
+from skspectral._random import draw_seed
+from skspectral.priors.gaussian import GaussianPrior
+
+Component = tuple[float, np.ndarray, np.ndarray]
+
+
+def new_prior(prior: Any, stream: np.random.Generator) -> Any:
+    """An unfitted copy of ``prior`` (None: a Gaussian), seeded if it has no seed.
+
+    Raises
+    ------
+    TypeError
+        If it lacks ``fit`` or ``sample``, naming what is missing.
+    """
+    if prior is None:
+        return GaussianPrior()
+    missing = [name for name in ("fit", "sample") if not hasattr(prior, name)]
+    if missing or isinstance(prior, type):
+        problem = f"has no {' and no '.join(missing)}" if missing else "is a class"
+        raise TypeError(
+            f"prior={prior!r} {problem}. A prior is an object with fit(codes) and "
+            "sample(n_samples): GaussianPrior(), or scikit-learn's GaussianMixture()."
+        )
+    new = clone(prior, safe=False)
+    if hasattr(new, "get_params") and new.get_params().get("random_state", 0) is None:
+        new.set_params(random_state=draw_seed(stream))
+    return new
+
+
+def fits_from_moments(prior: Any) -> bool:
+    """Whether the mean and covariance of the codes are all it needs."""
+    return hasattr(prior, "fit_moments")
+
+
+def fit_prior(
+    prior: Any, codes: np.ndarray, y: Any, sample_weight: np.ndarray | None
+) -> None:
+    """Fit on the codes, with what the prior's ``fit`` takes of the rest.
+
+    Raises
+    ------
+    ValueError
+        If there are weights and the prior cannot use them.
+    """
+    options = {}
+    if sample_weight is not None:
+        if not has_fit_parameter(prior, "sample_weight"):
+            raise ValueError(
+                f"sample_weight was passed, but {type(prior).__name__}.fit takes none. "
+                "Fit without weights, or use a prior that takes them: GaussianPrior()."
+            )
+        options["sample_weight"] = sample_weight
+    if has_fit_parameter(prior, "y"):
+        options["y"] = y
+    prior.fit(codes, **options)
+
+
+def draw(prior: Any, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
+    """``n_samples`` codes, shape (n_samples, K), in random order.
+
+    A prior that takes no ``random_state`` in ``sample`` but has the parameter, as
+    scikit-learn's mixtures, is seeded through a copy: its own state does not change.
+
+    Raises
+    ------
+    ValueError
+        If labels are asked of a prior that has none, or the draws have a wrong shape.
+    """
+    accepted = signature(prior.sample).parameters
+    options: dict[str, Any] = {}
+    if y is not None:
+        if "y" not in accepted:
+            raise ValueError(
+                f"y={y!r}: {type(prior).__name__} cannot sample for a label."
+            )
+        options["y"] = y
+    seed = draw_seed(stream)
+    if "random_state" in accepted:
+        options["random_state"] = seed
+    elif hasattr(prior, "get_params") and "random_state" in prior.get_params():
+        prior = copy.copy(prior).set_params(random_state=seed)
+    drawn = prior.sample(n_samples, **options)
+    if isinstance(drawn, tuple):
+        # scikit-learn's mixtures return (codes, labels), ordered by component.
+        drawn = stream.permutation(drawn[0])
+    codes = np.asarray(drawn)
+    if codes.ndim != 2 or len(codes) != n_samples:
+        raise ValueError(
+            f"{type(prior).__name__}.sample({n_samples}) returned an array of shape "
+            f"{codes.shape}, not ({n_samples}, n_codes)."
+        )
+    return codes
+
+
+def gaussian_components(prior: Any) -> list[Component]:
+    """(weight, mean, covariance) of each Gaussian that makes up a fitted prior.
+
+    Raises
+    ------
+    TypeError
+        If the prior is not made of Gaussians.
+    """
+    if isinstance(prior, GaussianPrior):
+        return [(1.0, prior.mean_, prior.covariance_)]
+    if isinstance(prior, (GaussianMixture, BayesianGaussianMixture)):
+        n_components, n_codes = prior.means_.shape
+        stored = prior.covariances_
+        if prior.covariance_type == "diag":
+            stored = stored[:, :, None] * np.eye(n_codes)
+        elif prior.covariance_type == "spherical":
+            stored = stored[:, None, None] * np.eye(n_codes)
+        # "tied" stores one covariance for all components.
+        covariances = np.broadcast_to(stored, (n_components, n_codes, n_codes))
+        return list(zip(prior.weights_, prior.means_, covariances, strict=True))
+    raise TypeError(
+        f"The likelihood has no closed form with the prior {type(prior).__name__}. "
+        "Use skspectral.priors.GaussianPrior, or scikit-learn's GaussianMixture or "
+        "BayesianGaussianMixture."
+    )

@@ -1,0 +1,68 @@
+"""Environment and data shared by the tests."""
+
+import os
+
+# scikit-learn runs its array API checks only with this set before SciPy is imported.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from skspectral.datasets import load_photograph_patches
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+_OPERATORS = []
+
+
+def _import_torchvision():
+    """Import a torchvision that was built for CUDA beside a CPU build of torch.
+
+    Its import asks torch for the schemas of two operators that only the CUDA library
+    brings. Declaring them is enough for everything that does not call them; the tests
+    read files only.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if "torchvision::nms does not exist" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(
+                f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )
+        _OPERATORS.append(library)
+
+
+@pytest.fixture
+def torchvision_datasets():
+    _import_torchvision()
+    from torchvision import datasets
+
+    return datasets
+
+
+@pytest.fixture(scope="session")
+def patches():
+    """8 x 8 colour patches of photographs: training and test rows in [0, 1]."""
+    train, test = load_photograph_patches(600, size=8)
+    return tuple(part.reshape(len(part), -1) / 255 for part in (train, test))
+
+
+@pytest.fixture(scope="session")
+def signals():
+    """Signals of length 48: smooth random combinations of a few waves, and noise."""
+    rng = np.random.default_rng(3)
+    t = np.arange(48) / 48
+    waves = [np.sin(2 * np.pi * f * t + p) for f, p in ((1.3, 0), (4, 1), (7.7, 2))]
+    codes = rng.normal(size=(200, 3)) * [3, 2, 1]
+    return 5 + codes @ waves + 0.3 * rng.normal(size=(200, 48))
+
+
+@pytest.fixture
+def cpu():
+    return torch.device("cpu")

@@ -1,0 +1,101 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from skspectral.dictionary.atoms import Sinusoids, fold
+from skspectral.modulation import BasisModulation, static_functions
+
+SHAPES = [(11,), (4, 5), (3, 4, 2)]
+
+
+def drifting(shape, device):
+    model = Sinusoids(*BasisModulation(order=1).functions(shape), device)
+    generator = torch.Generator().manual_seed(0)
+    f = torch.tensor([0.3, 1.9, 4.2], dtype=torch.float64)
+    params = model.start(f, torch.tensor([0.1, 1.0, 2.5], dtype=torch.float64))
+    noise = torch.randn(params.shape, generator=generator, dtype=torch.float64)
+    return model, params + 0.3 * noise
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_atoms_follow_the_equations(shape, cpu):
+    """Equations (2), (3) and (5), written with numpy."""
+    basis, _ = BasisModulation(order=1).functions(shape)
+    model, params = drifting(shape, cpu)
+    n_terms, n_features = basis.shape
+    t = np.arange(n_features) / n_features
+    for atom, p in zip(model.atoms(params), params.numpy(), strict=True):
+        amplitude = np.log1p(np.exp(p[1 + n_terms :] @ basis))
+        phase = p[1 : 1 + n_terms] @ basis - math.pi * p[0]
+        expected = amplitude * np.sin(2 * math.pi * p[0] * t + phase)
+        np.testing.assert_allclose(atom, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_jacobian_by_finite_differences(shape, cpu):
+    model, params = drifting(shape, cpu)
+    jacobian = model.jacobian(params, torch.float64)
+    step = 1e-6
+    for j in range(params.shape[1]):
+        shift = torch.zeros_like(params)
+        shift[:, j] = step
+        slope = (model.atoms(params + shift) - model.atoms(params - shift)) / (2 * step)
+        np.testing.assert_allclose(jacobian[:, j], slope, atol=1e-8)
+
+
+def test_start_is_an_undrifting_sinusoid(cpu):
+    model = Sinusoids(*BasisModulation().functions((4, 4, 3)), cpu)
+    f, phase = (torch.tensor([value], dtype=torch.float64) for value in (2.5, 0.7))
+    t = np.arange(48) / 48
+    np.testing.assert_allclose(
+        model.atoms(model.start(f, phase))[0],
+        np.sin(2 * np.pi * 2.5 * t + 0.7),
+        atol=1e-13,
+    )
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 15, 16])
+def test_fold_keeps_the_samples(n_features):
+    rng = np.random.default_rng(0)
+    f = torch.tensor(rng.uniform(-2 * n_features, 2 * n_features, 200))
+    phase = torch.tensor(rng.uniform(-20, 20, 200))
+    waves = fold(f, phase, n_features)
+    t = np.arange(n_features) / n_features
+
+    def sampled(f, phase):
+        return np.sin(2 * np.pi * f.numpy()[:, None] * t + phase.numpy()[:, None])
+
+    folded = waves.sign.numpy()[:, None] * sampled(waves.frequency, waves.phase)
+    np.testing.assert_allclose(folded, sampled(f, phase), atol=1e-10)
+    assert waves.frequency.min() >= 0
+    assert waves.frequency.max() <= n_features / 2
+    assert waves.phase.min() >= 0
+    assert waves.phase.max() < math.pi
+
+
+def test_fold_of_a_phase_just_below_zero():
+    waves = fold(torch.zeros(1).double(), torch.tensor([-1e-30]).double(), 8)
+    assert 0 <= float(waves.phase) < math.pi
+
+
+def test_a_linear_drift_of_the_phase_counts_as_frequency(cpu):
+    """A ramp of the phase by one turn is one cycle."""
+    t = np.arange(64) / 64
+    model = Sinusoids(np.stack([np.ones(64), t]), np.array([1.0, 0.0]), cpu)
+    params = model.start(torch.tensor([5.0]).double(), torch.tensor([1.0]).double())
+    params[0, 2] = 2 * math.pi
+    waves = model.waves(params)
+    assert float(waves.frequency) == pytest.approx(6.0)
+    assert float(waves.phase) == pytest.approx(1.0)
+
+
+def test_static_waves_are_the_parameters(cpu):
+    model = Sinusoids(*static_functions(32), cpu)
+    f = torch.tensor([0.0, 3.3, 15.9]).double()
+    phase = torch.tensor([1.5, 0.2, 3.0]).double()
+    waves = model.waves(model.start(f, phase))
+    np.testing.assert_allclose(waves.frequency, f, atol=1e-12)
+    np.testing.assert_allclose(waves.phase, phase, atol=1e-12)
+    np.testing.assert_array_equal(waves.sign, 1)

@@ -1,0 +1,27 @@
+"""scikit-learn's own checks, on the real classes."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skspectral import BasisModulation, SpectralDictionaryLearning
+from skspectral.priors import GaussianPrior
+
+
+@parametrize_with_checks(
+    [
+        SpectralDictionaryLearning(),
+        SpectralDictionaryLearning(n_components=2),
+        SpectralDictionaryLearning(n_components=2, modulation=None, center=False),
+        SpectralDictionaryLearning(n_components=1, modulation=BasisModulation(order=1)),
+        GaussianPrior(),
+        GaussianPrior(shrinkage=0.1),
+    ],
+    xfail_strict=True,
+)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def test_parameters_of_the_modulation_are_reachable():
+    est = SpectralDictionaryLearning(modulation=BasisModulation(order=1))
+    est.set_params(modulation__order=3)
+    assert est.modulation.order == 3

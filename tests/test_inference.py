@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import multivariate_normal, norm
+
+from skspectral.inference import log_density
+
+
+def dense_log_density(X, mean, axes, components, noise):
+    """With T x T covariances, by SciPy."""
+    density = 0
+    for weight, centre, covariance in components:
+        full = axes.T @ covariance @ axes + noise * np.eye(len(mean))
+        density += weight * multivariate_normal(mean + centre @ axes, full).pdf(X)
+    return np.log(density)
+
+
+@pytest.mark.parametrize("n_components", [1, 3])
+@pytest.mark.parametrize("n_codes", [2, 5])
+def test_agrees_with_the_dense_density(n_components, n_codes):
+    rng = np.random.default_rng(0)
+    X, mean = rng.normal(size=(20, 5)), rng.normal(size=5)
+    axes = np.linalg.qr(rng.normal(size=(5, n_codes)))[0].T
+    components = []
+    for weight in rng.dirichlet(np.ones(n_components)):
+        A = rng.normal(size=(n_codes, n_codes))
+        components.append((weight, rng.normal(size=n_codes), A @ A.T))
+    ours = log_density(
+        (X - mean) @ axes.T, ((X - mean) ** 2).sum(1), 5, components, 0.3
+    )
+    expected = dense_log_density(X, mean, axes, components, 0.3)
+    np.testing.assert_allclose(ours, expected, rtol=1e-9)
+
+
+def test_integrates_the_code_out():
+    """One feature, one code: the integral over the code, by quadrature."""
+    components = [(0.4, np.array([-1.0]), np.eye(1)), (0.6, np.array([2.0]), np.eye(1))]
+
+    def joint(w, x):
+        prior = 0.4 * norm.pdf(w, -1) + 0.6 * norm.pdf(w, 2)
+        return prior * norm.pdf(x, w, 0.5)
+
+    for x in (-2.0, 0.3, 4.0):
+        ours = log_density(np.array([[x]]), np.array([x**2]), 1, components, 0.25)
+        expected = quad(joint, -20, 20, args=(x,), points=[x])[0]
+        assert ours[0] == pytest.approx(np.log(expected), rel=1e-7)

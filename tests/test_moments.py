@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skspectral.moments import Moments
+
+CPU = torch.device("cpu")
+
+
+def moments_of(X, weights=None, **options):
+    return Moments(X.shape[1], CPU).update(X, weights, **options)
+
+
+def assert_same(actual, expected, rtol=1e-12):
+    assert actual.weight == pytest.approx(expected.weight)
+    scale = float(expected.scatter.abs().max())
+    np.testing.assert_allclose(actual.mean, expected.mean, rtol=rtol)
+    np.testing.assert_allclose(actual.scatter, expected.scatter, atol=rtol * scale)
+
+
+@pytest.mark.parametrize("n_features", [1, 7, 300])
+def test_definition(n_features):
+    X = np.random.default_rng(0).normal(size=(50, n_features))
+    moments = moments_of(X, batch_size=13)
+    np.testing.assert_allclose(moments.mean, X.mean(0), rtol=1e-12, atol=1e-15)
+    expected = np.atleast_2d(np.cov(X.T, bias=True))
+    np.testing.assert_allclose(moments.second_moment(), expected, atol=1e-13)
+    np.testing.assert_allclose(
+        moments.second_moment(center=False), X.T @ X / 50, atol=1e-13
+    )
+    assert moments.n_samples == 50
+
+
+@given(
+    cut=st.integers(0, 40),
+    batch_size=st.integers(1, 60),
+    offset=st.sampled_from([0.0, 1e5]),
+    weighted=st.booleans(),
+)
+def test_parts_equal_the_whole(cut, batch_size, offset, weighted):
+    rng = np.random.default_rng(cut)
+    X = offset + rng.normal(size=(40, 6))
+    weights = rng.integers(0, 4, size=40).astype(float) if weighted else None
+    whole = moments_of(X, weights)
+    one, two = Moments(6, CPU), Moments(6, CPU)
+    for part, rows in ((one, slice(cut)), (two, slice(cut, None))):
+        if len(X[rows]):
+            share = None if weights is None else weights[rows]
+            part.update(X[rows], share, batch_size=batch_size)
+    assert_same(one.merge(two), whole, rtol=1e-9)
+    assert one.n_samples == 40
+
+
+def test_integer_weights_equal_repetition():
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(30, 5)), rng.integers(0, 3, size=30)
+    repeated = moments_of(np.repeat(X, weights, axis=0))
+    assert_same(moments_of(X, weights.astype(float)), repeated)
+
+
+def test_float32_with_a_large_mean_keeps_its_digits():
+    rng = np.random.default_rng(0)
+    # Exact in float32, so that the data themselves are not rounded.
+    X = (rng.integers(-128, 128, size=(2000, 8)) / 64 + 1e4).astype(np.float32)
+    moments = moments_of(X, batch_size=300)
+    np.testing.assert_allclose(moments.mean, X.astype(float).mean(0), rtol=1e-11)
+    expected = np.cov(X.astype(float).T, bias=True)
+    np.testing.assert_allclose(moments.second_moment(), expected, atol=1e-5)
+
+
+def test_project_is_the_moments_of_the_coordinates():
+    rng = np.random.default_rng(0)
+    X, axes, origin = rng.normal(size=(40, 6)), rng.normal(size=(2, 6)), rng.normal(6)
+    mean, covariance = moments_of(X).project(axes, np.full(6, origin))
+    coordinates = (X - origin) @ axes.T
+    np.testing.assert_allclose(mean, coordinates.mean(0))
+    np.testing.assert_allclose(covariance, np.cov(coordinates.T, bias=True))
+
+
+def test_number_of_batches_is_that_of_the_calls():
+    X, calls = np.zeros((25, 3)), []
+    moments_of(X, batch_size=10, on_batch=lambda: calls.append(1))
+    assert len(calls) == Moments.n_batches(X, 10) == 3

@@ -1,0 +1,216 @@
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from sklearn.covariance import empirical_covariance, shrunk_covariance
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.neighbors import KernelDensity
+
+from skspectral.priors import GaussianPrior
+from skspectral.priors.protocol import draw, fit_prior, gaussian_components, new_prior
+
+
+@pytest.fixture
+def codes():
+    rng = np.random.default_rng(0)
+    return 2 + rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4))
+
+
+@pytest.mark.parametrize("shrinkage", [None, 0.0, 0.3, 1.0])
+def test_covariance(codes, shrinkage):
+    prior = GaussianPrior(shrinkage).fit(codes)
+    np.testing.assert_allclose(prior.mean_, codes.mean(0))
+    expected = shrunk_covariance(empirical_covariance(codes), shrinkage or 0.0)
+    np.testing.assert_allclose(prior.covariance_, expected)
+
+
+def test_density_is_scipys(codes):
+    prior = GaussianPrior().fit(codes)
+    expected = multivariate_normal(prior.mean_, prior.covariance_).logpdf(codes)
+    np.testing.assert_allclose(prior.score_samples(codes), expected, rtol=1e-10)
+    assert prior.score(codes) == pytest.approx(expected.mean())
+
+
+def test_information_criteria_are_those_of_a_mixture_of_one(codes):
+    prior = GaussianPrior().fit(codes)
+    mixture = GaussianMixture(reg_covar=0).fit(codes)
+    assert prior.n_parameters_ == 14
+    assert prior.bic(codes) == pytest.approx(mixture.bic(codes))
+    assert prior.aic(codes) == pytest.approx(mixture.aic(codes))
+
+
+def test_draws_have_the_fitted_moments(codes):
+    prior = GaussianPrior().fit(codes)
+    n = 20_000
+    drawn = prior.sample(n, random_state=0)
+    spread = np.sqrt(np.diag(prior.covariance_))
+    # Five standard errors of a mean and of a covariance.
+    assert (np.abs(drawn.mean(0) - prior.mean_) < 5 * spread / n**0.5).all()
+    error = np.cov(drawn.T) - prior.covariance_
+    assert (np.abs(error) < 5 * np.outer(spread, spread) * (2 / n) ** 0.5).all()
+
+
+def test_weights_equal_repetition(codes):
+    weights = np.random.default_rng(0).integers(0, 4, size=len(codes))
+    weighted = GaussianPrior().fit(codes, sample_weight=weights)
+    repeated = GaussianPrior().fit(np.repeat(codes, weights, axis=0))
+    np.testing.assert_allclose(weighted.covariance_, repeated.covariance_)
+
+
+def test_moments_are_enough(codes):
+    prior = GaussianPrior(0.1).fit(codes)
+    other = GaussianPrior(0.1).fit_moments(codes.mean(0), np.cov(codes.T, bias=True))
+    np.testing.assert_allclose(prior.covariance_, other.covariance_)
+    np.testing.assert_array_equal(
+        prior.sample(5, random_state=1).round(9),
+        other.sample(5, random_state=1).round(9),
+    )
+
+
+def test_singular_covariance_can_be_drawn_from_and_scored():
+    codes = np.random.default_rng(0).normal(size=(3, 6))
+    prior = GaussianPrior().fit(codes)
+    drawn = prior.sample(100, random_state=0)
+    offset = (drawn - prior.mean_) @ np.linalg.svd(codes - codes.mean(0))[2][2:].T
+    assert np.abs(offset).max() < 1e-5
+    assert np.isfinite(prior.score_samples(codes)).all()
+
+
+def test_equal_codes_are_refused():
+    with pytest.raises(ValueError, match="no Cholesky factor"):
+        GaussianPrior().fit(np.ones((5, 2)))
+
+
+def global_state():
+    return np.random.get_state()[1].copy()  # noqa: NPY002
+
+
+def test_global_random_state_is_untouched(codes):
+    prior = GaussianPrior().fit(codes)
+    before = global_state()
+    one, two = prior.sample(3), prior.sample(3)
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal(global_state(), before)
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 2.5, "3", None])
+def test_bad_number_of_draws(codes, n_samples):
+    with pytest.raises(ValueError, match="n_samples"):
+        GaussianPrior().fit(codes).sample(n_samples)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("mixture", [GaussianMixture, BayesianGaussianMixture])
+def test_components_of_scikit_learns_mixtures(codes, mixture, covariance_type):
+    prior = mixture(
+        n_components=2, covariance_type=covariance_type, random_state=0
+    ).fit(codes)
+    density = sum(
+        weight * multivariate_normal(mean, covariance).pdf(codes)
+        for weight, mean, covariance in gaussian_components(prior)
+    )
+    if mixture is GaussianMixture:
+        np.testing.assert_allclose(np.log(density), prior.score_samples(codes))
+    else:
+        # The Bayesian one scores by its variational bound.
+        assert np.corrcoef(np.log(density), prior.score_samples(codes))[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        None,
+        GaussianMixture(3),
+        KernelDensity(),
+        BayesianGaussianMixture(n_components=2),
+    ],
+)
+def test_draws_repeat_and_differ(codes, prior):
+    def draws():
+        stream = np.random.default_rng(0)
+        fitted = new_prior(prior, stream)
+        fit_prior(fitted, codes, None, None)
+        return [draw(fitted, 50, None, stream) for _ in range(2)]
+
+    one, two = draws()
+    assert one.shape == (50, 4)
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal(draws()[1], two)
+
+
+def test_mixture_draws_come_in_random_order(codes):
+    stream = np.random.default_rng(0)
+    far = np.concatenate([codes, codes + 100])
+    fitted = GaussianMixture(2, random_state=0).fit(far)
+    above = draw(fitted, 200, None, stream)[:, 0] > 50
+    assert 0 < above[:100].sum() < 100
+    assert 0 < above[100:].sum() < 100
+
+
+def test_a_prior_is_not_changed(codes):
+    prior = GaussianMixture(2)
+    new = new_prior(prior, np.random.default_rng(0))
+    fit_prior(new, codes, None, None)
+    assert prior.random_state is None
+    assert not hasattr(prior, "means_")
+
+
+class Constant:
+    """The least a prior can be."""
+
+    def fit(self, codes):
+        self.mean = codes.mean(0)
+
+    def sample(self, n_samples):
+        return np.tile(self.mean, (n_samples, 1))
+
+
+def test_duck_typed_prior(codes):
+    stream = np.random.default_rng(0)
+    prior = new_prior(Constant(), stream)
+    fit_prior(prior, codes, None, None)
+    np.testing.assert_allclose(draw(prior, 2, None, stream)[1], codes.mean(0))
+    with pytest.raises(ValueError, match="Constant cannot sample for a label"):
+        draw(prior, 2, "cat", stream)
+    with pytest.raises(ValueError, match=r"Constant\.fit takes none"):
+        fit_prior(prior, codes, None, np.ones(len(codes)))
+    with pytest.raises(TypeError, match="no closed form with the prior Constant"):
+        gaussian_components(prior)
+
+
+def test_labels_reach_a_prior_that_takes_them(codes):
+    class PerLabel(Constant):
+        def fit(self, codes, y=None):
+            self.means = {label: codes[y == label].mean(0) for label in set(y)}
+
+        def sample(self, n_samples, y=None):
+            return np.tile(self.means[y], (n_samples, 1))
+
+    prior, labels = PerLabel(), np.arange(len(codes)) % 2
+    fit_prior(prior, codes, labels, None)
+    drawn = draw(prior, 2, 1, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn[0], codes[1::2].mean(0))
+
+
+def test_wrong_shape_of_draws_is_reported(codes):
+    class Flat(Constant):
+        def sample(self, n_samples):
+            return self.mean
+
+    prior = Flat()
+    prior.fit(codes)
+    with pytest.raises(ValueError, match=r"returned an array of shape \(4,\)"):
+        draw(prior, 3, None, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (object(), "no fit and no sample"),
+        (GaussianPrior, "is a class"),
+        ("gaussian", "no fit and no sample"),
+        (type("Half", (), {"fit": None})(), "has no sample"),
+    ],
+)
+def test_what_a_prior_lacks_is_named(prior, message):
+    with pytest.raises(TypeError, match=message):
+        new_prior(prior, np.random.default_rng(0))

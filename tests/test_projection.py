@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+
+from skspectral.dictionary.atoms import Sinusoids
+from skspectral.dictionary.projection import (
+    added_variance,
+    gauss_newton_system,
+    project,
+)
+from skspectral.modulation import BasisModulation
+
+
+@pytest.fixture(params=["static", "drift"])
+def problem(request, cpu):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(30, 12)) @ rng.normal(size=(12, 12))
+    order = 0 if request.param == "static" else 1
+    model = Sinusoids(*BasisModulation(order=order).functions((3, 4)), cpu)
+    params = model.start(
+        torch.tensor([0.4, 1.7, 3.1]).double(), torch.tensor([0.3, 1.2, 2.0]).double()
+    )
+    params = params + 0.2 * torch.tensor(rng.normal(size=params.shape))
+    return X, torch.tensor(X.T @ X / len(X)), model, params
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+def test_loss_is_that_of_the_best_codes(problem, ridge):
+    X, C, model, params = problem
+    fit = project(model.atoms(params), C, ridge)
+    S = fit.atoms.numpy()
+    np.testing.assert_allclose((S**2).sum(1), 1)
+    codes = np.linalg.solve(S @ S.T + ridge * np.eye(3), S @ X.T).T
+    squared_error = ((X - codes @ S) ** 2).sum() / len(X)
+    penalty = ridge * (codes**2).sum() / len(X)
+    assert fit.loss == pytest.approx(squared_error + penalty, rel=1e-12)
+    np.testing.assert_allclose(fit.code_moment, codes.T @ codes / len(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+def test_gradient_by_finite_differences(problem, ridge):
+    _, C, model, params = problem
+
+    def loss(p):
+        return project(model.atoms(p), C, ridge).loss
+
+    fit = project(model.atoms(params), C, ridge)
+    jacobian = model.jacobian(params, torch.float64)
+    _, gradient = gauss_newton_system(fit, jacobian)
+    step = 1e-5
+    for index in np.ndindex(*params.shape):
+        shift = torch.zeros_like(params)
+        shift[index] = step
+        slope = (loss(params + shift) - loss(params - shift)) / (2 * step)
+        assert float(gradient[index]) == pytest.approx(slope, rel=1e-6, abs=1e-7)
+
+
+def test_gauss_newton_step_is_dense_least_squares(problem):
+    """The step on the moments against lstsq on all residuals and their derivatives."""
+    X, C, model, params = problem
+    fit = project(model.atoms(params), C, 0.0)
+    D = model.jacobian(params, torch.float64)
+    system, gradient = gauss_newton_system(fit, D)
+
+    S = model.atoms(params).numpy()
+    codes = X @ np.linalg.pinv(S)
+    complement = np.eye(12) - np.linalg.pinv(S) @ S
+    residual = (X - codes @ S).ravel()
+    n_params = D.shape[1]
+    dense = np.stack(
+        [
+            -np.outer(codes[:, i], D[i, p].numpy() @ complement).ravel()
+            for i in range(3)
+            for p in range(n_params)
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(system, dense.T @ dense / len(X), atol=1e-10)
+    np.testing.assert_allclose(
+        gradient.ravel(), 2 * dense.T @ residual / len(X), atol=1e-10
+    )
+    ours = np.linalg.lstsq(system.numpy(), -gradient.ravel().numpy() / 2, rcond=1e-10)
+    theirs = np.linalg.lstsq(dense, -residual, rcond=1e-7)
+    np.testing.assert_allclose(dense @ ours[0], dense @ theirs[0], atol=1e-7)
+
+
+def test_added_variance_is_forward_selection():
+    rng = np.random.default_rng(0)
+    S = rng.normal(size=(4, 9))
+    A = rng.normal(size=(9, 9))
+    C = A @ A.T
+    order, variance = added_variance(project(torch.tensor(S), torch.tensor(C), 0.0))
+
+    def explained(rows):
+        P = np.linalg.pinv(S[rows]) @ S[rows]
+        return np.trace(P @ C)
+
+    chosen, previous = [], 0.0
+    for place in range(4):
+        gains = {
+            k: explained([*chosen, k]) - previous for k in range(4) if k not in chosen
+        }
+        best = max(gains, key=gains.get)
+        assert int(order[place]) == best
+        assert float(variance[place]) == pytest.approx(gains[best])
+        chosen.append(best)
+        previous += gains[best]
+
+
+def test_added_variance_of_a_repeated_atom_is_zero():
+    S = torch.tensor(np.random.default_rng(0).normal(size=(2, 5)))
+    S = torch.cat([S, S[:1]])
+    _, variance = added_variance(project(S, torch.eye(5).double(), 1e-6))
+    np.testing.assert_allclose(variance, [1, 1, 0], atol=1e-9)
+
+
+def test_an_atom_that_vanished_is_reported():
+    with pytest.raises(ArithmeticError, match="atom is zero"):
+        project(torch.zeros(2, 4).double(), torch.eye(4).double(), 1e-6)
