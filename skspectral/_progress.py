@@ -33,12 +33,12 @@ class CallbackMonitor:
     ----------
     estimator : estimator instance
         A ``CallbackSupportMixin``.
-    n_stages : int
     """
 
-    def __init__(self, estimator: Any, n_stages: int | None):
+    def __init__(self, estimator: Any):
         self._estimator = estimator
-        self._fit = estimator._init_callback_context(max_subtasks=n_stages)
+        # How many stages there will be depends on the data.
+        self._fit = estimator._init_callback_context(max_subtasks=None)
         self._fit.call_on_fit_task_begin(estimator=estimator)
         self._stage: Any = None
 

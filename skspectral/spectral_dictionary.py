@@ -242,7 +242,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         weights = self._checked_weights(sample_weight, samples)
         plan = self._plan(samples, device)
 
-        monitor = CallbackMonitor(self, n_stages=2 + plan.n_stages)
+        monitor = CallbackMonitor(self)
         moments = self._moments(samples, weights, device, monitor)
         C = moments.second_moment(self.center)
         total = self._total_variance(samples, moments, C)

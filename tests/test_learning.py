@@ -4,9 +4,10 @@ import torch
 
 from skspectral._progress import Silent
 from skspectral.dictionary.atoms import Sinusoids
-from skspectral.dictionary.descent import Settings, refine
-from skspectral.dictionary.learning import LearningPlan, learn_dictionary
-from skspectral.dictionary.selection import GreedySelection
+from skspectral.dictionary.descent import Descent, Settings, descend
+from skspectral.dictionary.learning import LearningPlan, learn_dictionary, renew
+from skspectral.dictionary.projection import project
+from skspectral.dictionary.selection import GreedySelection, as_waves
 from skspectral.modulation import BasisModulation, static_functions
 
 
@@ -84,7 +85,7 @@ def test_static_components_are_the_public_formula(photographs):
 def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
     C = torch.tensor(photographs)
     model = Sinusoids(*BasisModulation(1).functions((8, 8, 3)), torch.device("cpu"))
-    params = model.start(*GreedySelection(C).select(10))
+    params = model.start(*as_waves(GreedySelection(C).select(10), C))
     found = {}
     for name, max_system in (("gauss-newton", 4096), ("l-bfgs", 0)):
         losses = []
@@ -94,7 +95,7 @@ def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
             return False
 
         settings = settings_with(max_iter=60, tol=1e-5, max_system=max_system)
-        state = refine(model, params, C, settings, note)
+        state = descend(model, params, C, settings, note)
         assert losses == state.losses
         assert state.converged
         assert state.fit.loss == pytest.approx(losses[-1], rel=1e-9)
@@ -108,9 +109,9 @@ def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
 def test_a_monitor_may_stop_early(photographs, max_system):
     C = torch.tensor(photographs)
     model = Sinusoids(*static_functions(192), torch.device("cpu"))
-    params = model.start(*GreedySelection(C).select(10))
+    params = model.start(*as_waves(GreedySelection(C).select(10), C))
     settings = settings_with(tol=0.0, max_system=max_system)
-    state = refine(model, params, C, settings, lambda loss: True)
+    state = descend(model, params, C, settings, lambda loss: True)
     assert len(state.losses) == 1
     assert state.stopped
     assert not state.converged
@@ -124,27 +125,39 @@ def test_no_step_to_take_is_converged():
     assert float(learned.frequency[0]) == pytest.approx(3.0, abs=1e-6)
 
 
-def test_duplicates_are_drawn_anew():
-    """Two starts in one basin end in one atom; the second is replaced."""
-    from skspectral.dictionary.learning import _replace_duplicates
+def state_at(model, C, frequency, phase):
+    params = model.start(
+        torch.tensor(frequency, dtype=torch.float64),
+        torch.tensor(phase, dtype=torch.float64),
+    )
+    fit = project(model.atoms(params), C, 1e-6)
+    return Descent(params, fit, start_loss=fit.loss)
 
+
+@pytest.mark.parametrize(
+    ("start", "forced"), [([3.2, 3.2001, 20.0], True), ([3.2, 3.6, 20.0], False)]
+)
+def test_an_atom_that_is_not_worth_its_place_is_drawn_anew(start, forced):
     t = np.arange(64) / 64
-    waves = np.stack([np.sin(2 * np.pi * f * t + 1) for f in (3.2, 9.1)])
+    waves = np.stack([np.sin(2 * np.pi * f * t + 1) for f in (3.2, 9.0, 20.0)])
     C = torch.tensor(waves.T @ waves)
     model = Sinusoids(*static_functions(64), torch.device("cpu"))
-    twice = model.start(
-        torch.tensor([3.2, 3.2001]).double(), torch.tensor([1.0, 1.0]).double()
-    )
-    state = refine(model, twice, C, settings_with(max_iter=1, tol=1.0), lambda _: False)
-    state.params = twice
-    from skspectral.dictionary.projection import project
+    whole = GreedySelection(C)
+    renewal = renew(model, state_at(model, C, start, [1.0, 1.0, 1.0]), whole, 1e-6)
+    assert renewal.forced is forced
+    frequency = np.sort(model.waves(renewal.params).frequency.numpy())
+    np.testing.assert_allclose(frequency, [3.2, 9.0, 20.0], atol=1e-6)
+    settled = state_at(model, C, [3.2, 9.0, 20.0], [1.0, 1.0, 1.0])
+    assert renew(model, settled, whole, 1e-6) is None
 
-    state.fit = project(model.atoms(twice), C, 1e-6)
-    renewed = _replace_duplicates(model, state, C)
-    frequency = np.sort(model.waves(renewed).frequency.numpy())
-    np.testing.assert_allclose(frequency, [3.2, 9.1], atol=0.01)
-    state.params, state.fit = renewed, project(model.atoms(renewed), C, 1e-6)
-    assert _replace_duplicates(model, state, C) is None
+
+def test_a_strong_wave_does_not_hide_a_weak_one():
+    """The strong one lies between the frequencies that the selection looks at."""
+    t = np.arange(128) / 128
+    strong, weak = (np.sin(2 * np.pi * f * t + 1) for f in (7.23, 30.6))
+    C = 1e4 * np.outer(strong, strong) + np.outer(weak, weak)
+    learned = learn(C, 2, tol=1e-6)
+    np.testing.assert_allclose(learned.frequency, [7.23, 30.6], atol=5e-3)
 
 
 def test_a_loss_that_is_not_finite_names_the_step():

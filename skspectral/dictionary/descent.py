@@ -54,7 +54,7 @@ class Settings:
     max_system: int = 4096
 
 
-def refine(
+def descend(
     model: Sinusoids,
     params: torch.Tensor,
     C: torch.Tensor,

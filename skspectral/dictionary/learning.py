@@ -7,15 +7,17 @@ import torch
 
 from skspectral._progress import Monitor
 from skspectral.dictionary.atoms import Sinusoids
-from skspectral.dictionary.descent import Descent, Settings, refine
-from skspectral.dictionary.projection import added_variance, project
-from skspectral.dictionary.selection import GreedySelection
+from skspectral.dictionary.descent import Descent, Settings, descend
+from skspectral.dictionary.projection import added_variance, cost_of_removal
+from skspectral.dictionary.selection import GreedySelection, as_waves
 
 # Two atoms with a larger |cosine| are one atom twice: their codes would explode.
 _DUPLICATE = 0.999
-_MAX_REPLACEMENTS = 3
-# Plain sinusoids that are to drift later need only be near their place.
-_WARM_UP_ITERATIONS = 1
+# Steps on plain sinusoids that are to drift later: they need only be near their place.
+_WARM_UP = 2
+_MAX_RENEWALS = 3
+_MOST_RENEWED = 16
+_WORTH_RENEWING = 2.0
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,6 @@ class LearningPlan:
     drift: Sinusoids | None
     settings: Settings
 
-    @property
-    def n_stages(self) -> int:
-        """Number of stages told to the monitor, without replacements."""
-        return 2 if self.drift is None else 3
-
 
 def learn_dictionary(
     C: torch.Tensor, plan: LearningPlan, monitor: Monitor
@@ -88,77 +85,106 @@ def learn_dictionary(
     plan : LearningPlan
     monitor : Monitor
     """
-    settings, drift, static = plan.settings, plan.drift, plan.static
-    n_atoms = plan.n_atoms
-    picked = monitor.stage("selection", n_atoms)
-    frequency, phase = GreedySelection(C).select(n_atoms, picked)
+    picked = monitor.stage("selection", plan.n_atoms)
+    whole = GreedySelection(C)
+    waves = as_waves(whole.restart().select(plan.n_atoms, picked), C)
     history: list[tuple[str, float]] = []
-
-    model, params = static, static.start(frequency, phase)
-    if drift is not None:
-        warm_up = replace(settings, max_iter=_WARM_UP_ITERATIONS)
-        params = _run(
-            "frequencies", static, params, C, warm_up, monitor, history
-        ).params
-        waves = static.waves(params)
-        model = drift
+    learner = _Learner(C, whole, plan.settings, monitor, history)
+    model = plan.static
+    n_steps = plan.settings.max_iter if plan.drift is None else _WARM_UP
+    state = learner.refine("frequencies", model, model.start(*waves), n_steps)
+    if plan.drift is not None:
+        found = model.waves(state.params)
+        model = plan.drift
         # The sign of an atom is free, and so is the half turn of its phase.
-        params = drift.start(waves.frequency, waves.phase)
-    stage = "frequencies" if drift is None else "modulation"
-    state = _run(stage, model, params, C, settings, monitor, history)
-    for _ in range(_MAX_REPLACEMENTS):
-        renewed = _replace_duplicates(model, state, C)
-        if renewed is None:
-            break
-        state = _run(stage, model, renewed, C, settings, monitor, history)
-    else:
-        renewed = _replace_duplicates(model, state, C)
-        if renewed is not None:
-            fit = project(model.atoms(renewed), C, settings.ridge)
-            state = replace(state, params=renewed, fit=fit, converged=False)
+        start = model.start(found.frequency, found.phase)
+        n_steps = plan.settings.max_iter
+        state = learner.refine("modulation", model, start, n_steps)
     return _ordered(model, state, history)
 
 
-def _run(
-    stage: str,
-    model: Sinusoids,
-    params: torch.Tensor,
-    C: torch.Tensor,
-    settings: Settings,
-    monitor: Monitor,
-    history: list[tuple[str, float]],
-) -> Descent:
-    step = monitor.stage(stage, settings.max_iter)
-    total = float(C.trace())
-    state = refine(
-        model,
-        params,
-        C,
-        settings,
-        lambda loss: step(loss=loss, explained_variance_ratio=1 - loss / total),
-    )
-    if not history:
-        history.append(("selection", state.start_loss))
-    history.extend((stage, loss) for loss in state.losses)
-    return state
+@dataclass(frozen=True)
+class _Learner:
+    """Refinement in turn with the renewal of atoms that are not worth their place."""
+
+    C: torch.Tensor
+    whole: GreedySelection
+    settings: Settings
+    monitor: Monitor
+    history: list[tuple[str, float]]
+
+    def refine(
+        self, stage: str, model: Sinusoids, params: torch.Tensor, n_steps: int
+    ) -> Descent:
+        state = self._descend(stage, model, params, n_steps)
+        for _ in range(_MAX_RENEWALS):
+            renewal = renew(model, state, self.whole, self.settings.ridge)
+            if renewal is None or state.stopped:
+                break
+            trial = self._descend(stage, model, renewal.params, n_steps)
+            if not renewal.forced and trial.fit.loss >= state.fit.loss:
+                break
+            state = trial
+        return state
+
+    def _descend(
+        self, stage: str, model: Sinusoids, params: torch.Tensor, n_steps: int
+    ) -> Descent:
+        step = self.monitor.stage(stage, n_steps)
+        total = float(self.C.trace())
+        state = descend(
+            model,
+            params,
+            self.C,
+            replace(self.settings, max_iter=n_steps),
+            lambda loss: step(loss=loss, explained_variance_ratio=1 - loss / total),
+        )
+        if not self.history:
+            self.history.append(("selection", state.start_loss))
+        self.history.extend((stage, loss) for loss in state.losses)
+        return state
 
 
-def _replace_duplicates(
-    model: Sinusoids, state: Descent, C: torch.Tensor
-) -> torch.Tensor | None:
-    """Parameters with duplicates drawn anew from the residual; None without any."""
-    order, _ = added_variance(state.fit)
-    atoms = state.fit.atoms[order]
-    cosine = (atoms @ atoms.T).abs().tril(diagonal=-1)
-    duplicate = (cosine > _DUPLICATE).any(dim=1)
-    if not bool(duplicate.any()):
+@dataclass(frozen=True)
+class Renewal:
+    """Parameters with some atoms drawn anew; ``forced`` if one was there twice."""
+
+    params: torch.Tensor
+    forced: bool
+
+
+def renew(
+    model: Sinusoids, state: Descent, whole: GreedySelection, ridge: float
+) -> Renewal | None:
+    """Replace atoms that another one repeats, or that cost less than they could gain.
+
+    The weakest atom gives its place to the sinusoid that removes the most from the
+    residual, as long as that is at least twice the rise of the loss without it: so the
+    rest that a strong wave left at the first choice's wrong frequency is freed once
+    that frequency is right. None where all atoms are worth their place.
+    """
+    fit = state.fit
+    cosine = (fit.atoms @ fit.atoms.T).abs()
+    twice = (cosine.triu(1) > _DUPLICATE).any(dim=0)
+    kept = (~twice).nonzero()[:, 0]
+    selection = whole.restart()
+    if not selection.deflate(fit.atoms[kept]):
+        for atom in fit.atoms[kept]:
+            selection.deflate(atom[None])
+    fresh = selection.select(int(twice.sum()))
+    for _ in range(min(_MOST_RENEWED, len(fit.atoms))):
+        cost = cost_of_removal(fit, kept, ridge)
+        weakest = int(cost.argmin())
+        pick = selection.best()
+        if pick.score <= _WORTH_RENEWING * float(cost[weakest]):
+            break
+        if selection.take(pick):
+            kept = torch.cat([kept[:weakest], kept[weakest + 1 :]])
+            fresh.append(pick)
+    if not fresh:
         return None
-    kept = order[~duplicate]
-    selection = GreedySelection(C)
-    for atom in state.fit.atoms[kept]:
-        selection.deflate(atom)
-    frequency, phase = selection.select(int(duplicate.sum()))
-    return torch.cat([state.params[kept], model.start(frequency, phase)])
+    params = torch.cat([state.params[kept], model.start(*as_waves(fresh, cosine))])
+    return Renewal(params, forced=bool(twice.any()))
 
 
 def _ordered(

@@ -119,6 +119,17 @@ def gauss_newton_system(
     return matrix, gradient
 
 
+def cost_of_removal(fit: Projection, kept: torch.Tensor, ridge: float) -> torch.Tensor:
+    """Rise of the loss when one of the ``kept`` atoms is left out, shape (n_kept,).
+
+    (Q M Q)_ii / Q_ii, with Q and M of the kept atoms.
+    """
+    atoms = fit.atoms[kept]
+    inverse = torch.cholesky_inverse(cholesky(atoms @ atoms.T, ridge))
+    moment = fit.image[kept] @ atoms.T
+    return (inverse @ moment @ inverse).diagonal() / inverse.diagonal()
+
+
 def added_variance(fit: Projection) -> tuple[torch.Tensor, torch.Tensor]:
     """Order of the atoms by the variance they add, and those variances.
 

@@ -1,13 +1,13 @@
 """Greedy choice of sinusoids on the second moment, in the Fourier domain."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
-# Points between the neighbours of a grid frequency where its score is looked at.
-_ZOOM = 17
 # Penalty on candidates that lie almost in the span of the chosen atoms, as a share of
 # a full atom's energy: it keeps the dictionary well conditioned.
 _NOVELTY = 0.02
@@ -18,12 +18,11 @@ _NO_GAIN = 1e-13
 
 
 class _QuadraticForm:
-    """e'Ce and e^H C e of exponentials e, for a symmetric C that shrinks.
+    """e'Ce and e^H C e of all grid exponentials e, for a symmetric C that shrinks.
 
-    With c and s the cosine and sine of one frequency, c'Cc = (h + Re z)/2,
+    With c and s the cosine and sine of one grid frequency, c'Cc = (h + Re z)/2,
     s'Cs = (h - Re z)/2 and c'Cs = -Im z/2, where h and z are the Fourier transforms of
-    the sums along the diagonals and antidiagonals of C. They are kept on a grid of
-    half-cycle steps, which determines them everywhere.
+    the sums along the diagonals and antidiagonals of C.
     """
 
     def __init__(self, hermitian: torch.Tensor, bilinear: torch.Tensor):
@@ -50,27 +49,18 @@ class _QuadraticForm:
         spectrum = torch.fft.rfft(antidiagonals)
         return cls(torch.full_like(spectrum.real, float(n)), spectrum)
 
+    def clone(self) -> "_QuadraticForm":
+        return _QuadraticForm(self.hermitian.clone(), self.bilinear.clone())
+
     def deflate(self, q: torch.Tensor, u: torch.Tensor, variance: torch.Tensor) -> None:
-        """Take out the unit vector of spectrum ``q``, with C q of spectrum ``u``."""
+        """Take out unit vectors of spectra ``q``, with images of spectra ``u``."""
         power = q.real**2 + q.imag**2
-        self.hermitian += variance * power - 2 * (q.conj() * u).real
-        self.bilinear += variance * q**2 - 2 * q * u
-
-    def sums(self) -> torch.Tensor:
-        """Weights of exp(-2 pi i f k / T), k = 0..2T-1, that sum to h (real part) and z.
-
-        Returns
-        -------
-        sums : tensor of shape (2T, 2), complex128
-        """
-        lags = torch.fft.irfft(self.hermitian + 0j)
-        half = len(lags) // 2
-        # The sums along the diagonals are even in the lag.
-        lags = torch.cat([lags[:1], 2 * lags[1:half], torch.zeros_like(lags[half:])])
-        return torch.stack([lags, torch.fft.irfft(self.bilinear)], dim=1) + 0j
+        scale = variance[:, None]
+        self.hermitian += (scale * power - 2 * (q.conj() * u).real).sum(0)
+        self.bilinear += (scale * q**2 - 2 * q * u).sum(0)
 
     def entries(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """c'Cc, c'Cs and s'Cs at each frequency."""
+        """c'Cc, c'Cs and s'Cs at each grid frequency."""
         real = self.bilinear.real
         return (
             (self.hermitian + real) / 2,
@@ -98,16 +88,28 @@ def _best_phase(
     return score, torch.atan2(-row[1], row[0])
 
 
+@dataclass(frozen=True)
+class Pick:
+    """A sinusoid to take: cycles per signal, radians at t = 0, and its score.
+
+    The score is at most the variance that it removes.
+    """
+
+    frequency: float
+    phase: float
+    score: float
+    place: int
+
+
 class GreedySelection:
     """Orthogonal matching pursuit for sinusoids, on the second moment.
 
-    Each step takes the sinusoid, over all frequencies and phases, that removes the most
-    variance from what the earlier ones leave, as in orthogonal matching pursuit (Pati
-    et al. 1993), but for all samples at once and without deflating the matrix: only its
-    values at exponentials are kept. The best of a grid of half-cycle steps is moved to
-    the maximum between its neighbours, because the rest that a strong wave leaves at
-    the wrong frequency would hide weak ones. Deterministic; O(T log T) and one product
-    with C for each atom.
+    Each step takes the sinusoid, over a grid of half-cycle steps and all phases, that
+    removes the most variance from what the earlier ones leave, as in orthogonal
+    matching pursuit (Pati et al. 1993), but for all samples at once and without
+    deflating the matrix: only its values at the grid exponentials are kept.
+    Deterministic; O(T log T) and one product with C for each atom. A finer grid gave
+    worse dictionaries of images: the greedier choice is the worse start.
 
     Parameters
     ----------
@@ -121,90 +123,90 @@ class GreedySelection:
         self._gain = _QuadraticForm.of_matrix(C)
         self._size = _QuadraticForm.of_identity(C[0])
         self._no_gain = _NO_GAIN * float(C.trace())
-        self._turns = torch.arange(2 * n, dtype=C.dtype, device=C.device) / n
-        self._zoom = torch.linspace(-0.5, 0.5, _ZOOM, dtype=C.dtype, device=C.device)
-        self._zoom_waves = self._waves(self._zoom)
+        self._time = torch.arange(n, dtype=C.dtype, device=C.device) / n
         self._picks = torch.zeros_like(self._gain.hermitian)
-        self._span = C.new_empty(0, n)
+        # Rows of the span, in memory that grows by doubling.
+        self._rows = C.new_empty(16, n)
+        self._n_rows = 0
 
-    def _waves(self, frequency: torch.Tensor) -> torch.Tensor:
-        """exp(-2 pi i f k / T) for k = 0..2T-1, shape (n_frequencies, 2T)."""
-        return torch.exp(-2j * math.pi * frequency[:, None] * self._turns)
+    def restart(self) -> "GreedySelection":
+        """Return a selection that has what this one has left, and forgets its picks."""
+        new = copy.copy(self)
+        new._gain, new._size = self._gain.clone(), self._size.clone()
+        new._picks = torch.zeros_like(self._picks)
+        new._rows = self._rows.clone()
+        return new
 
-    def deflate(self, atom: torch.Tensor) -> bool:
-        """Take one atom, shape (T,), out of the residual; False if it adds nothing."""
-        span, n = self._span, len(self._C)
-        direction = atom / torch.linalg.vector_norm(atom)
+    @property
+    def _span(self) -> torch.Tensor:
+        return self._rows[: self._n_rows]
+
+    def _extend_span(self, axes: torch.Tensor) -> None:
+        needed = self._n_rows + len(axes)
+        if needed > len(self._rows):
+            grown = self._rows.new_empty(2 * needed, self._rows.shape[1])
+            grown[: self._n_rows] = self._span
+            self._rows = grown
+        self._rows[self._n_rows : needed] = axes
+        self._n_rows = needed
+
+    def deflate(self, atoms: torch.Tensor) -> bool:
+        """Take independent atoms, shape (n, T), out of the residual.
+
+        Returns False, and changes nothing, if they add nothing new.
+        """
+        span = self._span
+        rows = atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)
         for _ in range(2):
-            direction = direction - span.T @ (span @ direction)
-        remainder = torch.linalg.vector_norm(direction)
-        if not remainder > _SMALLEST_REMAINDER:
+            rows = rows - (rows @ span.T) @ span
+        axes, triangle = torch.linalg.qr(rows.T)
+        if not float(triangle.diagonal().abs().min()) > _SMALLEST_REMAINDER:
             return False
-        direction = direction / remainder
-        image = self._C @ direction
-        image = image - span.T @ (span @ image)
-        q, u = torch.fft.rfft(torch.stack([direction, image]), 2 * n)
-        self._gain.deflate(q, u, direction @ image)
-        self._size.deflate(q, q, torch.ones_like(remainder))
-        self._span = torch.cat([span, direction[None]])
+        axes = axes.T
+        image = axes @ self._C
+        coupling = image @ axes.T
+        # Each image is that under the residual of the directions before.
+        image = image - (image @ span.T) @ span - coupling.tril(-1) @ axes
+        q, u = torch.fft.rfft(torch.stack([axes, image]), 2 * len(self._C))
+        self._gain.deflate(q, u, coupling.diagonal())
+        self._size.deflate(q, q, torch.ones_like(coupling.diagonal()))
+        self._extend_span(axes)
         return True
 
-    def _score(
-        self, gain: _QuadraticForm, size: _QuadraticForm
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return _best_phase(gain, size, _NOVELTY * len(self._C) / 2)
-
-    def _next(self) -> tuple[float, float, int]:
-        """Frequency and phase of the best sinusoid, and its place on the grid."""
-        score, phase = self._score(self._gain, self._size)
+    def best(self) -> Pick:
+        """Return the sinusoid that removes most of the residual; takes nothing."""
+        half = len(self._C) / 2
+        score, phase = _best_phase(self._gain, self._size, _NOVELTY * half)
         # Two phases span a frequency.
-        taken = self._picks >= 2
-        best = int(torch.where(taken, -torch.inf, score).argmax())
-        if float(score[best]) > self._no_gain:
-            return *self._between(best / 2), best
-        # Nothing is left to explain: take what is most unlike the chosen atoms.
-        whole = _QuadraticForm(
-            torch.full_like(self._size.hermitian, float(len(self._C))),
-            torch.zeros_like(self._size.bilinear),
-        )
-        score, phase = _best_phase(self._size, whole, 0.0)
-        best = int(torch.where(taken, -torch.inf, score).argmax())
-        return best / 2, float(phase[best]), best
+        score = torch.where(self._picks >= 2, -torch.inf, score)
+        place = int(score.argmax())
+        removed = float(score[place])
+        if removed <= self._no_gain:
+            # Nothing is left to explain: take what is most unlike the chosen atoms.
+            removed = 0.0
+            whole = _QuadraticForm(
+                torch.full_like(self._size.hermitian, 2 * half),
+                torch.zeros_like(self._size.bilinear),
+            )
+            score, phase = _best_phase(self._size, whole, 0.0)
+            place = int(torch.where(self._picks >= 2, -torch.inf, score).argmax())
+        return Pick(place / 2, float(phase[place]), removed, place)
 
-    def _between(self, grid_frequency: float) -> tuple[float, float]:
-        """Frequency and phase of the largest score near a point of the grid."""
-        sums = torch.cat([self._gain.sums(), self._size.sums()], dim=1)
-        at_grid = self._waves(self._zoom.new_tensor([grid_frequency]))
-        score, _ = self._score(*_forms(self._zoom_waves @ (sums * at_grid.T)))
-        peak = int(score.argmax())
-        offset = float(self._zoom[peak])
-        if 0 < peak < len(score) - 1:
-            left, middle, right = score[peak - 1 : peak + 2].tolist()
-            bend = left - 2 * middle + right
-            if bend < 0:
-                step = float(self._zoom[1] - self._zoom[0])
-                offset += step * (left - right) / (2 * bend)
-        frequency = min(max(grid_frequency + offset, 0.0), len(self._C) / 2)
-        wave = self._waves(self._zoom.new_tensor([frequency]))
-        _, phase = self._score(*_forms(wave @ sums))
-        return frequency, float(phase)
+    def take(self, pick: Pick) -> bool:
+        """Take a sinusoid out of the residual; False if it adds nothing new."""
+        self._picks[pick.place] += 1
+        angle = 2 * math.pi * pick.frequency * self._time + pick.phase
+        return self.deflate(angle.sin()[None])
 
     def select(
         self, n_atoms: int, on_atom: Callable[[], object] | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Frequencies (cycles per signal) and phases (radians at t = 0) of new atoms.
-
-        Returns
-        -------
-        frequency, phase : tensors of shape (n_atoms,), float64
-        """
-        chosen: list[tuple[float, float]] = []
-        index = self._turns[: len(self._C)]
+    ) -> list[Pick]:
+        """Take the best sinusoid ``n_atoms`` times."""
+        chosen: list[Pick] = []
         while len(chosen) < n_atoms:
-            frequency, phase, best = self._next()
-            self._picks[best] += 1
-            if self.deflate(torch.sin(2 * math.pi * frequency * index + phase)):
-                chosen.append((frequency, phase))
+            pick = self.best()
+            if self.take(pick):
+                chosen.append(pick)
                 if on_atom is not None:
                     on_atom()
             elif bool((self._picks >= 2).all()):
@@ -212,11 +214,11 @@ class GreedySelection:
                     f"Only {len(chosen)} independent sinusoids found for {n_atoms} "
                     "atoms."
                 )
-        table = torch.tensor(chosen, dtype=torch.float64, device=self._C.device)
-        return table[:, 0], table[:, 1]
+        return chosen
 
 
-def _forms(values: torch.Tensor) -> tuple[_QuadraticForm, _QuadraticForm]:
-    """Gain and size from columns h, z, h, z."""
-    gain_h, gain_z, size_h, size_z = values.T
-    return _QuadraticForm(gain_h.real, gain_z), _QuadraticForm(size_h.real, size_z)
+def as_waves(picks: list[Pick], like: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Frequencies and phases as tensors."""
+    table = like.new_tensor([(pick.frequency, pick.phase) for pick in picks])
+    table = table.reshape(-1, 2)
+    return table[:, 0], table[:, 1]
