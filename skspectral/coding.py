@@ -63,6 +63,15 @@ def combine(
 ) -> np.ndarray:
     """mean + codes matrix, in the dtype of the codes."""
     dtype = working_dtype(codes)
-    offset = as_tensor(mean, device, dtype)
-    left, right = as_tensor(codes, device), as_tensor(matrix, device, dtype)
-    return as_array(torch.addmm(offset, left, right))
+    # The mean is one more row of the matrix: adding it afterwards, or as addmm does
+    # before, would be another pass over the result.
+    left = as_tensor(codes, device)
+    left = torch.cat([left, left.new_ones(len(left), 1)], dim=1)
+    right = as_tensor(np.vstack([matrix, mean]), device, dtype)
+    if device.type != "cpu":
+        return as_array(left @ right)
+    # numpy asks for large pages, torch does not: it would spend more time in page
+    # faults than in the product.
+    out = np.empty((len(codes), matrix.shape[1]), dtype=numpy_dtype(dtype))
+    torch.mm(left, right, out=as_tensor(out, device))
+    return out

@@ -12,13 +12,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._device import as_array, as_tensor, resolve_device
 from skspectral._linalg import cholesky
-from skspectral._random import random_stream
+from skspectral._random import random_stream, standard_normal
 from skspectral._sklearn_compat import (
     Interval,
     check_sample_weight,
     fit_context,
     validate_params,
 )
+from skspectral.coding import combine
 
 
 class GaussianPrior(DensityMixin, BaseEstimator):
@@ -137,8 +138,10 @@ class GaussianPrior(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         stream = random_stream(random_state)
-        noise = stream.standard_normal((n_samples, len(self.mean_)))
-        return self.mean_ + noise @ self._factor.T
+        noise = standard_normal(stream, n_samples, len(self.mean_))
+        # By torch, whose threads go on to the signals: two pools of threads at once,
+        # its and numpy's, would slow each other down.
+        return combine(noise, self.mean_, self._factor.T, device=resolve_device(None))
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row.
