@@ -58,6 +58,26 @@ def apply_centred(
     return out
 
 
+def coordinates_and_energy(
+    X: np.ndarray,
+    mean: np.ndarray,
+    axes: np.ndarray,
+    *,
+    device: torch.device,
+    batch_size: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(X - mean) axes' and the squared norms of X - mean, float64, batch by batch."""
+    coordinates, energy = np.empty((len(X), len(axes))), np.empty(len(X))
+    centre = as_tensor(mean, device, torch.float64)
+    right = as_tensor(axes, device, torch.float64).T
+    n_rows = batch_rows(X, batch_size, _BATCH_BYTES)
+    for rows, batch in iter_batches(X, n_rows, device):
+        centred = batch.double() - centre
+        coordinates[rows] = as_array(centred @ right)
+        energy[rows] = as_array((centred**2).sum(1))
+    return coordinates, energy
+
+
 def combine(
     codes: np.ndarray, mean: np.ndarray, matrix: np.ndarray, *, device: torch.device
 ) -> np.ndarray:

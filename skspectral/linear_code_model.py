@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skspectral._device import resolve_device
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import Interval, check_sample_weight, validate_params
-from skspectral.coding import apply_centred, combine
+from skspectral.coding import apply_centred, combine, coordinates_and_energy
 from skspectral.inference import log_density
 from skspectral.priors.protocol import draw, gaussian_components
 
@@ -84,8 +84,11 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             device=resolve_device(self.device),
         )
         if not np.isfinite(result).all():
-            assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
+            self._refuse_what_is_not_finite(X)
         return result
+
+    def _refuse_what_is_not_finite(self, X: np.ndarray) -> None:
+        assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Ridge least-squares codes; one matrix product.
@@ -181,13 +184,18 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         components = gaussian_components(self.prior_)
-        samples = self._checked(X, reset=False).astype(np.float64, copy=False)
+        samples = self._checked(X, reset=False)
+        coordinates, energy = coordinates_and_energy(
+            samples,
+            self.mean_,
+            self._axes,
+            batch_size=self.batch_size,
+            device=resolve_device(self.device),
+        )
+        if not np.isfinite(energy).all():
+            self._refuse_what_is_not_finite(samples)
         return log_density(
-            self._apply_centred(samples, self._axes),
-            ((samples - self.mean_) ** 2).sum(axis=1),
-            len(self.mean_),
-            components,
-            self.noise_variance_,
+            coordinates, energy, len(self.mean_), components, self.noise_variance_
         )
 
     def score(self, X: ArrayLike, y: Any = None) -> float:

@@ -28,6 +28,11 @@ class Moments:
     device : torch.device
         Where the sums live.
 
+    Raises
+    ------
+    MemoryError
+        If a T x T matrix cannot be allocated.
+
     Attributes
     ----------
     weight : float
@@ -42,9 +47,16 @@ class Moments:
         self.n_samples = 0
         self.mean = torch.zeros(n_features, dtype=torch.float64, device=device)
         # Only the upper block triangle is kept up to date; `scatter` mirrors it.
-        self._scatter = torch.zeros(
-            n_features, n_features, dtype=torch.float64, device=device
-        )
+        try:
+            self._scatter = torch.zeros(
+                n_features, n_features, dtype=torch.float64, device=device
+            )
+        except RuntimeError as error:
+            raise MemoryError(
+                f"The second moment of {n_features} features does not fit into memory: "
+                f"{8 * n_features**2 / 2**30:.0f} GiB. Cut signals into shorter "
+                "windows, or images into patches."
+            ) from error
 
     @property
     def scatter(self) -> torch.Tensor:

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite
 
 from skspectral._device import (
     as_array,
@@ -74,7 +73,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         `skspectral.priors.GaussianPrior`. scikit-learn's mixtures and `KernelDensity`
         may be used. It is cloned, and fitted on the coordinates of the samples along
         orthonormal axes of the atoms' span.
-    max_iter : int, default=30
+    max_iter : int, default=50
         Largest number of Gauss-Newton iterations (ten times as many L-BFGS steps for
         more than 4,096 parameters).
     tol : float, default=2e-3
@@ -185,7 +184,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         ridge: float = 1e-6,
         center: bool = True,
         prior: Any = None,
-        max_iter: int = 30,
+        max_iter: int = 50,
         tol: float = 2e-3,
         batch_size: int | None = None,
         sampling_rate: float | None = None,
@@ -248,7 +247,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         total = self._total_variance(samples, moments, C)
         learned = learn_dictionary(C, plan, monitor)
         del C
-        if not learned.converged:
+        if not (learned.converged or learned.stopped):
             warnings.warn(
                 f"The atoms had not converged after max_iter={self.max_iter} "
                 "iterations. Increase max_iter, or tol.",
@@ -310,9 +309,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     ) -> float:
         total = float(C.trace())
         if not np.isfinite(total):
-            assert_all_finite(
-                samples, estimator_name=type(self).__name__, input_name="X"
-            )
+            self._refuse_what_is_not_finite(samples)
             raise ValueError(
                 "The second moment of X overflows. Scale X down before fitting."
             )

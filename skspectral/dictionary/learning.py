@@ -37,8 +37,8 @@ class Dictionary:
         Stage and loss of each step, after that of the selection.
     n_iter : int
         Steps of refinement.
-    converged : bool
-        Whether the last stage reached its tolerance.
+    converged, stopped : bool
+        Whether the last stage reached its tolerance; whether the monitor stopped it.
     """
 
     components: torch.Tensor
@@ -49,6 +49,7 @@ class Dictionary:
     history: list[tuple[str, float]]
     n_iter: int
     converged: bool
+    stopped: bool
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ class _Learner:
         self, stage: str, model: Sinusoids, params: torch.Tensor, n_steps: int
     ) -> Descent:
         state = self._descend(stage, model, params, n_steps)
+        if not self.history:
+            self.history.append(("selection", state.start_loss))
+        self._keep(stage, state)
         for _ in range(_MAX_RENEWALS):
             renewal = renew(model, state, self.whole, self.settings.ridge)
             if renewal is None or state.stopped:
@@ -125,24 +129,24 @@ class _Learner:
             if not renewal.forced and trial.fit.loss >= state.fit.loss:
                 break
             state = trial
+            self._keep(stage, state)
         return state
+
+    def _keep(self, stage: str, state: Descent) -> None:
+        self.history.extend((stage, loss) for loss in state.losses)
 
     def _descend(
         self, stage: str, model: Sinusoids, params: torch.Tensor, n_steps: int
     ) -> Descent:
         step = self.monitor.stage(stage, n_steps)
         total = float(self.C.trace())
-        state = descend(
+        return descend(
             model,
             params,
             self.C,
             replace(self.settings, max_iter=n_steps),
             lambda loss: step(loss=loss, explained_variance_ratio=1 - loss / total),
         )
-        if not self.history:
-            self.history.append(("selection", state.start_loss))
-        self.history.extend((stage, loss) for loss in state.losses)
-        return state
 
 
 @dataclass(frozen=True)
@@ -202,4 +206,5 @@ def _ordered(
         history=history,
         n_iter=max(1, len(history) - 1),
         converged=state.converged,
+        stopped=state.stopped,
     )

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from sklearn.callback import ProgressBar
+
+from skspectral import SpectralDictionaryLearning
+
+
+class Recorder:
+    """A callback that notes what it is told, and may ask to stop."""
+
+    def __init__(self, stop_at=None):
+        self.tasks, self.states, self.stop_at = [], [], stop_at
+
+    def setup(self, estimator, context):
+        self.tasks.append("setup")
+
+    def teardown(self, estimator, context):
+        self.tasks.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.tasks.append(("begin", context.task_name))
+
+    def on_fit_task_end(self, estimator, context, *, metadata=None):
+        self.tasks.append(("end", context.task_name))
+        if metadata is not None:
+            self.states.append(metadata)
+        return metadata is not None and metadata["stage"] == self.stop_at
+
+
+def test_every_stage_and_step_is_told(signals):
+    recorder = Recorder()
+    est = SpectralDictionaryLearning(4, batch_size=50).set_callbacks(recorder)
+    est.fit(signals)
+    assert recorder.tasks[0] == "setup"
+    assert recorder.tasks[-1] == "teardown"
+    stages = list(dict.fromkeys(state["stage"] for state in recorder.states))
+    assert stages == ["moments", "selection", "frequencies", "modulation", "prior"]
+    counts = {s: sum(t["stage"] == s for t in recorder.states) for s in stages}
+    assert counts["moments"] == counts["selection"] == 4
+    assert sum(t == "setup" for t in recorder.tasks) == 1
+    begun = [name for kind, name in recorder.tasks[1:-1] if kind == "begin"]
+    ended = [name for kind, name in recorder.tasks[1:-1] if kind == "end"]
+    assert sorted(begun) == sorted(ended)
+
+
+def test_the_loss_is_told(signals):
+    recorder = Recorder()
+    est = SpectralDictionaryLearning(4).set_callbacks(recorder).fit(signals)
+    told = [state["loss"] for state in recorder.states if "loss" in state]
+    np.testing.assert_array_equal(told, est.history_["loss"][1:])
+    share = [s["explained_variance_ratio"] for s in recorder.states if "loss" in s]
+    assert (np.diff(share) > 0).all()
+    total = ((signals - signals.mean(0)) ** 2).sum() / len(signals)
+    assert 1 - told[-1] / total == pytest.approx(share[-1])
+
+
+def test_a_callback_stops_a_stage(patches):
+    est = SpectralDictionaryLearning(8, signal_shape=(8, 8, 3), tol=0)
+    # Without a warning: it was asked for.
+    est.set_callbacks(Recorder(stop_at="modulation")).fit(patches[0])
+    assert (est.history_["stage"] == "modulation").sum() == 1
+    assert est.converged_ is False
+
+
+def test_progress_bar_of_scikit_learn(signals, capsys):
+    SpectralDictionaryLearning(4).set_callbacks(ProgressBar()).fit(signals)
+    assert "selection" in capsys.readouterr().out
+
+
+def test_silent_without_callbacks(signals, capsys):
+    SpectralDictionaryLearning(4).fit(signals)
+    out = capsys.readouterr()
+    assert out.out == out.err == ""

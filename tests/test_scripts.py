@@ -1,0 +1,119 @@
+"""The main job and the benchmarks run, on little data."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(script, *args, folder, check=True):
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / script), *map(str, args)],
+        cwd=folder,
+        check=check,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=None if check else subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+def test_main_job(tmp_path):
+    out = run(
+        "examples/plot_generate_images.py", "--n-components", 24, folder=tmp_path
+    ).stdout
+    assert "explained variance of the test patches, 24 components" in out
+    assert "selection" in out
+    with Image.open(tmp_path / "generated_images.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert min(pixels.shape[:2]) > 800
+    # Each of the four panels has content of its own.
+    halves = np.array_split(pixels, 2, axis=0)
+    panels = [panel for half in halves for panel in np.array_split(half, 2, axis=1)]
+    assert all(panel.std() > 20 for panel in panels)
+
+
+@pytest.mark.slow
+def test_main_job_on_a_folder(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        noise = rng.integers(0, 255, size=(20, 30, 3)).astype(np.uint8)
+        Image.fromarray(noise).resize((300, 200)).save(pictures / f"{i}.jpg")
+    (pictures / "notes.txt").write_text("no picture")
+    done = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "examples/plot_generate_images.py",
+            *("--images", pictures, "--n-components", "12", "--output", "out.png"),
+        ],
+        cwd=tmp_path,
+        check=True,
+        text=True,
+        capture_output=True,
+    )
+    assert "notes.txt" in done.stderr
+    assert (tmp_path / "out.png").exists()
+
+
+def test_main_job_without_the_data(tmp_path):
+    for option in ("--images", "--cifar10"):
+        done = run(
+            "examples/plot_generate_images.py",
+            option,
+            tmp_path / "missing",
+            folder=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ")
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_bench_fit(tmp_path):
+    rng = np.random.default_rng(0)
+    train, test = (
+        rng.integers(0, 255, size=(n, 6, 6, 3)).astype(np.uint8) for n in (60, 20)
+    )
+    np.savez(tmp_path / "images.npz", train=train, test=test)
+    run(
+        "benchmarks/bench_fit.py",
+        *("--data", "images.npz", "--sizes", 60, "--repeats", 1),
+        *("--n-components", 4, "--output", "out.json"),
+        folder=tmp_path,
+    )
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["machine"]["torch"]
+    methods = {"static", "modulated", "PCA", "MiniBatchDL", "NMF"}
+    assert {row["method"] for row in report["results"]} == methods
+    for row in report["results"]:
+        assert row["fit_s"] > 0
+        assert row["fit_over_PCA"] > 0
+        assert row["ev"] < 1
+
+
+def test_benchmark_ratios_are_of_medians():
+    spec = importlib.util.spec_from_file_location(
+        "bench_fit", ROOT / "benchmarks/bench_fit.py"
+    )
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    runs = [
+        {"n_train": 10, "method": method, "fit_s": seconds, "ev": 0.5}
+        for method, seconds in (
+            *(("PCA", 1.0), ("PCA", 9.0), ("PCA", 2.0)),
+            *(("static", 8.0), ("static", 1.0), ("static", 4.0)),
+        )
+    ]
+    table = {row["method"]: row for row in bench.summary(runs)}
+    assert table["static"]["fit_over_PCA"] == 2.0
+    assert table["PCA"]["fit_s"] == 2.0
