@@ -17,17 +17,11 @@ class Monitor(Protocol):
         """
 
 
-class Silent:
-    """A monitor that hears nothing."""
-
-    def stage(self, name: str, n_steps: int) -> Step:
-        return lambda **state: False
-
-
 class CallbackMonitor:
     """Tasks of ``sklearn.callback``: one for the fit, one a stage, one a step.
 
-    Callbacks read the state of a step, such as the loss, from ``metadata``.
+    Callbacks read the state of a step, such as the explained variance, from
+    ``metadata``.
 
     Parameters
     ----------

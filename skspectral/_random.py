@@ -38,7 +38,7 @@ def standard_normal(stream: np.random.Generator, n_rows: int, width: int) -> np.
     """
     out = np.empty((n_rows, width))
     starts = range(0, n_rows, _BLOCK_ROWS)
-    streams = [np.random.default_rng(draw_seed(stream)) for _ in starts]
+    streams = stream.spawn(len(starts))
 
     def fill(start: int, block: np.random.Generator) -> None:
         block.standard_normal(out=out[start : start + _BLOCK_ROWS])

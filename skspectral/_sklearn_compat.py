@@ -3,18 +3,14 @@
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
-    HasMethods,
     Interval,
-    InvalidParameterError,
     StrOptions,
     validate_params,
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
-    "HasMethods",
     "Interval",
-    "InvalidParameterError",
     "StrOptions",
     "check_sample_weight",
     "fit_context",

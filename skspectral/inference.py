@@ -17,13 +17,15 @@ def log_density(
 ) -> np.ndarray:
     """log p(x) for a mixture of Gaussians on the coordinates plus white noise.
 
-    With the coordinates u of x - mean along the K orthonormal axes of the atoms' span,
-    the noise of variance v inside and outside the span is independent, so that
+    The coordinates u of x - mean along the K orthonormal axes of the atoms' span, on
+    which the prior was fitted, contain their share of the noise, of variance v. A
+    component of the clean coordinates has therefore the covariance (C_k - v I)+, and
 
-        p(x) = N(rest; 0, v I_{T-K}) sum_k weight_k N(u; mean_k, covariance_k + v I):
+        p(x) = N(rest; 0, v I_{T-K}) sum_k weight_k N(u; mean_k, (C_k - v I)+ + v I):
 
-    the density of N(mean, Q' covariance Q + v I) without its T x T matrix (Tipping and
-    Bishop 1999). Costs K^3 for each component and K^2 more for each sample.
+    the density of N(mean, Q' (C - v I)+ Q + v I), which for one Gaussian is that of
+    probabilistic PCA (Tipping and Bishop 1999), without its T x T matrix. Costs K^3 for
+    each component and K^2 more for each sample.
 
     Parameters
     ----------
@@ -42,10 +44,11 @@ def log_density(
     log_density : ndarray of shape (n,), float64, in nats
     """
     n_codes = coordinates.shape[1]
-    noise = noise_variance * np.eye(n_codes)
     inside = logsumexp(
         [
-            log_normal_density(coordinates, mean, covariance_factor(covariance + noise))
+            log_normal_density(
+                coordinates, mean, _factor_with_noise(covariance, noise_variance)
+            )
             for _, mean, covariance in components
         ],
         axis=0,
@@ -57,3 +60,9 @@ def log_density(
     rest = np.maximum(squared_norm - (coordinates**2).sum(1), 0.0)
     outside = n_rest * np.log(2 * np.pi * noise_variance) + rest / noise_variance
     return inside - 0.5 * outside
+
+
+def _factor_with_noise(covariance: np.ndarray, noise_variance: float) -> np.ndarray:
+    """Cholesky factor of (C - v I)+ + v I: no direction varies less than the noise."""
+    values, vectors = np.linalg.eigh(covariance)
+    return covariance_factor((vectors * np.maximum(values, noise_variance)) @ vectors.T)

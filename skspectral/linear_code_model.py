@@ -12,12 +12,13 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._device import resolve_device
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, check_sample_weight, validate_params
+from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._validation import refuse_what_is_not_finite
 from skspectral.coding import apply_centred, combine, coordinates_and_energy
 from skspectral.inference import log_density
 from skspectral.priors.protocol import draw, gaussian_components
@@ -65,15 +66,6 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             reset=reset,
         )
 
-    def _checked_weights(
-        self, sample_weight: ArrayLike | None, samples: np.ndarray
-    ) -> np.ndarray | None:
-        if sample_weight is None:
-            return None
-        return check_sample_weight(
-            sample_weight, samples, dtype=np.float64, ensure_non_negative=True
-        )
-
     def _apply_centred(self, X: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """(X - mean) matrix', checked to be finite."""
         result = apply_centred(
@@ -84,11 +76,8 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             device=resolve_device(self.device),
         )
         if not np.isfinite(result).all():
-            self._refuse_what_is_not_finite(X)
+            refuse_what_is_not_finite(X, self)
         return result
-
-    def _refuse_what_is_not_finite(self, X: np.ndarray) -> None:
-        assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Ridge least-squares codes; one matrix product.
@@ -158,7 +147,7 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
-        coordinates = draw(self.prior_, n_samples, y, stream)
+        coordinates = draw(self.prior_, n_samples, len(self._axes), y, stream)
         return self._combine(
             coordinates.astype(self.components_.dtype, copy=False), self._axes
         )
@@ -193,7 +182,7 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             device=resolve_device(self.device),
         )
         if not np.isfinite(energy).all():
-            self._refuse_what_is_not_finite(samples)
+            refuse_what_is_not_finite(samples, self)
         return log_density(
             coordinates, energy, len(self.mean_), components, self.noise_variance_
         )

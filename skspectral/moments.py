@@ -40,15 +40,16 @@ class Moments:
     n_samples : int
         Number of rows.
     mean : tensor of shape (T,), float64
+    scatter : tensor of shape (T, T), float64
+        sum_n w_n (x_n - mean)(x_n - mean)'.
     """
 
     def __init__(self, n_features: int, device: torch.device):
         self.weight = 0.0
         self.n_samples = 0
         self.mean = torch.zeros(n_features, dtype=torch.float64, device=device)
-        # Only the upper block triangle is kept up to date; `scatter` mirrors it.
         try:
-            self._scatter = torch.zeros(
+            self.scatter = torch.zeros(
                 n_features, n_features, dtype=torch.float64, device=device
             )
         except RuntimeError as error:
@@ -57,11 +58,6 @@ class Moments:
                 f"{8 * n_features**2 / 2**30:.0f} GiB. Cut signals into shorter "
                 "windows, or images into patches."
             ) from error
-
-    @property
-    def scatter(self) -> torch.Tensor:
-        """sum_n w_n (x_n - mean)(x_n - mean)', shape (T, T), float64."""
-        return mirror_upper_(self._scatter)
 
     def update(
         self,
@@ -90,6 +86,7 @@ class Moments:
             self._add_batch(batch, None if weights is None else weights[rows], buffer)
             if on_batch is not None:
                 on_batch()
+        mirror_upper_(self.scatter)
         return self
 
     def _add_batch(
@@ -117,7 +114,7 @@ class Moments:
         # Chan's between-group term is one more row of the product.
         total = self.weight + added
         buffer[n] = (batch_mean - self.mean) * (self.weight * added / total) ** 0.5
-        add_gram_(self._scatter, buffer[: n + 1])
+        add_gram_(self.scatter, buffer[: n + 1])
         self.mean += (batch_mean - self.mean) * (added / total)
         self.weight = total
 
@@ -126,8 +123,8 @@ class Moments:
         total = self.weight + other.weight
         if other.weight:
             gap = other.mean - self.mean
-            self._scatter += other._scatter
-            self._scatter.addr_(gap, gap, alpha=self.weight * other.weight / total)
+            self.scatter += other.scatter
+            self.scatter.addr_(gap, gap, alpha=self.weight * other.weight / total)
             self.mean += gap * (other.weight / total)
         self.weight = total
         self.n_samples += other.n_samples

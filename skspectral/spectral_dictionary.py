@@ -12,28 +12,20 @@ from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from skspectral._device import (
-    as_array,
-    as_tensor,
-    numpy_dtype,
-    resolve_device,
-    working_dtype,
-)
-from skspectral._progress import CallbackMonitor
+from skspectral._device import resolve_device, working_dtype
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
-from skspectral.coding import least_squares_map, orthonormal_axes
+from skspectral._validation import check_signal_shape, check_weights
 from skspectral.dictionary.atoms import Sinusoids
 from skspectral.dictionary.descent import Settings
-from skspectral.dictionary.learning import Dictionary, LearningPlan, learn_dictionary
+from skspectral.dictionary.learning import LearningPlan
+from skspectral.fitting import learn_model
 from skspectral.linear_code_model import LinearCodeModel
 from skspectral.modulation import BasisModulation, static_functions
-from skspectral.moments import Moments
-from skspectral.priors.protocol import fit_prior, fits_from_moments, new_prior
-from skspectral.signal_shape import check_signal_shape
+from skspectral.priors.protocol import new_prior
 
-# Residual variance below this share of the whole is rounding.
-_NOISE_FLOOR = 1e-12
+# What validation sets.
+_INPUT_NAMES = ("n_features_in_", "feature_names_in_")
 
 
 class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
@@ -57,9 +49,10 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         How a row unfolds in C order: (length,), (height, width) or (height, width,
         channels). None means (n_features,).
     atoms : {"sinusoid"}, default="sinusoid"
-        Family of the atoms: sinusoids of the flattened signal.
+        Family of the atoms: sinusoids of the flattened signal, the only one so far.
     init : {"greedy"}, default="greedy"
-        First atoms: greedy selection on the second moment's spectrum.
+        First atoms: greedy selection on the spectrum of the second moment, the only
+        way so far.
     modulation : "basis", BasisModulation or None, default="basis"
         Drift of amplitude and phase. "basis" is ``BasisModulation()``: smooth functions
         of the coordinates of ``signal_shape``; None keeps plain sinusoids, which have
@@ -72,7 +65,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         Distribution of the codes: an object with ``fit`` and ``sample``. None means
         `skspectral.priors.GaussianPrior`. scikit-learn's mixtures and `KernelDensity`
         may be used. It is cloned, and fitted on the coordinates of the samples along
-        orthonormal axes of the atoms' span.
+        orthonormal axes of the atoms' span, in float64.
     max_iter : int, default=50
         Largest number of Gauss-Newton iterations (ten times as many L-BFGS steps for
         more than 4,096 parameters).
@@ -93,10 +86,10 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     components_ : ndarray of shape (n_components, n_features)
         Atoms of unit norm, ordered by the variance they add.
     frequencies_ : ndarray of shape (n_components,)
-        Mean frequency of each atom, from 0 to the Nyquist frequency: cycles per signal,
-        or Hz with ``sampling_rate``.
+        Frequency of the plain sinusoid nearest to each atom, from 0 to the Nyquist
+        frequency: cycles per (flattened) signal, or Hz with ``sampling_rate``.
     phases_ : ndarray of shape (n_components,)
-        Phase at t = 0 in radians, in [0, pi).
+        Its phase at t = 0 in radians, in [0, pi).
     amplitudes_ : ndarray of shape (n_components,)
         Root mean square over t of A_i(t), in units of ``components_``: plain sinusoids
         are ``amplitudes_ * sin(2 pi frequencies_ t + phases_)``.
@@ -113,7 +106,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         "stage" and "loss" (squared error of a sample) of each step; the first entry
         is the selection, before any refinement.
     n_iter_ : int
-        Number of steps.
+        Number of steps, at least 1.
     converged_ : bool
         Whether ``tol`` was reached.
     n_samples_seen_ : int
@@ -235,31 +228,39 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
             If the prior lacks ``fit`` or ``sample``.
         """
         device = resolve_device(self.device)
-        stream = random_stream(self.random_state)
-        prior = new_prior(self.prior, stream)
-        samples = self._checked(X, reset=True)
-        weights = self._checked_weights(sample_weight, samples)
-        plan = self._plan(samples, device)
-
-        monitor = CallbackMonitor(self)
-        moments = self._moments(samples, weights, device, monitor)
-        C = moments.second_moment(self.center)
-        total = self._total_variance(samples, moments, C)
-        learned = learn_dictionary(C, plan, monitor)
-        del C
-        if not (learned.converged or learned.stopped):
+        # A stream of its own: `sample(random_state=...)` with the same int differs.
+        (stream,) = random_stream(self.random_state).spawn(1)
+        prior = new_prior(self.prior, stream, weighted=sample_weight is not None)
+        before = {n: self.__dict__[n] for n in _INPUT_NAMES if n in self.__dict__}
+        try:
+            samples = self._checked(X, reset=True)
+            weights = check_weights(sample_weight, samples, self)
+            attributes = learn_model(
+                samples,
+                y,
+                weights,
+                self._plan(samples, device),
+                prior,
+                center=self.center,
+                sampling_rate=self.sampling_rate,
+                batch_size=self.batch_size,
+                device=device,
+                estimator=self,
+            )
+        except BaseException:
+            # A fit that fails leaves everything as it was.
+            for name in _INPUT_NAMES:
+                self.__dict__.pop(name, None)
+            self.__dict__.update(before)
+            raise
+        self.__dict__.update(attributes, _stream=stream)
+        if not (self.converged_ or self._stopped):
             warnings.warn(
                 f"The atoms had not converged after max_iter={self.max_iter} "
                 "iterations. Increase max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        self._store(learned, moments, total, numpy_dtype(working_dtype(samples)))
-        self._stream = stream
-        fitted = monitor.stage("prior", 1)
-        self.prior_ = self._fit_prior(prior, samples, y, weights, moments)
-        fitted()
-        monitor.close()
         return self
 
     def _plan(self, samples: np.ndarray, device: torch.device) -> LearningPlan:
@@ -290,73 +291,3 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
                 dtype=working_dtype(samples),
             ),
         )
-
-    def _moments(
-        self,
-        samples: np.ndarray,
-        weights: np.ndarray | None,
-        device: torch.device,
-        monitor: CallbackMonitor,
-    ) -> Moments:
-        moments = Moments(samples.shape[1], device)
-        step = monitor.stage("moments", moments.n_batches(samples, self.batch_size))
-        return moments.update(
-            samples, weights, batch_size=self.batch_size, on_batch=step
-        )
-
-    def _total_variance(
-        self, samples: np.ndarray, moments: Moments, C: torch.Tensor
-    ) -> float:
-        total = float(C.trace())
-        if not np.isfinite(total):
-            self._refuse_what_is_not_finite(samples)
-            raise ValueError(
-                "The second moment of X overflows. Scale X down before fitting."
-            )
-        rounding = np.finfo(numpy_dtype(working_dtype(samples))).eps
-        scale = float((moments.mean**2).sum()) if self.center else 0.0
-        if total <= rounding**2 * scale:
-            raise ValueError(
-                "X has no variance: all rows are equal, so there is nothing to learn."
-            )
-        return total
-
-    def _store(
-        self, learned: Dictionary, moments: Moments, total: float, dtype: type
-    ) -> None:
-        n_atoms, n_features = learned.components.shape
-        unit = 1.0 if self.sampling_rate is None else self.sampling_rate / n_features
-        mean = moments.mean if self.center else torch.zeros_like(moments.mean)
-        self.components_ = as_array(learned.components, dtype)
-        self.mean_ = as_array(mean, dtype)
-        self.frequencies_ = as_array(learned.frequency) * unit
-        self.phases_ = as_array(learned.phase)
-        self.amplitudes_ = as_array(learned.amplitude)
-        self.explained_variance_ratio_ = as_array(learned.variance) / total
-        left = max(0.0, total - float(learned.variance.sum()))
-        self.noise_variance_ = max(
-            left / max(1, n_features - n_atoms), _NOISE_FLOOR * total / n_features
-        )
-        stages, losses = zip(*learned.history, strict=True)
-        self.history_ = {"stage": np.array(stages), "loss": np.array(losses)}
-        self.n_iter_ = learned.n_iter
-        self.converged_ = learned.converged
-        self.n_samples_seen_ = moments.n_samples
-        # From the rounded atoms, so that they agree with the public attribute.
-        atoms = as_tensor(self.components_, moments.mean.device, torch.float64)
-        self._code_map = as_array(least_squares_map(atoms, self.ridge))
-        self._axes = as_array(orthonormal_axes(atoms))
-
-    def _fit_prior(
-        self,
-        prior: Any,
-        samples: np.ndarray,
-        y: Any,
-        weights: np.ndarray | None,
-        moments: Moments,
-    ) -> Any:
-        if fits_from_moments(prior):
-            return prior.fit_moments(*moments.project(self._axes, self.mean_))
-        coordinates = self._apply_centred(samples, self._axes)
-        fit_prior(prior, coordinates.astype(np.float64, copy=False), y, weights)
-        return prior

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import Sinusoids, fold
+from skspectral.dictionary.atoms import Sinusoids
+from skspectral.dictionary.waves import fold, nearest_waves
 from skspectral.modulation import BasisModulation, static_functions
 
 SHAPES = [(11,), (4, 5), (3, 4, 2)]
@@ -89,6 +90,37 @@ def test_a_linear_drift_of_the_phase_counts_as_frequency(cpu):
     waves = model.waves(params)
     assert float(waves.frequency) == pytest.approx(6.0)
     assert float(waves.phase) == pytest.approx(1.0)
+
+
+def test_one_atom_has_one_wave_whatever_its_parameters(cpu):
+    """With a phase for each channel, f and f + T/channels are the same samples."""
+    basis, constant = BasisModulation(order=1).functions((4, 5, 3))
+    model = Sinusoids(basis, constant, cpu)
+    params = model.start(torch.tensor([1.4]).double(), torch.tensor([0.4]).double())
+    params[0, 4] += 0.3
+    expected = model.waves(params)
+    other = params.clone()
+    # Time is counted from the middle, which turns all channels alike.
+    other[0, 0] += 20
+    other[0, 1:4] += math.pi * 20 - 2 * math.pi / 3 * torch.arange(3).double()
+    other[0, 2] += 2 * math.pi
+    np.testing.assert_allclose(model.atoms(other), model.atoms(params), atol=1e-9)
+    waves = model.waves(other)
+    assert float(waves.frequency) == pytest.approx(float(expected.frequency))
+    assert float(waves.phase) == pytest.approx(float(expected.phase))
+    assert float(expected.frequency) == pytest.approx(1.4, abs=0.5)
+
+
+@pytest.mark.parametrize("f", [0.0, 0.1, 0.6, 3.7, 15.9, 16.0])
+def test_the_nearest_wave_of_a_wave_is_itself(f):
+    t = np.arange(32) / 32
+    atom = np.sin(2 * np.pi * f * t + 1.0)
+    waves = nearest_waves(torch.tensor(atom)[None])
+    found = np.sin(2 * np.pi * float(waves.frequency) * t + float(waves.phase))
+    found *= float(waves.sign) * np.linalg.norm(atom) / np.linalg.norm(found)
+    np.testing.assert_allclose(found, atom, atol=1e-3)
+    if 0 < f < 16:
+        assert float(waves.frequency) == pytest.approx(f, abs=0.02)
 
 
 def test_static_waves_are_the_parameters(cpu):

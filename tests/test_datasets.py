@@ -58,7 +58,7 @@ def test_patches_of_a_larger_size_than_the_photographs_allow():
         load_photograph_patches(10, size=200)
 
 
-def test_cut_patches_are_views_of_the_image():
+def test_patches_stand_in_the_image():
     image = np.arange(20 * 30 * 3).reshape(20, 30, 3) % 251
     patches = cut_patches([image], 5, 7)
     assert all(contains(image, patch) for patch in patches)

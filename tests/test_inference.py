@@ -10,7 +10,9 @@ def dense_log_density(X, mean, axes, components, noise):
     """With T x T covariances, by SciPy."""
     density = 0
     for weight, centre, covariance in components:
-        full = axes.T @ covariance @ axes + noise * np.eye(len(mean))
+        values, vectors = np.linalg.eigh(covariance)
+        clean = (vectors * np.maximum(values - noise, 0)) @ vectors.T
+        full = axes.T @ clean @ axes + noise * np.eye(len(mean))
         density += weight * multivariate_normal(mean + centre @ axes, full).pdf(X)
     return np.log(density)
 
@@ -33,14 +35,22 @@ def test_agrees_with_the_dense_density(n_components, n_codes):
 
 
 def test_integrates_the_code_out():
-    """One feature, one code: the integral over the code, by quadrature."""
+    """One feature, one code: the integral over the clean code, by quadrature."""
     components = [(0.4, np.array([-1.0]), np.eye(1)), (0.6, np.array([2.0]), np.eye(1))]
+    clean = np.sqrt(1 - 0.25)
 
     def joint(w, x):
-        prior = 0.4 * norm.pdf(w, -1) + 0.6 * norm.pdf(w, 2)
+        prior = 0.4 * norm.pdf(w, -1, clean) + 0.6 * norm.pdf(w, 2, clean)
         return prior * norm.pdf(x, w, 0.5)
 
     for x in (-2.0, 0.3, 4.0):
         ours = log_density(np.array([[x]]), np.array([x**2]), 1, components, 0.25)
         expected = quad(joint, -20, 20, args=(x,), points=[x])[0]
         assert ours[0] == pytest.approx(np.log(expected), rel=1e-7)
+
+
+def test_a_direction_never_varies_less_than_the_noise():
+    ours = log_density(
+        np.zeros((1, 1)), np.zeros(1), 1, [(1.0, np.zeros(1), 1e-9 * np.eye(1))], 4.0
+    )
+    assert ours[0] == pytest.approx(norm.logpdf(0, 0, 2))

@@ -72,8 +72,8 @@ def test_float32_with_a_large_mean_keeps_its_digits():
 
 def test_project_is_the_moments_of_the_coordinates():
     rng = np.random.default_rng(0)
-    X, axes, origin = rng.normal(size=(40, 6)), rng.normal(size=(2, 6)), rng.normal(6)
-    mean, covariance = moments_of(X).project(axes, np.full(6, origin))
+    X, axes, origin = (rng.normal(size=size) for size in ((40, 6), (2, 6), 6))
+    mean, covariance = moments_of(X).project(axes, origin)
     coordinates = (X - origin) @ axes.T
     np.testing.assert_allclose(mean, coordinates.mean(0))
     np.testing.assert_allclose(covariance, np.cov(coordinates.T, bias=True))

@@ -129,7 +129,7 @@ def test_draws_repeat_and_differ(codes, prior):
         stream = np.random.default_rng(0)
         fitted = new_prior(prior, stream)
         fit_prior(fitted, codes, None, None)
-        return [draw(fitted, 50, None, stream) for _ in range(2)]
+        return [draw(fitted, 50, 4, None, stream) for _ in range(2)]
 
     one, two = draws()
     assert one.shape == (50, 4)
@@ -141,7 +141,7 @@ def test_mixture_draws_come_in_random_order(codes):
     stream = np.random.default_rng(0)
     far = np.concatenate([codes, codes + 100])
     fitted = GaussianMixture(2, random_state=0).fit(far)
-    above = draw(fitted, 200, None, stream)[:, 0] > 50
+    above = draw(fitted, 200, 4, None, stream)[:, 0] > 50
     assert 0 < above[:100].sum() < 100
     assert 0 < above[100:].sum() < 100
 
@@ -168,11 +168,11 @@ def test_duck_typed_prior(codes):
     stream = np.random.default_rng(0)
     prior = new_prior(Constant(), stream)
     fit_prior(prior, codes, None, None)
-    np.testing.assert_allclose(draw(prior, 2, None, stream)[1], codes.mean(0))
+    np.testing.assert_allclose(draw(prior, 2, 4, None, stream)[1], codes.mean(0))
     with pytest.raises(ValueError, match="Constant cannot sample for a label"):
-        draw(prior, 2, "cat", stream)
+        draw(prior, 2, 4, "cat", stream)
     with pytest.raises(ValueError, match=r"Constant\.fit takes none"):
-        fit_prior(prior, codes, None, np.ones(len(codes)))
+        new_prior(Constant(), stream, weighted=True)
     with pytest.raises(TypeError, match="no closed form with the prior Constant"):
         gaussian_components(prior)
 
@@ -187,19 +187,25 @@ def test_labels_reach_a_prior_that_takes_them(codes):
 
     prior, labels = PerLabel(), np.arange(len(codes)) % 2
     fit_prior(prior, codes, labels, None)
-    drawn = draw(prior, 2, 1, np.random.default_rng(0))
+    drawn = draw(prior, 2, 4, 1, np.random.default_rng(0))
     np.testing.assert_allclose(drawn[0], codes[1::2].mean(0))
 
 
-def test_wrong_shape_of_draws_is_reported(codes):
-    class Flat(Constant):
+@pytest.mark.parametrize(
+    "wrong", [np.zeros(4), np.zeros((2, 4)), np.zeros((3, 5)), np.full((3, 4), np.nan)]
+)
+def test_wrong_draws_are_reported(wrong):
+    class Wrong(Constant):
         def sample(self, n_samples):
-            return self.mean
+            return wrong
 
-    prior = Flat()
-    prior.fit(codes)
-    with pytest.raises(ValueError, match=r"returned an array of shape \(4,\)"):
-        draw(prior, 3, None, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"needed are finite codes of shape \(3, 4\)"):
+        draw(Wrong(), 3, 4, None, np.random.default_rng(0))
+
+
+def test_moments_that_do_not_fit():
+    with pytest.raises(ValueError, match="does not fit a mean of 2 codes"):
+        GaussianPrior().fit_moments(np.zeros(2), np.eye(3))
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,20 @@ def test_few_samples_beat_pca():
     assert explained_variance(est, test) > explained_variance(pca, test) + 0.005
 
 
+def test_many_atoms_by_lbfgs():
+    """More parameters than Gauss-Newton takes: 230 atoms of 19."""
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.normal(size=(400, 256)), axis=1)
+    static, drifting = (
+        SpectralDictionaryLearning(230, modulation=m, tol=0.02).fit(X)
+        for m in (None, "basis")
+    )
+    static, drifting = (
+        1 - est.explained_variance_ratio_.sum() for est in (static, drifting)
+    )
+    assert drifting < 0.9 * static
+
+
 def test_as_many_atoms_as_features(signals):
     est = SpectralDictionaryLearning(48).fit(signals)
     assert est.explained_variance_ratio_.sum() == pytest.approx(1)
@@ -246,7 +260,7 @@ def test_scale(signals):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda X, path: X[::-1][::-1],
+        lambda X, path: X[::-1, ::-1].copy()[::-1, ::-1],
         lambda X, path: np.asfortranarray(X),
         lambda X, path: np.repeat(X, 2, axis=1)[:, ::2],
         lambda X, path: X.tolist(),
@@ -364,20 +378,30 @@ def test_score_samples_is_the_dense_density(signals, n_components, prior):
     # The axes of the prior: orthonormal, lower triangular towards the atoms.
     axes, triangle = np.linalg.qr(est.components_.T)
     axes = (axes * np.sign(np.diag(triangle))).T
-    noise = est.noise_variance_ * np.eye(48)
-    dense = [
-        np.log(weight)
-        + multivariate_normal(
-            est.mean_ + mean @ axes,
-            axes.T @ covariance @ axes + noise,
-            allow_singular=True,
-        ).logpdf(signals[:20])
-        for weight, mean, covariance in gaussian_components(est.prior_)
-    ]
+    dense = []
+    for weight, mean, covariance in gaussian_components(est.prior_):
+        # The coordinates that the prior was fitted on contain their noise.
+        values, vectors = np.linalg.eigh(covariance)
+        clean = (vectors * np.maximum(values - est.noise_variance_, 0)) @ vectors.T
+        full = axes.T @ clean @ axes + est.noise_variance_ * np.eye(48)
+        model = multivariate_normal(est.mean_ + mean @ axes, full)
+        dense.append(np.log(weight) + model.logpdf(signals[:20]))
     expected = np.logaddexp.reduce(dense)
     scores = est.score_samples(signals[:20])
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
     assert est.score(signals[:20]) == pytest.approx(scores.mean())
+
+
+@pytest.mark.parametrize("n_components", [3, 8, 20])
+def test_score_is_that_of_pca_where_the_span_is(n_components):
+    """Waves in white noise: neither model gains from atoms beyond the waves."""
+    rng = np.random.default_rng(0)
+    t = np.arange(20) / 20
+    waves = np.sin(2 * np.pi * np.array([[2.0], [5.0], [7.0]]) * t)
+    X = rng.normal(size=(20_000, 3)) @ (4 * waves) + rng.normal(size=(20_000, 20))
+    est = SpectralDictionaryLearning(n_components, modulation=None).fit(X)
+    pca = PCA(n_components).fit(X)
+    assert est.score(X) == pytest.approx(pca.score(X), abs=5e-3)
 
 
 def test_likelihood_tells_strangers(signals):
@@ -398,15 +422,13 @@ def test_labels_and_weights_reach_the_prior(signals):
             self.seen_ = X.dtype, y, sample_weight
             return super().fit(X, sample_weight=sample_weight)
 
-        fit_moments = property()
-
     y, weight = np.arange(len(signals)), np.full(len(signals), 2.0)
     est = SpectralDictionaryLearning(5, prior=Prior())
     est.fit(signals.astype(np.float32), y, sample_weight=weight)
     dtype, labels, weights = est.prior_.seen_
     assert dtype == np.float64
     np.testing.assert_array_equal(labels, y)
-    np.testing.assert_array_equal(weights, weight)
+    np.testing.assert_array_equal(weights / weights[0], weight / weight[0])
 
 
 # In company
@@ -524,9 +546,12 @@ def test_no_such_device(signals):
 
 @pytest.mark.parametrize("row", [np.zeros(8), np.full(8, 0.1), np.arange(8) + 0.3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_equal_rows(row, dtype):
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_equal_rows(row, dtype, center, batch_size):
+    X = np.tile(row, (1000, 1)).astype(dtype)
     with pytest.raises(ValueError, match="X has no variance"):
-        fit_with(np.tile(row, (20, 1)).astype(dtype))
+        fit_with(X, center=center, batch_size=batch_size)
 
 
 def test_one_row(signals):
@@ -579,9 +604,75 @@ def test_labels_of_a_prior_without(signals):
         fit_with(signals).sample(2, y="cat")
 
 
-def test_a_failed_fit_leaves_the_estimator_usable(signals):
-    est = fit_with(signals)
-    codes = est.transform(signals)
-    with pytest.raises(ValueError, match="no variance"):
-        est.fit(np.ones_like(signals))
-    np.testing.assert_array_equal(est.transform(signals), codes)
+class FailingPrior(GaussianPrior):
+    def fit(self, X, y=None):
+        raise RuntimeError("no prior today")
+
+
+@pytest.mark.parametrize(
+    ("params", "rows", "error"),
+    [
+        ({}, np.ones((20, 48)), "no variance"),
+        ({}, np.ones((20, 10)), "no variance"),
+        ({"n_components": 50}, np.eye(20), "n_components=50"),
+        ({"prior": FailingPrior(), "n_components": 7}, np.eye(48), "no prior today"),
+    ],
+)
+def test_a_failed_fit_changes_nothing(signals, params, rows, error):
+    est = fit_with(signals, random_state=0)
+    unfitted = SpectralDictionaryLearning(2).set_params(**params)
+    with pytest.raises((ValueError, RuntimeError), match=error):
+        unfitted.fit(rows)
+    with pytest.raises(NotFittedError):
+        unfitted.sample()
+    learned = {name for name in vars(est) if name not in est.get_params()}
+    old = {name: vars(est)[name] for name in learned}
+    with pytest.raises((ValueError, RuntimeError), match=error):
+        est.set_params(**params).fit(rows)
+    assert all(vars(est)[name] is value for name, value in old.items())
+    est.transform(signals)
+
+
+def test_extreme_scales(signals):
+    expected = fit_with(signals).explained_variance_ratio_
+    for scale in (1e-140, 1e140):
+        found = fit_with(scale * signals).explained_variance_ratio_
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    small = (1e-17 * signals).astype(np.float32)
+    with pytest.raises(ValueError, match="underflows in float32"):
+        fit_with(small)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weight", [1e-70, 1e-20, 1e60])
+def test_only_the_ratio_of_weights_matters(signals, dtype, weight):
+    X = signals.astype(dtype)
+    est = SpectralDictionaryLearning(3).fit(X, sample_weight=np.full(len(X), weight))
+    one = SpectralDictionaryLearning(3).fit(X)
+    np.testing.assert_allclose(est.frequencies_, one.frequencies_, atol=1e-3)
+
+
+def test_a_row_of_weight_zero_must_be_finite_too(signals):
+    bad, weight = signals.copy(), np.ones(len(signals))
+    bad[5, 0], weight[5] = np.nan, 0
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        SpectralDictionaryLearning(3, batch_size=1).fit(bad, sample_weight=weight)
+
+
+def test_frequencies_of_colour_atoms_are_those_of_their_spectra(patches):
+    est = SpectralDictionaryLearning(24, signal_shape=COLOUR).fit(patches[0])
+    t = np.arange(192) / 192
+    grid = np.arange(0, 96.01, 0.5)
+
+    def cosine(f, atom):
+        carriers = np.stack([np.cos(2 * np.pi * f * t), np.sin(2 * np.pi * f * t)])
+        axes = np.linalg.svd(carriers, full_matrices=False)[2]
+        return np.linalg.norm(axes[: 1 + (0 < f < 96)] @ atom)
+
+    waves = np.sin(2 * np.pi * est.frequencies_[:, None] * t + est.phases_[:, None])
+    for atom, f, wave in zip(est.components_, est.frequencies_, waves, strict=True):
+        best = max(cosine(g, atom) for g in grid)
+        assert cosine(f, atom) > best - 1e-6
+        assert atom @ wave / np.linalg.norm(wave) == pytest.approx(
+            cosine(f, atom), abs=1e-5
+        )

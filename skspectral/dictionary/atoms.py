@@ -2,28 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn.functional import softplus
 
 from skspectral._device import as_tensor
+from skspectral.dictionary.waves import Waves, fold, nearest_waves
 
 _SOFTPLUS_INVERSE_OF_ONE = math.log(math.expm1(1.0))
-
-
-@dataclass(frozen=True)
-class Waves:
-    """The sinusoid that each atom follows best.
-
-    ``frequency`` in cycles per signal within [0, T/2], ``phase`` in radians within
-    [0, pi) at t = 0, ``sign`` by which the atom must be multiplied to have that phase.
-    """
-
-    frequency: torch.Tensor
-    phase: torch.Tensor
-    sign: torch.Tensor
 
 
 class Sinusoids:
@@ -92,38 +79,12 @@ class Sinusoids:
         return (softplus(self._split(params)[1]) ** 2).mean(1).sqrt()
 
     def waves(self, params: torch.Tensor) -> Waves:
-        """Frequency and phase of the straight line that fits each atom's angle best.
+        """Return the plain sinusoid that is nearest to each atom.
 
-        The line is fitted with weights A_i(t)^2. A drift of the phase may contain a
-        trend, which is a change of frequency: this counts it as one.
+        That of the atom itself where it does not drift. Where it does, the parameters
+        do not tell: with a phase for each of n channels, f and f + T/n are one atom.
         """
-        angle, raw = self._split(params)
-        weight = softplus(raw) ** 2
-        weight = weight / weight.sum(1, keepdim=True)
-        centre = (weight * self.time).sum(1, keepdim=True)
-        lag = self.time - centre
-        spread = (weight * lag**2).sum(1).clamp_min(torch.finfo(weight.dtype).tiny)
-        slope = (weight * lag * angle).sum(1) / spread
-        slope = torch.where(slope.isfinite(), slope, 2 * math.pi * params[:, 0])
-        level = (weight * angle).sum(1) - slope * centre[:, 0]
-        frequency = slope / (2 * math.pi)
-        return fold(frequency, level - slope / 2, len(self.time))
-
-
-def fold(frequency: torch.Tensor, phase: torch.Tensor, n_features: int) -> Waves:
-    """Alias sampled sinusoids into frequencies [0, T/2] and phases [0, pi)."""
-    frequency = frequency - n_features * torch.round(frequency / n_features)
-    # sin(-a + phase) = sin(a + pi - phase)
-    backwards = frequency < 0
-    frequency = frequency.abs()
-    phase = torch.where(backwards, math.pi - phase, phase)
-    half_turns = torch.floor(phase / math.pi)
-    phase = phase - math.pi * half_turns
-    sign = 1 - 2 * torch.remainder(half_turns, 2)
-    # Rounding may leave pi itself, which is 0 with the other sign.
-    wrapped = phase >= math.pi
-    return Waves(
-        frequency=frequency,
-        phase=torch.where(wrapped, torch.zeros_like(phase), phase),
-        sign=torch.where(wrapped, -sign, sign),
-    )
+        if len(self.basis) > 1:
+            return nearest_waves(self.atoms(params))
+        frequency, phase = params[:, 0], params[:, 1] * self.constant[0]
+        return fold(frequency, phase - math.pi * frequency, len(self.time))

@@ -53,6 +53,15 @@ class Settings:
     dtype: torch.dtype
     max_system: int = 4096
 
+    def by_gauss_newton(self, params: torch.Tensor) -> bool:
+        """Whether the normal matrix is small enough."""
+        return params.numel() <= self.max_system
+
+    def most_steps(self, params: torch.Tensor) -> int:
+        """Largest number of steps that a descent takes."""
+        share = 1 if self.by_gauss_newton(params) else _LBFGS_STEPS_PER_ITERATION
+        return self.max_iter * share
+
 
 def descend(
     model: Sinusoids,
@@ -84,8 +93,7 @@ def descend(
     if _all_explained(start, C):
         state.converged = True
         return state
-    small = params.numel() <= settings.max_system
-    method = _gauss_newton if small else _lbfgs
+    method = _gauss_newton if settings.by_gauss_newton(params) else _lbfgs
     return method(model, state, C, settings, on_step)
 
 
@@ -173,7 +181,7 @@ def _lbfgs(
     on_step: Callable[[float], bool],
 ) -> Descent:
     """SciPy's L-BFGS with the closed-form gradient by the atoms."""
-    params, scale = state.params, float(C.trace())
+    params, scale = state.params, state.start_loss
 
     def evaluate(flat: np.ndarray) -> tuple[float, np.ndarray]:
         point = as_tensor(flat.reshape(params.shape), params.device)
@@ -187,7 +195,10 @@ def _lbfgs(
         loss = float(intermediate_result.fun) * scale
         state.losses.append(_finite(loss, len(state.losses) + 1))
         state.stopped = bool(on_step(loss))
-        if state.stopped:
+        losses = [state.start_loss, *state.losses][-_LBFGS_STEPS_PER_ITERATION - 1 :]
+        full = len(losses) > _LBFGS_STEPS_PER_ITERATION
+        state.converged = full and losses[0] - loss <= settings.tol * loss
+        if state.stopped or state.converged:
             raise StopIteration
 
     result = minimize(
@@ -197,12 +208,14 @@ def _lbfgs(
         method="L-BFGS-B",
         callback=after_step,
         options={
-            "maxiter": settings.max_iter * _LBFGS_STEPS_PER_ITERATION,
-            "ftol": settings.tol / _LBFGS_STEPS_PER_ITERATION,
+            "maxiter": settings.most_steps(params),
+            "ftol": 0.0,
             "gtol": 0.0,
         },
     )
     state.params = as_tensor(result.x.reshape(params.shape), params.device)
     state.fit = project(model.atoms(state.params), C, settings.ridge)
-    state.converged = result.status == 0
+    # Status 1: out of steps. Otherwise, not stopped, it found no lower point.
+    if result.status != 1 and not state.stopped:
+        state.converged = True
     return state

@@ -8,7 +8,7 @@ import torch
 from skspectral._progress import Monitor
 from skspectral.dictionary.atoms import Sinusoids
 from skspectral.dictionary.descent import Descent, Settings, descend
-from skspectral.dictionary.projection import added_variance, cost_of_removal
+from skspectral.dictionary.projection import added_variance, cost_of_removal, project
 from skspectral.dictionary.selection import GreedySelection, as_waves
 
 # Two atoms with a larger |cosine| are one atom twice: their codes would explode.
@@ -35,8 +35,6 @@ class Dictionary:
         Variance added by each atom to those before it, summed over the features.
     history : list of (str, float)
         Stage and loss of each step, after that of the selection.
-    n_iter : int
-        Steps of refinement.
     converged, stopped : bool
         Whether the last stage reached its tolerance; whether the monitor stopped it.
     """
@@ -47,7 +45,6 @@ class Dictionary:
     amplitude: torch.Tensor
     variance: torch.Tensor
     history: list[tuple[str, float]]
-    n_iter: int
     converged: bool
     stopped: bool
 
@@ -121,10 +118,15 @@ class _Learner:
         if not self.history:
             self.history.append(("selection", state.start_loss))
         self._keep(stage, state)
-        for _ in range(_MAX_RENEWALS):
-            renewal = renew(model, state, self.whole, self.settings.ridge)
-            if renewal is None or state.stopped:
+        for attempt in range(_MAX_RENEWALS + 1):
+            if state.stopped:
                 break
+            renewal = renew(model, state, self.whole, self.settings.ridge)
+            if renewal is None:
+                break
+            if attempt == _MAX_RENEWALS:
+                # They come together again and again: keep them apart.
+                return self._at(model, renewal.params) if renewal.forced else state
             trial = self._descend(stage, model, renewal.params, n_steps)
             if not renewal.forced and trial.fit.loss >= state.fit.loss:
                 break
@@ -132,20 +134,25 @@ class _Learner:
             self._keep(stage, state)
         return state
 
+    def _at(self, model: Sinusoids, params: torch.Tensor) -> Descent:
+        fit = project(model.atoms(params), self.C, self.settings.ridge)
+        return Descent(params, fit, start_loss=fit.loss)
+
     def _keep(self, stage: str, state: Descent) -> None:
         self.history.extend((stage, loss) for loss in state.losses)
 
     def _descend(
         self, stage: str, model: Sinusoids, params: torch.Tensor, n_steps: int
     ) -> Descent:
-        step = self.monitor.stage(stage, n_steps)
+        settings = replace(self.settings, max_iter=n_steps)
+        step = self.monitor.stage(stage, settings.most_steps(params))
         total = float(self.C.trace())
         return descend(
             model,
             params,
             self.C,
-            replace(self.settings, max_iter=n_steps),
-            lambda loss: step(loss=loss, explained_variance_ratio=1 - loss / total),
+            settings,
+            lambda loss: step(explained_variance_ratio=1 - loss / total),
         )
 
 
@@ -204,7 +211,6 @@ def _ordered(
         amplitude=model.amplitude(state.params[order]) / state.fit.norms[order],
         variance=variance,
         history=history,
-        n_iter=max(1, len(history) - 1),
         converged=state.converged,
         stopped=state.stopped,
     )

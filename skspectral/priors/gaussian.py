@@ -104,6 +104,11 @@ class GaussianPrior(DensityMixin, BaseEstimator):
         -------
         self : GaussianPrior
         """
+        if np.shape(covariance) != (len(mean), len(mean)):
+            raise ValueError(
+                f"covariance of shape {np.shape(covariance)} does not fit a mean of "
+                f"{len(mean)} codes."
+            )
         self.n_features_in_ = len(mean)
         return self._set(mean, covariance)
 

@@ -16,13 +16,17 @@ from skspectral.priors.gaussian import GaussianPrior
 Component = tuple[float, np.ndarray, np.ndarray]
 
 
-def new_prior(prior: Any, stream: np.random.Generator) -> Any:
+def new_prior(
+    prior: Any, stream: np.random.Generator, *, weighted: bool = False
+) -> Any:
     """An unfitted copy of ``prior`` (None: a Gaussian), seeded if it has no seed.
 
     Raises
     ------
     TypeError
         If it lacks ``fit`` or ``sample``, naming what is missing.
+    ValueError
+        If there will be weights and the prior cannot use them.
     """
     if prior is None:
         return GaussianPrior()
@@ -33,6 +37,11 @@ def new_prior(prior: Any, stream: np.random.Generator) -> Any:
             f"prior={prior!r} {problem}. A prior is an object with fit(codes) and "
             "sample(n_samples): GaussianPrior(), or scikit-learn's GaussianMixture()."
         )
+    if weighted and not has_fit_parameter(prior, "sample_weight"):
+        raise ValueError(
+            f"sample_weight was passed, but {type(prior).__name__}.fit takes none. Fit "
+            "without weights, or use a prior that takes them: GaussianPrior()."
+        )
     new = clone(prior, safe=False)
     if hasattr(new, "get_params") and new.get_params().get("random_state", 0) is None:
         new.set_params(random_state=draw_seed(stream))
@@ -41,34 +50,25 @@ def new_prior(prior: Any, stream: np.random.Generator) -> Any:
 
 def fits_from_moments(prior: Any) -> bool:
     """Whether the mean and covariance of the codes are all it needs."""
-    return hasattr(prior, "fit_moments")
+    return getattr(type(prior), "fit", None) is GaussianPrior.fit
 
 
 def fit_prior(
     prior: Any, codes: np.ndarray, y: Any, sample_weight: np.ndarray | None
 ) -> None:
-    """Fit on the codes, with what the prior's ``fit`` takes of the rest.
-
-    Raises
-    ------
-    ValueError
-        If there are weights and the prior cannot use them.
-    """
-    options = {}
+    """Fit on the codes, with what the prior's ``fit`` takes of the rest."""
+    options: dict[str, Any] = {}
     if sample_weight is not None:
-        if not has_fit_parameter(prior, "sample_weight"):
-            raise ValueError(
-                f"sample_weight was passed, but {type(prior).__name__}.fit takes none. "
-                "Fit without weights, or use a prior that takes them: GaussianPrior()."
-            )
         options["sample_weight"] = sample_weight
     if has_fit_parameter(prior, "y"):
         options["y"] = y
     prior.fit(codes, **options)
 
 
-def draw(prior: Any, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
-    """``n_samples`` codes, shape (n_samples, K), in random order.
+def draw(
+    prior: Any, n_samples: int, n_codes: int, y: Any, stream: np.random.Generator
+) -> np.ndarray:
+    """``n_samples`` codes, shape (n_samples, n_codes), in random order.
 
     A prior that takes no ``random_state`` in ``sample`` but has the parameter, as
     scikit-learn's mixtures, is seeded through a copy: its own state does not change.
@@ -96,10 +96,10 @@ def draw(prior: Any, n_samples: int, y: Any, stream: np.random.Generator) -> np.
         # scikit-learn's mixtures return (codes, labels), ordered by component.
         drawn = stream.permutation(drawn[0])
     codes = np.asarray(drawn)
-    if codes.ndim != 2 or len(codes) != n_samples:
+    if codes.shape != (n_samples, n_codes) or not np.isfinite(codes).all():
         raise ValueError(
             f"{type(prior).__name__}.sample({n_samples}) returned an array of shape "
-            f"{codes.shape}, not ({n_samples}, n_codes)."
+            f"{codes.shape}; needed are finite codes of shape {(n_samples, n_codes)}."
         )
     return codes
 

@@ -1,0 +1,84 @@
+"""Checks of the input that scikit-learn does not make, or not in time."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import assert_all_finite
+
+from skspectral._device import numpy_dtype, working_dtype
+from skspectral._sklearn_compat import check_sample_weight
+from skspectral.moments import Moments
+
+# Variance of a feature whose products still have all their digits in float32.
+_SMALLEST_SINGLE = 1e-30
+
+
+def check_signal_shape(
+    signal_shape: Sequence[int] | None, n_features: int
+) -> tuple[int, ...]:
+    """The shape as a tuple of ints, checked against the number of features."""
+    if signal_shape is None:
+        return (n_features,)
+    shape = tuple(signal_shape)
+    if not all(isinstance(size, Integral) and size > 0 for size in shape):
+        raise ValueError(
+            f"signal_shape={signal_shape!r} must be a tuple of positive integers."
+        )
+    if not 1 <= len(shape) <= 3:
+        raise ValueError(
+            f"signal_shape={signal_shape!r} must have one to three axes: (length,), "
+            "(height, width) or (height, width, channels)."
+        )
+    if math.prod(shape) != n_features:
+        raise ValueError(
+            f"signal_shape={signal_shape!r} holds {math.prod(shape)} values, but X has "
+            f"{n_features} features."
+        )
+    return tuple(int(size) for size in shape)
+
+
+def refuse_what_is_not_finite(X: np.ndarray, estimator: Any) -> None:
+    """Raise scikit-learn's error if X has NaN or infinite values.
+
+    Called where a result is not finite: looking at X itself first would cost a pass.
+    """
+    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+
+
+def check_weights(
+    sample_weight: ArrayLike | None, X: np.ndarray, estimator: Any
+) -> np.ndarray | None:
+    """Weights of shape (n,), float64, the largest of them 1."""
+    if sample_weight is None:
+        return None
+    weights = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    # A row of weight 0 does not show in any result.
+    refuse_what_is_not_finite(X, estimator)
+    return weights / weights.max()
+
+
+def check_variance(X: np.ndarray, moments: Moments, estimator: Any) -> None:
+    """Raise if the second moment of X is not finite, zero, or out of range."""
+    variance = float(moments.scatter.trace()) / moments.weight
+    if not np.isfinite(variance):
+        refuse_what_is_not_finite(X, estimator)
+        raise ValueError(
+            "The second moment of X overflows. Scale X down before fitting."
+        )
+    dtype = numpy_dtype(working_dtype(X))
+    if variance <= np.finfo(dtype).eps ** 2 * float((moments.mean**2).sum()):
+        raise ValueError(
+            "X has no variance: all rows are equal, so there is nothing to learn."
+        )
+    if dtype == np.float32 and variance < _SMALLEST_SINGLE * X.shape[1]:
+        raise ValueError(
+            "The second moment of X underflows in float32. Scale X up before fitting, "
+            "or pass float64."
+        )
