@@ -79,19 +79,25 @@ def coordinates_and_energy(
 
 
 def combine(
-    codes: np.ndarray, mean: np.ndarray, matrix: np.ndarray, *, device: torch.device
+    codes: np.ndarray,
+    mean: np.ndarray,
+    matrix: np.ndarray,
+    *,
+    device: torch.device,
+    dtype: np.dtype | type | None = None,
 ) -> np.ndarray:
-    """mean + codes matrix, in the dtype of the codes."""
-    dtype = working_dtype(codes)
+    """Mean + codes matrix, in ``dtype``, by default that of the codes."""
     # The mean is one more row of the matrix: adding it afterwards, or as addmm does
     # before, would be another pass over the result.
-    left = as_tensor(codes, device)
-    left = torch.cat([left, left.new_ones(len(left), 1)], dim=1)
-    right = as_tensor(np.vstack([matrix, mean]), device, dtype)
+    n_rows, n_codes = codes.shape
+    left = np.empty((n_rows, n_codes + 1), dtype or codes.dtype)
+    left[:, :n_codes], left[:, n_codes] = codes, 1
+    right = np.vstack([matrix, mean]).astype(left.dtype, copy=False)
+    factors = as_tensor(left, device), as_tensor(right, device)
     if device.type != "cpu":
-        return as_array(left @ right)
+        return as_array(torch.mm(*factors))
     # numpy asks for large pages, torch does not: it would spend more time in page
     # faults than in the product.
-    out = np.empty((len(codes), matrix.shape[1]), dtype=numpy_dtype(dtype))
-    torch.mm(left, right, out=as_tensor(out, device))
+    out = np.empty((n_rows, matrix.shape[1]), left.dtype)
+    torch.mm(*factors, out=as_tensor(out, device))
     return out

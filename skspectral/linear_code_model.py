@@ -114,10 +114,13 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 f"{type(self).__name__} expects the {len(self.components_)} codes "
                 "that transform returns."
             )
-        return self._combine(codes, self.components_)
+        return self._combine(codes, self.components_, codes.dtype)
 
-    def _combine(self, codes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        return combine(codes, self.mean_, matrix, device=resolve_device(self.device))
+    def _combine(
+        self, codes: np.ndarray, matrix: np.ndarray, dtype: np.dtype
+    ) -> np.ndarray:
+        device = resolve_device(self.device)
+        return combine(codes, self.mean_, matrix, device=device, dtype=dtype)
 
     @validate_params(
         {
@@ -148,9 +151,7 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
         coordinates = draw(self.prior_, n_samples, len(self._axes), y, stream)
-        return self._combine(
-            coordinates.astype(self.components_.dtype, copy=False), self._axes
-        )
+        return self._combine(coordinates, self._axes, self.components_.dtype)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each sample under mean + w S + noise and the prior.

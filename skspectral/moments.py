@@ -11,6 +11,7 @@ from skspectral._linalg import add_gram_, mirror_upper_
 
 # Large enough for the products to run at full speed, small beside the sums.
 _BATCH_BYTES = 96 * 2**20
+_FEW_ROWS = 64
 
 
 class Moments:
@@ -102,9 +103,9 @@ class Moments:
             if weights is None
             else (weights / added).to(batch.dtype)
         )
-        # The mean of a float32 batch with a large offset is good to a few digits only:
-        # the mean of what is left after a first centring gives the others.
-        rough = share @ batch
+        # Centred twice: about the mean of a few rows, so that a large offset takes no
+        # digits from what follows, then about the mean of what is left.
+        rough = batch[:: max(1, n // _FEW_ROWS)].mean(0)
         centred = torch.sub(batch, rough, out=buffer[:n])
         rest = share @ centred
         centred -= rest

@@ -148,12 +148,14 @@ def test_an_atom_that_is_not_worth_its_place_is_drawn_anew(start, forced):
     C = torch.tensor(waves.T @ waves)
     model = Sinusoids(*static_functions(64), torch.device("cpu"))
     whole = GreedySelection(C)
-    renewal = renew(model, state_at(model, C, start, [1.0, 1.0, 1.0]), whole, 1e-6)
+    renewal = renew(
+        model, state_at(model, C, start, [1.0, 1.0, 1.0]), whole, np.inf, 1e-6
+    )
     assert renewal.forced is forced
     frequency = np.sort(model.waves(renewal.params).frequency.numpy())
     np.testing.assert_allclose(frequency, [3.2, 9.0, 20.0], atol=1e-6)
     settled = state_at(model, C, [3.2, 9.0, 20.0], [1.0, 1.0, 1.0])
-    assert renew(model, settled, whole, 1e-6) is None
+    assert renew(model, settled, whole, np.inf, 1e-6) is None
 
 
 def test_a_strong_wave_does_not_hide_a_weak_one():

@@ -85,9 +85,11 @@ def learn_dictionary(
     """
     picked = monitor.stage("selection", plan.n_atoms)
     whole = GreedySelection(C)
-    waves = as_waves(whole.restart().select(plan.n_atoms, picked), C)
+    selection = whole.restart()
+    waves = as_waves(selection.select(plan.n_atoms, picked), C)
+    left = selection.best().score
     history: list[tuple[str, float]] = []
-    learner = _Learner(C, whole, plan.settings, monitor, history)
+    learner = _Learner(C, whole, left, plan.settings, monitor, history)
     model = plan.static
     n_steps = plan.settings.max_iter if plan.drift is None else _WARM_UP
     state = learner.refine("frequencies", model, model.start(*waves), n_steps)
@@ -107,6 +109,7 @@ class _Learner:
 
     C: torch.Tensor
     whole: GreedySelection
+    left: float
     settings: Settings
     monitor: Monitor
     history: list[tuple[str, float]]
@@ -121,7 +124,7 @@ class _Learner:
         for attempt in range(_MAX_RENEWALS + 1):
             if state.stopped:
                 break
-            renewal = renew(model, state, self.whole, self.settings.ridge)
+            renewal = renew(model, state, self.whole, self.left, self.settings.ridge)
             if renewal is None:
                 break
             if attempt == _MAX_RENEWALS:
@@ -165,19 +168,28 @@ class Renewal:
 
 
 def renew(
-    model: Sinusoids, state: Descent, whole: GreedySelection, ridge: float
+    model: Sinusoids,
+    state: Descent,
+    whole: GreedySelection,
+    left: float,
+    ridge: float,
 ) -> Renewal | None:
     """Replace atoms that another one repeats, or that cost less than they could gain.
 
     The weakest atom gives its place to the sinusoid that removes the most from the
     residual, as long as that is at least twice the rise of the loss without it: so the
     rest that a strong wave left at the first choice's wrong frequency is freed once
-    that frequency is right. None where all atoms are worth their place.
+    that frequency is right. None where all atoms are worth their place, which needs no
+    look at the residual if no atom costs less than what ``left``, the best score when
+    the selection ended, promises.
     """
     fit = state.fit
     cosine = (fit.atoms @ fit.atoms.T).abs()
     twice = (cosine.triu(1) > _DUPLICATE).any(dim=0)
     kept = (~twice).nonzero()[:, 0]
+    cheapest = float(cost_of_removal(fit, kept, ridge).min())
+    if not bool(twice.any()) and left <= _WORTH_RENEWING * cheapest:
+        return None
     selection = whole.restart()
     if not selection.deflate(fit.atoms[kept]):
         for atom in fit.atoms[kept]:
