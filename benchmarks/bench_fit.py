@@ -261,6 +261,7 @@ def main():
     args = parse_arguments()
     # The rivals are cut short on purpose.
     warnings.simplefilter("ignore", ConvergenceWarning)
+    warnings.filterwarnings("ignore", message="Orthogonal matching pursuit ended")
     if args.one:
         name, size = args.one
         print(json.dumps(measure(name, args, int(size))))
