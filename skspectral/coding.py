@@ -53,8 +53,11 @@ def apply_centred(
     centre = as_tensor(mean, device, dtype)
     right = as_tensor(matrix, device, dtype).T
     n_rows = batch_rows(X, batch_size, _BATCH_BYTES)
+    # One buffer for all batches: fresh memory would cost page faults each time.
+    buffer = centre.new_empty(min(n_rows, len(X)), X.shape[1])
     for rows, batch in iter_batches(X, n_rows, device):
-        out[rows] = as_array((batch - centre) @ right)
+        centred = torch.sub(batch, centre, out=buffer[: len(batch)])
+        out[rows] = as_array(centred @ right)
     return out
 
 
