@@ -110,6 +110,20 @@ def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
     assert found["l-bfgs"] == pytest.approx(found["gauss-newton"], rel=0.3)
 
 
+def test_tol_of_lbfgs_is_relative_to_the_loss(photographs):
+    """Where little is left unexplained, a share of the whole would stop at once."""
+    model = Sinusoids(*static_functions(192), torch.device("cpu"))
+    C = torch.tensor(photographs)
+    params = model.start(*as_waves(GreedySelection(C).select(60), C))
+    settings = settings_with(max_iter=40, tol=1e-2, max_system=0)
+    state = descend(model, params, C, settings, lambda loss: False)
+    assert state.start_loss < 0.03 * float(C.trace())
+    assert state.converged
+    losses = [state.start_loss, *state.losses]
+    assert losses[-11] - losses[-1] <= 1e-2 * losses[-1]
+    assert all(a - b > 1e-2 * b for a, b in zip(losses, losses[10:-1], strict=False))
+
+
 @pytest.mark.parametrize("max_system", [4096, 0])
 def test_a_monitor_may_stop_early(photographs, max_system):
     C = torch.tensor(photographs)
@@ -172,3 +186,13 @@ def test_a_loss_that_is_not_finite_names_the_step():
 
     with pytest.raises(ArithmeticError, match="became nan at step 7"):
         _finite(float("nan"), 7)
+
+
+def test_no_two_atoms_are_the_same_even_where_the_data_have_one_direction():
+    """The ridge draws all atoms to the one direction, again and again."""
+    for seed in range(30):
+        row = np.random.default_rng(seed).normal(size=4)
+        C = np.outer(row, row)
+        learned = learn(C, 3, order=2, shape=(2, 2), ridge=1e-2, tol=0.0)
+        cosine = (learned.components @ learned.components.T).abs().triu(1)
+        assert float(cosine.max()) < 0.999
