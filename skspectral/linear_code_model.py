@@ -66,19 +66,6 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             reset=reset,
         )
 
-    def _apply_centred(self, X: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """(X - mean) matrix', checked to be finite."""
-        result = apply_centred(
-            X,
-            self.mean_,
-            matrix,
-            batch_size=self.batch_size,
-            device=resolve_device(self.device),
-        )
-        if not np.isfinite(result).all():
-            refuse_what_is_not_finite(X, self)
-        return result
-
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Ridge least-squares codes; one matrix product.
 
@@ -92,7 +79,17 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             In the dtype of X; float32 for uint8.
         """
         check_is_fitted(self)
-        return self._apply_centred(self._checked(X, reset=False), self._code_map)
+        samples = self._checked(X, reset=False)
+        codes = apply_centred(
+            samples,
+            self.mean_,
+            self._code_map,
+            batch_size=self.batch_size,
+            device=resolve_device(self.device),
+        )
+        if not np.isfinite(codes).all():
+            refuse_what_is_not_finite(samples, self)
+        return codes
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Signals with the given codes: mean + codes @ components.

@@ -17,7 +17,7 @@ _SMALLEST_REMAINDER = 1e-4
 _NO_GAIN = 1e-13
 
 
-class _QuadraticForm:
+class QuadraticForm:
     """e'Ce and e^H C e of all grid exponentials e, for a symmetric C that shrinks.
 
     With c and s the cosine and sine of one grid frequency, c'Cc = (h + Re z)/2,
@@ -30,7 +30,8 @@ class _QuadraticForm:
         self.bilinear = bilinear
 
     @classmethod
-    def of_matrix(cls, C: torch.Tensor) -> "_QuadraticForm":
+    def of_matrix(cls, C: torch.Tensor) -> "QuadraticForm":
+        """Return the form of a symmetric matrix, shape (T, T). O(T^2)."""
         n = len(C)
         lags = C.new_zeros(2 * n)
         antidiagonals = C.new_zeros(2 * n)
@@ -42,15 +43,17 @@ class _QuadraticForm:
         return cls(torch.fft.rfft(lags).real, torch.fft.rfft(antidiagonals))
 
     @classmethod
-    def of_identity(cls, like: torch.Tensor) -> "_QuadraticForm":
+    def of_identity(cls, like: torch.Tensor) -> "QuadraticForm":
+        """Return the form of the identity, for signals like ``like``, shape (T,)."""
         n = len(like)
         antidiagonals = like.new_zeros(2 * n)
         antidiagonals[::2] = 1
         spectrum = torch.fft.rfft(antidiagonals)
         return cls(torch.full_like(spectrum.real, float(n)), spectrum)
 
-    def clone(self) -> "_QuadraticForm":
-        return _QuadraticForm(self.hermitian.clone(), self.bilinear.clone())
+    def clone(self) -> "QuadraticForm":
+        """Return a copy that can be deflated on its own."""
+        return QuadraticForm(self.hermitian.clone(), self.bilinear.clone())
 
     def deflate(self, q: torch.Tensor, u: torch.Tensor, variance: torch.Tensor) -> None:
         """Take out unit vectors of spectra ``q``, with images of spectra ``u``."""
@@ -70,7 +73,7 @@ class _QuadraticForm:
 
 
 def _best_phase(
-    gain: _QuadraticForm, size: _QuadraticForm, floor: float
+    gain: QuadraticForm, size: QuadraticForm, floor: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Largest gain over (size + floor) over the phases, and that phase."""
     a11, a12, a22 = gain.entries()
@@ -120,8 +123,8 @@ class GreedySelection:
     def __init__(self, C: torch.Tensor):
         n = len(C)
         self._C = C
-        self._gain = _QuadraticForm.of_matrix(C)
-        self._size = _QuadraticForm.of_identity(C[0])
+        self._gain = QuadraticForm.of_matrix(C)
+        self._size = QuadraticForm.of_identity(C[0])
         self._no_gain = _NO_GAIN * float(C.trace())
         self._time = torch.arange(n, dtype=C.dtype, device=C.device) / n
         self._picks = torch.zeros_like(self._gain.hermitian)
@@ -184,7 +187,7 @@ class GreedySelection:
         if removed <= self._no_gain:
             # Nothing is left to explain: take what is most unlike the chosen atoms.
             removed = 0.0
-            whole = _QuadraticForm(
+            whole = QuadraticForm(
                 torch.full_like(self._size.hermitian, 2 * half),
                 torch.zeros_like(self._size.bilinear),
             )

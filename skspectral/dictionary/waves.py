@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from skspectral.dictionary.selection import QuadraticForm
+
 # Gauss-Newton steps from the best of a half-cycle grid: far inside the basin.
 _STEPS = 8
 
@@ -51,14 +53,16 @@ def nearest_waves(atoms: torch.Tensor) -> Waves:
     n_features = atoms.shape[1]
     time = torch.arange(n_features, dtype=atoms.dtype, device=atoms.device) / n_features
     frequency = _grid_frequency(atoms)
-    explained, weights = _fit(atoms, frequency, time)
+    explained, weights = _fit(atoms, _carriers(frequency, time))
     best, best_weights, best_frequency = explained, weights, frequency
     # At 0 and at T/2 the slope is zero, by symmetry: the descent starts beside them.
     frequency = frequency.clamp(min(0.25, n_features / 4), n_features / 2 - 0.25)
-    explained, weights = _fit(atoms, frequency, time)
+    carriers = _carriers(frequency, time)
+    _, weights = _fit(atoms, carriers)
     for _ in range(_STEPS):
-        frequency = frequency + _newton_step(atoms, frequency, weights, time)
-        explained, weights = _fit(atoms, frequency, time)
+        frequency = frequency + _newton_step(atoms, carriers, weights, time)
+        carriers = _carriers(frequency, time)
+        explained, weights = _fit(atoms, carriers)
         better = explained > best
         best = torch.where(better, explained, best)
         best_frequency = torch.where(better, frequency, best_frequency)
@@ -73,13 +77,9 @@ def _grid_frequency(atoms: torch.Tensor) -> torch.Tensor:
     n_features = atoms.shape[1]
     spectrum = torch.fft.rfft(atoms, 2 * n_features)
     in_phase, quadrature = spectrum.real, -spectrum.imag
-    twice = atoms.new_zeros(2 * n_features)
-    twice[::2] = 1
-    gram = torch.fft.rfft(twice)
-    cos_cos = (n_features + gram.real) / 2
-    cos_sin = -gram.imag / 2
+    cos_cos, cos_sin, sin_sin = QuadraticForm.of_identity(atoms[0]).entries()
     # At the frequency 0 there is no sine: the floor only keeps the solution finite.
-    sin_sin = (n_features - gram.real) / 2 + 1e-9 * n_features
+    sin_sin = sin_sin + 1e-9 * n_features
     explained = (
         sin_sin * in_phase**2
         - 2 * cos_sin * in_phase * quadrature
@@ -105,10 +105,9 @@ def _solve(columns: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def _fit(
-    atoms: torch.Tensor, frequency: torch.Tensor, time: torch.Tensor
+    atoms: torch.Tensor, carriers: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Energy explained by cosine and sine of a frequency, and their weights."""
-    carriers = _carriers(frequency, time)
     weights = _solve(carriers, atoms)
     wave = (weights[:, :, None] * carriers).sum(1)
     return (wave * atoms).sum(1), weights
@@ -116,12 +115,11 @@ def _fit(
 
 def _newton_step(
     atoms: torch.Tensor,
-    frequency: torch.Tensor,
+    carriers: torch.Tensor,
     weights: torch.Tensor,
     time: torch.Tensor,
 ) -> torch.Tensor:
     """Gauss-Newton step of the frequency, the weights being free."""
-    carriers = _carriers(frequency, time)
     cosine, sine = carriers.unbind(1)
     slope = (
         2 * math.pi * (time - 0.5) * (weights[:, 1:] * cosine - weights[:, :1] * sine)
