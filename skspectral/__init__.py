@@ -7,7 +7,12 @@ The path of the data, one module a step:
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral._version import __version__
-from skspectral.modulation import BasisModulation
+from skspectral.modulation import BasisModulation, MLPModulation
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
-__all__ = ["BasisModulation", "SpectralDictionaryLearning", "__version__"]
+__all__ = [
+    "BasisModulation",
+    "MLPModulation",
+    "SpectralDictionaryLearning",
+    "__version__",
+]

@@ -17,15 +17,15 @@ def _block_edges(n: int) -> list[int]:
     return [n * i // n_blocks for i in range(n_blocks + 1)]
 
 
-def add_gram_(out: torch.Tensor, A: torch.Tensor) -> None:
-    """Add A'A to the upper block triangle of ``out``, in place.
+def add_gram_(out: torch.Tensor, A: torch.Tensor, factor: float = 1.0) -> None:
+    """Add ``factor`` A'A to the upper block triangle of ``out``, in place.
 
     The products run in the dtype of ``A`` and are summed in the dtype of ``out``.
     Call :func:`mirror_upper_` once when all has been added.
     """
     edges = _block_edges(len(out))
     for start, stop in pairwise(edges):
-        out[start:stop, start:] += A[:, start:stop].T @ A[:, start:]
+        out[start:stop, start:].add_(A[:, start:stop].T @ A[:, start:], alpha=factor)
 
 
 def mirror_upper_(S: torch.Tensor) -> torch.Tensor:

@@ -1,18 +1,60 @@
 """The only place that uses parts of scikit-learn outside its public interface."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from typing import Any
+
+import numpy as np
+import torch
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils._array_api import (
+    check_same_namespace,
+    get_namespace,
+    get_namespace_and_device,
+    move_to,
+)
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     StrOptions,
     validate_params,
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+from skspectral._device import Samples, as_array
+
 __all__ = [
+    "HasMethods",
     "Interval",
     "StrOptions",
+    "check_same_namespace",
     "check_sample_weight",
     "fit_context",
+    "from_namespace",
+    "input_dtypes",
+    "to_namespace_of",
     "validate_params",
 ]
+
+
+def input_dtypes(X: Any) -> list[Any]:
+    """Types of data that are kept; others become the first."""
+    xp, _ = get_namespace(X)
+    return [xp.float64, xp.float32, xp.uint8]
+
+
+def from_namespace(array: Any) -> Samples:
+    """What the numerics take: arrays of other libraries than torch become numpy's."""
+    if isinstance(array, (np.ndarray, torch.Tensor)):
+        return array
+    numpy_namespace, _ = get_namespace(np.empty(0))
+    return move_to(array, xp=numpy_namespace, device="cpu")
+
+
+def to_namespace_of(reference: Any, array: Samples) -> Any:
+    """``array`` in the library, and on the device, of another one."""
+    if isinstance(reference, torch.Tensor):
+        return torch.as_tensor(array).to(reference.device)
+    if isinstance(reference, np.ndarray):
+        return as_array(array)
+    xp, _, device = get_namespace_and_device(reference)
+    return move_to(as_array(array), xp=xp, device=device)

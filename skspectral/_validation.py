@@ -7,11 +7,12 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
-from skspectral._device import numpy_dtype, working_dtype
-from skspectral._sklearn_compat import check_sample_weight
+from skspectral._device import Samples, as_array, numpy_dtype, working_dtype
+from skspectral._sklearn_compat import check_sample_weight, from_namespace
 from skspectral.moments import Moments
 
 # Variance of a feature whose products still have all their digits in float32.
@@ -42,7 +43,7 @@ def check_signal_shape(
     return tuple(int(size) for size in shape)
 
 
-def refuse_what_is_not_finite(X: np.ndarray, estimator: Any) -> None:
+def refuse_what_is_not_finite(X: Samples, estimator: Any) -> None:
     """Raise scikit-learn's error if X has NaN or infinite values.
 
     Called where a result is not finite: looking at X itself first would cost a pass.
@@ -50,10 +51,20 @@ def refuse_what_is_not_finite(X: np.ndarray, estimator: Any) -> None:
     assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
 
 
+def refuse_tensors_of_no_use(X: Any) -> None:
+    """Raise where a tensor is of a type that scikit-learn does not take."""
+    if not isinstance(X, torch.Tensor):
+        return
+    if X.requires_grad:
+        raise ValueError("X is a tensor that requires a gradient. Pass X.detach().")
+    if X.dtype in (torch.bfloat16, torch.float16):
+        raise ValueError(f"X is a tensor of type {X.dtype}. Pass X.float().")
+
+
 def check_weights(
-    sample_weight: ArrayLike | None, X: np.ndarray, estimator: Any
+    sample_weight: ArrayLike | None, X: Samples, estimator: Any
 ) -> np.ndarray | None:
-    """Weights of shape (n,), float64, the largest of them 1."""
+    """Weights of shape (n,), float64."""
     if sample_weight is None:
         return None
     weights = check_sample_weight(
@@ -61,10 +72,10 @@ def check_weights(
     )
     # A row of weight 0 does not show in any result.
     refuse_what_is_not_finite(X, estimator)
-    return weights / weights.max()
+    return as_array(from_namespace(weights))
 
 
-def check_variance(X: np.ndarray, moments: Moments, estimator: Any) -> None:
+def check_variance(X: Samples, moments: Moments, estimator: Any) -> None:
     """Raise if the second moment of X is not finite, zero, or out of range."""
     variance = float(moments.scatter.trace()) / moments.weight
     if not np.isfinite(variance):

@@ -5,17 +5,22 @@ import numpy as np
 import torch
 
 from skspectral._device import (
+    Samples,
     as_array,
+    as_destination,
     as_tensor,
     batch_rows,
     iter_batches,
-    numpy_dtype,
+    new_rows,
     working_dtype,
 )
 from skspectral._linalg import cholesky
+from skspectral.dictionary.stft import STFT, polished_coordinates
 
 # A batch of this size stays in the caches of a CPU between centring and product.
 _BATCH_BYTES = 12 * 2**20
+# Each row has its spectra at all frames, several times over.
+_POLISHED_ROWS = 256
 
 
 def least_squares_map(components: torch.Tensor, ridge: float) -> torch.Tensor:
@@ -40,31 +45,35 @@ def orthonormal_axes(components: torch.Tensor) -> torch.Tensor:
 
 
 def apply_centred(
-    X: np.ndarray,
-    mean: np.ndarray,
-    matrix: np.ndarray,
+    X: Samples,
+    mean: Samples,
+    matrix: Samples,
     *,
     device: torch.device,
     batch_size: int | None = None,
-) -> np.ndarray:
-    """(X - mean) matrix', in the dtype of X (float32 for integers), batch by batch."""
+) -> Samples:
+    """(X - mean) matrix', in the dtype of X (float32 for integers), batch by batch.
+
+    Computed on ``device``; of the kind and in the place of X.
+    """
     dtype = working_dtype(X)
-    out = np.empty((len(X), len(matrix)), dtype=numpy_dtype(dtype))
+    out = new_rows(X, (len(X), len(matrix)), dtype)
+    written = as_destination(out)
     centre = as_tensor(mean, device, dtype)
     right = as_tensor(matrix, device, dtype).T
-    n_rows = batch_rows(X, batch_size, _BATCH_BYTES)
+    n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
     # One buffer for all batches: fresh memory would cost page faults each time.
     buffer = centre.new_empty(min(n_rows, len(X)), X.shape[1])
     for rows, batch in iter_batches(X, n_rows, device):
         centred = torch.sub(batch, centre, out=buffer[: len(batch)])
-        out[rows] = as_array(centred @ right)
+        written[rows] = centred @ right
     return out
 
 
 def coordinates_and_energy(
-    X: np.ndarray,
-    mean: np.ndarray,
-    axes: np.ndarray,
+    X: Samples,
+    mean: Samples,
+    axes: Samples,
     *,
     device: torch.device,
     batch_size: int | None = None,
@@ -73,7 +82,7 @@ def coordinates_and_energy(
     coordinates, energy = np.empty((len(X), len(axes))), np.empty(len(X))
     centre = as_tensor(mean, device, torch.float64)
     right = as_tensor(axes, device, torch.float64).T
-    n_rows = batch_rows(X, batch_size, _BATCH_BYTES)
+    n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
     for rows, batch in iter_batches(X, n_rows, device):
         centred = batch.double() - centre
         coordinates[rows] = as_array(centred @ right)
@@ -81,26 +90,67 @@ def coordinates_and_energy(
     return coordinates, energy
 
 
-def combine(
-    codes: np.ndarray,
-    mean: np.ndarray,
-    matrix: np.ndarray,
+def polish_codes(
+    X: Samples,
+    codes: Samples,
+    mean: Samples,
+    components: Samples,
+    axes: Samples,
+    stft: STFT,
+    weight: float,
     *,
     device: torch.device,
-    dtype: np.dtype | type | None = None,
-) -> np.ndarray:
-    """Mean + codes matrix, in ``dtype``, by default that of the codes."""
+    batch_size: int | None = None,
+) -> None:
+    """Change codes in place so that magnitudes of short-time spectra come nearer.
+
+    See `polished_coordinates`. The codes move by the least-squares codes of what the
+    coordinates along the orthonormal ``axes`` change.
+    """
+    dtype = working_dtype(X)
+    written = as_destination(codes)
+    span = as_tensor(axes, device, torch.float64)
+    atoms = as_tensor(components, device, torch.float64)
+    # S = R Q: a change q of the coordinates is the change q R^-1 of the codes.
+    triangle = atoms @ span.T
+    to_codes = torch.linalg.solve_triangular(
+        triangle, torch.eye(len(atoms)).to(atoms), upper=False
+    )
+    centre, span = as_tensor(mean, device, dtype), span.to(dtype)
+    n_rows = _POLISHED_ROWS if batch_size is None else batch_size
+    for rows, batch in iter_batches(X, n_rows, device):
+        start = (batch - centre) @ span.T
+        polished = polished_coordinates(batch, span, centre, stft, weight)
+        change = (polished - start).double() @ to_codes
+        written[rows] += change.to(device=written.device, dtype=written.dtype)
+
+
+def combine(
+    codes: Samples,
+    mean: Samples,
+    matrix: Samples,
+    *,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    like: Samples | None = None,
+) -> Samples:
+    """Mean + codes matrix, in ``dtype``, by default that of the codes.
+
+    Computed on ``device``; of the kind and in the place of ``like``, by default codes.
+    """
+    like = codes if like is None else like
+    dtype = working_dtype(codes) if dtype is None else dtype
     # The mean is one more row of the matrix: adding it afterwards, or as addmm does
     # before, would be another pass over the result.
     n_rows, n_codes = codes.shape
-    left = np.empty((n_rows, n_codes + 1), dtype or codes.dtype)
-    left[:, :n_codes], left[:, n_codes] = codes, 1
-    right = np.vstack([matrix, mean]).astype(left.dtype, copy=False)
-    factors = as_tensor(left, device), as_tensor(right, device)
-    if device.type != "cpu":
-        return as_array(torch.mm(*factors))
-    # numpy asks for large pages, torch does not: it would spend more time in page
-    # faults than in the product.
-    out = np.empty((n_rows, matrix.shape[1]), left.dtype)
-    torch.mm(*factors, out=as_tensor(out, device))
+    left = as_destination(new_rows(codes, (n_rows, n_codes + 1), dtype))
+    left[:, :n_codes] = as_tensor(codes, left.device)
+    left[:, n_codes] = 1
+    rows = [as_tensor(matrix, device, dtype), as_tensor(mean, device, dtype)[None]]
+    out = new_rows(like, (n_rows, matrix.shape[1]), dtype)
+    written = as_destination(out)
+    if written.device == device:
+        torch.mm(left.to(device), torch.cat(rows), out=written)
+    else:
+        written.copy_(left.to(device) @ torch.cat(rows))
     return out

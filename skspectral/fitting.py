@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from skspectral._device import as_array, as_tensor, numpy_dtype, working_dtype
+from skspectral._device import (
+    Samples,
+    as_array,
+    as_tensor,
+    numpy_dtype,
+    working_dtype,
+)
 from skspectral._progress import CallbackMonitor
 from skspectral._validation import check_variance
 from skspectral.coding import (
@@ -15,7 +21,9 @@ from skspectral.coding import (
     orthonormal_axes,
 )
 from skspectral.dictionary.learning import Dictionary, LearningPlan, learn_dictionary
+from skspectral.dictionary.stochastic import Batches
 from skspectral.moments import Moments
+from skspectral.planning import frequency_units, plan_learning
 from skspectral.priors.protocol import fit_prior, fits_from_moments
 
 # Residual variance below this share of the whole is rounding.
@@ -23,51 +31,68 @@ _NOISE_FLOOR = 1e-12
 
 
 def learn_model(
-    samples: np.ndarray,
+    estimator: Any,
+    samples: Samples,
     y: Any,
     weights: np.ndarray | None,
-    plan: LearningPlan,
     prior: Any,
     *,
-    center: bool,
-    sampling_rate: float | None,
-    batch_size: int | None,
+    earlier: dict[str, Any] | None,
+    go_on: bool,
     device: torch.device,
-    estimator: Any,
+    stream: np.random.Generator,
 ) -> dict[str, Any]:
     """Learned attributes of x = mean + w S + noise and of the prior, by name.
 
-    Changes neither the estimator, which is told the progress and named in errors, nor
-    the samples; fits the prior.
-    """
-    monitor = CallbackMonitor(estimator)
-    moments = Moments(samples.shape[1], device)
-    n_batches = moments.n_batches(samples, batch_size)
-    moments.update(
-        samples,
-        weights,
-        batch_size=batch_size,
-        on_batch=monitor.stage("moments", n_batches),
-    )
-    check_variance(samples, moments, estimator)
+    Reads the parameters of the estimator, which is told the progress and named in
+    errors; changes neither it nor the samples; fits the prior.
 
-    C = moments.second_moment(center)
+    Parameters
+    ----------
+    estimator : estimator instance
+    samples : ndarray or tensor of shape (n, T)
+    y : object
+        For the prior.
+    weights : ndarray of shape (n,) or None
+    prior : object
+        Unfitted.
+    earlier : dict or None
+        Moments of the rows that came before, which these are added to.
+    go_on : bool
+        Whether to start from the estimator's own atoms.
+    device : torch.device
+        Where to compute.
+    stream : Generator
+        Random numbers of the learning.
+    """
+    n_features, dtype = samples.shape[1], working_dtype(samples)
+    plan = plan_learning(estimator, n_features, dtype, device, stream, go_on=go_on)
+    monitor = CallbackMonitor(estimator)
+    moments = _gather(estimator, samples, weights, earlier, device, monitor)
+    mean = moments.mean if estimator.center else torch.zeros_like(moments.mean)
+
+    C = moments.second_moment(estimator.center)
     total = float(C.trace())
     # As shares of the whole, no scale of the data overflows.
     C /= total
-    learned = learn_dictionary(C, plan, monitor)
+    batches = None
+    if plan.needs_samples:
+        size = estimator.batch_size
+        unit = total**-0.5
+        batches = Batches(samples, weights, mean, unit, size, dtype, stream)
+        plan = plan.in_units(unit)
+    learned = learn_dictionary(C, plan, monitor, batches)
     del C
-    dtype = numpy_dtype(working_dtype(samples))
-    attributes = _describe(learned, total, sampling_rate, dtype)
+    attributes = _describe(learned, plan, total, estimator, numpy_dtype(dtype))
 
-    mean = moments.mean if center else torch.zeros_like(moments.mean)
     # From the rounded atoms, so that they agree with the public attribute.
     atoms = as_tensor(attributes["components_"], device, torch.float64)
     attributes |= {
-        "mean_": as_array(mean, dtype),
+        "mean_": as_array(mean, numpy_dtype(dtype)),
         "n_samples_seen_": moments.n_samples,
-        "_code_map": as_array(least_squares_map(atoms, plan.settings.ridge)),
+        "_code_map": as_array(least_squares_map(atoms, estimator.ridge)),
         "_axes": as_array(orthonormal_axes(atoms)),
+        "_moments": moments.as_arrays(),
         "prior_": prior,
     }
 
@@ -77,7 +102,7 @@ def learn_model(
         prior.fit_moments(*moments.project(axes, mean_))
     else:
         coordinates, _ = coordinates_and_energy(
-            samples, mean_, axes, batch_size=batch_size, device=device
+            samples, mean_, axes, batch_size=estimator.batch_size, device=device
         )
         fit_prior(prior, coordinates, y, weights)
     fitted()
@@ -85,27 +110,78 @@ def learn_model(
     return attributes
 
 
+def _gather(
+    estimator: Any,
+    samples: Samples,
+    weights: np.ndarray | None,
+    earlier: dict[str, Any] | None,
+    device: torch.device,
+    monitor: CallbackMonitor,
+) -> Moments:
+    """Moments of these rows, and of the earlier ones."""
+    moments = Moments(samples.shape[1], device)
+    batch_size = estimator.batch_size
+    passed = monitor.stage("moments", moments.n_batches(samples, batch_size))
+    moments.update(samples, weights, batch_size=batch_size, on_batch=passed)
+    if earlier is not None:
+        moments = Moments.from_arrays(earlier, device).merge(moments)
+    check_variance(samples, moments, estimator)
+    return moments
+
+
 def _describe(
     learned: Dictionary,
+    plan: LearningPlan,
     total: float,
-    sampling_rate: float | None,
+    estimator: Any,
     dtype: type[np.floating],
 ) -> dict[str, Any]:
     """The dictionary in public units; ``total`` is the variance of the data."""
     n_atoms, n_features = learned.components.shape
-    unit = 1.0 if sampling_rate is None else sampling_rate / n_features
+    waves, axes = learned.waves, plan.model.axes
+    vectors = as_array(waves.frequency) * frequency_units(estimator, axes)
     left = max(0.0, 1 - float(learned.variance.sum()))
     noise = max(left / max(1, n_features - n_atoms), _NOISE_FLOOR / n_features)
-    stages, losses = zip(*learned.history, strict=True)
-    return {
+    attributes = {
         "components_": as_array(learned.components, dtype),
-        "frequencies_": as_array(learned.frequency) * unit,
-        "phases_": as_array(learned.phase),
+        "frequencies_": np.linalg.norm(vectors, axis=1),
+        "phases_": as_array(waves.phase),
         "amplitudes_": as_array(learned.amplitude),
         "explained_variance_ratio_": as_array(learned.variance),
         "noise_variance_": total * noise,
-        "history_": {"stage": np.array(stages), "loss": total * np.array(losses)},
-        "n_iter_": max(1, len(losses) - 1),
+        "history_": _history(learned, plan, total),
+        "n_iter_": max(1, len(learned.history) - 1),
         "converged_": learned.converged,
         "_stopped": learned.stopped,
+        "_learned": {
+            "n_features": n_features,
+            "n_atoms": n_atoms,
+            "sizes": axes.sizes,
+            "form": plan.model.form,
+            "params": as_array(learned.params),
+            "frequency": as_array(waves.frequency),
+            "phase": as_array(waves.phase),
+            "colour": as_array(waves.colour),
+        },
+    }
+    if len(axes.sizes) == 2:
+        attributes |= {
+            "wave_vectors_": vectors,
+            "orientations_": np.arctan2(vectors[:, 0], vectors[:, 1]) % np.pi,
+            "colors_": as_array(waves.colour),
+        }
+    return attributes
+
+
+def _history(learned: Dictionary, plan: LearningPlan, total: float) -> dict[str, Any]:
+    """Errors of a sample after each step, in the units of the data."""
+    steps = learned.history
+    squared = np.array([step.squared_error for step in steps])
+    stft = np.array([step.stft_error for step in steps])
+    weight = 0.0 if plan.spectral is None else plan.spectral.weight
+    return {
+        "stage": np.array([step.stage for step in steps]),
+        "loss": total * (squared + weight * np.nan_to_num(stft)),
+        "squared_error": total * squared,
+        "stft_error": total**0.5 * stft,
     }

@@ -11,19 +11,37 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skspectral._device import resolve_device
+from skspectral._device import (
+    Samples,
+    as_array,
+    memory_advice,
+    resolve_device,
+    working_dtype,
+)
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, validate_params
-from skspectral._validation import refuse_what_is_not_finite
-from skspectral.coding import apply_centred, combine, coordinates_and_energy
+from skspectral._sklearn_compat import (
+    Interval,
+    check_same_namespace,
+    from_namespace,
+    input_dtypes,
+    to_namespace_of,
+    validate_params,
+)
+from skspectral._validation import refuse_tensors_of_no_use, refuse_what_is_not_finite
+from skspectral.coding import (
+    apply_centred,
+    combine,
+    coordinates_and_energy,
+    polish_codes,
+)
+from skspectral.dictionary.stft import STFT
 from skspectral.inference import log_density
 from skspectral.priors.protocol import draw, gaussian_components
-
-_INPUT_DTYPES = [np.float64, np.float32, np.uint8]
 
 
 class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -48,6 +66,7 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     prior_: Any
     batch_size: int | None
     device: str | torch.device | None
+    transform_stft_weight: float
 
     # (K, T), float64: maps centred samples to codes, and to coordinates along
     # orthonormal axes of the span of the atoms.
@@ -55,19 +74,28 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     _axes: np.ndarray
     _stream: np.random.Generator
 
-    def _checked(self, X: ArrayLike, *, reset: bool) -> np.ndarray:
+    def _checked(self, X: ArrayLike, *, reset: bool) -> Any:
         """Checked input; finiteness is checked on results, which costs no pass."""
+        refuse_tensors_of_no_use(X)
         return validate_data(
             self,
             X,
-            dtype=_INPUT_DTYPES,
+            dtype=input_dtypes(X),
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
             reset=reset,
         )
 
+    def _stft(self) -> STFT | None:
+        """Short-time transform by which codes are polished, if they are."""
+        return None
+
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Ridge least-squares codes; one matrix product.
+
+        With ``transform_stft_weight`` the codes of each sample then lower
+        ||x - x^||^2 + transform_stft_weight * || |STFT x| - |STFT x^| ||_1 (Kiruluta
+        2025, equation 8), by a few iterations on its short-time spectra.
 
         Parameters
         ----------
@@ -77,19 +105,32 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         -------
         codes : ndarray of shape (n_samples, n_components)
             In the dtype of X; float32 for uint8.
+
+        Raises
+        ------
+        ValueError
+            If X has NaN or infinite values, or not the features of fit.
+        MemoryError
+            If a batch does not fit into memory.
         """
         check_is_fitted(self)
-        samples = self._checked(X, reset=False)
-        codes = apply_centred(
-            samples,
-            self.mean_,
-            self._code_map,
-            batch_size=self.batch_size,
-            device=resolve_device(self.device),
-        )
-        if not np.isfinite(codes).all():
-            refuse_what_is_not_finite(samples, self)
-        return codes
+        check_same_namespace(X, self, attribute="components_", method="transform")
+        checked = self._checked(X, reset=False)
+        samples = from_namespace(checked)
+        where: dict[str, Any] = {
+            "batch_size": self.batch_size,
+            "device": resolve_device(self.device, samples),
+        }
+        with memory_advice(self.batch_size):
+            mean, code_map, atoms, axes = self._model()
+            codes = apply_centred(samples, mean, code_map, **where)
+            if not bool(_isfinite(codes)):
+                refuse_what_is_not_finite(checked, self)
+            stft = self._stft()
+            if stft is not None:
+                weight = self.transform_stft_weight
+                polish_codes(samples, codes, mean, atoms, axes, stft, weight, **where)
+        return to_namespace_of(checked, codes)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Signals with the given codes: mean + codes @ components.
@@ -104,20 +145,29 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         signals : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if codes.shape[1] != len(self.components_):
+        refuse_tensors_of_no_use(X)
+        check_same_namespace(
+            X, self, attribute="components_", method="inverse_transform"
+        )
+        checked = check_array(X, dtype=input_dtypes(X)[:2], input_name="X")
+        if checked.shape[1] != self.components_.shape[0]:
             raise ValueError(
-                f"X has {codes.shape[1]} features, but inverse_transform of "
-                f"{type(self).__name__} expects the {len(self.components_)} codes "
+                f"X has {checked.shape[1]} features, but inverse_transform of "
+                f"{type(self).__name__} expects the {self.components_.shape[0]} codes "
                 "that transform returns."
             )
-        return self._combine(codes, self.components_, codes.dtype)
+        codes = from_namespace(checked)
+        mean, _, atoms, _ = self._model()
+        device = resolve_device(self.device, codes)
+        with memory_advice(self.batch_size):
+            signals = combine(codes, mean, atoms, device=device)
+        return to_namespace_of(checked, signals)
 
-    def _combine(
-        self, codes: np.ndarray, matrix: np.ndarray, dtype: np.dtype
-    ) -> np.ndarray:
-        device = resolve_device(self.device)
-        return combine(codes, self.mean_, matrix, device=device, dtype=dtype)
+    def _model(self) -> tuple[Samples, Samples, Samples, Samples]:
+        """Mean, code map, components, axes: as the numerics take them."""
+        parts = self.mean_, self._code_map, self.components_, self._axes
+        mean, code_map, components, axes = map(from_namespace, parts)
+        return mean, code_map, components, axes
 
     @validate_params(
         {
@@ -148,7 +198,17 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
         coordinates = draw(self.prior_, n_samples, len(self._axes), y, stream)
-        return self._combine(coordinates, self._axes, self.components_.dtype)
+        mean, _, atoms, axes = self._model()
+        with memory_advice(self.batch_size):
+            signals = combine(
+                coordinates,
+                mean,
+                axes,
+                device=resolve_device(self.device, atoms),
+                dtype=working_dtype(atoms),
+                like=atoms,
+            )
+        return to_namespace_of(self.components_, signals)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each sample under mean + w S + noise and the prior.
@@ -170,20 +230,25 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             If the density of the prior has no closed form.
         """
         check_is_fitted(self)
+        check_same_namespace(X, self, attribute="components_", method="score_samples")
         components = gaussian_components(self.prior_)
-        samples = self._checked(X, reset=False)
-        coordinates, energy = coordinates_and_energy(
-            samples,
-            self.mean_,
-            self._axes,
-            batch_size=self.batch_size,
-            device=resolve_device(self.device),
-        )
+        checked = self._checked(X, reset=False)
+        samples = from_namespace(checked)
+        mean, _, _, axes = self._model()
+        with memory_advice(self.batch_size):
+            coordinates, energy = coordinates_and_energy(
+                samples,
+                mean,
+                axes,
+                batch_size=self.batch_size,
+                device=resolve_device(self.device, samples),
+            )
         if not np.isfinite(energy).all():
-            refuse_what_is_not_finite(samples, self)
-        return log_density(
-            coordinates, energy, len(self.mean_), components, self.noise_variance_
+            refuse_what_is_not_finite(checked, self)
+        density = log_density(
+            coordinates, energy, len(mean), components, self.noise_variance_
         )
+        return to_namespace_of(checked, density)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean of `score_samples`, in nats; higher is better.
@@ -197,13 +262,31 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         -------
         score : float
         """
-        return float(np.mean(self.score_samples(X)))
+        return float(as_array(from_namespace(self.score_samples(X))).mean())
 
     @property
     def _n_features_out(self) -> int:
-        return len(self.components_)
+        return self.components_.shape[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.array_api_support = True
         return tags
+
+    def __sklearn_array_api_convert__(self, converter: Any) -> Any:
+        """Return a copy whose arrays are elsewhere; the prior and moments stay numpy's.
+
+        Called by scikit-learn's ``move_estimator_to``.
+        """
+        new = clone(self)
+        for name, value in vars(self).items():
+            moves = hasattr(value, "__dlpack__") and name not in self.get_params()
+            setattr(new, name, converter(value) if moves else value)
+        return new
+
+
+def _isfinite(array: Samples) -> Any:
+    if isinstance(array, torch.Tensor):
+        return array.isfinite().all()
+    return np.isfinite(array).all()

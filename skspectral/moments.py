@@ -2,11 +2,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
-from skspectral._device import as_array, as_tensor, batch_rows, iter_batches
+from skspectral._device import (
+    Samples,
+    as_array,
+    as_tensor,
+    batch_rows,
+    iter_batches,
+)
 from skspectral._linalg import add_gram_, mirror_upper_
 
 # Large enough for the products to run at full speed, small beside the sums.
@@ -62,7 +69,7 @@ class Moments:
 
     def update(
         self,
-        X: np.ndarray,
+        X: Samples,
         sample_weight: np.ndarray | None = None,
         *,
         batch_size: int | None = None,
@@ -74,34 +81,40 @@ class Moments:
         is called after each batch.
         """
         device = self.mean.device
-        buffer = None
-        weights = (
-            None
-            if sample_weight is None
-            else as_tensor(sample_weight, device, torch.float64)
-        )
-        n_rows = batch_rows(X, batch_size, _BATCH_BYTES)
+        buffer, weights, unit = None, None, 1.0
+        if sample_weight is not None:
+            # The square roots of the weights must have all their digits in float32.
+            unit = float(sample_weight.max()) or 1.0
+            weights = as_tensor(sample_weight / unit, device, torch.float64)
+        n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
         for rows, batch in iter_batches(X, n_rows, device):
             if buffer is None:
                 buffer = batch.new_empty(len(batch) + 1, batch.shape[1])
-            self._add_batch(batch, None if weights is None else weights[rows], buffer)
+            share = None if weights is None else weights[rows]
+            self._add_batch(batch, share, unit, buffer)
             if on_batch is not None:
                 on_batch()
         mirror_upper_(self.scatter)
         return self
 
     def _add_batch(
-        self, batch: torch.Tensor, weights: torch.Tensor | None, buffer: torch.Tensor
+        self,
+        batch: torch.Tensor,
+        weights: torch.Tensor | None,
+        unit: float,
+        buffer: torch.Tensor,
     ) -> None:
+        """Add rows with ``weights`` in multiples of ``unit``."""
         n = len(batch)
         self.n_samples += n
-        added = float(n) if weights is None else float(weights.sum())
+        multiples = float(n) if weights is None else float(weights.sum())
+        added = multiples * unit
         if added == 0.0:
             return
         share = (
             torch.full((n,), 1 / n, dtype=batch.dtype, device=batch.device)
             if weights is None
-            else (weights / added).to(batch.dtype)
+            else (weights / multiples).to(batch.dtype)
         )
         # Centred twice: about the mean of a few rows, so that a large offset takes no
         # digits from what follows, then about the mean of what is left.
@@ -114,8 +127,9 @@ class Moments:
             centred *= weights.sqrt().to(batch.dtype)[:, None]
         # Chan's between-group term is one more row of the product.
         total = self.weight + added
-        buffer[n] = (batch_mean - self.mean) * (self.weight * added / total) ** 0.5
-        add_gram_(self.scatter, buffer[: n + 1])
+        between = (multiples * (self.weight / total)) ** 0.5
+        buffer[n] = (batch_mean - self.mean) * between
+        add_gram_(self.scatter, buffer[: n + 1], unit)
         self.mean += (batch_mean - self.mean) * (added / total)
         self.weight = total
 
@@ -124,21 +138,37 @@ class Moments:
         total = self.weight + other.weight
         if other.weight:
             gap = other.mean - self.mean
+            share = other.weight / total
             self.scatter += other.scatter
-            self.scatter.addr_(gap, gap, alpha=self.weight * other.weight / total)
-            self.mean += gap * (other.weight / total)
+            self.scatter.addr_(gap, gap, alpha=self.weight * share)
+            self.mean += gap * share
         self.weight = total
         self.n_samples += other.n_samples
         return self
 
-    @staticmethod
-    def n_batches(X: np.ndarray, batch_size: int | None = None) -> int:
-        """Number of batches that `update` takes."""
-        return -(-len(X) // batch_rows(X, batch_size, _BATCH_BYTES))
+    def as_arrays(self) -> dict[str, Any]:
+        """What `from_arrays` needs, as numpy arrays and numbers."""
+        return {
+            "weight": self.weight,
+            "n_samples": self.n_samples,
+            "mean": as_array(self.mean),
+            "scatter": as_array(self.scatter),
+        }
 
-    def project(
-        self, axes: np.ndarray, origin: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Any], device: torch.device) -> "Moments":
+        """Return moments like those that `as_arrays` was called on."""
+        new = cls.__new__(cls)
+        new.weight, new.n_samples = arrays["weight"], arrays["n_samples"]
+        new.mean = as_tensor(arrays["mean"], device, torch.float64)
+        new.scatter = as_tensor(arrays["scatter"], device, torch.float64)
+        return new
+
+    def n_batches(self, X: Samples, batch_size: int | None = None) -> int:
+        """Number of batches that `update` takes."""
+        return -(-len(X) // batch_rows(X, batch_size, _BATCH_BYTES, self.mean.device))
+
+    def project(self, axes: Samples, origin: Samples) -> tuple[np.ndarray, np.ndarray]:
         """Mean and covariance of (x - origin) axes', for ``axes`` of shape (K, T)."""
         onto = as_tensor(axes, self.mean.device, torch.float64)
         shift = self.mean - as_tensor(origin, self.mean.device, torch.float64)

@@ -3,7 +3,6 @@
 
 import warnings
 from collections.abc import Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,22 @@ from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from skspectral._device import resolve_device, working_dtype
+from skspectral._device import memory_advice, resolve_device
+from skspectral._parameters import PARAMETER_CONSTRAINTS
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, StrOptions, fit_context
-from skspectral._validation import check_signal_shape, check_weights
-from skspectral.dictionary.atoms import Sinusoids
-from skspectral.dictionary.descent import Settings
-from skspectral.dictionary.learning import LearningPlan
+from skspectral._sklearn_compat import fit_context, from_namespace, to_namespace_of
+from skspectral._validation import check_weights
+from skspectral.dictionary.stft import STFT
 from skspectral.fitting import learn_model
 from skspectral.linear_code_model import LinearCodeModel
-from skspectral.modulation import BasisModulation, static_functions
+from skspectral.modulation import BasisModulation, MLPModulation
+from skspectral.planning import check_stft
 from skspectral.priors.protocol import new_prior
 
 # What validation sets.
 _INPUT_NAMES = ("n_features_in_", "feature_names_in_")
+# What only plane waves have.
+_PLANE_WAVE_NAMES = ("wave_vectors_", "orientations_", "colors_")
 
 
 class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
@@ -48,15 +49,35 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     signal_shape : tuple of int or None, default=None
         How a row unfolds in C order: (length,), (height, width) or (height, width,
         channels). None means (n_features,).
-    atoms : {"sinusoid"}, default="sinusoid"
-        Family of the atoms: sinusoids of the flattened signal, the only one so far.
-    init : {"greedy"}, default="greedy"
-        First atoms: greedy selection on the spectrum of the second moment, the only
-        way so far.
-    modulation : "basis", BasisModulation or None, default="basis"
+    atoms : {"sinusoid", "plane_wave"}, default="sinusoid"
+        Sinusoids of the flattened signal, or of images two-dimensional waves with a
+        colour: s_i(y, x, c) = g_ic A_i sin(2 pi (u_i y + v_i x) + phi_i), where A_i and
+        phi_i may drift over y and x.
+    init : {"greedy", "spectrum", "random"}, array-like or estimator, default="greedy"
+        First waves: greedy selection on the spectrum of the second moment; the peaks of
+        the mean spectrum; random frequencies and phases, from which no optimiser finds
+        the data's; given frequencies, of shape (n_components,) or, for plane waves,
+        (n_components, 2), in the units of ``frequencies_``; or the atoms of a fitted
+        estimator, the missing ones being selected greedily.
+    modulation : {"basis", "mlp"}, BasisModulation, MLPModulation or None, \
+            default="basis"
         Drift of amplitude and phase. "basis" is ``BasisModulation()``: smooth functions
-        of the coordinates of ``signal_shape``; None keeps plain sinusoids, which have
-        fewer parameters and fit faster.
+        of the coordinates of ``signal_shape``; "mlp" is ``MLPModulation()``, the
+        published network; None keeps plain waves, which have fewer parameters and fit
+        faster.
+    solver : {"auto", "gauss-newton", "lbfgs", "adam"}, default="auto"
+        The first three use the second moment: Gauss-Newton, L-BFGS, or the first where
+        it has at most 4,096 parameters. "adam" is the published alternation of
+        least-squares codes with steps on minibatches of X.
+    stft_weight : float, default=0.0
+        Weight of the spectral loss. If positive, Adam lowers the sum of both losses
+        once the squared error is lowest.
+    stft_window : int, default=64
+        Length of the Hann window of the short-time spectra, in samples.
+    stft_hop : int or None, default=None
+        Samples from one window to the next. None is a quarter of the window.
+    transform_stft_weight : float, default=0.0
+        Weight of the spectral loss of the codes that `transform` returns.
     ridge : float, default=1e-6
         Penalty on the squared codes of unit-norm atoms, in [0, 1).
     center : bool, default=True
@@ -67,32 +88,46 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         may be used. It is cloned, and fitted on the coordinates of the samples along
         orthonormal axes of the atoms' span, in float64.
     max_iter : int, default=50
-        Largest number of Gauss-Newton iterations (ten times as many L-BFGS steps for
-        more than 4,096 parameters).
+        Largest number of Gauss-Newton iterations, of ten L-BFGS or ten spectral steps,
+        or of epochs of Adam.
     tol : float, default=2e-3
-        Stop when an iteration lowers the squared error by less than this share.
+        Stop when an iteration lowers the loss by less than this share.
+    learning_rate : float, default=3e-3
+        Step size of Adam: cycles, radians and the like for each step.
     batch_size : int or None, default=None
-        Rows that are processed at a time. None chooses by their size.
+        Rows that are processed at a time. None chooses by their size, and 256 for Adam.
     sampling_rate : float or None, default=None
         Samples per second. If given, frequencies are in Hz.
     device : str, torch.device or None, default=None
-        Where to compute. None is the CPU.
+        Where to compute. None is where X is: the CPU for numpy.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws of `sample`, and of the prior if it has none. The atoms do
-        not depend on it.
+        Seed of the draws of `sample`, of minibatches, of random first frequencies and
+        networks, and of the prior if it has none. By default the atoms do not depend
+        on it.
+    warm_start : bool, default=False
+        Whether `fit` starts from the atoms of the last fit.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Atoms of unit norm, ordered by the variance they add.
     frequencies_ : ndarray of shape (n_components,)
-        Frequency of the plain sinusoid nearest to each atom, from 0 to the Nyquist
-        frequency: cycles per (flattened) signal, or Hz with ``sampling_rate``.
+        Frequency of the plain wave nearest to each atom, from 0 to the Nyquist
+        frequency: cycles per (flattened) signal, or Hz with ``sampling_rate``. Of plane
+        waves, the length of the wave vector.
     phases_ : ndarray of shape (n_components,)
-        Its phase at t = 0 in radians, in [0, pi).
+        Its phase at the first sample in radians, in [0, pi).
     amplitudes_ : ndarray of shape (n_components,)
         Root mean square over t of A_i(t), in units of ``components_``: plain sinusoids
         are ``amplitudes_ * sin(2 pi frequencies_ t + phases_)``.
+    wave_vectors_ : ndarray of shape (n_components, 2)
+        Of plane waves only: cycles per height and per width, or per unit of length with
+        ``sampling_rate`` samples in it.
+    orientations_ : ndarray of shape (n_components,)
+        Of plane waves only: angle of the wave vector from the direction of growing
+        columns towards that of growing rows, in radians, in [0, pi).
+    colors_ : ndarray of shape (n_components, n_channels)
+        Of plane waves only: share of each channel, of unit norm, with a sum >= 0.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Share of the variance that each atom adds to those before it; the sum is the
         share explained by the model.
@@ -102,15 +137,16 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         Mean variance of what the atoms leave, for each dimension outside their span.
     prior_ : object
         The fitted prior.
-    history_ : dict of ndarray
-        "stage" and "loss" (squared error of a sample) of each step; the first entry
-        is the selection, before any refinement.
+    history_ : dict
+        "stage", "loss", "squared_error" and "stft_error"
+        (means over the samples; the last without its weight, NaN where not evaluated)
+        after each step; the first entry is the start, before any refinement.
     n_iter_ : int
         Number of steps, at least 1.
     converged_ : bool
         Whether ``tol`` was reached.
     n_samples_seen_ : int
-        Number of rows of X.
+        Number of rows that `fit` and then `partial_fit` have seen.
     n_features_in_ : int
         Number T of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -118,17 +154,21 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
 
     See Also
     --------
+    skspectral.recipes.published_recipe : The published way of learning.
     sklearn.decomposition.PCA : The linear code of least squared error on the training
         data; its components are no sinusoids.
-    sklearn.decomposition.DictionaryLearning : Free atoms with sparse codes.
 
     Notes
     -----
     fit costs n T^2 multiplications in one pass, O(K T^2) for the selection and, for
     each iteration, O(K T^2 + (K p)^2 T) with p numbers an atom (3 without modulation).
-    It holds about three T x T matrices in float64. Sums and solves are float64; the
-    products of float32 data are float32. The result does not depend on the order of
-    the rows, beyond rounding, nor on a seed.
+    It holds about three T x T matrices in float64, and keeps one for `partial_fit`.
+    Sums and solves are float64; the products of float32 data are float32. The result
+    does not depend on the order of the rows, beyond rounding, nor on a seed, unless the
+    solver, the spectral loss, "mlp" or ``init="random"`` brings chance in.
+
+    With ``sklearn.set_config(array_api_dispatch=True)`` tensors, and arrays of other
+    libraries, go in and come out, and fitted attributes are of their kind.
 
     References
     ----------
@@ -149,22 +189,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     True
     """
 
-    _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "signal_shape": ["array-like", None],
-        "atoms": [StrOptions({"sinusoid"})],
-        "init": [StrOptions({"greedy"})],
-        "modulation": [StrOptions({"basis"}), BasisModulation, None],
-        "ridge": [Interval(Real, 0, 1, closed="left")],
-        "center": ["boolean"],
-        "prior": "no_validation",
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
-        "device": [str, torch.device, None],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
@@ -172,32 +197,46 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         *,
         signal_shape: Sequence[int] | None = None,
         atoms: str = "sinusoid",
-        init: str = "greedy",
-        modulation: str | BasisModulation | None = "basis",
+        init: Any = "greedy",
+        modulation: str | BasisModulation | MLPModulation | None = "basis",
+        solver: str = "auto",
+        stft_weight: float = 0.0,
+        stft_window: int = 64,
+        stft_hop: int | None = None,
+        transform_stft_weight: float = 0.0,
         ridge: float = 1e-6,
         center: bool = True,
         prior: Any = None,
         max_iter: int = 50,
         tol: float = 2e-3,
+        learning_rate: float = 3e-3,
         batch_size: int | None = None,
         sampling_rate: float | None = None,
         device: str | torch.device | None = None,
         random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
     ):
         self.n_components = n_components
         self.signal_shape = signal_shape
         self.atoms = atoms
         self.init = init
         self.modulation = modulation
+        self.solver = solver
+        self.stft_weight = stft_weight
+        self.stft_window = stft_window
+        self.stft_hop = stft_hop
+        self.transform_stft_weight = transform_stft_weight
         self.ridge = ridge
         self.center = center
         self.prior = prior
         self.max_iter = max_iter
         self.tol = tol
+        self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.sampling_rate = sampling_rate
         self.device = device
         self.random_state = random_state
+        self.warm_start = warm_start
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -227,67 +266,96 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         TypeError
             If the prior lacks ``fit`` or ``sample``.
         """
-        device = resolve_device(self.device)
+        fitted = hasattr(self, "components_")
+        return self._learn(X, y, sample_weight, go_on=self.warm_start and fitted)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> "SpectralDictionaryLearning":
+        """Add rows to those seen before, and refine the atoms on all of them.
+
+        The first call is `fit`. The moments are those of all rows, beyond rounding; the
+        atoms then go on from where they were to a minimum near there, which is not the
+        one that `fit` finds, but explains the same share of the variance to about
+        0.001. A spectral loss, and a prior that is not Gaussian, see only the rows of
+        the last call.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Not modified; may be smaller than ``n_components``, but for the first call.
+        y : array-like of shape (n_samples,), default=None
+            Passed on to the prior, if its ``fit`` takes it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, in the same units at each call; rows without have the weight 1.
+
+        Returns
+        -------
+        self : SpectralDictionaryLearning
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        fitted = hasattr(self, "components_")
+        return self._learn(X, y, sample_weight, go_on=fitted, add=fitted)
+
+    def _learn(
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        *,
+        go_on: bool,
+        add: bool = False,
+    ) -> "SpectralDictionaryLearning":
+        """Learn, from the present atoms if ``go_on``; leave all as it was on failure.
+
+        With ``add`` the rows are added to those seen before.
+        """
         # A stream of its own: `sample(random_state=...)` with the same int differs.
-        (stream,) = random_stream(self.random_state).spawn(1)
+        stream, chance = random_stream(self.random_state).spawn(2)
         prior = new_prior(self.prior, stream, weighted=sample_weight is not None)
         before = {n: self.__dict__[n] for n in _INPUT_NAMES if n in self.__dict__}
         try:
-            samples = self._checked(X, reset=True)
-            weights = check_weights(sample_weight, samples, self)
-            attributes = learn_model(
-                samples,
-                y,
-                weights,
-                self._plan(samples, device),
-                prior,
-                center=self.center,
-                sampling_rate=self.sampling_rate,
-                batch_size=self.batch_size,
-                device=device,
-                estimator=self,
-            )
+            checked = self._checked(X, reset=not add)
+            samples = from_namespace(checked)
+            with memory_advice(self.batch_size):
+                attributes = learn_model(
+                    self,
+                    samples,
+                    y,
+                    check_weights(sample_weight, checked, self),
+                    prior,
+                    earlier=self._moments if add else None,
+                    go_on=go_on,
+                    device=resolve_device(self.device, samples),
+                    stream=chance,
+                )
         except BaseException:
-            # A fit that fails leaves everything as it was.
             for name in _INPUT_NAMES:
                 self.__dict__.pop(name, None)
             self.__dict__.update(before)
             raise
-        self.__dict__.update(attributes, _stream=stream)
+        for name in _PLANE_WAVE_NAMES:
+            self.__dict__.pop(name, None)
+        for name, value in attributes.items():
+            if isinstance(value, np.ndarray):
+                value = to_namespace_of(checked, value)
+            setattr(self, name, value)
+        self._stream = stream
         if not (self.converged_ or self._stopped):
             warnings.warn(
                 f"The atoms had not converged after max_iter={self.max_iter} "
                 "iterations. Increase max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return self
 
-    def _plan(self, samples: np.ndarray, device: torch.device) -> LearningPlan:
-        n_features = samples.shape[1]
-        n_atoms = self.n_components
-        if n_atoms is None:
-            n_atoms = min(64, n_features)
-        elif n_atoms > n_features:
-            raise ValueError(
-                f"n_components={n_atoms} must not be larger than "
-                f"n_features={n_features}: more atoms than features are dependent."
-            )
-        shape = check_signal_shape(self.signal_shape, n_features)
-        drift = None
-        if self.modulation is not None:
-            modulation = self.modulation
-            if not isinstance(modulation, BasisModulation):
-                modulation = BasisModulation()
-            drift = Sinusoids(*modulation.functions(shape), device)
-        return LearningPlan(
-            n_atoms=n_atoms,
-            static=Sinusoids(*static_functions(n_features), device),
-            drift=drift,
-            settings=Settings(
-                ridge=self.ridge,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                dtype=working_dtype(samples),
-            ),
-        )
+    def _stft(self) -> STFT | None:
+        if self.transform_stft_weight == 0:
+            return None
+        return check_stft(self, self.n_features_in_)

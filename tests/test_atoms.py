@@ -4,18 +4,30 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import Sinusoids
-from skspectral.dictionary.waves import fold, nearest_waves
-from skspectral.modulation import BasisModulation, static_functions
+from skspectral.dictionary.atoms import BasisWaves
+from skspectral.dictionary.axes import WaveAxes
+from skspectral.dictionary.waves import Waves, nearest_waves
+from skspectral.modulation import BasisModulation
 
 SHAPES = [(11,), (4, 5), (3, 4, 2)]
 
 
+def waves_of(frequency, phase, colour=None):
+    """Waves of numbers, one frequency an atom or several."""
+    frequency = torch.tensor(frequency, dtype=torch.float64)
+    frequency = frequency[:, None] if frequency.ndim == 1 else frequency
+    phase = torch.tensor(phase, dtype=torch.float64)
+    return Waves.of(frequency, phase, None if colour is None else torch.tensor(colour))
+
+
+def sinusoids(basis, constant, device):
+    return BasisWaves(WaveAxes((basis.shape[1],)), basis, constant, device)
+
+
 def drifting(shape, device):
-    model = Sinusoids(*BasisModulation(order=1).functions(shape), device)
+    model = sinusoids(*BasisModulation(order=1).functions(shape), device)
     generator = torch.Generator().manual_seed(0)
-    f = torch.tensor([0.3, 1.9, 4.2], dtype=torch.float64)
-    params = model.start(f, torch.tensor([0.1, 1.0, 2.5], dtype=torch.float64))
+    params = model.start(waves_of([0.3, 1.9, 4.2], [0.1, 1.0, 2.5]))
     noise = torch.randn(params.shape, generator=generator, dtype=torch.float64)
     return model, params + 0.3 * noise
 
@@ -47,11 +59,10 @@ def test_jacobian_by_finite_differences(shape, cpu):
 
 
 def test_start_is_an_undrifting_sinusoid(cpu):
-    model = Sinusoids(*BasisModulation().functions((4, 4, 3)), cpu)
-    f, phase = (torch.tensor([value], dtype=torch.float64) for value in (2.5, 0.7))
+    model = sinusoids(*BasisModulation().functions((4, 4, 3)), cpu)
     t = np.arange(48) / 48
     np.testing.assert_allclose(
-        model.atoms(model.start(f, phase))[0],
+        model.atoms(model.start(waves_of([2.5], [0.7])))[0],
         np.sin(2 * np.pi * 2.5 * t + 0.7),
         atol=1e-13,
     )
@@ -62,13 +73,14 @@ def test_fold_keeps_the_samples(n_features):
     rng = np.random.default_rng(0)
     f = torch.tensor(rng.uniform(-2 * n_features, 2 * n_features, 200))
     phase = torch.tensor(rng.uniform(-20, 20, 200))
-    waves = fold(f, phase, n_features)
+    waves = Waves.of(f[:, None], phase).fold((n_features,))
     t = np.arange(n_features) / n_features
 
     def sampled(f, phase):
         return np.sin(2 * np.pi * f.numpy()[:, None] * t + phase.numpy()[:, None])
 
-    folded = waves.sign.numpy()[:, None] * sampled(waves.frequency, waves.phase)
+    folded = sampled(waves.frequency[:, 0], waves.phase)
+    folded = waves.sign.numpy()[:, None] * folded
     np.testing.assert_allclose(folded, sampled(f, phase), atol=1e-10)
     assert waves.frequency.min() >= 0
     assert waves.frequency.max() <= n_features / 2
@@ -77,15 +89,15 @@ def test_fold_keeps_the_samples(n_features):
 
 
 def test_fold_of_a_phase_just_below_zero():
-    waves = fold(torch.zeros(1).double(), torch.tensor([-1e-30]).double(), 8)
+    waves = waves_of([0.0], [-1e-30]).fold((8,))
     assert 0 <= float(waves.phase) < math.pi
 
 
 def test_a_linear_drift_of_the_phase_counts_as_frequency(cpu):
     """A ramp of the phase by one turn is one cycle."""
     t = np.arange(64) / 64
-    model = Sinusoids(np.stack([np.ones(64), t]), np.array([1.0, 0.0]), cpu)
-    params = model.start(torch.tensor([5.0]).double(), torch.tensor([1.0]).double())
+    model = sinusoids(np.stack([np.ones(64), t]), np.array([1.0, 0.0]), cpu)
+    params = model.start(waves_of([5.0], [1.0]))
     params[0, 2] = 2 * math.pi
     waves = model.waves(params)
     assert float(waves.frequency) == pytest.approx(6.0)
@@ -95,8 +107,8 @@ def test_a_linear_drift_of_the_phase_counts_as_frequency(cpu):
 def test_one_atom_has_one_wave_whatever_its_parameters(cpu):
     """With a phase for each channel, f and f + T/channels are the same samples."""
     basis, constant = BasisModulation(order=1).functions((4, 5, 3))
-    model = Sinusoids(basis, constant, cpu)
-    params = model.start(torch.tensor([1.4]).double(), torch.tensor([0.4]).double())
+    model = sinusoids(basis, constant, cpu)
+    params = model.start(waves_of([1.4], [0.4]))
     params[0, 4] += 0.3
     expected = model.waves(params)
     other = params.clone()
@@ -124,10 +136,9 @@ def test_the_nearest_wave_of_a_wave_is_itself(f):
 
 
 def test_static_waves_are_the_parameters(cpu):
-    model = Sinusoids(*static_functions(32), cpu)
-    f = torch.tensor([0.0, 3.3, 15.9]).double()
-    phase = torch.tensor([1.5, 0.2, 3.0]).double()
-    waves = model.waves(model.start(f, phase))
-    np.testing.assert_allclose(waves.frequency, f, atol=1e-12)
-    np.testing.assert_allclose(waves.phase, phase, atol=1e-12)
+    model = BasisWaves.plain(WaveAxes((32,)), cpu)
+    given = waves_of([0.0, 3.3, 15.9], [1.5, 0.2, 3.0])
+    waves = model.waves(model.start(given))
+    np.testing.assert_allclose(waves.frequency, given.frequency, atol=1e-10)
+    np.testing.assert_allclose(waves.phase, given.phase, atol=1e-10)
     np.testing.assert_array_equal(waves.sign, 1)

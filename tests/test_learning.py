@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import Sinusoids
-from skspectral.dictionary.descent import Descent, Settings, descend
+from skspectral.dictionary.atoms import BasisWaves
+from skspectral.dictionary.axes import WaveAxes
+from skspectral.dictionary.descent import Descent, Settings, Step, descend
 from skspectral.dictionary.learning import LearningPlan, learn_dictionary, renew
 from skspectral.dictionary.projection import project
-from skspectral.dictionary.selection import GreedySelection, as_waves
-from skspectral.modulation import BasisModulation, static_functions
+from skspectral.dictionary.selection import GreedySelection
+from skspectral.dictionary.starts import Start
+from skspectral.dictionary.waves import Waves
+from skspectral.modulation import BasisModulation
 
 
 class Silent:
@@ -23,18 +26,30 @@ def settings_with(**changes):
 
 
 def learn(C, n_atoms, order=None, shape=None, **changes):
-    cpu = torch.device("cpu")
     C = torch.as_tensor(C)
-    drift = None
-    if order is not None:
-        drift = Sinusoids(*BasisModulation(order).functions(shape or (len(C),)), cpu)
+    static = plain(len(C))
     plan = LearningPlan(
         n_atoms=n_atoms,
-        static=Sinusoids(*static_functions(len(C)), cpu),
-        drift=drift,
+        plain=static,
+        model=static if order is None else drifting(order, shape or (len(C),)),
+        start=Start(),
         settings=settings_with(**changes),
     )
     return learn_dictionary(C, plan, Silent())
+
+
+def plain(n_features):
+    return BasisWaves.plain(WaveAxes((n_features,)), torch.device("cpu"))
+
+
+def drifting(order, shape):
+    basis, constant = BasisModulation(order).functions(shape)
+    axes = WaveAxes((basis.shape[1],))
+    return BasisWaves(axes, basis, constant, torch.device("cpu"))
+
+
+def greedy(C, n_atoms):
+    return Waves.of_picks(GreedySelection(C).select(n_atoms))
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +60,9 @@ def photographs(patches):
 
 def test_refinement_lowers_the_loss_at_every_step(photographs):
     learned = learn(photographs, 12, order=2, shape=(8, 8, 3))
-    stages, losses = zip(*learned.history, strict=True)
-    assert stages[0] == "selection"
+    stages = [step.stage for step in learned.history]
+    losses = [step.squared_error for step in learned.history]
+    assert stages[0] == "start"
     assert set(stages[1:]) == {"frequencies", "modulation"}
     assert (np.diff(losses) < 0).all()
 
@@ -64,9 +80,9 @@ def test_atoms_are_unit_and_ordered(photographs):
     np.testing.assert_allclose((learned.components**2).sum(1), 1)
     assert float(learned.variance.min()) >= 0
     assert int(learned.variance.argmax()) == 0
-    assert float(learned.frequency.min()) >= 0
-    assert float(learned.frequency.max()) <= 96
-    assert bool(((learned.phase >= 0) & (learned.phase < np.pi)).all())
+    assert float(learned.waves.frequency[:, 0].min()) >= 0
+    assert float(learned.waves.frequency[:, 0].max()) <= 96
+    assert bool(((learned.waves.phase >= 0) & (learned.waves.phase < np.pi)).all())
 
 
 def test_variance_sums_to_what_the_span_explains(photographs):
@@ -81,7 +97,7 @@ def test_static_components_are_the_public_formula(photographs):
     t = np.arange(192) / 192
     f, phase, amplitude = (
         x.numpy()[:, None]
-        for x in (learned.frequency, learned.phase, learned.amplitude)
+        for x in (learned.waves.frequency[:, 0], learned.waves.phase, learned.amplitude)
     )
     expected = amplitude * np.sin(2 * np.pi * f * t + phase)
     np.testing.assert_allclose(learned.components, expected, atol=1e-9)
@@ -89,8 +105,8 @@ def test_static_components_are_the_public_formula(photographs):
 
 def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
     C = torch.tensor(photographs)
-    model = Sinusoids(*BasisModulation(1).functions((8, 8, 3)), torch.device("cpu"))
-    params = model.start(*as_waves(GreedySelection(C).select(10), C))
+    model = drifting(1, (8, 8, 3))
+    params = model.start(greedy(C, 10))
     found = {}
     for name, max_system in (("gauss-newton", 4096), ("l-bfgs", 0)):
         losses = []
@@ -104,7 +120,9 @@ def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
         assert losses == state.losses
         assert state.converged
         assert state.fit.loss == pytest.approx(losses[-1], rel=1e-9)
-        found[name] = (state.start_loss - state.fit.loss) / state.start_loss
+        found[name] = (
+            state.start.squared_error - state.fit.loss
+        ) / state.start.squared_error
     # Two local searches from one start end in different minima of like depth.
     assert found["gauss-newton"] > 0.05
     assert found["l-bfgs"] == pytest.approx(found["gauss-newton"], rel=0.3)
@@ -112,14 +130,14 @@ def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
 
 def test_tol_of_lbfgs_is_relative_to_the_loss(photographs):
     """Where little is left unexplained, a share of the whole would stop at once."""
-    model = Sinusoids(*static_functions(192), torch.device("cpu"))
+    model = plain(192)
     C = torch.tensor(photographs)
-    params = model.start(*as_waves(GreedySelection(C).select(60), C))
+    params = model.start(greedy(C, 60))
     settings = settings_with(max_iter=40, tol=1e-2, max_system=0)
     state = descend(model, params, C, settings, lambda loss: False)
-    assert state.start_loss < 0.03 * float(C.trace())
+    assert state.start.squared_error < 0.03 * float(C.trace())
     assert state.converged
-    losses = [state.start_loss, *state.losses]
+    losses = [state.start.squared_error, *state.losses]
     assert losses[-11] - losses[-1] <= 1e-2 * losses[-1]
     assert all(a - b > 1e-2 * b for a, b in zip(losses, losses[10:-1], strict=False))
 
@@ -127,8 +145,8 @@ def test_tol_of_lbfgs_is_relative_to_the_loss(photographs):
 @pytest.mark.parametrize("max_system", [4096, 0])
 def test_a_monitor_may_stop_early(photographs, max_system):
     C = torch.tensor(photographs)
-    model = Sinusoids(*static_functions(192), torch.device("cpu"))
-    params = model.start(*as_waves(GreedySelection(C).select(10), C))
+    model = plain(192)
+    params = model.start(greedy(C, 10))
     settings = settings_with(tol=0.0, max_system=max_system)
     state = descend(model, params, C, settings, lambda loss: True)
     assert len(state.losses) == 1
@@ -141,16 +159,17 @@ def test_no_step_to_take_is_converged():
     s = np.sin(2 * np.pi * 3 * np.arange(32) / 32 + 0.4)
     learned = learn(np.outer(s, s), 1)
     assert learned.converged
-    assert float(learned.frequency[0]) == pytest.approx(3.0, abs=1e-6)
+    assert float(learned.waves.frequency[:, 0][0]) == pytest.approx(3.0, abs=1e-6)
 
 
 def state_at(model, C, frequency, phase):
-    params = model.start(
-        torch.tensor(frequency, dtype=torch.float64),
+    waves = Waves.of(
+        torch.tensor(frequency, dtype=torch.float64)[:, None],
         torch.tensor(phase, dtype=torch.float64),
     )
+    params = model.start(waves)
     fit = project(model.atoms(params), C, 1e-6)
-    return Descent(params, fit, start_loss=fit.loss)
+    return Descent(params, fit, Step(fit.loss))
 
 
 @pytest.mark.parametrize(
@@ -160,13 +179,13 @@ def test_an_atom_that_is_not_worth_its_place_is_drawn_anew(start, forced):
     t = np.arange(64) / 64
     waves = np.stack([np.sin(2 * np.pi * f * t + 1) for f in (3.2, 9.0, 20.0)])
     C = torch.tensor(waves.T @ waves)
-    model = Sinusoids(*static_functions(64), torch.device("cpu"))
+    model = plain(64)
     whole = GreedySelection(C)
     renewal = renew(
         model, state_at(model, C, start, [1.0, 1.0, 1.0]), whole, np.inf, 1e-6
     )
     assert renewal.forced is forced
-    frequency = np.sort(model.waves(renewal.params).frequency.numpy())
+    frequency = np.sort(model.waves(renewal.params).frequency[:, 0].numpy())
     np.testing.assert_allclose(frequency, [3.2, 9.0, 20.0], atol=1e-6)
     settled = state_at(model, C, [3.2, 9.0, 20.0], [1.0, 1.0, 1.0])
     assert renew(model, settled, whole, np.inf, 1e-6) is None
@@ -178,7 +197,7 @@ def test_a_strong_wave_does_not_hide_a_weak_one():
     strong, weak = (np.sin(2 * np.pi * f * t + 1) for f in (7.23, 30.6))
     C = 1e4 * np.outer(strong, strong) + np.outer(weak, weak)
     learned = learn(C, 2, tol=1e-6)
-    np.testing.assert_allclose(learned.frequency, [7.23, 30.6], atol=5e-3)
+    np.testing.assert_allclose(learned.waves.frequency[:, 0], [7.23, 30.6], atol=5e-3)
 
 
 def test_a_loss_that_is_not_finite_names_the_step():

@@ -82,7 +82,7 @@ def test_project_is_the_moments_of_the_coordinates():
 def test_number_of_batches_is_that_of_the_calls():
     X, calls = np.zeros((25, 3)), []
     moments_of(X, batch_size=10, on_batch=lambda: calls.append(1))
-    assert len(calls) == Moments.n_batches(X, 10) == 3
+    assert len(calls) == Moments(X.shape[1], CPU).n_batches(X, 10) == 3
 
 
 def test_too_many_features_for_the_memory():

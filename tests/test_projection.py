@@ -2,24 +2,34 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import Sinusoids
+from skspectral.dictionary.atoms import BasisWaves
+from skspectral.dictionary.axes import WaveAxes
 from skspectral.dictionary.projection import (
     added_variance,
     gauss_newton_system,
     project,
 )
+from skspectral.dictionary.waves import Waves
 from skspectral.modulation import BasisModulation
 
 
-@pytest.fixture(params=["static", "drift"])
+@pytest.fixture(params=["static", "drift", "plane waves"])
 def problem(request, cpu):
     rng = np.random.default_rng(1)
     X = rng.normal(size=(30, 12)) @ rng.normal(size=(12, 12))
     order = 0 if request.param == "static" else 1
-    model = Sinusoids(*BasisModulation(order=order).functions((3, 4)), cpu)
-    params = model.start(
-        torch.tensor([0.4, 1.7, 3.1]).double(), torch.tensor([0.3, 1.2, 2.0]).double()
-    )
+    axes, repeats = WaveAxes((12,)), 1
+    shape = (3, 4)
+    frequency = torch.tensor([[0.4], [1.7], [3.1]]).double()
+    colour = None
+    if request.param == "plane waves":
+        axes, repeats, shape = WaveAxes((2, 3), 2), 2, (2, 3)
+        frequency = torch.cat([frequency, frequency.flip(0)], dim=1)
+        colour = torch.tensor(rng.normal(size=(3, 2)))
+    basis, constant = BasisModulation(order=order).functions(shape)
+    model = BasisWaves(axes, np.repeat(basis, repeats, axis=1), constant, cpu)
+    waves = Waves.of(frequency, torch.tensor([0.3, 1.2, 2.0]).double(), colour)
+    params = model.start(waves)
     params = params + 0.2 * torch.tensor(rng.normal(size=params.shape))
     return X, torch.tensor(X.T @ X / len(X)), model, params
 
@@ -81,7 +91,7 @@ def test_gauss_newton_step_is_dense_least_squares(problem):
     )
     ours = np.linalg.lstsq(system.numpy(), -gradient.ravel().numpy() / 2, rcond=1e-10)
     theirs = np.linalg.lstsq(dense, -residual, rcond=1e-7)
-    np.testing.assert_allclose(dense @ ours[0], dense @ theirs[0], atol=1e-7)
+    np.testing.assert_allclose(dense @ ours[0], dense @ theirs[0], atol=1e-5)
 
 
 def test_added_variance_is_forward_selection():

@@ -152,7 +152,7 @@ def test_attributes(signals):
     np.testing.assert_allclose(est.mean_, signals.mean(0))
     assert est.n_samples_seen_ == 200
     assert est.n_iter_ == len(est.history_["loss"]) - 1
-    assert est.history_["stage"][0] == "selection"
+    assert est.history_["stage"][0] == "start"
     error = est.inverse_transform(est.transform(signals)) - signals
     expected = (error**2).sum() / len(signals) / (48 - 6)
     assert est.noise_variance_ == pytest.approx(expected, rel=1e-4)

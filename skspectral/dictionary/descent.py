@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import OptimizeResult, minimize
 
 from skspectral._device import as_array, as_tensor
-from skspectral.dictionary.atoms import Sinusoids
+from skspectral.dictionary.atoms import DriftingWaves
 from skspectral.dictionary.projection import (
     Projection,
     gauss_newton_system,
@@ -22,21 +22,40 @@ _MAX_TRIALS = 8
 _LBFGS_STEPS_PER_ITERATION = 10
 
 
+@dataclass(frozen=True)
+class Step:
+    """Errors of one dictionary, mean over the samples; NaN where not evaluated."""
+
+    squared_error: float
+    stft_error: float = float("nan")
+    stage: str = ""
+
+
 @dataclass
 class Descent:
     """Where a refinement stands.
 
-    ``losses`` holds the loss after each step, ``start_loss`` that before; ``converged``
-    is True where two steps in a row lowered the loss by less than the tolerance, or
-    none could lower it.
+    ``steps`` holds the errors after each step, ``start`` those before; ``converged`` is
+    True where two steps in a row lowered the loss by less than the tolerance, or none
+    could lower it.
     """
 
     params: torch.Tensor
     fit: Projection
-    start_loss: float
-    losses: list[float] = field(default_factory=list)
+    start: Step
+    steps: list[Step] = field(default_factory=list)
     converged: bool = False
     stopped: bool = False
+
+    @property
+    def losses(self) -> list[float]:
+        """Squared errors after each step."""
+        return [step.squared_error for step in self.steps]
+
+    def add(self, squared_error: float, stft_error: float = float("nan")) -> None:
+        """Note a step, which must not have failed."""
+        _finite(squared_error, len(self.steps) + 1)
+        self.steps.append(Step(squared_error, stft_error))
 
 
 @dataclass(frozen=True)
@@ -44,27 +63,33 @@ class Settings:
     """What the refinements share.
 
     ``tol`` is relative to the loss; ``dtype`` is that of the large products;
-    ``max_system`` is the largest normal matrix that Gauss-Newton may form.
+    ``method`` is "gauss-newton", "lbfgs", "adam" or "auto": the first where each
+    parameter belongs to one atom and the normal matrix has at most ``max_system`` rows,
+    else the second. ``learning_rate`` is that of Adam.
     """
 
     ridge: float
     max_iter: int
     tol: float
     dtype: torch.dtype
+    method: str = "auto"
+    learning_rate: float = 3e-3
     max_system: int = 4096
 
-    def by_gauss_newton(self, params: torch.Tensor) -> bool:
-        """Whether the normal matrix is small enough."""
-        return params.numel() <= self.max_system
+    def by_gauss_newton(self, model: DriftingWaves, params: torch.Tensor) -> bool:
+        """Whether to take Gauss-Newton steps."""
+        if self.method == "auto":
+            return model.separable and params.numel() <= self.max_system
+        return self.method == "gauss-newton"
 
-    def most_steps(self, params: torch.Tensor) -> int:
+    def most_steps(self, model: DriftingWaves, params: torch.Tensor) -> int:
         """Largest number of steps that a descent takes."""
-        share = 1 if self.by_gauss_newton(params) else _LBFGS_STEPS_PER_ITERATION
-        return self.max_iter * share
+        newton = self.by_gauss_newton(model, params)
+        return self.max_iter * (1 if newton else _LBFGS_STEPS_PER_ITERATION)
 
 
 def descend(
-    model: Sinusoids,
+    model: DriftingWaves,
     params: torch.Tensor,
     C: torch.Tensor,
     settings: Settings,
@@ -74,8 +99,8 @@ def descend(
 
     Parameters
     ----------
-    model : Sinusoids
-    params : tensor of shape (K, p), float64
+    model : DriftingWaves
+    params : tensor, float64
         Start.
     C : tensor of shape (T, T), float64
         Second moment of the data.
@@ -89,11 +114,11 @@ def descend(
         If the loss is not finite, naming the step.
     """
     start = project(model.atoms(params), C, settings.ridge)
-    state = Descent(params, start, start_loss=_finite(start.loss, 0))
+    state = Descent(params, start, Step(_finite(start.loss, 0)))
     if _all_explained(start, C):
         state.converged = True
         return state
-    method = _gauss_newton if settings.by_gauss_newton(params) else _lbfgs
+    method = _gauss_newton if settings.by_gauss_newton(model, params) else _lbfgs
     return method(model, state, C, settings, on_step)
 
 
@@ -115,7 +140,7 @@ def _finite(loss: float, step: int) -> float:
 
 
 def _gauss_newton(
-    model: Sinusoids,
+    model: DriftingWaves,
     state: Descent,
     C: torch.Tensor,
     settings: Settings,
@@ -144,8 +169,8 @@ def _gauss_newton(
         else:
             state.converged = True
             break
-        loss = _finite(state.fit.loss, len(state.losses) + 1)
-        state.losses.append(loss)
+        loss = state.fit.loss
+        state.add(loss)
         # A single short step may only mean that the damping was too large.
         small_steps = small_steps + 1 if previous - loss <= settings.tol * loss else 0
         state.converged = small_steps == 2 or _all_explained(state.fit, C)
@@ -174,14 +199,14 @@ def _damped_step(
 
 
 def _lbfgs(
-    model: Sinusoids,
+    model: DriftingWaves,
     state: Descent,
     C: torch.Tensor,
     settings: Settings,
     on_step: Callable[[float], bool],
 ) -> Descent:
     """SciPy's L-BFGS with the closed-form gradient by the atoms."""
-    params, scale = state.params, state.start_loss
+    params, start = state.params, state.start.squared_error
 
     def evaluate(flat: np.ndarray) -> tuple[float, np.ndarray]:
         point = as_tensor(flat.reshape(params.shape), params.device)
@@ -189,13 +214,13 @@ def _lbfgs(
         atoms = model.atoms(point)
         fit = project(atoms.detach(), C, settings.ridge)
         (slope,) = torch.autograd.grad(atoms, point, fit.gradient())
-        return fit.loss / scale, as_array(slope).ravel() / scale
+        return fit.loss / start, as_array(slope).ravel() / start
 
     def after_step(intermediate_result: OptimizeResult) -> None:
-        loss = float(intermediate_result.fun) * scale
-        state.losses.append(_finite(loss, len(state.losses) + 1))
+        loss = float(intermediate_result.fun) * start
+        state.add(loss)
         state.stopped = bool(on_step(loss))
-        losses = [state.start_loss, *state.losses][-_LBFGS_STEPS_PER_ITERATION - 1 :]
+        losses = [start, *state.losses][-_LBFGS_STEPS_PER_ITERATION - 1 :]
         full = len(losses) > _LBFGS_STEPS_PER_ITERATION
         state.converged = full and losses[0] - loss <= settings.tol * loss
         if state.stopped or state.converged:
@@ -208,7 +233,7 @@ def _lbfgs(
         method="L-BFGS-B",
         callback=after_step,
         options={
-            "maxiter": settings.most_steps(params),
+            "maxiter": settings.most_steps(model, params),
             "ftol": 0.0,
             "gtol": 0.0,
         },

@@ -1,4 +1,4 @@
-"""From a second moment to a dictionary: selection, refinement, tidying, ordering."""
+"""From a second moment to a dictionary: start, refinement, tidying, ordering."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass, replace
@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 import torch
 
 from skspectral._progress import Monitor
-from skspectral.dictionary.atoms import Sinusoids
-from skspectral.dictionary.descent import Descent, Settings, descend
+from skspectral.dictionary.atoms import BasisWaves, DriftingWaves
+from skspectral.dictionary.descent import Descent, Settings, Step, descend
 from skspectral.dictionary.projection import added_variance, cost_of_removal, project
-from skspectral.dictionary.selection import GreedySelection, as_waves
+from skspectral.dictionary.selection import GreedySelection
+from skspectral.dictionary.starts import Start, first_waves
+from skspectral.dictionary.stochastic import Batches, SpectralLoss, alternate, polish
+from skspectral.dictionary.waves import Waves
 
 # Two atoms with a larger |cosine| are one atom twice: their codes would explode.
 _DUPLICATE = 0.999
-# Steps on plain sinusoids that are to drift later: they need only be near their place.
+# Steps on plain waves that are to drift later: they need only be near their place.
 _WARM_UP = 2
 _MAX_RENEWALS = 3
 _MOST_RENEWED = 16
@@ -28,23 +31,26 @@ class Dictionary:
     ----------
     components : tensor of shape (K, T), float64
         Atoms of unit norm.
-    frequency, phase, amplitude : tensors of shape (K,), float64
-        Cycles per signal in [0, T/2]; radians in [0, pi) at t = 0; root mean square of
-        A_i(t).
+    waves : Waves
+        The plain wave that each atom is, or is nearest to.
+    amplitude : tensor of shape (K,), float64
+        Root mean square of A_i(t).
     variance : tensor of shape (K,), float64
         Variance added by each atom to those before it, summed over the features.
-    history : list of (str, float)
-        Stage and loss of each step, after that of the selection.
+    params : tensor
+        The atoms' parameters, to start from again.
+    history : list of Step
+        The start, then each step.
     converged, stopped : bool
         Whether the last stage reached its tolerance; whether the monitor stopped it.
     """
 
     components: torch.Tensor
-    frequency: torch.Tensor
-    phase: torch.Tensor
+    waves: Waves
     amplitude: torch.Tensor
     variance: torch.Tensor
-    history: list[tuple[str, float]]
+    params: torch.Tensor
+    history: list[Step]
     converged: bool
     stopped: bool
 
@@ -56,75 +62,131 @@ class LearningPlan:
     Attributes
     ----------
     n_atoms : int
-    static : Sinusoids
-        Plain sinusoids.
-    drift : Sinusoids or None
-        The atoms' final form; None keeps plain sinusoids.
+    plain : BasisWaves
+        Waves that do not drift.
+    model : DriftingWaves
+        The atoms' final form.
+    start : Start
     settings : Settings
+    spectral : SpectralLoss or None
+        The second term of the loss; None is squared error alone.
     """
 
     n_atoms: int
-    static: Sinusoids
-    drift: Sinusoids | None
+    plain: BasisWaves
+    model: DriftingWaves
+    start: Start
     settings: Settings
+    spectral: SpectralLoss | None = None
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether the second moment is not enough."""
+        return self.spectral is not None or self.settings.method == "adam"
+
+    def in_units(self, unit: float) -> "LearningPlan":
+        """Return the plan for samples that were multiplied by ``unit``.
+
+        Magnitudes then count ``unit`` times, squares as often again.
+        """
+        if self.spectral is None:
+            return self
+        weight = self.spectral.weight * unit
+        return replace(self, spectral=replace(self.spectral, weight=weight))
 
 
 def learn_dictionary(
-    C: torch.Tensor, plan: LearningPlan, monitor: Monitor
+    C: torch.Tensor,
+    plan: LearningPlan,
+    monitor: Monitor,
+    batches: Batches | None = None,
 ) -> Dictionary:
-    """Learn the atoms that leave the least squared error on the second moment ``C``.
+    """Learn the atoms that leave the least error.
 
-    Greedy selection, a first correction of the frequencies, then the atoms' full form;
-    atoms that became equal are drawn anew from the residual.
+    First waves, a correction of their frequencies, then the atoms' full form; atoms
+    that became equal are drawn anew from the residual. All that on the second moment
+    ``C`` alone; a spectral loss or Adam also takes ``batches`` of the samples.
 
     Parameters
     ----------
     C : tensor of shape (T, T), float64
     plan : LearningPlan
     monitor : Monitor
+    batches : Batches or None
+        Needed where the plan says so.
     """
-    picked = monitor.stage("selection", plan.n_atoms)
-    whole = GreedySelection(C)
-    selection = whole.restart()
-    waves = as_waves(selection.select(plan.n_atoms, picked), C)
-    left = selection.best().score
-    history: list[tuple[str, float]] = []
-    learner = _Learner(C, whole, left, plan.settings, monitor, history)
-    model = plan.static
-    n_steps = plan.settings.max_iter if plan.drift is None else _WARM_UP
-    state = learner.refine("frequencies", model, model.start(*waves), n_steps)
-    if plan.drift is not None:
-        found = model.waves(state.params)
-        model = plan.drift
-        # The sign of an atom is free, and so is the half turn of its phase.
-        start = model.start(found.frequency, found.phase)
-        n_steps = plan.settings.max_iter
-        state = learner.refine("modulation", model, start, n_steps)
-    return _ordered(model, state, history)
+    whole = GreedySelection(C, plan.plain.axes)
+    learner = _Learner(C, whole, plan, monitor, [])
+    if plan.settings.method == "adam" and batches is not None:
+        params = learner.starting_params()
+        step = monitor.stage("adam", plan.settings.max_iter)
+        state = alternate(
+            plan.model, params, C, batches, plan.settings, plan.spectral, step
+        )
+        learner.keep("adam", state)
+    else:
+        state = learner.learn()
+        if plan.spectral is not None and batches is not None and not state.stopped:
+            step = monitor.stage("spectral loss", plan.settings.max_iter)
+            state = polish(
+                plan.model, state.params, C, batches, plan.settings, plan.spectral, step
+            )
+            learner.keep("spectral loss", state)
+    return _ordered(plan.model, state, learner.history)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Learner:
-    """Refinement in turn with the renewal of atoms that are not worth their place."""
+    """Stages on the second moment, in turn with the renewal of weak atoms."""
 
     C: torch.Tensor
     whole: GreedySelection
-    left: float
-    settings: Settings
+    plan: LearningPlan
     monitor: Monitor
-    history: list[tuple[str, float]]
+    history: list[Step]
+    # The best score when the selection ended, which renewals can hope for.
+    left: float = float("inf")
+
+    def learn(self) -> Descent:
+        """Start and refine."""
+        plan, n_steps = self.plan, self.plan.settings.max_iter
+        if plan.start.params is not None:
+            return self.refine("refinement", plan.model, plan.start.params, n_steps)
+        plain = plan.plain
+        start = plain.start(self._first_waves())
+        if plan.model is plain:
+            return self.refine("frequencies", plain, start, n_steps)
+        state = self.refine("frequencies", plain, start, min(_WARM_UP, n_steps))
+        # The sign of an atom is free, and so is the half turn of its phase.
+        start = plan.model.start(plain.waves(state.params))
+        return self.refine("modulation", plan.model, start, n_steps)
+
+    def starting_params(self) -> torch.Tensor:
+        """First parameters of the atoms' final form, as they are."""
+        if self.plan.start.params is not None:
+            return self.plan.start.params
+        return self.plan.model.start(self._first_waves())
+
+    def _first_waves(self) -> Waves:
+        plan = self.plan
+        picked = self.monitor.stage("selection", plan.n_atoms)
+        selection = self.whole.restart()
+        waves = first_waves(plan.start, plan.plain, selection, plan.n_atoms, picked)
+        if plan.start.method == "greedy":
+            self.left = selection.best().score
+        return waves
 
     def refine(
-        self, stage: str, model: Sinusoids, params: torch.Tensor, n_steps: int
+        self, stage: str, model: DriftingWaves, params: torch.Tensor, n_steps: int
     ) -> Descent:
+        """Lower the loss; draw anew what is not worth its place; again."""
+        ridge = self.plan.settings.ridge
         state = self._descend(stage, model, params, n_steps)
-        if not self.history:
-            self.history.append(("selection", state.start_loss))
-        self._keep(stage, state)
+        self.keep(stage, state)
         for attempt in range(_MAX_RENEWALS + 1):
             if state.stopped:
                 break
-            renewal = renew(model, state, self.whole, self.left, self.settings.ridge)
+            renewal = renew(model, state, self.whole, self.left, ridge)
             if renewal is None:
                 break
             if attempt == _MAX_RENEWALS:
@@ -134,21 +196,24 @@ class _Learner:
             if not renewal.forced and trial.fit.loss >= state.fit.loss:
                 break
             state = trial
-            self._keep(stage, state)
+            self.keep(stage, state)
         return state
 
-    def _at(self, model: Sinusoids, params: torch.Tensor) -> Descent:
-        fit = project(model.atoms(params), self.C, self.settings.ridge)
-        return Descent(params, fit, start_loss=fit.loss)
+    def _at(self, model: DriftingWaves, params: torch.Tensor) -> Descent:
+        fit = project(model.atoms(params), self.C, self.plan.settings.ridge)
+        return Descent(params, fit, Step(fit.loss))
 
-    def _keep(self, stage: str, state: Descent) -> None:
-        self.history.extend((stage, loss) for loss in state.losses)
+    def keep(self, stage: str, state: Descent) -> None:
+        """Add the steps of a stage to the history, which begins with the start."""
+        if not self.history:
+            self.history.append(replace(state.start, stage="start"))
+        self.history.extend(replace(step, stage=stage) for step in state.steps)
 
     def _descend(
-        self, stage: str, model: Sinusoids, params: torch.Tensor, n_steps: int
+        self, stage: str, model: DriftingWaves, params: torch.Tensor, n_steps: int
     ) -> Descent:
-        settings = replace(self.settings, max_iter=n_steps)
-        step = self.monitor.stage(stage, settings.most_steps(params))
+        settings = replace(self.plan.settings, max_iter=n_steps)
+        step = self.monitor.stage(stage, settings.most_steps(model, params))
         total = float(self.C.trace())
         return descend(
             model,
@@ -168,7 +233,7 @@ class Renewal:
 
 
 def renew(
-    model: Sinusoids,
+    model: DriftingWaves,
     state: Descent,
     whole: GreedySelection,
     left: float,
@@ -176,7 +241,7 @@ def renew(
 ) -> Renewal | None:
     """Replace atoms that another one repeats, or that cost less than they could gain.
 
-    The weakest atom gives its place to the sinusoid that removes the most from the
+    The weakest atom gives its place to the wave that removes the most from the
     residual, as long as that is at least twice the rise of the loss without it: so the
     rest that a strong wave left at the first choice's wrong frequency is freed once
     that frequency is right. None where all atoms are worth their place, which needs no
@@ -206,22 +271,21 @@ def renew(
             fresh.append(pick)
     if not fresh:
         return None
-    params = torch.cat([state.params[kept], model.start(*as_waves(fresh, cosine))])
+    rows = [model.rows(state.params)[kept], model.new_rows(Waves.of_picks(fresh))]
+    params = model.with_rows(state.params, torch.cat(rows))
     return Renewal(params, forced=bool(twice.any()))
 
 
-def _ordered(
-    model: Sinusoids, state: Descent, history: list[tuple[str, float]]
-) -> Dictionary:
+def _ordered(model: DriftingWaves, state: Descent, history: list[Step]) -> Dictionary:
     order, variance = added_variance(state.fit)
-    waves = model.waves(state.params[order])
-    components = waves.sign[:, None] * state.fit.atoms[order]
+    waves = model.waves(state.params).at(order)
+    amplitude = model.amplitude(state.params) / state.fit.norms
     return Dictionary(
-        components=components,
-        frequency=waves.frequency,
-        phase=waves.phase,
-        amplitude=model.amplitude(state.params[order]) / state.fit.norms[order],
+        components=waves.sign[:, None] * state.fit.atoms[order],
+        waves=waves,
+        amplitude=amplitude[order],
         variance=variance,
+        params=model.with_rows(state.params, model.rows(state.params)[order]),
         history=history,
         converged=state.converged,
         stopped=state.stopped,

@@ -1,4 +1,4 @@
-"""Plain sinusoids: the readable summary of an atom."""
+"""Plain waves: the readable summary of an atom."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from skspectral.dictionary.selection import QuadraticForm
+from skspectral.dictionary.axes import WaveAxes
+from skspectral.dictionary.quadratic_form import QuadraticForm
+from skspectral.dictionary.selection import Pick
 
 # Gauss-Newton steps from the best of a half-cycle grid: far inside the basin.
 _STEPS = 8
@@ -14,34 +16,79 @@ _STEPS = 8
 
 @dataclass(frozen=True)
 class Waves:
-    """The sinusoid that each atom follows best; tensors of shape (K,).
+    """K waves colour_c sin(2 pi sum_d f_d x_d + phase), x from 0 along each axis.
 
-    ``frequency`` in cycles per signal within [0, T/2], ``phase`` in radians within
-    [0, pi) at t = 0, ``sign`` by which the atom must be multiplied to have that phase.
+    Attributes
+    ----------
+    frequency : tensor of shape (K, D)
+        Cycles along each axis. Once folded, within the Nyquist frequencies, the first
+        component that is not zero positive.
+    phase : tensor of shape (K,)
+        Radians; once folded, in [0, pi).
+    colour : tensor of shape (K, channels)
+        Of unit norm; once folded, with a sum that is not negative.
+    sign : tensor of shape (K,)
+        By which an atom must be multiplied to have this phase and colour.
     """
 
     frequency: torch.Tensor
     phase: torch.Tensor
+    colour: torch.Tensor
     sign: torch.Tensor
 
+    @classmethod
+    def of(
+        cls,
+        frequency: torch.Tensor,
+        phase: torch.Tensor,
+        colour: torch.Tensor | None = None,
+    ) -> "Waves":
+        """Return waves with the sign +1, by default of one channel."""
+        one = torch.ones_like(phase)
+        return cls(frequency, phase, one[:, None] if colour is None else colour, one)
 
-def fold(frequency: torch.Tensor, phase: torch.Tensor, n_features: int) -> Waves:
-    """Alias sampled sinusoids into frequencies [0, T/2] and phases [0, pi)."""
-    frequency = frequency - n_features * torch.round(frequency / n_features)
-    # sin(-a + phase) = sin(a + pi - phase)
-    backwards = frequency < 0
-    frequency = frequency.abs()
-    phase = torch.where(backwards, math.pi - phase, phase)
-    half_turns = torch.floor(phase / math.pi)
-    phase = phase - math.pi * half_turns
-    sign = 1 - 2 * torch.remainder(half_turns, 2)
-    # Rounding may leave pi itself, which is 0 with the other sign.
-    wrapped = phase >= math.pi
-    return Waves(
-        frequency=frequency,
-        phase=torch.where(wrapped, torch.zeros_like(phase), phase),
-        sign=torch.where(wrapped, -sign, sign),
-    )
+    @classmethod
+    def of_picks(cls, picks: list[Pick]) -> "Waves":
+        """Return the waves that a selection took; at least one."""
+        frequency = torch.stack([pick.frequency for pick in picks])
+        return cls.of(
+            frequency,
+            frequency.new_tensor([pick.phase for pick in picks]),
+            torch.stack([pick.colour for pick in picks]),
+        )
+
+    def at(self, order: torch.Tensor) -> "Waves":
+        """Return some of them, in the given order."""
+        return Waves(*(part[order] for part in vars(self).values()))
+
+    def joined(self, other: "Waves") -> "Waves":
+        """Return these and then the others."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Waves(*(torch.cat(pair) for pair in pairs))
+
+    def fold(self, sizes: tuple[int, ...]) -> "Waves":
+        """Return the same samples in the folded form."""
+        sizes_ = self.frequency.new_tensor(sizes)
+        frequency = self.frequency - sizes_ * torch.round(self.frequency / sizes_)
+        first = torch.zeros_like(self.phase)
+        for component in frequency.flip(1).unbind(1):
+            first = torch.where(component != 0, component, first)
+        # sin(-a + phase) = sin(a + pi - phase)
+        backwards = first < 0
+        frequency = torch.where(backwards[:, None], -frequency, frequency)
+        phase = torch.where(backwards, math.pi - self.phase, self.phase)
+        half_turns = torch.floor(phase / math.pi)
+        phase = phase - math.pi * half_turns
+        sign = self.sign * (1 - 2 * torch.remainder(half_turns, 2))
+        # Rounding may leave pi itself, which is 0 with the other sign.
+        wrapped = phase >= math.pi
+        negative = torch.where(self.colour.sum(1) < 0, -1.0, 1.0).to(phase)
+        return Waves(
+            frequency=frequency,
+            phase=torch.where(wrapped, torch.zeros_like(phase), phase),
+            colour=self.colour * negative[:, None],
+            sign=torch.where(wrapped, -sign, sign) * negative,
+        )
 
 
 def nearest_waves(atoms: torch.Tensor) -> Waves:
@@ -69,7 +116,8 @@ def nearest_waves(atoms: torch.Tensor) -> Waves:
         best_weights = torch.where(better[:, None], weights, best_weights)
     # a cos + b sin, about the middle of the signal
     phase = torch.atan2(best_weights[:, 0], best_weights[:, 1])
-    return fold(best_frequency, phase - math.pi * best_frequency, n_features)
+    phase = phase - math.pi * best_frequency
+    return Waves.of(best_frequency[:, None], phase).fold((n_features,))
 
 
 def _grid_frequency(atoms: torch.Tensor) -> torch.Tensor:
@@ -77,9 +125,10 @@ def _grid_frequency(atoms: torch.Tensor) -> torch.Tensor:
     n_features = atoms.shape[1]
     spectrum = torch.fft.rfft(atoms, 2 * n_features)
     in_phase, quadrature = spectrum.real, -spectrum.imag
-    cos_cos, cos_sin, sin_sin = QuadraticForm.of_identity(atoms[0]).entries()
+    whole = QuadraticForm.of_identity(WaveAxes((n_features,)), atoms).pencil()
+    cos_cos, cos_sin = whole.cos_cos[0, 0], whole.cross[0, 0] / 2
     # At the frequency 0 there is no sine: the floor only keeps the solution finite.
-    sin_sin = sin_sin + 1e-9 * n_features
+    sin_sin = whole.sin_sin[0, 0] + 1e-9 * n_features
     explained = (
         sin_sin * in_phase**2
         - 2 * cos_sin * in_phase * quadrature

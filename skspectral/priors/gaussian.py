@@ -146,7 +146,8 @@ class GaussianPrior(DensityMixin, BaseEstimator):
         noise = standard_normal(stream, n_samples, len(self.mean_))
         # By torch, whose threads go on to the signals: two pools of threads at once,
         # its and numpy's, would slow each other down.
-        return combine(noise, self.mean_, self._factor.T, device=resolve_device(None))
+        device = resolve_device(None)
+        return as_array(combine(noise, self.mean_, self._factor.T, device=device))
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row.

@@ -1,0 +1,124 @@
+"""First waves: greedy, from the spectrum, at random, or given."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skspectral.dictionary.atoms import BasisWaves
+from skspectral.dictionary.selection import GreedySelection
+from skspectral.dictionary.waves import Waves
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where learning starts.
+
+    Attributes
+    ----------
+    method : {"greedy", "spectrum", "random", "frequencies", "waves", "params"}
+    stream : Generator or None
+        For "random".
+    frequencies : tensor of shape (K, D) or None
+        For "frequencies"; cycles along each axis. Phases and colours are the best ones.
+    waves : Waves or None
+        For "waves": the first atoms; the rest is selected greedily.
+    params : tensor or None
+        For "params": parameters of the atoms' final form.
+    """
+
+    method: str = "greedy"
+    stream: np.random.Generator | None = None
+    frequencies: torch.Tensor | None = None
+    waves: Waves | None = None
+    params: torch.Tensor | None = None
+
+
+def first_waves(
+    start: Start,
+    plain: BasisWaves,
+    selection: GreedySelection,
+    n_atoms: int,
+    on_atom: Callable[[], object],
+) -> Waves:
+    """Return ``n_atoms`` waves; ``selection`` loses what they explain."""
+    if start.method == "random" and start.stream is not None:
+        waves = random_waves(plain, n_atoms, start.stream)
+        selection.deflate(plain.atoms(plain.start(waves)))
+        return waves
+    if start.method == "spectrum":
+        frequencies = strongest_frequencies(selection, n_atoms)
+        return _at(selection, frequencies, on_atom)
+    if start.frequencies is not None:
+        return _at(selection, start.frequencies, on_atom)
+    if start.waves is None:
+        return Waves.of_picks(selection.select(n_atoms, on_atom))
+    waves = start.waves
+    for atom in plain.atoms(plain.start(waves)):
+        selection.deflate(atom[None])
+    missing = n_atoms - len(waves.phase)
+    if missing == 0:
+        return waves
+    return waves.joined(Waves.of_picks(selection.select(missing, on_atom)))
+
+
+def _at(
+    selection: GreedySelection,
+    frequencies: torch.Tensor,
+    on_atom: Callable[[], object],
+) -> Waves:
+    """Waves of given wave vectors, each with the phase and colour that explain most."""
+    picks = []
+    for frequency in frequencies:
+        pick = selection.best_at(frequency)
+        # One that repeats others is kept: refinement draws it anew.
+        selection.take(pick)
+        picks.append(pick)
+        on_atom()
+    return Waves.of_picks(picks)
+
+
+def strongest_frequencies(selection: GreedySelection, n_atoms: int) -> torch.Tensor:
+    """Return the peaks of the mean power spectrum, shape (n_atoms, D).
+
+    The DFT frequencies with the most power, each twice, for its two phases, but for
+    those with only one. Neighbours of a strong line, which its leakage fills, come
+    before weaker lines: why `GreedySelection` is better.
+    """
+    grid = selection.grid
+    sizes = grid.new_tensor(selection.axes.sizes)
+    whole = (grid == grid.round()).all(1)
+    # At 0 and at the Nyquist frequency f and -f are on the grid, and the same.
+    half = (2 * grid) % sizes == 0
+    other = ((grid < 0) & ~half).any(1)
+    places = (whole & ~(half[:, -1] & other)).nonzero()[:, 0]
+    real = half[places].all(1)
+    order = selection.power()[places].argsort(descending=True, stable=True)
+    copies = torch.where(real, 1, 2)[order]
+    frequencies = grid[places[order]].repeat_interleave(copies, dim=0)
+    missing = n_atoms - len(frequencies)
+    if missing > 0:
+        # Several channels: each frequency has more than two waves.
+        n_times = -(-n_atoms // len(frequencies))
+        frequencies = frequencies.repeat(n_times, 1)
+    return frequencies[:n_atoms]
+
+
+def random_waves(plain: BasisWaves, n_atoms: int, stream: np.random.Generator) -> Waves:
+    """Return waves of independent uniform frequencies and phases, and any colours.
+
+    Gradients do not lead from there to the data's frequencies: the squared error has a
+    minimum about every cycle. Kept to show it.
+    """
+    like = plain.coordinates
+    axes = plain.axes
+    frequency = stream.uniform(-0.5, 0.5, (n_atoms, len(axes.sizes))) * axes.sizes
+    phase = stream.uniform(0, 2 * math.pi, n_atoms)
+    colour = stream.standard_normal((n_atoms, axes.channels))
+    colour /= np.linalg.norm(colour, axis=1, keepdims=True)
+    return Waves.of(
+        *(torch.from_numpy(a).to(like) for a in (frequency, phase, colour))
+    ).fold(axes.sizes)

@@ -1,0 +1,133 @@
+"""The short-time spectrum: how far apart two signals sound, and codes that sound right.
+
+The discrete STFT has windows of Hann's shape that start every ``hop`` samples, the
+signal being padded with zeros on both sides so that each sample is seen equally often.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+# Smallest difference of magnitudes that the reweighting tells from zero, as a share of
+# the mean magnitude.
+_SMALLEST_DIFFERENCE = 1e-3
+_CG_STEPS = 3
+_ITERATIONS = 10
+
+
+@dataclass(frozen=True)
+class STFT:
+    """Short-time Fourier transform of rows.
+
+    Attributes
+    ----------
+    window : int
+        Length of the Hann window, and of the transform.
+    hop : int
+        Samples from one window to the next.
+    """
+
+    window: int
+    hop: int
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        """Spectra of (n, T) real rows, shape (n, window // 2 + 1, n_frames)."""
+        shape = torch.hann_window(self.window, dtype=rows.dtype, device=rows.device)
+        return torch.stft(
+            rows,
+            self.window,
+            self.hop,
+            window=shape,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+
+    def magnitude_error(self, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """L1 distance of the magnitudes of each pair of rows, shape (n,).
+
+        Equation (7) of Kiruluta (2025) for one sample, without its weight.
+        """
+        return (self(rows).abs() - self(others).abs()).abs().sum((1, 2))
+
+
+def polished_coordinates(
+    rows: torch.Tensor,
+    axes: torch.Tensor,
+    mean: torch.Tensor,
+    stft: STFT,
+    weight: float,
+    n_iter: int = _ITERATIONS,
+) -> torch.Tensor:
+    """Trade a little squared error of q axes for spectra that are nearer.
+
+    Lowers |x - m - q Q|^2 + weight * || |STFT x| - |STFT (m + q Q)| ||_1 (equation 8 of
+    Kiruluta 2025) over the coordinates q of each row, from the least-squares ones.
+    Each iteration minimises the quadratic majoriser with the present phases, as
+    Griffin and Lim (1984) do, and with weights 1/(2 |difference|), by a few steps of
+    conjugate gradients: no iteration raises the loss. Rows do not influence each other.
+
+    Parameters
+    ----------
+    rows : tensor of shape (n, T)
+    axes : tensor of shape (K, T)
+        Orthonormal axes Q of the atoms' span.
+    mean : tensor of shape (T,)
+    stft : STFT
+    weight : float
+    n_iter : int
+
+    Returns
+    -------
+    coordinates : tensor of shape (n, K)
+    """
+    centred = rows - mean
+    target = stft(rows).abs()
+    least_squares = centred @ axes.T
+    smallest = _SMALLEST_DIFFERENCE * target.mean((1, 2), keepdim=True)
+    smallest = smallest.clamp_min(torch.finfo(rows.dtype).tiny)
+    # The transform is linear: adjoint and mean's spectrum come from it alone.
+    adjoint = torch.func.vjp(
+        lambda q: torch.view_as_real(stft(q @ axes)), least_squares
+    )[1]
+    of_mean = stft(mean[None])
+
+    q = least_squares
+    for _ in range(n_iter):
+        spectrum = stft(q @ axes) + of_mean
+        magnitude = spectrum.abs()
+        weights = weight / (2 * (target - magnitude).abs().maximum(smallest))
+        wanted = target * torch.sgn(spectrum)
+
+        def pull(
+            spectra: torch.Tensor, weights: torch.Tensor = weights
+        ) -> torch.Tensor:
+            (pulled,) = adjoint(torch.view_as_real(weights * spectra))
+            return pulled
+
+        residual = least_squares - q + pull(wanted - spectrum)
+        q = q + _conjugate_gradients(
+            lambda step: step + pull(stft(step @ axes)), residual
+        )
+    return q
+
+
+def _conjugate_gradients(
+    operator: Callable[[torch.Tensor], torch.Tensor], right: torch.Tensor
+) -> torch.Tensor:
+    """A few steps towards the solution of each row's system."""
+    solution = torch.zeros_like(right)
+    residual, direction = right, right
+    power = (residual**2).sum(1, keepdim=True)
+    for _ in range(_CG_STEPS):
+        image = operator(direction)
+        curvature = (direction * image).sum(1, keepdim=True)
+        length = torch.where(power > 0, power / curvature, 0.0)
+        solution = solution + length * direction
+        residual = residual - length * image
+        previous, power = power, (residual**2).sum(1, keepdim=True)
+        share = torch.where(previous > 0, power / previous, 0.0)
+        direction = residual + share * direction
+    return solution
