@@ -150,7 +150,7 @@ def _describe(
         "explained_variance_ratio_": as_array(learned.variance),
         "noise_variance_": total * noise,
         "history_": _history(learned, plan, total),
-        "n_iter_": max(1, len(learned.history) - 1),
+        "n_iter_": max(1, learned.n_steps),
         "converged_": learned.converged,
         "_stopped": learned.stopped,
         "_learned": {

@@ -140,7 +140,8 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     history_ : dict
         "stage", "loss", "squared_error" and "stft_error"
         (means over the samples; the last without its weight, NaN where not evaluated)
-        after each step; the first entry is the start, before any refinement.
+        after each step. The first entry is the start, before any refinement; the stage
+        "spectral loss" begins with where it starts.
     n_iter_ : int
         Number of steps, at least 1.
     converged_ : bool

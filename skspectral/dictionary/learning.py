@@ -1,6 +1,7 @@
 """From a second moment to a dictionary: start, refinement, tidying, ordering."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -40,7 +41,9 @@ class Dictionary:
     params : tensor
         The atoms' parameters, to start from again.
     history : list of Step
-        The start, then each step.
+        The start, then each step; before those of the spectral loss, its start.
+    n_steps : int
+        Number of steps.
     converged, stopped : bool
         Whether the last stage reached its tolerance; whether the monitor stopped it.
     """
@@ -51,6 +54,7 @@ class Dictionary:
     variance: torch.Tensor
     params: torch.Tensor
     history: list[Step]
+    n_steps: int
     converged: bool
     stopped: bool
 
@@ -132,7 +136,7 @@ def learn_dictionary(
                 plan.model, state.params, C, batches, plan.settings, plan.spectral, step
             )
             learner.keep("spectral loss", state)
-    return _ordered(plan.model, state, learner.history)
+    return _ordered(plan.model, state, learner)
 
 
 @dataclass
@@ -145,7 +149,8 @@ class _Learner:
     monitor: Monitor
     history: list[Step]
     # The best score when the selection ended, which renewals can hope for.
-    left: float = float("inf")
+    left: float = math.inf
+    n_steps: int = 0
 
     def learn(self) -> Descent:
         """Start and refine."""
@@ -204,9 +209,17 @@ class _Learner:
         return Descent(params, fit, Step(fit.loss))
 
     def keep(self, stage: str, state: Descent) -> None:
-        """Add the steps of a stage to the history, which begins with the start."""
+        """Add the steps of a stage to the history, which begins with the start.
+
+        So does a stage that sees an error for the first time.
+        """
         if not self.history:
             self.history.append(replace(state.start, stage="start"))
+        elif math.isnan(self.history[-1].stft_error) != math.isnan(
+            state.start.stft_error
+        ):
+            self.history.append(replace(state.start, stage=stage))
+        self.n_steps += len(state.steps)
         self.history.extend(replace(step, stage=stage) for step in state.steps)
 
     def _descend(
@@ -276,7 +289,7 @@ def renew(
     return Renewal(params, forced=bool(twice.any()))
 
 
-def _ordered(model: DriftingWaves, state: Descent, history: list[Step]) -> Dictionary:
+def _ordered(model: DriftingWaves, state: Descent, learner: _Learner) -> Dictionary:
     order, variance = added_variance(state.fit)
     waves = model.waves(state.params).at(order)
     amplitude = model.amplitude(state.params) / state.fit.norms
@@ -286,7 +299,8 @@ def _ordered(model: DriftingWaves, state: Descent, history: list[Step]) -> Dicti
         amplitude=amplitude[order],
         variance=variance,
         params=model.with_rows(state.params, model.rows(state.params)[order]),
-        history=history,
+        history=learner.history,
+        n_steps=learner.n_steps,
         converged=state.converged,
         stopped=state.stopped,
     )

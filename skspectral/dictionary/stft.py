@@ -12,9 +12,9 @@ import torch
 
 # Smallest difference of magnitudes that the reweighting tells from zero, as a share of
 # the mean magnitude.
-_SMALLEST_DIFFERENCE = 1e-3
-_CG_STEPS = 3
-_ITERATIONS = 10
+_SMALLEST_DIFFERENCE = 1e-2
+_CG_STEPS = 2
+_ITERATIONS = 8
 
 
 @dataclass(frozen=True)
