@@ -142,3 +142,77 @@ def test_static_waves_are_the_parameters(cpu):
     np.testing.assert_allclose(waves.frequency, given.frequency, atol=1e-10)
     np.testing.assert_allclose(waves.phase, given.phase, atol=1e-10)
     np.testing.assert_array_equal(waves.sign, 1)
+
+
+AXES = WaveAxes((4, 5), 2)
+
+
+def plane_waves(order, device):
+    basis, constant = BasisModulation(order=order).functions((4, 5))
+    model = BasisWaves(AXES, np.repeat(basis, 2, axis=1), constant, device)
+    rng = np.random.default_rng(0)
+    given = waves_of(
+        [[0.3, 1.9], [1.2, -0.7], [0.0, 2.0]], [0.1, 1.0, 2.5], rng.normal(size=(3, 2))
+    )
+    params = model.start(given)
+    return model, params + 0.3 * torch.tensor(rng.normal(size=params.shape))
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_plane_waves_follow_the_equations(order, cpu):
+    """A wave of row and column with a colour, written with numpy."""
+    model, params = plane_waves(order, cpu)
+    basis, _ = BasisModulation(order=order).functions((4, 5))
+    n = len(basis)
+    y, x = (
+        axis.ravel()
+        for axis in np.meshgrid(np.arange(4) / 4, np.arange(5) / 5, indexing="ij")
+    )
+    for atom, p in zip(model.atoms(params), params.numpy(), strict=True):
+        phase = p[2 : 2 + n] @ basis - math.pi * (p[0] + p[1])
+        amplitude = np.log1p(np.exp(p[2 + n : 2 + 2 * n] @ basis))
+        wave = amplitude * np.sin(2 * math.pi * (p[0] * y + p[1] * x) + phase)
+        expected = wave[:, None] * p[-2:]
+        np.testing.assert_allclose(atom.reshape(20, 2), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_jacobian_of_plane_waves_by_finite_differences(order, cpu):
+    model, params = plane_waves(order, cpu)
+    jacobian = model.jacobian(params, torch.float64)
+    assert jacobian.shape == (*params.shape, 40)
+    for j in range(params.shape[1]):
+        shift = torch.zeros_like(params)
+        shift[:, j] = 1e-6
+        slope = (model.atoms(params + shift) - model.atoms(params - shift)) / 2e-6
+        np.testing.assert_allclose(jacobian[:, j], slope, atol=1e-8)
+
+
+def test_plain_plane_waves_are_their_summary(cpu):
+    """Atoms from wave vector, phase, colour and amplitude, whatever the parameters."""
+    model, params = plane_waves(0, cpu)
+    params[:, 0] += 9
+    waves, amplitude = model.waves(params), model.amplitude(params)
+    assert bool((waves.colour.sum(1) >= 0).all())
+    assert bool((waves.frequency[:, 0] >= 0).all())
+    assert float(waves.frequency.abs().max()) <= 2.5
+    y, x = np.arange(4)[:, None] / 4, np.arange(5) / 5
+    for i, atom in enumerate(model.atoms(params)):
+        u, v = waves.frequency[i].numpy()
+        wave = np.sin(2 * np.pi * (u * y + v * x) + float(waves.phase[i]))
+        found = float(amplitude[i]) * wave[..., None] * waves.colour[i].numpy()
+        sign = float(waves.sign[i])
+        np.testing.assert_allclose(sign * atom.reshape(4, 5, 2), found, atol=1e-9)
+
+
+def test_a_drifting_plane_wave_has_the_mean_slope_of_its_phase(cpu):
+    """A phase that falls along the rows by a whole turn is one cycle less."""
+    y = np.repeat(np.arange(8) / 8, 8)
+    model = BasisWaves(
+        WaveAxes((8, 8)), np.stack([np.ones(64), y]), np.array([1.0, 0.0]), cpu
+    )
+    params = model.start(waves_of([[3.0, 2.0]], [1.0]))
+    params[0, 3] = -2 * math.pi
+    waves = model.waves(params)
+    np.testing.assert_allclose(waves.frequency, [[2.0, 2.0]], atol=1e-9)
+    assert float(waves.phase) == pytest.approx(1.0)

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import eigh
 
+from skspectral.dictionary.axes import WaveAxes
 from skspectral.dictionary.selection import GreedySelection
 from skspectral.dictionary.waves import Waves
 
@@ -89,3 +91,71 @@ def test_more_atoms_than_the_data_has_dimensions():
     S = np.sin(2 * np.pi * frequency.numpy()[:, None] * t + phase.numpy()[:, None])
     S /= np.linalg.norm(S, axis=1, keepdims=True)
     assert np.linalg.cond(S) < 10
+
+
+def plane_wave(axes, frequency, phase, colour):
+    y, x = (np.arange(n) / n for n in axes.sizes)
+    angle = 2 * np.pi * (frequency[0] * y[:, None] + frequency[1] * x) + phase
+    return (np.sin(angle)[..., None] * colour).ravel()
+
+
+def best_ratio(carriers, projector, C, energy):
+    """Largest score over the colours, by SciPy, of carriers (channels, T)."""
+    left = carriers @ projector
+    gain, size = left @ C @ left.T, left @ left.T
+    return eigh(gain, size + 0.02 * energy * np.eye(len(size)), eigvals_only=True)[-1]
+
+
+def test_every_plane_wave_scores_as_brute_force():
+    """Over all wave vectors of the grid, many phases, and all colours."""
+    axes = WaveAxes((4, 5), 3)
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(60, 60)) * np.geomspace(1, 0.1, 60)
+    C = A @ A.T
+    vectors = [(u / 2, v / 2) for u in range(-4, 4) for v in range(6)]
+    phases = np.linspace(0, np.pi, 40, endpoint=False)
+    projector = np.eye(60)
+    selection = GreedySelection(torch.tensor(C), axes)
+    for pick in selection.select(5):
+        best = max(
+            best_ratio(
+                np.stack([plane_wave(axes, f, p, colour) for colour in np.eye(3)]),
+                projector,
+                C,
+                energy=10,
+            )
+            for f in vectors
+            for p in phases
+        )
+        assert pick.score > 0.995 * best
+        ours = plane_wave(axes, pick.frequency.numpy(), pick.phase, pick.colour.numpy())
+        assert scores(ours[None], projector, C, 20 * 0.02 / 60)[0] == pytest.approx(
+            pick.score
+        )
+        left = ours @ projector
+        projector = projector - np.outer(left, left) / (left @ left)
+
+
+def test_the_best_wave_of_one_vector_is_that_of_the_grid():
+    axes = WaveAxes((4, 5), 3)
+    A = np.random.default_rng(0).normal(size=(60, 60))
+    selection = GreedySelection(torch.tensor(A @ A.T), axes)
+    selection.select(3)
+    pick = selection.best()
+    alone = selection.best_at(pick.frequency)
+    assert alone.score == pytest.approx(pick.score, rel=1e-6)
+    wave, same = (
+        plane_wave(axes, p.frequency.numpy(), p.phase, p.colour.numpy())
+        for p in (pick, alone)
+    )
+    assert abs(wave @ same) == pytest.approx(wave @ wave, rel=1e-4)
+
+
+def test_grey_plane_waves_are_a_basis():
+    axes = WaveAxes((4, 5))
+    A = np.random.default_rng(0).normal(size=(20, 20))
+    picks = GreedySelection(torch.tensor(A @ A.T), axes).select(20)
+    S = np.stack(
+        [plane_wave(axes, p.frequency.numpy(), p.phase, np.ones(1)) for p in picks]
+    )
+    assert np.linalg.cond(S) < 100

@@ -49,8 +49,9 @@ class WaveAxes:
         The order is that of `spectra`; the last component is not negative.
         """
         *first, last = self.sizes
-        lines = [torch.fft.fftfreq(2 * n, dtype=like.dtype) * n for n in first]
-        lines.append(torch.fft.rfftfreq(2 * last, dtype=like.dtype) * last)
+        # Exact, which the frequencies of torch.fft are not.
+        lines = [((torch.arange(2 * n) + n) % (2 * n) - n) / 2 for n in first]
+        lines.append(torch.arange(last + 1) / 2)
         mesh = torch.meshgrid(*lines, indexing="ij")
         return torch.stack([axis.reshape(-1) for axis in mesh], dim=1).to(like)
 

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+
+from skspectral.dictionary.atoms import BasisWaves
+from skspectral.dictionary.axes import WaveAxes
+from skspectral.dictionary.selection import GreedySelection
+from skspectral.dictionary.starts import (
+    Start,
+    first_waves,
+    random_waves,
+    strongest_frequencies,
+)
+from skspectral.dictionary.waves import Waves
+
+CPU = torch.device("cpu")
+
+
+def second_moment(n_features, seed=0):
+    X = np.random.default_rng(seed).normal(size=(50, n_features)).cumsum(axis=1)
+    return torch.tensor(X.T @ X / 50), X
+
+
+def first(start, C, n_atoms, axes=None):
+    selection = GreedySelection(C, axes)
+    plain = BasisWaves.plain(selection.axes, CPU)
+    return first_waves(start, plain, selection, n_atoms, lambda: None)
+
+
+@pytest.mark.parametrize("n_features", [16, 17])
+def test_spectrum_takes_the_peaks_of_the_mean_power(n_features):
+    C, X = second_moment(n_features)
+    power = (np.abs(np.fft.rfft(X)) ** 2).mean(0)
+    strongest = np.argsort(-power)
+    expected = []
+    for f in strongest:
+        expected += [f] * (1 if f == 0 or 2 * f == n_features else 2)
+    found = strongest_frequencies(GreedySelection(C), 7)
+    np.testing.assert_array_equal(found[:, 0], expected[:7])
+    # All of them are a basis.
+    waves = first(Start("spectrum"), C, n_features)
+    plain = BasisWaves.plain(WaveAxes((n_features,)), CPU)
+    assert np.linalg.cond(plain.atoms(plain.start(waves))) < 10
+
+
+def test_spectrum_of_images():
+    """Whole cycles, each wave vector once though f and -f are on the grid."""
+    axes = WaveAxes((4, 6), 2)
+    C, _ = second_moment(48)
+    found = strongest_frequencies(GreedySelection(C, axes), 48)
+    waves = Waves.of(found, torch.zeros(48)).fold(axes.sizes)
+    _, counts = np.unique(waves.frequency.numpy(), axis=0, return_counts=True)
+    # 24 samples: 10 pairs and 4 real ones, twice round for the two channels.
+    assert sorted(counts) == [2] * 4 + [4] * 10
+    waves = first(Start("spectrum"), C, 20, axes)
+    assert waves.colour.shape == (20, 2)
+
+
+def test_random_waves_are_within_the_nyquist_frequency_and_repeat():
+    plain = BasisWaves.plain(WaveAxes((5, 8), 3), CPU)
+    waves = random_waves(plain, 50, np.random.default_rng(0))
+    assert float(waves.frequency[:, 0].min()) >= 0
+    assert float(waves.frequency[:, 0].max()) <= 2.5
+    assert 2 < float(waves.frequency[:, 1].abs().max()) <= 4
+    np.testing.assert_allclose((waves.colour**2).sum(1), 1)
+    again = random_waves(plain, 50, np.random.default_rng(0))
+    np.testing.assert_array_equal(waves.frequency, again.frequency)
+
+
+def test_given_frequencies_get_the_best_phases():
+    C, _ = second_moment(20)
+    frequencies = torch.tensor([[1.3], [1.3], [4.7]]).double()
+    waves = first(Start(frequencies=frequencies), C, 3)
+    np.testing.assert_array_equal(waves.frequency, frequencies)
+    t = np.arange(20) / 20
+
+    def gain(phase):
+        s = np.sin(2 * np.pi * 1.3 * t + phase)
+        return s @ C.numpy() @ s / (s @ s + 0.02 * 10)
+
+    best = max(gain(p) for p in np.linspace(0, np.pi, 500))
+    assert gain(float(waves.phase[0])) == pytest.approx(best, rel=1e-4)
+    # The second of a frequency is the other phase.
+    assert abs(np.sin(float(waves.phase[1] - waves.phase[0]))) > 0.5
+
+
+def test_given_waves_are_completed():
+    C, _ = second_moment(20)
+    greedy = first(Start(), C, 5)
+    some = greedy.at(torch.arange(3))
+    waves = first(Start("waves", waves=some), C, 5)
+    np.testing.assert_allclose(waves.frequency, greedy.frequency)
+    np.testing.assert_allclose(waves.phase, greedy.phase, atol=1e-9)
