@@ -124,7 +124,8 @@ def _gather(
     passed = monitor.stage("moments", moments.n_batches(samples, batch_size))
     moments.update(samples, weights, batch_size=batch_size, on_batch=passed)
     if earlier is not None:
-        moments = Moments.from_arrays(earlier, device).merge(moments)
+        # This way round, so that the earlier ones stay as they are.
+        moments.merge(Moments.from_arrays(earlier, device))
     check_variance(samples, moments, estimator)
     return moments
 

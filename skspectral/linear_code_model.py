@@ -197,7 +197,7 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
-        coordinates = draw(self.prior_, n_samples, len(self._axes), y, stream)
+        coordinates = draw(self.prior_, n_samples, self._axes.shape[0], y, stream)
         mean, _, atoms, axes = self._model()
         with memory_advice(self.batch_size):
             signals = combine(

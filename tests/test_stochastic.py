@@ -1,0 +1,150 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from skspectral.dictionary.atoms import BasisWaves
+from skspectral.dictionary.axes import WaveAxes
+from skspectral.dictionary.descent import Settings
+from skspectral.dictionary.projection import project
+from skspectral.dictionary.stft import STFT
+from skspectral.dictionary.stochastic import (
+    Batches,
+    SpectralLoss,
+    alternate,
+    polish,
+)
+from skspectral.dictionary.waves import Waves
+
+
+def batches_of(X, weights=None, size=None, seed=0):
+    mean = torch.tensor(X.mean(0))
+    stream = np.random.default_rng(seed)
+    return Batches(X, weights, mean, 0.5, size, torch.float64, stream)
+
+
+def test_an_epoch_is_every_row_once():
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    drawn = list(batches_of(X, size=4).epoch())
+    assert [len(rows) for rows, _ in drawn] == [4, 4, 2]
+    rows = torch.cat([rows for rows, _ in drawn]).numpy()
+    expected = (X - X.mean(0)) * 0.5
+    np.testing.assert_allclose(np.sort(rows, axis=0), np.sort(expected, axis=0))
+    for _, weights in drawn:
+        np.testing.assert_allclose(weights, 1 / len(weights))
+
+
+def test_weights_are_shares_and_rows_without_are_never_drawn():
+    X = np.arange(12.0).reshape(6, 2)
+    weights = np.array([0, 1, 2, 0, 3, 4.0])
+    batches = batches_of(X, weights, size=10)
+    ((rows, share),) = batches.epoch()
+    original = rows.numpy() / 0.5 + X.mean(0)
+    np.testing.assert_allclose(share, weights[(original[:, 0] / 2).astype(int)] / 10)
+    assert len(batches.probe()[0]) == 4
+    # Endless: epoch after epoch.
+    assert len(list(itertools.islice(batches.forever(), 3))) == 3
+
+
+@pytest.fixture
+def problem():
+    t = np.arange(32) / 32
+    rng = np.random.default_rng(0)
+    waves = [np.sin(2 * np.pi * f * t + 1) for f in (3.2, 5.9)]
+    X = rng.normal(size=(200, 2)) @ waves + 0.05 * rng.normal(size=(200, 32))
+    centred = (X - X.mean(0)) * 0.5
+    model = BasisWaves.plain(WaveAxes((32,)), torch.device("cpu"))
+    start = Waves.of(
+        torch.tensor([[3.0], [6.2]]).double(), torch.tensor([1.0, 1.0]).double()
+    )
+    return X, torch.tensor(centred.T @ centred / 200), model, model.start(start)
+
+
+def settings(**changes):
+    options = {"ridge": 1e-6, "max_iter": 5, "tol": 0.0, "dtype": torch.float64}
+    return Settings(**{**options, "learning_rate": 0.02, **changes})
+
+
+SPECTRAL = SpectralLoss(STFT(8, 2), 0.1)
+
+
+@pytest.mark.parametrize("spectral", [None, SPECTRAL])
+def test_the_alternation_finds_near_frequencies(problem, spectral):
+    X, C, model, params = problem
+    batches = batches_of(X, size=20)
+    told = []
+    state = alternate(
+        model, params, C, batches, settings(), spectral, lambda **s: told.append(s)
+    )
+    assert len(state.steps) == len(told) == 5
+    found = np.sort(state.params[:, 0].abs().numpy())
+    np.testing.assert_allclose(found, [3.2, 5.9], atol=0.05)
+    exact = project(model.atoms(state.params), C, 1e-6).loss
+    assert state.fit.loss == pytest.approx(exact)
+    assert exact < 0.3 * state.start.squared_error
+    assert np.isnan(state.steps[-1].stft_error) == (spectral is None)
+
+
+def test_the_spectral_stage_never_raises_the_loss(problem):
+    X, C, model, params = problem
+    for rate in (0.01, 100.0):
+        state = polish(
+            model,
+            params,
+            C,
+            batches_of(X),
+            settings(learning_rate=rate),
+            SPECTRAL,
+            lambda **s: False,
+        )
+        start = state.start.squared_error + 0.1 * state.start.stft_error
+        best = min(s.squared_error + 0.1 * s.stft_error for s in state.steps)
+        if rate > 1:
+            # Far too long steps: what was there is kept.
+            np.testing.assert_array_equal(state.params, params)
+        else:
+            assert best < 0.9 * start
+            assert state.fit.loss in [s.squared_error for s in state.steps]
+
+
+def test_it_stops_when_asked_and_when_nothing_is_gained(problem):
+    X, C, model, params = problem
+    options = model, params, C, batches_of(X)
+    state = polish(*options, settings(), SPECTRAL, lambda **s: True)
+    assert state.stopped
+    assert len(state.steps) == 1
+    state = polish(*options, settings(tol=10.0), SPECTRAL, lambda **s: False)
+    assert state.converged
+    assert len(state.steps) == 2
+
+
+def test_draws_repeat(problem):
+    X, C, model, params = problem
+    found = [
+        alternate(
+            model,
+            params,
+            C,
+            batches_of(X, size=20),
+            settings(),
+            None,
+            lambda **s: False,
+        ).params
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*found)
+
+
+def test_not_a_number_names_the_step(problem):
+    X, C, model, params = problem
+    with pytest.raises(ArithmeticError, match="not finite"):
+        alternate(
+            model,
+            params,
+            C,
+            batches_of(X),
+            settings(learning_rate=1e400),
+            None,
+            lambda **s: False,
+        )
