@@ -117,3 +117,45 @@ def test_benchmark_ratios_are_of_medians():
     table = {row["method"]: row for row in bench.summary(runs)}
     assert table["static"]["fit_over_PCA"] == 2.0
     assert table["PCA"]["fit_s"] == 2.0
+
+
+@pytest.mark.slow
+def test_bench_ablation(tmp_path):
+    rng = np.random.default_rng(0)
+    train, test = (
+        rng.integers(0, 255, size=(n, 6, 6, 3)).astype(np.uint8) for n in (60, 20)
+    )
+    np.savez(tmp_path / "images.npz", train=train, test=test)
+    out = run(
+        "benchmarks/bench_ablation.py",
+        *("--data", "images.npz", "--size", 60, "--n-components", 4),
+        *("--configurations", "published recipe", "greedy, basis"),
+        *("plane waves, plain", "PCA", "--output", "out.json"),
+        folder=tmp_path,
+    ).stdout
+    assert out.startswith("| K | configuration | EV |")
+    rows = json.loads((tmp_path / "out.json").read_text())["results"]
+    by_name = {row["configuration"]: row for row in rows}
+    assert by_name["plane waves, plain"]["in_one_wave"] > 0.95
+    assert by_name["PCA"]["parameters"] == 108
+    assert by_name["greedy, basis"]["stft"] == 1
+    assert by_name["greedy, basis"]["squared"] == 1
+    for row in rows:
+        assert row["ev"] < 1
+        assert row["condition"] >= 1
+
+
+@pytest.mark.slow
+def test_bench_device(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, size=(60, 6, 6, 3)).astype(np.uint8)
+    np.savez(tmp_path / "images.npz", train=images, test=images)
+    run(
+        "benchmarks/bench_device.py",
+        *("--device", "cpu", "--data", "images.npz", "--n-components", 4),
+        folder=tmp_path,
+    )
+    report = json.loads((tmp_path / "bench_device.json").read_text())
+    assert report["pass_s"] > 0
+    assert report["fit_modulated_s"] > 0
+    assert 0 < report["explained_static"] < 1
