@@ -171,6 +171,43 @@ def test_bench_fit(tmp_path):
         assert row["ev"] < 1
 
 
+@pytest.mark.slow
+def test_bench_sound(tmp_path):
+    notes, _ = make_tones(120, 96, sampling_rate=2000, random_state=0)
+    train, test = np.split(notes.astype(np.float32), [90])
+    np.savez(
+        tmp_path / "notes.npz",
+        windows_train=train,
+        windows_test=test,
+        sampling_rate=2000.0,
+    )
+    run(
+        "benchmarks/bench_sound.py",
+        *("--data", "notes.npz", "--sizes", 12, 500, "--n-components", 16),
+        *("--stft-window", 32, "--weights", 0.1, 1, "--iterations", 20),
+        *("--output", "out.json", "--figure", "out.png"),
+        folder=tmp_path,
+    )
+    report = json.loads((tmp_path / "out.json").read_text())
+    rows = report["explained_variance"]
+    methods = ["plain", "modulated", "PCA"]
+    assert [(row["n_train"], row["method"]) for row in rows] == [
+        (size, method) for size in (12, 90) for method in methods
+    ]
+    assert all(0 < row["ev"] < 1 for row in rows)
+    assert [row["ev_minus_PCA"] for row in rows if row["method"] == "PCA"] == [0, 0]
+    curve = report["trade_off"]["curve"]
+    codes = ["transform"] * 2 + ["20 iterations"] * 2 + ["PCA"]
+    assert [row["method"] for row in curve] == codes
+    for light, heavy in (curve[:2], curve[2:4]):
+        assert 0 <= light["squared_error_percent"] < heavy["squared_error_percent"]
+        assert 0 > light["stft_error_percent"] > heavy["stft_error_percent"]
+    # Light weights are reached within few iterations: both ways agree.
+    for error in ("squared_error_percent", "stft_error_percent"):
+        assert curve[0][error] == pytest.approx(curve[2][error], rel=0.3, abs=0.05)
+    assert (tmp_path / "out.png").exists()
+
+
 def test_benchmark_ratios_are_of_medians():
     spec = importlib.util.spec_from_file_location(
         "bench_fit", ROOT / "benchmarks/bench_fit.py"
