@@ -187,7 +187,8 @@ def show_spectra(panel, X, samples, estimator):
     data, drawn = (10 * np.log10(p / powers[0].max() + 1e-12) for p in powers)
     axis.plot(frequencies, data, color="0.6", linewidth=3, label="held-out windows")
     axis.plot(frequencies, drawn, "C1", linewidth=1.3, label="new samples")
-    highest = min(1.05 * marks.max(), rate / 2)
+    # Some of what the atoms leave out is shown, too.
+    highest = min(1.3 * marks.max(), rate / 2)
     shown = data[frequencies <= highest]
     low = shown.min() - 12
     axis.vlines(
@@ -204,16 +205,16 @@ def mean_power(windows):
 
 
 def show_atoms(panel, estimator):
-    panel.suptitle("Strongest atoms", fontsize=14)
-    n = min(8, len(estimator.components_))
+    panel.suptitle("Strongest atoms (start)", fontsize=14)
+    # All of a window has too many periods to be told apart.
+    atoms = estimator.components_[:8, : max(2, estimator.n_features_in_ // 4)]
     axes = panel.subplots(2, 4, sharex=True, sharey=True)
-    length = estimator.components_.shape[1]
-    milliseconds = 1000 * np.arange(length) / estimator.sampling_rate
+    milliseconds = 1000 * np.arange(atoms.shape[1]) / estimator.sampling_rate
     for i, axis in enumerate(axes.flat):
-        if i >= n:
+        if i >= len(atoms):
             axis.set_axis_off()
             continue
-        axis.plot(milliseconds, estimator.components_[i], "C0", linewidth=1)
+        axis.plot(milliseconds, atoms[i], "C0", linewidth=1)
         share = 100 * estimator.explained_variance_ratio_[i]
         axis.set_title(
             f"{estimator.frequencies_[i]:.1f} Hz, {share:.1f} % of variance",
