@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import wavfile
+
+from skspectral.datasets import make_tones
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,6 +81,73 @@ def test_main_job_without_the_data(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+def check_sounds(folder, rate):
+    for name in ("original", "reconstruction", "samples"):
+        written, sound = wavfile.read(folder / f"{name}.wav")
+        assert written == rate
+        assert sound.dtype == np.int16
+        assert len(sound) > 256
+        # Loud, and not clipped.
+        assert 0.89 < np.abs(sound / 2**15).max() < 0.91
+        assert sound.std() > 0.02 * 2**15
+
+
+@pytest.mark.slow
+def test_sound(tmp_path):
+    out = run(
+        "examples/plot_sound.py",
+        *("--n-windows", 100, "--length", 256, "--n-components", 24, "--out", "out"),
+        folder=tmp_path,
+    ).stdout
+    assert "explained variance of the test windows, 24 components" in out
+    figures = dict(line.split(":") for line in out.splitlines() if " in Hz:" in line)
+    pitches, strongest = (np.array(f.split(), dtype=float) for f in figures.values())
+    # Each strong atom is a harmonic of a note; 256 samples are 31 Hz wide.
+    harmonics = np.round(strongest[:, None] / pitches) * pitches
+    assert np.abs(strongest[:, None] - harmonics).min(axis=1).max() < 10
+    check_sounds(tmp_path / "out", 8000)
+    # The written reconstruction sounds like the original.
+    original, reconstruction = (
+        wavfile.read(tmp_path / "out" / f"{name}.wav")[1].astype(float)
+        for name in ("original", "reconstruction")
+    )
+    assert np.corrcoef(original, reconstruction)[0, 1] > 0.9
+    with Image.open(tmp_path / "out" / "sound.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert min(pixels.shape[:2]) > 800
+    assert all(row.std() > 20 for row in np.array_split(pixels, 4, axis=0))
+
+
+@pytest.mark.slow
+def test_sound_of_recordings(tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    notes, _ = make_tones(3, 6000, sampling_rate=6000, random_state=0)
+    for i, note in enumerate(notes):
+        wavfile.write(folder / f"{i}.wav", 6000, (note * 2**15).astype(np.int16))
+    run(
+        "examples/plot_sound.py",
+        *("--recordings", folder, "--length", 300, "--n-components", 6),
+        folder=tmp_path,
+    )
+    check_sounds(tmp_path, 6000)
+    assert (tmp_path / "sound.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--recordings", "missing"), "missing is not a folder"),
+        (("--n-windows", 10), "10 windows are too few"),
+    ],
+)
+def test_sound_without_enough_of_it(tmp_path, args, message):
+    done = run("examples/plot_sound.py", *args, folder=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+
+
 @pytest.mark.slow
 def test_bench_fit(tmp_path):
     rng = np.random.default_rng(0)
@@ -99,6 +169,43 @@ def test_bench_fit(tmp_path):
         assert row["fit_s"] > 0
         assert row["fit_over_PCA"] > 0
         assert row["ev"] < 1
+
+
+@pytest.mark.slow
+def test_bench_sound(tmp_path):
+    notes, _ = make_tones(120, 96, sampling_rate=2000, random_state=0)
+    train, test = np.split(notes.astype(np.float32), [90])
+    np.savez(
+        tmp_path / "notes.npz",
+        windows_train=train,
+        windows_test=test,
+        sampling_rate=2000.0,
+    )
+    run(
+        "benchmarks/bench_sound.py",
+        *("--data", "notes.npz", "--sizes", 12, 500, "--n-components", 16),
+        *("--stft-window", 32, "--weights", 0.1, 1, "--iterations", 20),
+        *("--output", "out.json", "--figure", "out.png"),
+        folder=tmp_path,
+    )
+    report = json.loads((tmp_path / "out.json").read_text())
+    rows = report["explained_variance"]
+    methods = ["plain", "modulated", "PCA"]
+    assert [(row["n_train"], row["method"]) for row in rows] == [
+        (size, method) for size in (12, 90) for method in methods
+    ]
+    assert all(0 < row["ev"] < 1 for row in rows)
+    assert [row["ev_minus_PCA"] for row in rows if row["method"] == "PCA"] == [0, 0]
+    curve = report["trade_off"]["curve"]
+    codes = ["transform"] * 2 + ["20 iterations"] * 2 + ["PCA"]
+    assert [row["method"] for row in curve] == codes
+    for light, heavy in (curve[:2], curve[2:4]):
+        assert 0 <= light["squared_error_percent"] < heavy["squared_error_percent"]
+        assert 0 > light["stft_error_percent"] > heavy["stft_error_percent"]
+    # Light weights are reached within few iterations: both ways agree.
+    for error in ("squared_error_percent", "stft_error_percent"):
+        assert curve[0][error] == pytest.approx(curve[2][error], rel=0.3, abs=0.05)
+    assert (tmp_path / "out.png").exists()
 
 
 def test_benchmark_ratios_are_of_medians():

@@ -1,0 +1,255 @@
+"""Windows of sound: explained variance beside PCA, and squared against spectral error.
+
+Two measurements on held-out windows, in one run on one data set:
+
+1. Explained variance after fits to few and to many windows, of plain sinusoids, of
+   modulated ones and of PCA with as many components (or one less than windows).
+2. What ``transform_stft_weight`` trades: the change of the squared error and of the L1
+   error of short-time magnitudes, both against least-squares codes of the same plain
+   sinusoids, fitted to all windows; with PCA's reconstruction for comparison.
+   ``transform`` makes few iterations: the curve is drawn once more with many.
+
+    python benchmarks/bench_sound.py                     # made notes
+    python benchmarks/bench_sound.py --data signals.npz --figure curve.png
+
+The file holds windows_train and windows_test of shape (n, length), float32, and the
+scalar sampling_rate in Hz. Weights are relative: at 1 both terms of the loss of
+least-squares codes are equal. Prints tables and writes them as JSON.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from bench_fit import machine
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+
+from skspectral import SpectralDictionaryLearning
+from skspectral.datasets import make_tones
+from skspectral.dictionary.stft import STFT, polished_coordinates
+
+
+def load(path):
+    """Training windows in random order, test windows, and the sampling rate."""
+    if path is None:
+        windows, _ = make_tones(2500, 512, sampling_rate=8000, random_state=0)
+        train, test = np.split(windows.astype(np.float32), [2000])
+        return train, test, 8000.0
+    with np.load(path) as data:
+        train, test = data["windows_train"], data["windows_test"]
+        rate = float(data["sampling_rate"])
+    # The first n stand for all recordings, not for the first.
+    return np.random.default_rng(0).permutation(train), test, rate
+
+
+def estimators(n_components, n_train, rate):
+    """The methods by name."""
+    ours = {"sampling_rate": rate, "random_state": 0}
+    return {
+        "plain": SpectralDictionaryLearning(n_components, modulation=None, **ours),
+        "modulated": SpectralDictionaryLearning(n_components, **ours),
+        "PCA": PCA(min(n_components, n_train - 1), random_state=0),
+    }
+
+
+def reconstruct(estimator, X):
+    return estimator.inverse_transform(estimator.transform(X))
+
+
+def squared_error(X, others):
+    """Mean over the windows of the squared distance."""
+    return float(((X - others) ** 2).sum(dtype=float) / len(X))
+
+
+def spectral_error(X, others, stft):
+    """Mean over the windows of the L1 distance of short-time magnitudes."""
+    distances = stft.magnitude_error(*(torch.as_tensor(part) for part in (X, others)))
+    return float(distances.double().mean())
+
+
+def explained_variances(train, test, rate, args):
+    """A row for each size and method, and the estimators fitted to all windows."""
+    rows = []
+    for size in sorted({min(n, len(train)) for n in args.sizes} | {len(train)}):
+        part = train[:size]
+        total = squared_error(test, part.mean(0, dtype=float).astype(np.float32))
+        methods = estimators(args.n_components, size, rate)
+        for name, estimator in methods.items():
+            start = time.perf_counter()
+            estimator.fit(part)
+            seconds = time.perf_counter() - start
+            ev = 1 - squared_error(test, reconstruct(estimator, test)) / total
+            rows.append({"n_train": size, "method": name, "ev": ev, "fit_s": seconds})
+            print(f"  {size:>6} {name}", file=sys.stderr, flush=True)
+        of_pca = rows[-1]
+        for row in rows[-len(methods) :]:
+            row["ev_minus_PCA"] = row["ev"] - of_pca["ev"]
+            row["unexplained_over_PCA"] = (1 - row["ev"]) / (1 - of_pca["ev"])
+            row["fit_over_PCA"] = row["fit_s"] / of_pca["fit_s"]
+    return rows, methods
+
+
+def trade_off(plain, pca, test, stft, args):
+    """Errors of the least-squares codes, and changes of both errors in percent."""
+    nearest = reconstruct(plain, test)
+    errors = squared_error(test, nearest), spectral_error(test, nearest, stft)
+    unit = errors[0] / errors[1]
+
+    def change(others, **what):
+        squared, spectral = (
+            squared_error(test, others),
+            spectral_error(test, others, stft),
+        )
+        return what | {
+            "squared_error_percent": 100 * (squared / errors[0] - 1),
+            "stft_error_percent": 100 * (spectral / errors[1] - 1),
+        }
+
+    plain.set_params(stft_window=stft.window, stft_hop=stft.hop)
+    curve, longer = [], []
+    for relative in args.weights:
+        weight = relative * unit
+        start = time.perf_counter()
+        polished = reconstruct(plain.set_params(transform_stft_weight=weight), test)
+        seconds = time.perf_counter() - start
+        what = {"relative_weight": relative, "weight": weight}
+        curve.append(change(polished, method="transform", seconds=seconds, **what))
+        if args.iterations:
+            polished = many_iterations(plain, test, stft, weight, args.iterations)
+            what["method"] = f"{args.iterations} iterations"
+            longer.append(change(polished, **what))
+        print(f"  weight {relative:g}", file=sys.stderr, flush=True)
+    curve += [*longer, change(reconstruct(pca, test), method="PCA")]
+    return {"squared_error": errors[0], "stft_error": errors[1], "curve": curve}
+
+
+def many_iterations(plain, test, stft, weight, n_iter):
+    """Reconstructions as those of `transform`, but with more iterations."""
+    axes = np.linalg.qr(plain.components_.T.astype(np.float64))[0].T
+    rows, axes, mean = (
+        torch.as_tensor(np.ascontiguousarray(part, dtype=np.float32))
+        for part in (test, axes, plain.mean_)
+    )
+    q = polished_coordinates(rows, axes, mean, stft, weight, n_iter)
+    return (mean + q @ axes).numpy()
+
+
+def print_tables(report):
+    """The figures as Markdown."""
+    print("| windows | method | EV held out | - PCA | unexplained ÷ PCA | fit, s |")
+    print("|" + "---|" * 6)
+    for row in report["explained_variance"]:
+        print(
+            f"| {row['n_train']:,} | {row['method']} | {row['ev']:.4f} "
+            f"| {row['ev_minus_PCA']:+.4f} | {row['unexplained_over_PCA']:.2f} "
+            f"| {row['fit_s']:.2f} |"
+        )
+    print()
+    print("| codes | relative weight | weight | squared error | STFT error |")
+    print("|" + "---|" * 5)
+    for row in report["trade_off"]["curve"]:
+        weights = "|  |  |"
+        if "weight" in row:
+            weights = f"| {row['relative_weight']:.3g} | {row['weight']:.3g} |"
+        print(
+            f"| {row['method']} {weights} {row['squared_error_percent']:+.2f} % "
+            f"| {row['stft_error_percent']:+.2f} % |"
+        )
+
+
+def draw(report, path):
+    """The trade-off: change of one error over that of the other."""
+    # The object-oriented interface needs no display.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axis = figure.subplots()
+    curve = report["trade_off"]["curve"]
+    for name in dict.fromkeys(row["method"] for row in curve):
+        rows = [row for row in curve if row["method"] == name]
+        x, y = (
+            [row[f"{error}_error_percent"] for row in rows]
+            for error in ("squared", "stft")
+        )
+        axis.plot(x, y, "x" if name == "PCA" else "o-", label=name)
+        label_weights(axis, rows, x, y)
+    axis.plot(0, 0, "ks", label="least-squares codes")
+    axis.set_xlabel("squared error, change in %")
+    axis.set_ylabel("STFT magnitude error, change in %")
+    axis.set_title(f"{report['data']}: numbers are relative weights")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.savefig(path, dpi=120)
+
+
+def label_weights(axis, rows, x, y):
+    """Write weights beside their points, but for those that would overlap."""
+    left = rows[0]["method"] == "transform"
+    place = {"xytext": (-6, -6) if left else (5, 3), "ha": "right" if left else "left"}
+    last = np.zeros(2)
+    for row, *at in zip(rows, x, y, strict=True):
+        if "weight" in row and np.linalg.norm(at - last) > 0.35:
+            label = f"{row['relative_weight']:g}"
+            axis.annotate(label, at, textcoords="offset points", fontsize=8, **place)
+            last = np.array(at)
+
+
+def parse_arguments():
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help=".npz with windows and their rate")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--n-components", type=int, default=128)
+    parser.add_argument("--stft-window", type=int, default=256, help="samples")
+    parser.add_argument(
+        "--weights",
+        type=float,
+        nargs="+",
+        default=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+        help="relative weights",
+    )
+    parser.add_argument(
+        "--iterations", type=int, default=100, help="of the second curve; 0 for none"
+    )
+    parser.add_argument("--figure", type=Path, help="picture of the trade-off")
+    parser.add_argument("--output", type=Path, default=Path("bench_sound.json"))
+    return parser.parse_args()
+
+
+def main():
+    """Measure, print, write."""
+    args = parse_arguments()
+    # With few windows a slow end of the fit is no finding.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    train, test, rate = load(args.data)
+    stft = STFT(args.stft_window, max(1, args.stft_window // 4))
+    rows, fitted = explained_variances(train, test, rate, args)
+    report = {
+        "data": "made notes" if args.data is None else args.data.name,
+        "machine": machine(),
+        "n_test": len(test),
+        "length": train.shape[1],
+        "sampling_rate": rate,
+        "n_components": args.n_components,
+        "stft": {"window": stft.window, "hop": stft.hop},
+        "explained_variance": rows,
+        "trade_off": trade_off(fitted["plain"], fitted["PCA"], test, stft, args),
+    }
+    print_tables(report)
+    args.output.write_text(json.dumps(report, indent=1))
+    print(f"written to {args.output}", file=sys.stderr)
+    if args.figure:
+        draw(report, args.figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Images and signals to learn from; nothing is downloaded."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from skspectral.datasets.images import (
+    cut_patches,
+    load_cifar10,
+    load_image_folder,
+    load_photograph_patches,
+)
+from skspectral.datasets.signals import (
+    cut_windows,
+    load_eeg,
+    load_recordings,
+    make_tones,
+)
+
+__all__ = [
+    "cut_patches",
+    "cut_windows",
+    "load_cifar10",
+    "load_eeg",
+    "load_image_folder",
+    "load_photograph_patches",
+    "load_recordings",
+    "make_tones",
+]
