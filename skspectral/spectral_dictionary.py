@@ -71,13 +71,16 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         least-squares codes with steps on minibatches of X.
     stft_weight : float, default=0.0
         Weight of the spectral loss. If positive, Adam lowers the sum of both losses
-        once the squared error is lowest.
+        once the squared error is lowest. It is in units of the data: "squared_error"
+        over "stft_error" of ``history_`` makes the two terms equal.
     stft_window : int, default=64
         Length of the Hann window of the short-time spectra, in samples.
     stft_hop : int or None, default=None
         Samples from one window to the next. None is a quarter of the window.
     transform_stft_weight : float, default=0.0
-        Weight of the spectral loss of the codes that `transform` returns.
+        Weight of the spectral loss of the codes that `transform` returns, in the same
+        units. A tenth to three times the weight of equal terms is useful; more takes
+        long.
     ridge : float, default=1e-6
         Penalty on the squared codes of unit-norm atoms, in [0, 1).
     center : bool, default=True
@@ -165,8 +168,9 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     each iteration, O(K T^2 + (K p)^2 T) with p numbers an atom (3 without modulation).
     It holds about three T x T matrices in float64, and keeps one for `partial_fit`.
     Sums and solves are float64; the products of float32 data are float32. The result
-    does not depend on the order of the rows, beyond rounding, nor on a seed, unless the
-    solver, the spectral loss, "mlp" or ``init="random"`` brings chance in.
+    does not depend on the order of the rows, nor on a seed, unless the solver, the
+    spectral loss, "mlp" or ``init="random"`` brings chance in; rounding may lead to
+    another minimum of the same depth.
 
     With ``sklearn.set_config(array_api_dispatch=True)`` tensors, and arrays of other
     libraries, go in and come out, and fitted attributes are of their kind.
