@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
@@ -17,6 +18,20 @@ from skspectral.moments import Moments
 
 # Variance of a feature whose products still have all their digits in float32.
 _SMALLEST_SINGLE = 1e-30
+
+
+@contextmanager
+def input_names_restored_on_failure(estimator: Any) -> Iterator[None]:
+    """Leave an estimator as it was where what follows its validation fails."""
+    names = ("n_features_in_", "feature_names_in_")
+    before = {name: value for name, value in vars(estimator).items() if name in names}
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            vars(estimator).pop(name, None)
+        vars(estimator).update(before)
+        raise
 
 
 def check_signal_shape(

@@ -149,12 +149,13 @@ def _start(
 ) -> Start:
     init = estimator.init
     if go_on:
-        return _from_fitted(estimator, n_atoms, model, device)
+        name = "warm_start or partial_fit: the estimator"
+        return _from_fitted(estimator, name, n_atoms, model, device)
     if isinstance(init, str):
         return Start(init, stream=stream)
     if hasattr(init, "fit"):
         check_is_fitted(init)
-        return _from_fitted(init, n_atoms, model, device)
+        return _from_fitted(init, f"init={init!r}", n_atoms, model, device)
     return Start(frequencies=_given(estimator, n_atoms, model.axes, device))
 
 
@@ -181,22 +182,24 @@ def frequency_units(estimator: Any, axes: WaveAxes) -> np.ndarray:
 
 
 def _from_fitted(
-    fitted: Any, n_atoms: int, model: DriftingWaves, device: torch.device
+    fitted: Any, name: str, n_atoms: int, model: DriftingWaves, device: torch.device
 ) -> Start:
     """Start at the atoms of a fitted estimator, with their drift if it is alike."""
     learned = getattr(fitted, "_learned", None)
     if learned is None or learned["n_features"] != model.axes.n_features:
         raise ValueError(
-            f"init={fitted!r} was not fitted by SpectralDictionaryLearning to signals "
-            f"of {model.axes.n_features} features."
+            f"{name} was not fitted by SpectralDictionaryLearning to signals of "
+            f"{model.axes.n_features} features. Fit it to such signals, or start with "
+            "init='greedy'."
         )
     if learned["form"] == model.form and learned["n_atoms"] == n_atoms:
         params = as_tensor(learned["params"], device, torch.float64)
         return Start("params", params=params)
     if learned["sizes"] != model.axes.sizes:
         raise ValueError(
-            f"init={fitted!r} has atoms of another kind: its waves run along axes of "
-            f"{learned['sizes']} samples, not {model.axes.sizes}."
+            f"{name} has atoms of another kind: its waves run along axes of "
+            f"{learned['sizes']} samples, not {model.axes.sizes}. Keep atoms and "
+            "signal_shape, or start with init='greedy'."
         )
     parts = (learned[name] for name in ("frequency", "phase", "colour"))
     waves = Waves.of(*(as_tensor(part, device, torch.float64) for part in parts))

@@ -15,7 +15,7 @@ from skspectral._device import memory_advice, resolve_device
 from skspectral._parameters import PARAMETER_CONSTRAINTS
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import fit_context, from_namespace, to_namespace_of
-from skspectral._validation import check_weights
+from skspectral._validation import check_weights, input_names_restored_on_failure
 from skspectral.dictionary.stft import STFT
 from skspectral.fitting import learn_model
 from skspectral.linear_code_model import LinearCodeModel
@@ -23,10 +23,7 @@ from skspectral.modulation import BasisModulation, MLPModulation
 from skspectral.planning import check_stft
 from skspectral.priors.protocol import new_prior
 
-# What validation sets.
-_INPUT_NAMES = ("n_features_in_", "feature_names_in_")
-# What only plane waves have.
-_PLANE_WAVE_NAMES = ("wave_vectors_", "orientations_", "colors_")
+_OF_PLANE_WAVES = ("wave_vectors_", "orientations_", "colors_")
 
 
 class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
@@ -38,9 +35,8 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
 
         s_i(t) = A_i(t) sin(2 pi f_i t + phi_i(t)),     t = 0, 1/T, .., (T-1)/T
 
-    The atoms minimise the squared error of the best codes, which depends on the data
-    only through the mean and the T x T second moment: one pass over the data, then the
-    cost no longer depends on the number of samples.
+    The atoms minimise the squared error of the best codes, a function of the mean and
+    the T x T second moment alone: one pass over the data, whatever its size.
 
     Parameters
     ----------
@@ -79,17 +75,16 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         Samples from one window to the next. None is a quarter of the window.
     transform_stft_weight : float, default=0.0
         Weight of the spectral loss of the codes that `transform` returns, in the same
-        units. A tenth to three times the weight of equal terms is useful; more takes
-        long.
+        units. A tenth to three times that of equal terms is useful; more takes long.
     ridge : float, default=1e-6
         Penalty on the squared codes of unit-norm atoms, in [0, 1).
     center : bool, default=True
         Whether to subtract the mean.
     prior : object or None, default=None
         Distribution of the codes: an object with ``fit`` and ``sample``. None means
-        `skspectral.priors.GaussianPrior`. scikit-learn's mixtures and `KernelDensity`
-        may be used. It is cloned, and fitted on the coordinates of the samples along
-        orthonormal axes of the atoms' span, in float64.
+        `skspectral.priors.GaussianPrior`; scikit-learn's mixtures and `KernelDensity`
+        may be used. It is cloned, and fitted in float64 on the coordinates of the
+        samples along orthonormal axes of the atoms' span.
     max_iter : int, default=50
         Largest number of Gauss-Newton iterations, of ten L-BFGS or ten spectral steps,
         or of epochs of Adam.
@@ -159,8 +154,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     See Also
     --------
     skspectral.recipes.published_recipe : The published way of learning.
-    sklearn.decomposition.PCA : The linear code of least squared error on the training
-        data; its components are no sinusoids.
+    sklearn.decomposition.PCA : Least squared error on the training data; no sinusoids.
 
     Notes
     -----
@@ -185,8 +179,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     >>> from skspectral import SpectralDictionaryLearning
     >>> X, _ = load_digits(return_X_y=True)
     >>> est = SpectralDictionaryLearning(20, signal_shape=(8, 8), random_state=0)
-    >>> codes = est.fit_transform(X)
-    >>> codes.shape
+    >>> est.fit_transform(X).shape
     (1797, 20)
     >>> est.sample(3).shape
     (3, 64)
@@ -271,8 +264,8 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         TypeError
             If the prior lacks ``fit`` or ``sample``.
         """
-        fitted = hasattr(self, "components_")
-        return self._learn(X, y, sample_weight, go_on=self.warm_start and fitted)
+        go_on = self.warm_start and hasattr(self, "components_")
+        return self._learn(X, y, sample_weight, go_on=go_on)
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
@@ -280,20 +273,19 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     ) -> "SpectralDictionaryLearning":
         """Add rows to those seen before, and refine the atoms on all of them.
 
-        The first call is `fit`. The moments are those of all rows, beyond rounding; the
-        atoms then go on from where they were to a minimum near there, which is not the
-        one that `fit` finds, but explains the same share of the variance to about
-        0.001. A spectral loss, and a prior that is not Gaussian, see only the rows of
-        the last call.
+        The first call is `fit`. The moments are those of all rows; the atoms go on from
+        where they were to a minimum near there: not the one that `fit` finds, but as
+        deep to about 0.001 of the variance. A spectral loss, and a prior that is not
+        Gaussian, see only the rows of the last call.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Not modified; may be smaller than ``n_components``, but for the first call.
         y : array-like of shape (n_samples,), default=None
-            Passed on to the prior, if its ``fit`` takes it.
+            As for `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, in the same units at each call; rows without have the weight 1.
+            In the same units at each call; rows without have the weight 1.
 
         Returns
         -------
@@ -316,35 +308,25 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         go_on: bool,
         add: bool = False,
     ) -> "SpectralDictionaryLearning":
-        """Learn, from the present atoms if ``go_on``; leave all as it was on failure.
-
-        With ``add`` the rows are added to those seen before.
-        """
+        """Learn, from the present atoms if ``go_on``, ``add`` to the rows seen before."""
         # A stream of its own: `sample(random_state=...)` with the same int differs.
         stream, chance = random_stream(self.random_state).spawn(2)
         prior = new_prior(self.prior, stream, weighted=sample_weight is not None)
-        before = {n: self.__dict__[n] for n in _INPUT_NAMES if n in self.__dict__}
-        try:
+        with input_names_restored_on_failure(self), memory_advice(self.batch_size):
             checked = self._checked(X, reset=not add)
             samples = from_namespace(checked)
-            with memory_advice(self.batch_size):
-                attributes = learn_model(
-                    self,
-                    samples,
-                    y,
-                    check_weights(sample_weight, checked, self),
-                    prior,
-                    earlier=self._moments if add else None,
-                    go_on=go_on,
-                    device=resolve_device(self.device, samples),
-                    stream=chance,
-                )
-        except BaseException:
-            for name in _INPUT_NAMES:
-                self.__dict__.pop(name, None)
-            self.__dict__.update(before)
-            raise
-        for name in _PLANE_WAVE_NAMES:
+            attributes = learn_model(
+                self,
+                samples,
+                y,
+                check_weights(sample_weight, checked, self),
+                prior,
+                earlier=self._moments if add else None,
+                go_on=go_on,
+                device=resolve_device(self.device, samples),
+                stream=chance,
+            )
+        for name in _OF_PLANE_WAVES:
             self.__dict__.pop(name, None)
         for name, value in attributes.items():
             if isinstance(value, np.ndarray):
