@@ -308,7 +308,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         go_on: bool,
         add: bool = False,
     ) -> "SpectralDictionaryLearning":
-        """Learn, from the present atoms if ``go_on``, ``add`` to the rows seen before."""
+        """Learn, from the present atoms if ``go_on``; ``add`` to the rows before."""
         # A stream of its own: `sample(random_state=...)` with the same int differs.
         stream, chance = random_stream(self.random_state).spawn(2)
         prior = new_prior(self.prior, stream, weighted=sample_weight is not None)
