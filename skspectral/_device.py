@@ -16,6 +16,8 @@ _ACCELERATOR_BYTES = 512 * 2**20
 # Share of the free device memory that one batch may take: beside it live its centred
 # copy, its float64 copy and the products.
 _FREE_SHARE = 8
+# In errors of the CPU's allocator, the driver, and CUDA's libraries.
+_SIGNS_OF_FULL_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 def resolve_device(device: str | torch.device | None, X: Any = None) -> torch.device:
@@ -129,7 +131,7 @@ def memory_advice(batch_size: int | None) -> Iterator[None]:
         reason = str(error).splitlines()[0] if str(error) else ""
         if not (
             isinstance(error, torch.OutOfMemoryError)
-            or "can't allocate memory" in reason
+            or any(sign in reason for sign in _SIGNS_OF_FULL_MEMORY)
         ):
             raise
         raise MemoryError(

@@ -66,7 +66,15 @@ def learn_model(
         Random numbers of the learning.
     """
     n_features, dtype = samples.shape[1], working_dtype(samples)
-    plan = plan_learning(estimator, n_features, dtype, device, stream, go_on=go_on)
+    plan = plan_learning(
+        estimator,
+        n_features,
+        dtype,
+        device,
+        stream,
+        go_on=go_on,
+        in_pieces=earlier is not None,
+    )
     monitor = CallbackMonitor(estimator)
     moments = _gather(estimator, samples, weights, earlier, device, monitor)
     mean = moments.mean if estimator.center else torch.zeros_like(moments.mean)

@@ -121,12 +121,12 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "batch_size": self.batch_size,
             "device": resolve_device(self.device, samples),
         }
+        stft = self._stft()
         with memory_advice(self.batch_size):
             mean, code_map, atoms, axes = self._model()
             codes = apply_centred(samples, mean, code_map, **where)
             if not bool(_isfinite(codes)):
                 refuse_what_is_not_finite(checked, self)
-            stft = self._stft()
             if stft is not None:
                 weight = self.transform_stft_weight
                 polish_codes(samples, codes, mean, atoms, axes, stft, weight, **where)

@@ -82,8 +82,8 @@ class MLPModulation(BaseEstimator):
     A_i = softplus(A0_i + dA_i), phi_i = phi0_i + dphi_i and f_i = softplus(f0_i + df_i)
     (Kiruluta 2025, equations 3 to 5). Its hidden layers are tanh; the last layer starts
     at zero, so that learning begins with plain waves. The network is an adaptive basis
-    of ``width`` functions where `BasisModulation` has a fixed one: some closer to PCA
-    with many samples, slower, and its first weights depend on a seed.
+    of ``width`` functions where `BasisModulation` has a fixed one: with many samples it
+    comes a little closer to PCA, more slowly, and its first weights depend on a seed.
 
     Parameters
     ----------
@@ -170,9 +170,9 @@ class MLPModulation(BaseEstimator):
             _check_integer("MLPModulation", name, getattr(self, name), 1)
         modulated = self.modulated
         if (
-            isinstance(modulated, str)
-            or not set(modulated) <= set(_QUANTITIES)
-            or not len(modulated)
+            not isinstance(modulated, (tuple, list, set))
+            or not modulated
+            or not all(name in _QUANTITIES for name in modulated)
         ):
             raise ValueError(
                 f"MLPModulation(modulated={modulated!r}): name at least one of "

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._device import as_tensor
+from skspectral._device import as_array, as_tensor
+from skspectral._sklearn_compat import from_namespace
 from skspectral._validation import check_signal_shape
 from skspectral.dictionary.atoms import BasisWaves, DriftingWaves
 from skspectral.dictionary.axes import WaveAxes
@@ -30,6 +31,7 @@ def plan_learning(
     stream: np.random.Generator,
     *,
     go_on: bool,
+    in_pieces: bool,
 ) -> LearningPlan:
     """Plan for data of ``n_features``; with ``go_on`` from the estimator's own atoms.
 
@@ -64,6 +66,7 @@ def plan_learning(
             learning_rate=estimator.learning_rate,
         ),
         spectral=spectral if estimator.stft_weight > 0 else None,
+        in_pieces=in_pieces,
     )
 
 
@@ -104,14 +107,14 @@ def drifting_waves(
         modulation = {"basis": BasisModulation, "mlp": MLPModulation}[modulation]()
     axes = plain.axes
     # Plane waves have a colour in place of functions of the channel.
-    coloured = len(axes.sizes) == 1
-    of_shape, repeats = (shape, 1) if coloured else (axes.sizes, axes.channels)
+    flat = len(axes.sizes) == 1
+    of_shape, repeats = (shape, 1) if flat else (axes.sizes, axes.channels)
     if isinstance(modulation, BasisModulation):
         basis, constant = modulation.functions(of_shape)
         return BasisWaves(axes, np.repeat(basis, repeats, axis=1), constant, device)
     inputs = np.repeat(modulation.inputs(of_shape), repeats, axis=1)
     hidden = modulation.first_layers(len(inputs), stream)
-    if "frequency" in modulation.modulated and not coloured:
+    if "frequency" in modulation.modulated and not flat:
         raise ValueError(
             f"MLPModulation(modulated={modulation.modulated!r}): a plane wave has a "
             "wave vector; modulate its amplitude and phase."
@@ -130,9 +133,9 @@ def check_stft(estimator: Any, n_features: int) -> STFT:
             f"stft_window={window} must not be longer than the signal, of "
             f"n_features={n_features}."
         )
-    if used and hop > window:
+    if used and 2 * hop > max(window, 2):
         raise ValueError(
-            f"stft_hop={hop} must not be larger than stft_window={window}: samples "
+            f"stft_hop={hop} must be at most half of stft_window={window}: samples "
             "between the windows would not be seen."
         )
     return STFT(window, hop)
@@ -149,13 +152,16 @@ def _start(
 ) -> Start:
     init = estimator.init
     if go_on:
-        name = "warm_start or partial_fit: the estimator"
-        return _from_fitted(estimator, name, n_atoms, model, device)
+        name = "partial_fit or warm_start=True goes on, but this estimator"
+        advice = "Call fit with warm_start=False to begin anew"
+        return _from_fitted(estimator, name, advice, n_atoms, model, device)
     if isinstance(init, str):
         return Start(init, stream=stream)
     if hasattr(init, "fit"):
-        check_is_fitted(init)
-        return _from_fitted(init, f"init={init!r}", n_atoms, model, device)
+        unfitted = "init=%(name)s must be fitted; in a grid search, as FrozenEstimator."
+        check_is_fitted(init, msg=unfitted)
+        advice = "Pass another init"
+        return _from_fitted(init, f"init={init!r}", advice, n_atoms, model, device)
     return Start(frequencies=_given(estimator, n_atoms, model.axes, device))
 
 
@@ -164,7 +170,7 @@ def _given(
 ) -> torch.Tensor:
     """Frequencies given by the user, in cycles along each axis, shape (K, D)."""
     n_axes = len(axes.sizes)
-    given = np.asarray(estimator.init, dtype=np.float64)
+    given = _numbers(estimator.init)
     shape = (n_atoms,) if n_axes == 1 else (n_atoms, n_axes)
     if given.shape != shape or not np.isfinite(given).all():
         raise ValueError(
@@ -175,6 +181,20 @@ def _given(
     return as_tensor(frequencies, device, torch.float64)
 
 
+def _numbers(init: Any) -> np.ndarray:
+    """Frequencies as float64, from arrays of any library, on any device."""
+    has_library = hasattr(init, "__dlpack__")
+    try:
+        return np.asarray(
+            as_array(from_namespace(init)) if has_library else init, dtype=np.float64
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"init={init!r} must be 'greedy', 'spectrum', 'random', an array of "
+            "frequencies, or a fitted estimator."
+        ) from error
+
+
 def frequency_units(estimator: Any, axes: WaveAxes) -> np.ndarray:
     """What a cycle along each axis is in public units, shape (D,)."""
     rate = estimator.sampling_rate
@@ -182,24 +202,27 @@ def frequency_units(estimator: Any, axes: WaveAxes) -> np.ndarray:
 
 
 def _from_fitted(
-    fitted: Any, name: str, n_atoms: int, model: DriftingWaves, device: torch.device
+    fitted: Any,
+    name: str,
+    advice: str,
+    n_atoms: int,
+    model: DriftingWaves,
+    device: torch.device,
 ) -> Start:
     """Start at the atoms of a fitted estimator, with their drift if it is alike."""
     learned = getattr(fitted, "_learned", None)
     if learned is None or learned["n_features"] != model.axes.n_features:
         raise ValueError(
             f"{name} was not fitted by SpectralDictionaryLearning to signals of "
-            f"{model.axes.n_features} features. Fit it to such signals, or start with "
-            "init='greedy'."
+            f"{model.axes.n_features} features. {advice}."
         )
-    if learned["form"] == model.form and learned["n_atoms"] == n_atoms:
+    if learned["form"] == model.form:
         params = as_tensor(learned["params"], device, torch.float64)
         return Start("params", params=params)
     if learned["sizes"] != model.axes.sizes:
         raise ValueError(
             f"{name} has atoms of another kind: its waves run along axes of "
-            f"{learned['sizes']} samples, not {model.axes.sizes}. Keep atoms and "
-            "signal_shape, or start with init='greedy'."
+            f"{learned['sizes']} samples, not {model.axes.sizes}. {advice}."
         )
     parts = (learned[name] for name in ("frequency", "phase", "colour"))
     waves = Waves.of(*(as_tensor(part, device, torch.float64) for part in parts))

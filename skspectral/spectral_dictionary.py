@@ -51,10 +51,10 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         phi_i may drift over y and x.
     init : {"greedy", "spectrum", "random"}, array-like or estimator, default="greedy"
         First waves: greedy selection on the spectrum of the second moment; the peaks of
-        the mean spectrum; random frequencies and phases, from which no optimiser finds
-        the data's; given frequencies, of shape (n_components,) or, for plane waves,
-        (n_components, 2), in the units of ``frequencies_``; or the atoms of a fitted
-        estimator, the missing ones being selected greedily.
+        the mean spectrum; random frequencies and phases; given frequencies, of shape
+        (n_components,) or, for plane waves, (n_components, 2), in the units of
+        ``frequencies_``; or the atoms of a fitted estimator (in a grid search, as
+        ``FrozenEstimator``), the missing ones being selected greedily.
     modulation : {"basis", "mlp"}, BasisModulation, MLPModulation or None, \
             default="basis"
         Drift of amplitude and phase. "basis" is ``BasisModulation()``: smooth functions
@@ -87,7 +87,8 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         samples along orthonormal axes of the atoms' span.
     max_iter : int, default=50
         Largest number of Gauss-Newton iterations, of ten L-BFGS or ten spectral steps,
-        or of epochs of Adam.
+        or of epochs of Adam, in each stage; a stage begins again, up to three times,
+        where weak atoms were replaced.
     tol : float, default=2e-3
         Stop when an iteration lowers the loss by less than this share.
     learning_rate : float, default=3e-3
@@ -136,10 +137,10 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
     prior_ : object
         The fitted prior.
     history_ : dict
-        "stage", "loss", "squared_error" and "stft_error"
-        (means over the samples; the last without its weight, NaN where not evaluated)
-        after each step. The first entry is the start, before any refinement; the stage
-        "spectral loss" begins with where it starts.
+        "stage", "loss", "squared_error" and "stft_error" (means over the samples; the
+        second with the ridge's penalty, the third without its weight, NaN where not
+        evaluated) after each step. The first entry is the start, before any refinement;
+        the stage "spectral loss" begins with where it starts.
     n_iter_ : int
         Number of steps, at least 1.
     converged_ : bool
@@ -274,9 +275,9 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         """Add rows to those seen before, and refine the atoms on all of them.
 
         The first call is `fit`. The moments are those of all rows; the atoms go on from
-        where they were to a minimum near there: not the one that `fit` finds, but as
-        deep to about 0.001 of the variance. A spectral loss, and a prior that is not
-        Gaussian, see only the rows of the last call.
+        where they were to a minimum near there: not the one that `fit` finds, but about
+        as deep, unless the rows came sorted: then it may explain 0.01 less. A spectral
+        loss, and a prior that is not Gaussian, see only the rows of the last call.
 
         Parameters
         ----------
@@ -343,6 +344,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
         return self
 
     def _stft(self) -> STFT | None:
+        self._validate_params()
         if self.transform_stft_weight == 0:
             return None
         return check_stft(self, self.n_features_in_)

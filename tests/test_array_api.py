@@ -155,6 +155,12 @@ def test_out_of_memory_names_the_batch_size_and_leaves_the_estimator(
 def test_other_errors_are_not_about_memory():
     with pytest.raises(RuntimeError, match="shapes"), memory_advice(3):
         raise RuntimeError("shapes do not fit")
+    for reason in (
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ):
+        with pytest.raises(MemoryError, match="batch_size=3"), memory_advice(3):
+            raise RuntimeError(reason)
     with pytest.raises(MemoryError, match="batch_size=None"), memory_advice(None):
         # More than there is anywhere.
         torch.empty(2**60, dtype=torch.uint8)

@@ -150,8 +150,19 @@ def test_rows_belong_to_atoms(cpu):
         ({"modulated": ("colour",)}, r"modulated=\('colour',\)"),
         ({"modulated": ()}, "at least one"),
         ({"modulated": "phase"}, "in a tuple"),
+        ({"modulated": None}, "in a tuple"),
+        ({"modulated": [["phase"]]}, "in a tuple"),
     ],
 )
 def test_parameters_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         MLPModulation(**options).first_layers(1, np.random.default_rng(0))
+
+
+def test_inputs_are_centred_coordinates():
+    line = MLPModulation().inputs((4,))
+    np.testing.assert_allclose(line, [[-0.75, -0.25, 0.25, 0.75]])
+    y, x, *channels = MLPModulation().inputs((2, 1, 3))
+    np.testing.assert_allclose(y, np.repeat([-0.5, 0.5], 3))
+    np.testing.assert_array_equal(x, 0)
+    np.testing.assert_array_equal(channels, np.tile(np.eye(3), 2))

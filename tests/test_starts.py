@@ -84,6 +84,13 @@ def test_given_frequencies_get_the_best_phases():
     assert abs(np.sin(float(waves.phase[1] - waves.phase[0]))) > 0.5
 
 
+def test_given_frequencies_are_folded():
+    C, _ = second_moment(20)
+    frequencies = torch.tensor([[-4.0], [16.0]]).double()
+    waves = first(Start(frequencies=frequencies), C, 2)
+    np.testing.assert_allclose(waves.frequency, [[4.0], [4.0]])
+
+
 def test_given_waves_are_completed():
     C, _ = second_moment(20)
     greedy = first(Start(), C, 5)

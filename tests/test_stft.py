@@ -172,3 +172,15 @@ def test_a_row_that_is_explained_stays():
     mean = torch.zeros(32).double()
     found = polished_coordinates(q @ axes, axes, mean, STFT(8, 2), 0.3)
     np.testing.assert_allclose(found, q, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_silent_rows_and_huge_weights_stay_finite(dtype):
+    X = torch.tensor(rows_of(3, 32)).to(dtype)
+    X[0] = 0
+    axes = torch.tensor(np.linalg.qr(rows_of(32, 5, 2))[0].T.copy()).to(dtype)
+    mean = torch.zeros(32, dtype=dtype)
+    for weight in (1.0, 1e6, 1e20, 1e38):
+        found = polished_coordinates(X, axes, mean, STFT(8, 2), weight)
+        assert bool(found.isfinite().all())
+        np.testing.assert_array_equal(found[0], 0)

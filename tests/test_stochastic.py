@@ -11,8 +11,10 @@ from skspectral.dictionary.projection import project
 from skspectral.dictionary.stft import STFT
 from skspectral.dictionary.stochastic import (
     Batches,
+    MinibatchLoss,
     SpectralLoss,
     alternate,
+    exact_gradient,
     polish,
 )
 from skspectral.dictionary.waves import Waves
@@ -42,6 +44,11 @@ def test_weights_are_shares_and_rows_without_are_never_drawn():
     ((rows, share),) = batches.epoch()
     original = rows.numpy() / 0.5 + X.mean(0)
     np.testing.assert_allclose(share, weights[(original[:, 0] / 2).astype(int)] / 10)
+    # In a smaller minibatch a row counts as it does in a larger one.
+    for rows, share in batches_of(X, weights, size=3).epoch():
+        original = rows.numpy() / 0.5 + X.mean(0)
+        expected = weights[(original[:, 0] / 2).astype(int)] / 2.5 / len(rows)
+        np.testing.assert_allclose(share, expected)
     assert len(batches.probe()[0]) == 4
     # Endless: epoch after epoch.
     assert len(list(itertools.islice(batches.forever(), 3))) == 3
@@ -117,6 +124,11 @@ def test_it_stops_when_asked_and_when_nothing_is_gained(problem):
     state = polish(*options, settings(tol=10.0), SPECTRAL, lambda **s: False)
     assert state.converged
     assert len(state.steps) == 2
+    # Without a tolerance all rounds are made, though nothing is gained.
+    rate = settings(tol=0.0, learning_rate=100.0)
+    state = polish(*options, rate, SPECTRAL, lambda **s: False)
+    assert len(state.steps) == 5
+    assert not state.converged
 
 
 def test_draws_repeat(problem):
@@ -136,9 +148,68 @@ def test_draws_repeat(problem):
     np.testing.assert_array_equal(*found)
 
 
-def test_not_a_number_names_the_step(problem):
+def test_the_gradient_of_both_losses_by_finite_differences(problem):
     X, C, model, params = problem
-    with pytest.raises(ArithmeticError, match="not finite"):
+    batches = batches_of(X)
+    batch = batches.probe()
+    loss = MinibatchLoss(SPECTRAL, 1e-3, batches.offset)
+    point = params.clone().requires_grad_(True)
+    gradient = exact_gradient(model, point, C, batch, loss)
+
+    def value(p):
+        atoms = model.atoms(p)
+        squared = project(atoms, C, 1e-3).loss
+        return loss.total(squared, float(loss.spectral_error(atoms, batch)))
+
+    for index in np.ndindex(*params.shape):
+        shift = torch.zeros_like(params)
+        shift[index] = 1e-6
+        numeric = (value(params + shift) - value(params - shift)) / 2e-6
+        assert float(gradient[index]) == pytest.approx(numeric, rel=1e-4, abs=1e-7)
+
+
+def test_the_codes_of_the_alternation_are_held_fixed(problem):
+    """Its gradient is that of equation (8) with the codes as numbers."""
+    X, _, model, params = problem
+    batches = batches_of(X)
+    rows, weights = batches.probe()
+    loss = MinibatchLoss(SPECTRAL, 1e-3, batches.offset)
+    point = params.clone().requires_grad_(True)
+    value = loss.with_fixed_codes(model.atoms(point), (rows, weights))
+    (gradient,) = torch.autograd.grad(value, point)
+
+    def unit(p):
+        atoms = model.atoms(p)
+        return atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)
+
+    S = unit(params)
+    codes = torch.linalg.solve(S @ S.T + 1e-3 * torch.eye(2), S @ rows.T).T
+
+    def fixed(p):
+        rebuilt = codes @ unit(p)
+        squared = weights @ ((rows - rebuilt) ** 2).sum(1)
+        error = SPECTRAL.stft.magnitude_error(
+            rows + batches.offset, rebuilt + batches.offset
+        )
+        return float(squared + 0.1 * weights @ error)
+
+    for index in np.ndindex(*params.shape):
+        shift = torch.zeros_like(params)
+        shift[index] = 1e-6
+        numeric = (fixed(params + shift) - fixed(params - shift)) / 2e-6
+        assert float(gradient[index]) == pytest.approx(numeric, rel=1e-4, abs=1e-7)
+
+
+def test_rows_come_in_random_order():
+    X = np.arange(40.0).reshape(20, 2)
+    ((one, _),) = batches_of(X).epoch()
+    assert not np.array_equal(one, (X - X.mean(0)) * 0.5)
+
+
+def test_divergence_names_the_round_and_the_learning_rate(problem):
+    X, C, model, params = problem
+    message = r"round 1.*Lower learning_rate=inf"
+    with pytest.raises(ArithmeticError, match=message):
         alternate(
             model,
             params,

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 
@@ -74,6 +76,8 @@ class LearningPlan:
     settings : Settings
     spectral : SpectralLoss or None
         The second term of the loss; None is squared error alone.
+    in_pieces : bool
+        Whether the samples are only a part of those that made the second moment.
     """
 
     n_atoms: int
@@ -82,6 +86,7 @@ class LearningPlan:
     start: Start
     settings: Settings
     spectral: SpectralLoss | None = None
+    in_pieces: bool = False
 
     @property
     def needs_samples(self) -> bool:
@@ -119,23 +124,15 @@ def learn_dictionary(
     batches : Batches or None
         Needed where the plan says so.
     """
-    whole = GreedySelection(C, plan.plain.axes)
-    learner = _Learner(C, whole, plan, monitor, [])
-    if plan.settings.method == "adam" and batches is not None:
-        params = learner.starting_params()
-        step = monitor.stage("adam", plan.settings.max_iter)
-        state = alternate(
-            plan.model, params, C, batches, plan.settings, plan.spectral, step
-        )
-        learner.keep("adam", state)
+    learner = _Learner(C, plan, monitor)
+    if plan.settings.method == "adam":
+        # The published alternation sees the samples alone.
+        way = polish if plan.in_pieces else alternate
+        state = learner.by_adam("adam", way, learner.starting_params(), batches)
     else:
         state = learner.learn()
-        if plan.spectral is not None and batches is not None and not state.stopped:
-            step = monitor.stage("spectral loss", plan.settings.max_iter)
-            state = polish(
-                plan.model, state.params, C, batches, plan.settings, plan.spectral, step
-            )
-            learner.keep("spectral loss", state)
+        if plan.spectral is not None and not state.stopped:
+            state = learner.by_adam("spectral loss", polish, state.params, batches)
     return _ordered(plan.model, state, learner)
 
 
@@ -144,19 +141,24 @@ class _Learner:
     """Stages on the second moment, in turn with the renewal of weak atoms."""
 
     C: torch.Tensor
-    whole: GreedySelection
     plan: LearningPlan
     monitor: Monitor
-    history: list[Step]
+    history: list[Step] = field(default_factory=list)
     # The best score when the selection ended, which renewals can hope for.
     left: float = math.inf
     n_steps: int = 0
 
+    @cached_property
+    def whole(self) -> GreedySelection:
+        """The selection before it has taken anything."""
+        return GreedySelection(self.C, self.plan.plain.axes)
+
     def learn(self) -> Descent:
-        """Start and refine."""
+        """Start and refine on the second moment."""
         plan, n_steps = self.plan, self.plan.settings.max_iter
         if plan.start.params is not None:
-            return self.refine("refinement", plan.model, plan.start.params, n_steps)
+            start = self.starting_params()
+            return self.refine("refinement", plan.model, start, n_steps)
         plain = plan.plain
         start = plain.start(self._first_waves())
         if plan.model is plain:
@@ -166,11 +168,41 @@ class _Learner:
         start = plan.model.start(plain.waves(state.params))
         return self.refine("modulation", plan.model, start, n_steps)
 
+    def by_adam(
+        self,
+        stage: str,
+        way: Callable[..., Descent],
+        params: torch.Tensor,
+        batches: Batches | None,
+    ) -> Descent:
+        """Learn from minibatches; only atoms that became equal are drawn anew."""
+        if batches is None:
+            raise ValueError(f"The stage {stage!r} needs minibatches of the samples.")
+        plan, settings = self.plan, self.plan.settings
+        step = self.monitor.stage(stage, settings.max_iter)
+        state = way(plan.model, params, self.C, batches, settings, plan.spectral, step)
+        self.keep(stage, state)
+        renewal = renew(plan.model, state, self.whole, 0.0, settings.ridge)
+        if renewal is None:
+            return state
+        apart = self._at(plan.model, renewal.params)
+        return replace(apart, converged=state.converged, stopped=state.stopped)
+
     def starting_params(self) -> torch.Tensor:
-        """First parameters of the atoms' final form, as they are."""
-        if self.plan.start.params is not None:
-            return self.plan.start.params
-        return self.plan.model.start(self._first_waves())
+        """First parameters of the atoms' final form, missing atoms being selected."""
+        model, params = self.plan.model, self.plan.start.params
+        if params is None:
+            return model.start(self._first_waves())
+        rows = model.rows(params)[: self.plan.n_atoms]
+        missing = self.plan.n_atoms - len(rows)
+        if missing > 0:
+            picked = self.monitor.stage("selection", missing)
+            selection = self.whole.restart()
+            for atom in model.atoms(params):
+                selection.deflate(atom[None])
+            fresh = Waves.of_picks(selection.select(missing, picked))
+            rows = torch.cat([rows, model.new_rows(fresh)])
+        return model.with_rows(params, rows)
 
     def _first_waves(self) -> Waves:
         plan = self.plan

@@ -27,7 +27,8 @@ class Start:
     waves : Waves or None
         For "waves": the first atoms; the rest is selected greedily.
     params : tensor or None
-        For "params": parameters of the atoms' final form.
+        For "params": parameters of atoms in their final form; atoms that are missing
+        are selected greedily.
     """
 
     method: str = "greedy"
@@ -44,11 +45,9 @@ def first_waves(
     n_atoms: int,
     on_atom: Callable[[], object],
 ) -> Waves:
-    """Return ``n_atoms`` waves; ``selection`` loses what they explain."""
+    """Return ``n_atoms`` waves; ``selection`` loses what it chose."""
     if start.method == "random" and start.stream is not None:
-        waves = random_waves(plain, n_atoms, start.stream)
-        selection.deflate(plain.atoms(plain.start(waves)))
-        return waves
+        return random_waves(plain, n_atoms, start.stream)
     if start.method == "spectrum":
         frequencies = strongest_frequencies(selection, n_atoms)
         return _at(selection, frequencies, on_atom)
@@ -74,11 +73,11 @@ def _at(
     picks = []
     for frequency in frequencies:
         pick = selection.best_at(frequency)
-        # One that repeats others is kept: refinement draws it anew.
+        # One that repeats others is kept: it is drawn anew in the end.
         selection.take(pick)
         picks.append(pick)
         on_atom()
-    return Waves.of_picks(picks)
+    return Waves.of_picks(picks).fold(selection.axes.sizes)
 
 
 def strongest_frequencies(selection: GreedySelection, n_atoms: int) -> torch.Tensor:
@@ -111,7 +110,8 @@ def random_waves(plain: BasisWaves, n_atoms: int, stream: np.random.Generator) -
     """Return waves of independent uniform frequencies and phases, and any colours.
 
     Gradients do not lead from there to the data's frequencies: the squared error has a
-    minimum about every cycle. Kept to show it.
+    minimum about every cycle. What helps is the renewal of weak atoms, which selects
+    greedily.
     """
     like = plain.coordinates
     axes = plain.axes

@@ -1,7 +1,7 @@
 """The short-time spectrum: how far apart two signals sound, and codes that sound right.
 
 The discrete STFT has windows of Hann's shape that start every ``hop`` samples, the
-signal being padded with zeros on both sides so that each sample is seen equally often.
+signal being padded on both sides with half a window of zeros.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -69,8 +69,9 @@ def polished_coordinates(
     Kiruluta 2025) over the coordinates q of each row, from the least-squares ones.
     Each iteration minimises the quadratic majoriser with the present phases, as
     Griffin and Lim (1984) do, and with weights 1/(2 |difference|), by a few steps of
-    conjugate gradients: no iteration raises the loss. Rows do not influence each other.
-    Large weights take many more iterations than small ones.
+    conjugate gradients. The best coordinates of each row are returned: its loss is
+    never above that of the least-squares ones. Rows do not influence each other. Large
+    weights take many more iterations than small ones.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ def polished_coordinates(
     centred = rows - mean
     targets = stft(rows).abs()
     smallest = _SMALLEST_DIFFERENCE * targets.mean((1, 2), keepdim=True)
-    smallest = smallest.clamp_min(torch.finfo(rows.dtype).tiny)
+    # A silent row has nothing to compare with: any unit will do.
+    smallest = torch.where(smallest > 0, smallest, 1.0)
     least_squares = centred @ axes.T
     outside = (centred**2).sum(1) - (least_squares**2).sum(1)
     of_mean = stft(mean[None])
@@ -98,10 +100,11 @@ def polished_coordinates(
     def linear(q: torch.Tensor) -> torch.Tensor:
         return torch.view_as_real(stft(q @ axes))
 
-    coordinates = least_squares.clone()
+    coordinates, best = least_squares.clone(), least_squares.clone()
     losses = torch.full_like(outside, torch.inf)
     active = torch.arange(len(rows), device=rows.device)
-    for _ in range(n_iter):
+    # The last round only judges what the one before has found.
+    for _ in range(n_iter + 1):
         q, target = coordinates[active], targets[active]
         value, adjoint = torch.func.vjp(linear, q)[:2]
         spectrum = torch.view_as_complex(value) + of_mean
@@ -109,17 +112,20 @@ def polished_coordinates(
         from_best = least_squares[active] - q
         loss = outside[active] + (from_best**2).sum(1)
         loss = loss + weight * difference.sum((1, 2))
+        lower = loss < losses[active]
+        best[active[lower]] = q[lower]
         going = losses[active] - loss > _TOLERANCE * loss
-        losses[active] = loss
+        losses[active] = loss.minimum(losses[active])
         weights = weight / (2 * difference.maximum(smallest[active]))
         step = _majoriser_step(
             linear, adjoint, weights, target * torch.sgn(spectrum) - spectrum, from_best
         )
         coordinates[active] = q + step
-        active = active[going]
+        # With a huge weight a step may overflow.
+        active = active[going & step.isfinite().all(1)]
         if len(active) == 0:
             break
-    return coordinates
+    return best
 
 
 def _majoriser_step(

@@ -68,7 +68,10 @@ class Batches:
     ):
         self.offset = (mean * scale).to(dtype)
         self._samples = samples
-        self._weights = weights
+        # In units of their mean, so that a row counts the same in every minibatch.
+        self._weights = (
+            None if weights is None else weights / weights[weights > 0].mean()
+        )
         self._mean = mean.to(dtype)
         self._scale = scale
         self._size = _MINIBATCH if batch_size is None else batch_size
@@ -77,10 +80,12 @@ class Batches:
         self._drawn = np.arange(n) if weights is None else np.flatnonzero(weights)
 
     def _rows(self, chosen: np.ndarray) -> Batch:
-        """Rows and weights, which sum to 1."""
+        """Rows and weights, which sum to 1 on average over the minibatches."""
         rows = as_tensor(self._samples[chosen], self._mean.device, self._mean.dtype)
-        share = np.ones(len(chosen)) if self._weights is None else self._weights[chosen]
-        weights = as_tensor(share / share.sum(), rows.device, rows.dtype)
+        share = np.full(len(chosen), 1 / len(chosen))
+        if self._weights is not None:
+            share *= self._weights[chosen]
+        weights = as_tensor(share, rows.device, rows.dtype)
         return (rows - self._mean) * self._scale, weights
 
     def epoch(self) -> Iterator[Batch]:
@@ -159,13 +164,33 @@ class MinibatchLoss:
         return squared_error + self.spectral.weight * spectral_error
 
 
+def exact_gradient(
+    model: DriftingWaves,
+    point: torch.Tensor,
+    C: torch.Tensor,
+    batch: Batch,
+    loss: MinibatchLoss,
+) -> torch.Tensor:
+    """Gradient of equation (8) by the parameters, the codes being eliminated.
+
+    The squared error is that of the second moment ``C``, the spectral error that of a
+    minibatch.
+    """
+    atoms = model.atoms(point)
+    slope = project(atoms.detach(), C, loss.ridge).gradient()
+    if loss.spectral is not None:
+        error = loss.spectral.weight * loss.spectral_error(atoms, batch)
+        slope = slope + torch.autograd.grad(error, atoms, retain_graph=True)[0]
+    return torch.autograd.grad(atoms, point, slope)[0]
+
+
 def polish(
     model: DriftingWaves,
     params: torch.Tensor,
     C: torch.Tensor,
     batches: Batches,
     settings: Settings,
-    spectral: SpectralLoss,
+    spectral: SpectralLoss | None,
     on_step: Callable[..., bool],
 ) -> Descent:
     """Lower squared error plus spectral loss over the parameters of the atoms.
@@ -178,11 +203,7 @@ def polish(
     draws = batches.forever()
 
     def gradient(point: torch.Tensor, batch: Batch) -> torch.Tensor:
-        atoms = model.atoms(point)
-        exact = project(atoms.detach(), C, settings.ridge).gradient()
-        error = spectral.weight * loss.spectral_error(atoms, batch)
-        (slope,) = torch.autograd.grad(error, atoms, retain_graph=True)
-        return torch.autograd.grad(atoms, point, exact + slope)[0]
+        return exact_gradient(model, point, C, batch, loss)
 
     def draw() -> Iterator[Batch]:
         return itertools.islice(draws, _STEPS_PER_ROUND)
@@ -246,21 +267,28 @@ def _adam(
     point = params.clone().requires_grad_(True)
     adam = torch.optim.Adam([point], settings.learning_rate)
     idle = 0
-    for _ in range(settings.max_iter):
-        for batch in draw():
-            point.grad = gradient(point, batch)
-            adam.step()
-        found = point.detach().clone()
-        fit, error = judge(found)
-        state.add(fit.loss, error)
-        value = loss.total(fit.loss, error)
+    for place in range(1, settings.max_iter + 1):
+        try:
+            for batch in draw():
+                point.grad = gradient(point, batch)
+                adam.step()
+            found = point.detach().clone()
+            fit, error = judge(found)
+            value = loss.total(fit.loss, error)
+            if not math.isfinite(value):
+                raise ArithmeticError(f"The loss became {value}.")
+            state.add(fit.loss, error)
+        except ArithmeticError as failure:
+            raise ArithmeticError(
+                f"Adam diverged in round {place}: {failure} Lower "
+                f"learning_rate={settings.learning_rate}."
+            ) from failure
         idle = idle + 1 if best - value <= settings.tol * value else 0
         if value < best:
             state.params, state.fit, best = found, fit, value
-        state.converged = idle == 2
-        state.stopped = bool(
-            on_step(explained_variance_ratio=1 - fit.loss, stft_error=error)
-        )
+        # Without a tolerance all rounds are asked for, better or worse.
+        state.converged = settings.tol > 0 and idle == 2
+        state.stopped = bool(on_step(explained_variance_ratio=1 - fit.loss))
         if state.converged or state.stopped:
             break
     return state

@@ -6,6 +6,7 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.utils.validation import has_fit_parameter
@@ -62,7 +63,9 @@ def fit_prior(
         options["sample_weight"] = sample_weight
     if has_fit_parameter(prior, "y"):
         options["y"] = y
-    prior.fit(codes, **options)
+    # Codes are numpy's, also where samples are tensors.
+    with config_context(array_api_dispatch=False):
+        prior.fit(codes, **options)
 
 
 def draw(
@@ -91,7 +94,8 @@ def draw(
         options["random_state"] = seed
     elif hasattr(prior, "get_params") and "random_state" in prior.get_params():
         prior = copy.copy(prior).set_params(random_state=seed)
-    drawn = prior.sample(n_samples, **options)
+    with config_context(array_api_dispatch=False):
+        drawn = prior.sample(n_samples, **options)
     if isinstance(drawn, tuple):
         # scikit-learn's mixtures return (codes, labels), ordered by component.
         drawn = stream.permutation(drawn[0])
