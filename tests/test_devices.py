@@ -1,0 +1,154 @@
+"""Where tensors live, tested without an accelerator.
+
+A pretend device: tensors that hold the CPU's data but say that they are elsewhere, do
+not mix with the CPU's tensors, and do not become numpy arrays by themselves. What fails
+here would fail on a GPU.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from skspectral import MLPModulation, SpectralDictionaryLearning
+
+# A name that torch knows and that no build here implements.
+ELSEWHERE = torch.device("lazy")
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor on the pretend device."""
+
+    @staticmethod
+    def __new__(cls, held):
+        return torch.Tensor._make_wrapper_subclass(
+            cls, held.shape, held.stride(), dtype=held.dtype, device=ELSEWHERE
+        )
+
+    def __init__(self, held):
+        self.held = held
+
+    def numpy(self, *args, **kwargs):
+        raise TypeError("can't convert a tensor that lives elsewhere to numpy")
+
+    __array__ = numpy
+
+    def new_tensor(self, data, **options):
+        return Elsewhere(torch.tensor(data, dtype=options.get("dtype", self.dtype)))
+
+    @classmethod
+    def __torch_dispatch__(cls, operator, types, args=(), kwargs=None):
+        return run(operator, args, kwargs or {})
+
+
+class PretendDevice(TorchDispatchMode):
+    """Handles what makes tensors from nothing, or moves them."""
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        return run(operator, args, kwargs or {})
+
+
+def run(operator, args, kwargs):
+    """Do on the CPU what was asked of the pretend device."""
+    name = operator.name()
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+    away = [x for x in tensors if isinstance(x, Elsewhere)]
+    moves = name.startswith(("aten::_to_copy", "aten::copy_"))
+    if away and not moves:
+        for here in tensors:
+            # Numbers, and indices, may come from the CPU.
+            index = "index" in name and not here.is_floating_point()
+            if not isinstance(here, Elsewhere) and here.ndim > 0 and not index:
+                raise RuntimeError(f"{name} mixes tensors of two devices")
+    # Lazy conjugation and negation are bits that the wrapper would lose.
+    physical = {"aten::_conj": "conj_physical", "aten::_neg_view": "neg"}
+    if name in physical:
+        operator = getattr(torch.ops.aten, physical[name]).default
+    target = kwargs.get("device")
+    if target is not None:
+        kwargs = {**kwargs, "device": torch.device("cpu")}
+    args, kwargs = tree_map(
+        lambda x: x.held if isinstance(x, Elsewhere) else x, (args, kwargs)
+    )
+    result = operator(*args, **kwargs)
+    stays = bool(away) if target is None else torch.device(target).type == "lazy"
+    if name.startswith("aten::copy_"):
+        stays = isinstance(tensors[0], Elsewhere)
+
+    def wrap(x):
+        if not isinstance(x, torch.Tensor) or not stays:
+            return x
+        # What was changed in place is the same tensor.
+        return next((t for t in away if t.held is x), Elsewhere(x))
+
+    return tree_map(wrap, result)
+
+
+def learn(X, **options):
+    options = {"n_components": 3, "random_state": 0, "tol": 0.1, **options}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return SpectralDictionaryLearning(**options).fit(X)
+
+
+PLANES = {"atoms": "plane_wave", "signal_shape": (4, 6, 2)}
+WAYS = [
+    {"modulation": None},
+    {},
+    {"modulation": MLPModulation(width=3, depth=1)},
+    {"solver": "adam", "init": "random", "max_iter": 2},
+    {"init": [1.3, 4.0, 7.7], "center": False},
+    {"init": "spectrum", "solver": "lbfgs", "max_iter": 2},
+    {**PLANES, "modulation": None},
+    {**PLANES, "init": "random"},
+    {**PLANES, "init": "spectrum", "modulation": MLPModulation(width=3, depth=1)},
+]
+
+
+@pytest.mark.parametrize("options", WAYS)
+def test_numpy_on_another_device(signals, options):
+    here = learn(signals, **options)
+    weights = np.linspace(1, 2, len(signals))
+    with PretendDevice():
+        there = learn(signals, device="lazy", **options)
+        assert not any(isinstance(x, torch.Tensor) for x in vars(there).values())
+        codes = there.transform(signals)
+        found = [codes, there.inverse_transform(codes), there.sample(4)]
+        found.append(there.score_samples(signals))
+        there.partial_fit(signals[:20], sample_weight=weights[:20])
+    codes = here.transform(signals)
+    expected = [codes, here.inverse_transform(codes), here.sample(4)]
+    expected.append(here.score_samples(signals))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert isinstance(ours, np.ndarray)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+def test_tensors_stay_where_they_are(signals):
+    with PretendDevice(), config_context(array_api_dispatch=True):
+        X = torch.tensor(signals).to(ELSEWHERE)
+        est = learn(X)
+        codes = est.transform(X)
+        for value in (codes, est.inverse_transform(codes), est.sample(2)):
+            assert isinstance(value, Elsewhere)
+        assert isinstance(est.components_, Elsewhere)
+        est.partial_fit(X[:20])
+        est.set_params(warm_start=True).fit(X)
+        again = learn(X, init=est.frequencies_)
+        assert np.isfinite(again.score(X))
+
+
+def test_the_pretence_notices_what_a_gpu_would():
+    with PretendDevice():
+        x = torch.ones(3).to(ELSEWHERE)
+        assert x.device.type == "lazy"
+        with pytest.raises(RuntimeError, match="two devices"):
+            x + torch.ones(3)
+        with pytest.raises(TypeError, match="numpy"):
+            np.asarray(x)
+        np.testing.assert_array_equal((x + 1).cpu().numpy(), 2)
