@@ -14,22 +14,12 @@ from skspectral._device import (
     new_rows,
     working_dtype,
 )
-from skspectral._linalg import cholesky
 from skspectral.dictionary.stft import STFT, polished_coordinates
 
 # A batch of this size stays in the caches of a CPU between centring and product.
 _BATCH_BYTES = 12 * 2**20
 # Each row has its spectra at all frames, several times over.
 _POLISHED_ROWS = 256
-
-
-def least_squares_map(components: torch.Tensor, ridge: float) -> torch.Tensor:
-    """The matrix P of the ridge least-squares codes w = x P'.
-
-    P = (S S' + ridge I)^-1 S for the atoms S, shape (K, T), of unit norm; float64.
-    """
-    factor = cholesky(components @ components.T, ridge)
-    return torch.cholesky_solve(components, factor)
 
 
 def orthonormal_axes(components: torch.Tensor) -> torch.Tensor:

@@ -17,10 +17,10 @@ from skspectral._progress import CallbackMonitor
 from skspectral._validation import check_variance
 from skspectral.coding import (
     coordinates_and_energy,
-    least_squares_map,
     orthonormal_axes,
 )
 from skspectral.dictionary.learning import Dictionary, LearningPlan, learn_dictionary
+from skspectral.dictionary.projection import least_squares_map
 from skspectral.dictionary.stochastic import Batches
 from skspectral.moments import Moments
 from skspectral.planning import frequency_units, plan_learning
@@ -164,7 +164,6 @@ def _describe(
         "_stopped": learned.stopped,
         "_learned": {
             "n_features": n_features,
-            "n_atoms": n_atoms,
             "sizes": axes.sizes,
             "form": plan.model.form,
             "params": as_array(learned.params),

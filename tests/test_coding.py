@@ -7,9 +7,9 @@ from skspectral._linalg import add_gram_, cholesky, mirror_upper_
 from skspectral.coding import (
     apply_centred,
     combine,
-    least_squares_map,
     orthonormal_axes,
 )
+from skspectral.dictionary.projection import least_squares_map
 
 
 @pytest.fixture

@@ -27,6 +27,15 @@ def run(script, *args, folder, check=True):
     )
 
 
+def write_images(path):
+    """Noise, as the image benchmarks take it."""
+    rng = np.random.default_rng(0)
+    train, test = (
+        rng.integers(0, 255, size=(n, 6, 6, 3)).astype(np.uint8) for n in (60, 20)
+    )
+    np.savez(path, train=train, test=test)
+
+
 @pytest.mark.slow
 def test_main_job(tmp_path):
     out = run(
@@ -150,11 +159,7 @@ def test_sound_without_enough_of_it(tmp_path, args, message):
 
 @pytest.mark.slow
 def test_bench_fit(tmp_path):
-    rng = np.random.default_rng(0)
-    train, test = (
-        rng.integers(0, 255, size=(n, 6, 6, 3)).astype(np.uint8) for n in (60, 20)
-    )
-    np.savez(tmp_path / "images.npz", train=train, test=test)
+    write_images(tmp_path / "images.npz")
     run(
         "benchmarks/bench_fit.py",
         *("--data", "images.npz", "--sizes", 60, "--repeats", 1),
@@ -224,11 +229,7 @@ def test_benchmark_ratios_are_of_medians():
 
 @pytest.mark.slow
 def test_bench_ablation(tmp_path):
-    rng = np.random.default_rng(0)
-    train, test = (
-        rng.integers(0, 255, size=(n, 6, 6, 3)).astype(np.uint8) for n in (60, 20)
-    )
-    np.savez(tmp_path / "images.npz", train=train, test=test)
+    write_images(tmp_path / "images.npz")
     out = run(
         "benchmarks/bench_ablation.py",
         *("--data", "images.npz", "--size", 60, "--n-components", 4),
@@ -250,9 +251,7 @@ def test_bench_ablation(tmp_path):
 
 @pytest.mark.slow
 def test_bench_device(tmp_path):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 255, size=(60, 6, 6, 3)).astype(np.uint8)
-    np.savez(tmp_path / "images.npz", train=images, test=images)
+    write_images(tmp_path / "images.npz")
     run(
         "benchmarks/bench_device.py",
         *("--device", "cpu", "--data", "images.npz", "--n-components", 4),

@@ -78,6 +78,16 @@ def project(S: torch.Tensor, C: torch.Tensor, ridge: float) -> Projection:
     )
 
 
+def least_squares_map(components: torch.Tensor, ridge: float) -> torch.Tensor:
+    """The matrix P of the ridge least-squares codes w = x P'.
+
+    P = (S S' + ridge I)^-1 S for the atoms S, shape (K, T), of unit norm; float64,
+    differentiable.
+    """
+    factor = cholesky(components @ components.T, ridge)
+    return torch.cholesky_solve(components, factor)
+
+
 def gauss_newton_system(
     fit: Projection, jacobian: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -65,7 +65,8 @@ class GreedySelection:
         self._size = QuadraticForm.of_identity(axes, C)
         self._no_gain = _NO_GAIN * float(C.trace())
         self.grid = axes.grid(C)
-        self._coordinates = axes.coordinates(C.device)
+        # Counted from the first sample, as phases are.
+        self._places = axes.coordinates(C.device) + 0.5
         self._channel = axes.channel_indicator(C.device)
         # Energy of a wave that spans its axes.
         self._energy = math.prod(axes.sizes) / 2
@@ -150,7 +151,7 @@ class GreedySelection:
         One product with C.
         """
         span = self._span
-        angle = 2 * math.pi * (frequency @ (self._coordinates + 0.5))
+        angle = 2 * math.pi * (frequency @ self._places)
         carriers = torch.stack([angle.cos(), angle.sin()])
         rows = (carriers[:, None] * self._channel).flatten(0, 1)
         rows = rows - (rows @ span.T) @ span
@@ -175,7 +176,7 @@ class GreedySelection:
         """Take a wave out of the residual; False if it adds nothing new."""
         if pick.place is not None:
             self._picks[pick.place] += 1
-        angle = 2 * math.pi * (pick.frequency @ (self._coordinates + 0.5)) + pick.phase
+        angle = 2 * math.pi * (pick.frequency @ self._places) + pick.phase
         wave = (pick.colour @ self._channel) * angle.sin()
         return self.deflate(wave[None])
 

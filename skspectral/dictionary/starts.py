@@ -19,11 +19,12 @@ class Start:
 
     Attributes
     ----------
-    method : {"greedy", "spectrum", "random", "frequencies", "waves", "params"}
+    method : {"greedy", "spectrum", "random", "waves", "params"}
     stream : Generator or None
         For "random".
     frequencies : tensor of shape (K, D) or None
-        For "frequencies"; cycles along each axis. Phases and colours are the best ones.
+        In place of the greedy ones; cycles along each axis. Phases and colours are the
+        best ones.
     waves : Waves or None
         For "waves": the first atoms; the rest is selected greedily.
     params : tensor or None

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from skspectral._device import Samples, as_tensor
-from skspectral._linalg import cholesky
 from skspectral.dictionary.atoms import DriftingWaves
 from skspectral.dictionary.descent import Descent, Settings, Step
-from skspectral.dictionary.projection import Projection, project
+from skspectral.dictionary.projection import Projection, least_squares_map, project
 from skspectral.dictionary.stft import STFT
 
 # Samples on which the spectral loss is judged between rounds of steps.
@@ -109,8 +108,7 @@ def least_squares_codes(
     rows: torch.Tensor, unit: torch.Tensor, ridge: float
 ) -> torch.Tensor:
     """Codes of unit atoms, shape (n, K), differentiable by the atoms."""
-    code_map = torch.cholesky_solve(unit, cholesky(unit @ unit.T, ridge))
-    return rows @ code_map.to(rows.dtype).T
+    return rows @ least_squares_map(unit, ridge).to(rows.dtype).T
 
 
 def _unit(atoms: torch.Tensor) -> torch.Tensor:
@@ -134,10 +132,15 @@ class MinibatchLoss:
     offset: torch.Tensor
 
     def spectral_error(self, atoms: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Equation (7) without its weight, the codes differentiated through."""
+        """Equation (7) without its weight, the codes differentiated through.
+
+        NaN where there is no spectral loss.
+        """
+        if self.spectral is None:
+            return torch.full((), math.nan)
         unit = _unit(atoms)
         codes = least_squares_codes(batch[0], unit, self.ridge)
-        return self._distance(batch, codes @ unit.to(codes.dtype))
+        return self._distance(self.spectral, batch, codes @ unit.to(codes.dtype))
 
     def with_fixed_codes(self, atoms: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Equation (8), the codes being those of the present atoms."""
@@ -147,15 +150,16 @@ class MinibatchLoss:
         rebuilt = codes @ unit.to(rows.dtype)
         loss = weights @ ((rows - rebuilt) ** 2).sum(1)
         if self.spectral is not None:
-            loss = loss + self.spectral.weight * self._distance(batch, rebuilt)
+            error = self._distance(self.spectral, batch, rebuilt)
+            loss = loss + self.spectral.weight * error
         return loss
 
-    def _distance(self, batch: Batch, rebuilt: torch.Tensor) -> torch.Tensor:
-        if self.spectral is None:
-            return torch.full((), math.nan)
+    def _distance(
+        self, spectral: SpectralLoss, batch: Batch, rebuilt: torch.Tensor
+    ) -> torch.Tensor:
         rows, weights = batch
-        stft = self.spectral.stft
-        return weights @ stft.magnitude_error(rows + self.offset, rebuilt + self.offset)
+        pair = rows + self.offset, rebuilt + self.offset
+        return weights @ spectral.stft.magnitude_error(*pair)
 
     def total(self, squared_error: float, spectral_error: float) -> float:
         """Equation (8) from its parts."""
