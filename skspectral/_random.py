@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -49,3 +50,16 @@ def standard_normal(stream: np.random.Generator, n_rows: int, width: int) -> np.
         with ThreadPoolExecutor() as pool:
             list(pool.map(fill, starts, streams))
     return out
+
+
+def seed_unseeded(estimator: Any, stream: np.random.Generator) -> None:
+    """Give a seed to each ``random_state`` of an estimator, or in it, that has none."""
+    if not hasattr(estimator, "get_params"):
+        return
+    unseeded = [
+        name
+        for name, value in sorted(estimator.get_params().items())
+        if value is None and name.rpartition("__")[2] == "random_state"
+    ]
+    if unseeded:
+        estimator.set_params(**{name: draw_seed(stream) for name in unseeded})

@@ -144,3 +144,22 @@ def combine(
     else:
         written.copy_(left.to(device) @ torch.cat(rows))
     return out
+
+
+def add_residuals(
+    signals: Samples,
+    X: Samples,
+    mean: Samples,
+    share: np.ndarray,
+    *,
+    device: torch.device,
+    batch_size: int | None = None,
+) -> None:
+    """Add ``share`` (X - mean) to ``signals`` in place, with a share for each row."""
+    written = as_destination(signals)
+    centre = as_tensor(mean, device, working_dtype(X))
+    shares = as_tensor(share, device, working_dtype(X))
+    n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
+    for rows, batch in iter_batches(X, n_rows, device):
+        added = shares[rows, None] * (batch - centre)
+        written[rows] += added.to(written.device)

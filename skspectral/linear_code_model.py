@@ -1,4 +1,4 @@
-"""What a fitted model x = mean + w S + noise can do."""
+"""What a fitted dictionary can do: codes from signals, signals from codes, draws."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Integral
@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._device import (
     Samples,
-    as_array,
     memory_advice,
     resolve_device,
     working_dtype,
@@ -36,16 +35,14 @@ from skspectral._validation import refuse_tensors_of_no_use, refuse_what_is_not_
 from skspectral.coding import (
     apply_centred,
     combine,
-    coordinates_and_energy,
     polish_codes,
 )
 from skspectral.dictionary.stft import STFT
-from skspectral.inference import log_density
-from skspectral.priors.protocol import draw, gaussian_components
+from skspectral.priors.protocol import draw
 
 
 class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Codes, signals, draws and likelihoods under mean + w S + noise.
+    """Codes, signals and draws under mean + w S + noise.
 
     A subclass learns the attributes below in ``fit``; it has the parameters
     ``batch_size`` and ``device``.
@@ -74,14 +71,16 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     _axes: np.ndarray
     _stream: np.random.Generator
 
-    def _checked(self, X: ArrayLike, *, reset: bool) -> Any:
+    def _checked(
+        self, X: ArrayLike, *, reset: bool, all_finite: bool | str = False
+    ) -> Any:
         """Checked input; finiteness is checked on results, which costs no pass."""
         refuse_tensors_of_no_use(X)
         return validate_data(
             self,
             X,
             dtype=input_dtypes(X),
-            ensure_all_finite=False,
+            ensure_all_finite=all_finite,
             ensure_min_samples=2 if reset else 1,
             reset=reset,
         )
@@ -209,60 +208,6 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 like=atoms,
             )
         return to_namespace_of(self.components_, signals)
-
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each sample under mean + w S + noise and the prior.
-
-        Exact for `GaussianPrior` and scikit-learn's mixtures of Gaussians. Costs one
-        matrix product and O(K^2) more for each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,), float64, in nats
-
-        Raises
-        ------
-        TypeError
-            If the density of the prior has no closed form.
-        """
-        check_is_fitted(self)
-        check_same_namespace(X, self, attribute="components_", method="score_samples")
-        components = gaussian_components(self.prior_)
-        checked = self._checked(X, reset=False)
-        samples = from_namespace(checked)
-        mean, _, _, axes = self._model()
-        with memory_advice(self.batch_size):
-            coordinates, energy = coordinates_and_energy(
-                samples,
-                mean,
-                axes,
-                batch_size=self.batch_size,
-                device=resolve_device(self.device, samples),
-            )
-        if not np.isfinite(energy).all():
-            refuse_what_is_not_finite(checked, self)
-        density = log_density(
-            coordinates, energy, len(mean), components, self.noise_variance_
-        )
-        return to_namespace_of(checked, density)
-
-    def score(self, X: ArrayLike, y: Any = None) -> float:
-        """Mean of `score_samples`, in nats; higher is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-
-        Returns
-        -------
-        score : float
-        """
-        return float(as_array(from_namespace(self.score_samples(X))).mean())
 
     @property
     def _n_features_out(self) -> int:

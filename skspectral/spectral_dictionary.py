@@ -18,15 +18,15 @@ from skspectral._sklearn_compat import fit_context, from_namespace, to_namespace
 from skspectral._validation import check_weights, input_names_restored_on_failure
 from skspectral.dictionary.stft import STFT
 from skspectral.fitting import learn_model
-from skspectral.linear_code_model import LinearCodeModel
 from skspectral.modulation import BasisModulation, MLPModulation
 from skspectral.planning import check_stft
 from skspectral.priors.protocol import new_prior
+from skspectral.probabilistic_model import ProbabilisticCodeModel
 
 _OF_PLANE_WAVES = ("wave_vectors_", "orientations_", "colors_")
 
 
-class SpectralDictionaryLearning(CallbackSupportMixin, LinearCodeModel):
+class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
     """Learn K sinusoidal atoms, codes in closed form, and a prior to draw from.
 
     A signal or flattened image x of T samples is modelled as mean + w S + noise, where

@@ -4,16 +4,17 @@ from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
 from skspectral.inference import log_density
+from skspectral.priors.normal import Normal
 
 
-def dense_log_density(X, mean, axes, components, noise):
+def dense_log_density(X, mean, axes, mixture, noise):
     """With T x T covariances, by SciPy."""
     density = 0
-    for weight, centre, covariance in components:
-        values, vectors = np.linalg.eigh(covariance)
+    for weight, normal in mixture:
+        values, vectors = np.linalg.eigh(normal.covariance)
         clean = (vectors * np.maximum(values - noise, 0)) @ vectors.T
         full = axes.T @ clean @ axes + noise * np.eye(len(mean))
-        density += weight * multivariate_normal(mean + centre @ axes, full).pdf(X)
+        density += weight * multivariate_normal(mean + normal.mean @ axes, full).pdf(X)
     return np.log(density)
 
 
@@ -23,20 +24,21 @@ def test_agrees_with_the_dense_density(n_components, n_codes):
     rng = np.random.default_rng(0)
     X, mean = rng.normal(size=(20, 5)), rng.normal(size=5)
     axes = np.linalg.qr(rng.normal(size=(5, n_codes)))[0].T
-    components = []
+    mixture = []
     for weight in rng.dirichlet(np.ones(n_components)):
         A = rng.normal(size=(n_codes, n_codes))
-        components.append((weight, rng.normal(size=n_codes), A @ A.T))
-    ours = log_density(
-        (X - mean) @ axes.T, ((X - mean) ** 2).sum(1), 5, components, 0.3
-    )
-    expected = dense_log_density(X, mean, axes, components, 0.3)
+        mixture.append((weight, Normal.of(rng.normal(size=n_codes), A @ A.T)))
+    ours = log_density((X - mean) @ axes.T, ((X - mean) ** 2).sum(1), 5, mixture, 0.3)
+    expected = dense_log_density(X, mean, axes, mixture, 0.3)
     np.testing.assert_allclose(ours, expected, rtol=1e-9)
 
 
 def test_integrates_the_code_out():
     """One feature, one code: the integral over the clean code, by quadrature."""
-    components = [(0.4, np.array([-1.0]), np.eye(1)), (0.6, np.array([2.0]), np.eye(1))]
+    mixture = [
+        (0.4, Normal.of(np.array([-1.0]), np.eye(1))),
+        (0.6, Normal.of(np.array([2.0]), np.eye(1))),
+    ]
     clean = np.sqrt(1 - 0.25)
 
     def joint(w, x):
@@ -44,13 +46,17 @@ def test_integrates_the_code_out():
         return prior * norm.pdf(x, w, 0.5)
 
     for x in (-2.0, 0.3, 4.0):
-        ours = log_density(np.array([[x]]), np.array([x**2]), 1, components, 0.25)
+        ours = log_density(np.array([[x]]), np.array([x**2]), 1, mixture, 0.25)
         expected = quad(joint, -20, 20, args=(x,), points=[x])[0]
         assert ours[0] == pytest.approx(np.log(expected), rel=1e-7)
 
 
 def test_a_direction_never_varies_less_than_the_noise():
     ours = log_density(
-        np.zeros((1, 1)), np.zeros(1), 1, [(1.0, np.zeros(1), 1e-9 * np.eye(1))], 4.0
+        np.zeros((1, 1)),
+        np.zeros(1),
+        1,
+        [(1.0, Normal.of(np.zeros(1), 1e-9 * np.eye(1)))],
+        4.0,
     )
     assert ours[0] == pytest.approx(norm.logpdf(0, 0, 2))

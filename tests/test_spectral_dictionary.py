@@ -353,7 +353,7 @@ def test_samples_have_the_mean_and_covariance_of_the_reconstructions(signals):
 
 
 @pytest.mark.parametrize(
-    "prior", [None, GaussianPrior(0.1), GaussianMixture(2), KernelDensity()]
+    "prior", [None, GaussianPrior(shrinkage=0.1), GaussianMixture(2), KernelDensity()]
 )
 def test_sample_streams(signals, prior):
     def fresh():

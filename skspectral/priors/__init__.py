@@ -5,6 +5,8 @@ is fitted on the coordinates of the samples along orthonormal axes of the atoms'
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
+from skspectral.priors.class_conditional import ClassConditionalPrior
 from skspectral.priors.gaussian import GaussianPrior
+from skspectral.priors.mixture import GaussianMixture
 
-__all__ = ["GaussianPrior"]
+__all__ = ["ClassConditionalPrior", "GaussianMixture", "GaussianPrior"]

@@ -6,48 +6,54 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import solve_triangular
-from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skspectral._device import as_array, as_tensor, resolve_device
-from skspectral._linalg import cholesky
-from skspectral._random import random_stream, standard_normal
-from skspectral._sklearn_compat import (
-    Interval,
-    check_sample_weight,
-    fit_context,
-    validate_params,
-)
-from skspectral.coding import combine
+from skspectral._sklearn_compat import Interval, StrOptions, fit_context
+from skspectral.priors.density import GaussianDensity
+from skspectral.priors.normal import Normal, flattest, n_parameters
 
 
-class GaussianPrior(DensityMixin, BaseEstimator):
-    """Multivariate normal distribution with a full covariance.
+class GaussianPrior(GaussianDensity):
+    """Multivariate normal distribution.
 
     Parameters
     ----------
-    shrinkage : float or None, default=None
+    covariance : {"full", "diag", "low_rank"}, default="full"
+        Any covariance; independent coordinates; or ``rank`` directions with variances
+        of their own and the same in all others, as in probabilistic PCA.
+    rank : int or None, default=None
+        Of "low_rank". None chooses by the Bayesian information criterion.
+    shrinkage : "ledoit_wolf", float or None, default=None
         Weight in [0, 1] of a multiple of the identity in the covariance:
         (1 - shrinkage) C + shrinkage tr(C)/K I, as in
-        `sklearn.covariance.shrunk_covariance`. None means 0: maximum likelihood.
+        `sklearn.covariance.shrunk_covariance`. "ledoit_wolf" estimates the weight of
+        least squared error (Ledoit and Wolf 2004). None means 0: maximum likelihood.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_features_in_,)
         Mean, float64.
     covariance_ : ndarray of shape (n_features_in_, n_features_in_)
-        Covariance after shrinkage, float64.
+        Covariance, float64.
+    shrinkage_ : float
+        The weight that was used.
+    rank_ : int
+        Number of directions with a variance of their own.
     n_parameters_ : int
-        Free parameters: K + K (K + 1) / 2.
+        Free parameters, such as K + K (K + 1) / 2 of a full covariance.
     n_features_in_ : int
         Number K of codes.
 
     Notes
     -----
-    Fitting costs n K^2, a draw or a density K^2 for each sample. Where the covariance
-    is singular, as with fewer samples than codes, densities use the smallest ridge,
-    relative to its trace, that makes it positive definite to working precision.
+    Fitting costs n K^2 + K^3, a draw or a density K^2 for each sample. Where the
+    covariance is singular, as with fewer samples than codes, densities raise the
+    smallest variances to the rounding of the largest.
+
+    References
+    ----------
+    O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
+    covariance matrices. M. E. Tipping, C. M. Bishop (1999). Probabilistic principal
+    component analysis.
 
     Examples
     --------
@@ -59,9 +65,25 @@ class GaussianPrior(DensityMixin, BaseEstimator):
     (4, 2)
     """
 
-    _parameter_constraints = {"shrinkage": [Interval(Real, 0, 1, closed="both"), None]}
+    _parameter_constraints = {
+        "covariance": [StrOptions({"full", "diag", "low_rank"})],
+        "rank": [Interval(Integral, 0, None, closed="left"), None],
+        "shrinkage": [
+            StrOptions({"ledoit_wolf"}),
+            Interval(Real, 0, 1, closed="both"),
+            None,
+        ],
+    }
 
-    def __init__(self, shrinkage: float | None = None):
+    def __init__(
+        self,
+        covariance: str = "full",
+        *,
+        rank: int | None = None,
+        shrinkage: str | float | None = None,
+    ):
+        self.covariance = covariance
+        self.rank = rank
         self.shrinkage = shrinkage
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -82,12 +104,23 @@ class GaussianPrior(DensityMixin, BaseEstimator):
         -------
         self : GaussianPrior
         """
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        share = weight / weight.sum()
+        X, weight = self._checked(X, sample_weight)
+        total = weight.sum()
+        share = weight / total
         mean = share @ X
-        centred = np.sqrt(share)[:, None] * (X - mean)
-        return self._set(mean, centred.T @ centred)
+        centred = X - mean
+        scaled = np.sqrt(share)[:, None] * centred
+        covariance = scaled.T @ scaled
+        shrinkage = self.shrinkage or 0.0
+        if isinstance(shrinkage, str):
+            shrinkage = ledoit_wolf_weight(centred, covariance, weight)
+        return self._set(mean, covariance, shrinkage, total)
+
+    @property
+    def needs_codes(self) -> bool:
+        """Whether mean and covariance of the codes are not enough to fit it."""
+        chosen = self.covariance == "low_rank" and self.rank is None
+        return isinstance(self.shrinkage, str) or chosen
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit_moments(self, mean: np.ndarray, covariance: np.ndarray) -> "GaussianPrior":
@@ -103,103 +136,104 @@ class GaussianPrior(DensityMixin, BaseEstimator):
         Returns
         -------
         self : GaussianPrior
+
+        Raises
+        ------
+        ValueError
+            If the parameters ask for more than these moments tell.
         """
+        if self.needs_codes:
+            raise ValueError(
+                f"shrinkage={self.shrinkage!r} and rank={self.rank!r} are chosen from "
+                "the codes: call fit, or pass numbers."
+            )
         if np.shape(covariance) != (len(mean), len(mean)):
             raise ValueError(
                 f"covariance of shape {np.shape(covariance)} does not fit a mean of "
                 f"{len(mean)} codes."
             )
         self.n_features_in_ = len(mean)
-        return self._set(mean, covariance)
+        # The number of samples matters for the choice of a rank only.
+        return self._set(mean, covariance, float(self.shrinkage or 0.0), 1.0)
 
-    def _set(self, mean: np.ndarray, covariance: np.ndarray) -> "GaussianPrior":
-        n_codes, shrinkage = len(mean), self.shrinkage or 0.0
-        self.mean_ = np.array(mean, dtype=np.float64)
-        self.covariance_ = (1 - shrinkage) * np.asarray(covariance, dtype=np.float64)
-        self.covariance_.flat[:: n_codes + 1] += (
-            shrinkage * np.trace(covariance) / n_codes
+    def _set(
+        self,
+        mean: np.ndarray,
+        covariance: np.ndarray,
+        shrinkage: float,
+        n_samples: float,
+    ) -> "GaussianPrior":
+        n_codes = len(mean)
+        shrunk = (1 - shrinkage) * np.asarray(covariance, dtype=np.float64)
+        shrunk.flat[:: n_codes + 1] += shrinkage * np.trace(covariance) / n_codes
+        mean = np.array(mean, dtype=np.float64)
+        normal = self._normal(mean, shrunk, n_samples)
+        self._mixture = [(1.0, normal)]
+        self.mean_ = mean
+        self.covariance_ = shrunk if self.covariance == "full" else normal.covariance
+        self.shrinkage_ = shrinkage
+        self.rank_ = normal.vectors.shape[1]
+        self.n_parameters_ = (
+            2 * n_codes
+            if self.covariance == "diag"
+            else n_parameters(n_codes, self.rank_)
         )
-        self._factor = covariance_factor(self.covariance_)
-        self.n_parameters_ = n_codes + n_codes * (n_codes + 1) // 2
         return self
 
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw codes.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState, Generator or None, default=None
-            An int repeats its draws; None is different each time, and leaves numpy's
-            global state alone.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_codes), float64
-        """
-        check_is_fitted(self)
-        stream = random_stream(random_state)
-        noise = standard_normal(stream, n_samples, len(self.mean_))
-        # By torch, whose threads go on to the signals: two pools of threads at once,
-        # its and numpy's, would slow each other down.
-        device = resolve_device(None)
-        return as_array(combine(noise, self.mean_, self._factor.T, device=device))
-
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_codes)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,), float64, in nats
-        """
-        check_is_fitted(self)
-        codes = validate_data(self, X, dtype=np.float64, reset=False)
-        return log_normal_density(codes, self.mean_, self._factor)
-
-    def score(self, X: ArrayLike, y: Any = None) -> float:
-        """Mean log-density of the rows, in nats."""
-        return float(np.mean(self.score_samples(X)))
-
-    def bic(self, X: ArrayLike) -> float:
-        """Bayesian information criterion on ``X``; lower is better."""
-        log_density = self.score_samples(X)
-        penalty = self.n_parameters_ * np.log(len(log_density))
-        return float(penalty - 2 * log_density.sum())
-
-    def aic(self, X: ArrayLike) -> float:
-        """Akaike information criterion on ``X``; lower is better."""
-        return float(2 * self.n_parameters_ - 2 * self.score_samples(X).sum())
+    def _normal(
+        self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
+    ) -> Normal:
+        if self.covariance == "diag":
+            return Normal.along_axes(mean, np.eye(len(mean)), covariance.diagonal())
+        normal = Normal.of(mean, covariance)
+        if self.covariance == "full":
+            return normal
+        if self.rank is None:
+            return normal.flattened(best_rank(normal.values, n_samples))
+        return normal.flattened(self.rank)
 
 
-def covariance_factor(covariance: np.ndarray) -> np.ndarray:
-    """Lower Cholesky factor, with the smallest relative ridge that it takes.
+def best_rank(values: np.ndarray, n_samples: float) -> int:
+    """Rank, of `Normal.flattened`, of the lowest Bayesian information criterion.
 
-    Raises
-    ------
-    ValueError
-        If the covariance is not finite, zero, or has negative eigenvalues.
+    At most half of the number of samples, and fewer than the directions that vary:
+    beyond, the criterion counts parameters that are not free. Costs K^2.
+
+    Parameters
+    ----------
+    values : ndarray of shape (K,)
+        Variances, largest first.
+    n_samples : float
     """
-    try:
-        return as_array(cholesky(as_tensor(covariance, resolve_device(None))))
-    except ArithmeticError as error:
-        raise ValueError(
-            f"The covariance of the codes has no Cholesky factor ({error}) Are all "
-            "codes equal, or some not finite?"
-        ) from error
+    n_codes = len(values)
+
+    def criterion(rank: int) -> float:
+        _, log_determinant = flattest(values, rank)
+        penalty = n_parameters(n_codes, rank) * np.log(n_samples)
+        return float(n_samples * log_determinant + penalty)
+
+    n_varying = int((values > 1e-12 * values[0]).sum())
+    return min(range(1 + min(n_varying - 1, int(n_samples / 2))), key=criterion)
 
 
-def log_normal_density(
-    X: np.ndarray, mean: np.ndarray, factor: np.ndarray
-) -> np.ndarray:
-    """log N(x; mean, factor factor') of each row of ``X``, shape (n, K); float64."""
-    white = solve_triangular(factor, (X - mean).T, lower=True, check_finite=False)
-    log_determinant = 2 * np.log(factor.diagonal()).sum()
-    return -0.5 * ((white**2).sum(0) + log_determinant + len(mean) * np.log(2 * np.pi))
+def ledoit_wolf_weight(
+    centred: np.ndarray, covariance: np.ndarray, weight: np.ndarray
+) -> float:
+    """Weight of tr(C)/K I that makes the expected squared error of C smallest.
+
+    Ledoit and Wolf (2004, lemma 3.3), with a row of weight 2 counted twice.
+
+    Parameters
+    ----------
+    centred : ndarray of shape (n, K)
+        Samples less their mean.
+    covariance : ndarray of shape (K, K)
+        Divided by n.
+    weight : ndarray of shape (n,)
+    """
+    n_codes, total = len(covariance), weight.sum()
+    energy = (covariance**2).sum()
+    distance = energy - np.trace(covariance) ** 2 / n_codes
+    fourth = weight @ (centred**2).sum(1) ** 2 / total
+    error = (fourth - energy) / total
+    return float(min(error, distance) / distance) if min(error, distance) > 0 else 0.0

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.utils.validation import has_fit_parameter
 
-from skspectral._random import draw_seed
+from skspectral._random import draw_seed, seed_unseeded
 from skspectral.priors.gaussian import GaussianPrior
-
-Component = tuple[float, np.ndarray, np.ndarray]
 
 
 def new_prior(
@@ -44,14 +41,14 @@ def new_prior(
             "without weights, or use a prior that takes them: GaussianPrior()."
         )
     new = clone(prior, safe=False)
-    if hasattr(new, "get_params") and new.get_params().get("random_state", 0) is None:
-        new.set_params(random_state=draw_seed(stream))
+    seed_unseeded(new, stream)
     return new
 
 
 def fits_from_moments(prior: Any) -> bool:
     """Whether the mean and covariance of the codes are all it needs."""
-    return getattr(type(prior), "fit", None) is GaussianPrior.fit
+    is_gaussian = getattr(type(prior), "fit", None) is GaussianPrior.fit
+    return is_gaussian and not prior.needs_codes
 
 
 def fit_prior(
@@ -106,30 +103,3 @@ def draw(
             f"{codes.shape}; needed are finite codes of shape {(n_samples, n_codes)}."
         )
     return codes
-
-
-def gaussian_components(prior: Any) -> list[Component]:
-    """(weight, mean, covariance) of each Gaussian that makes up a fitted prior.
-
-    Raises
-    ------
-    TypeError
-        If the prior is not made of Gaussians.
-    """
-    if isinstance(prior, GaussianPrior):
-        return [(1.0, prior.mean_, prior.covariance_)]
-    if isinstance(prior, (GaussianMixture, BayesianGaussianMixture)):
-        n_components, n_codes = prior.means_.shape
-        stored = prior.covariances_
-        if prior.covariance_type == "diag":
-            stored = stored[:, :, None] * np.eye(n_codes)
-        elif prior.covariance_type == "spherical":
-            stored = stored[:, None, None] * np.eye(n_codes)
-        # "tied" stores one covariance for all components.
-        covariances = np.broadcast_to(stored, (n_components, n_codes, n_codes))
-        return list(zip(prior.weights_, prior.means_, covariances, strict=True))
-    raise TypeError(
-        f"The likelihood has no closed form with the prior {type(prior).__name__}. "
-        "Use skspectral.priors.GaussianPrior, or scikit-learn's GaussianMixture or "
-        "BayesianGaussianMixture."
-    )

@@ -1,0 +1,198 @@
+"""One prior for each label."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skspectral._random import random_stream
+from skspectral._sklearn_compat import (
+    Interval,
+    check_sample_weight,
+    fit_context,
+    validate_params,
+)
+from skspectral.priors.density import Density
+from skspectral.priors.protocol import draw, fit_prior, new_prior
+
+
+class ClassConditionalPrior(Density):
+    """One prior for each label, and the shares of the labels.
+
+    Parameters
+    ----------
+    prior : object or None, default=None
+        Cloned for each label: an object with ``fit`` and ``sample``. None means
+        `GaussianPrior`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    class_prior_ : ndarray of shape (n_classes,)
+        Their shares of the samples.
+    priors_ : list of objects
+        The fitted priors, in the order of ``classes_``.
+    n_parameters_ : int
+        Free parameters, if the priors tell theirs.
+    n_features_in_ : int
+        Number K of codes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> from skspectral.priors import ClassConditionalPrior
+    >>> X, y = load_digits(return_X_y=True)
+    >>> est = SpectralDictionaryLearning(
+    ...     20, signal_shape=(8, 8), prior=ClassConditionalPrior(), random_state=0
+    ... )
+    >>> est.fit(X, y).sample(10, y=3).shape
+    (10, 64)
+    """
+
+    _parameter_constraints = {"prior": "no_validation"}
+
+    def __init__(self, prior: Any = None):
+        self.prior = prior
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> "ClassConditionalPrior":
+        """Fit a prior on the codes of each label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; a weight of 2 counts a row twice.
+
+        Returns
+        -------
+        self : ClassConditionalPrior
+
+        Raises
+        ------
+        ValueError
+            If there are no labels, or too few samples of one for the prior.
+        """
+        if y is None:
+            raise ValueError(
+                "requires y to be passed, but the target y is None: "
+                "ClassConditionalPrior needs a label for each sample, as in fit(X, y)."
+            )
+        codes, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        present = weights > 0
+        codes, labels, weights = codes[present], labels[present], weights[present]
+        self.classes_, of_class = np.unique(labels, return_inverse=True)
+        counts = np.bincount(of_class, weights=weights)
+        self.class_prior_ = counts / counts.sum()
+        weighted = sample_weight is not None
+        self.priors_ = [
+            self._fit_one(label, codes[rows], weights[rows] if weighted else None)
+            for label, rows in zip(self.classes_, self._rows(of_class), strict=True)
+        ]
+        if all(hasattr(prior, "n_parameters_") for prior in self.priors_):
+            of_priors = sum(prior.n_parameters_ for prior in self.priors_)
+            self.n_parameters_ = len(self.classes_) - 1 + of_priors
+        return self
+
+    def _rows(self, of_class: np.ndarray) -> list[np.ndarray]:
+        return [np.flatnonzero(of_class == i) for i in range(len(self.classes_))]
+
+    def _fit_one(self, label: Any, X: np.ndarray, weights: np.ndarray | None) -> Any:
+        prior = new_prior(self.prior, random_stream(None), weighted=weights is not None)
+        try:
+            fit_prior(prior, X, None, weights)
+        except ValueError as error:
+            raise ValueError(
+                f"The prior of label {label!r}, of which there are {len(X)} samples, "
+                f"cannot be fitted: {error}"
+            ) from error
+        return prior
+
+    @validate_params(
+        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
+        prefer_skip_nested_validation=True,
+    )
+    def sample(
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None
+    ) -> np.ndarray:
+        """Draw codes.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        y : label or array-like of shape (n_samples,), default=None
+            The label of all draws, or of each. None draws labels by their shares.
+        random_state : int, RandomState, Generator or None, default=None
+            An int repeats its draws; None is different each time.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_codes), float64
+
+        Raises
+        ------
+        ValueError
+            If a label was not there in ``fit``, or ``y`` has another length.
+        """
+        check_is_fitted(self)
+        stream = random_stream(random_state)
+        if y is None:
+            drawn = stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
+        else:
+            drawn = self._numbers(y, n_samples)
+        codes = np.empty((n_samples, self.n_features_in_))
+        for prior, rows in zip(self.priors_, self._rows(drawn), strict=True):
+            if len(rows):
+                codes[rows] = draw(prior, len(rows), self.n_features_in_, None, stream)
+        return codes
+
+    def _numbers(self, y: Any, n_samples: int) -> np.ndarray:
+        """Positions in ``classes_``."""
+        labels = np.asarray(y)
+        if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != n_samples):
+            raise ValueError(
+                f"y of shape {labels.shape} must be one label, or one for each of the "
+                f"n_samples={n_samples}."
+            )
+        labels = np.broadcast_to(labels, (n_samples,))
+        unseen = ~np.isin(labels, self.classes_)
+        if unseen.any():
+            raise ValueError(
+                f"y={labels[unseen][0]!r} is not a label of fit: {list(self.classes_)}."
+            )
+        return np.searchsorted(self.classes_, labels)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Log-density of each row, whatever its label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,), float64, in nats
+        """
+        check_is_fitted(self)
+        codes = validate_data(self, X, dtype=np.float64, reset=False)
+        densities = [prior.score_samples(codes) for prior in self.priors_]
+        return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags

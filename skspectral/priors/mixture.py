@@ -1,0 +1,215 @@
+"""The mixture prior."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from skspectral._progress import CallbackMonitor
+from skspectral._random import draw_seed, random_stream
+from skspectral._sklearn_compat import Interval, StrOptions, fit_context
+from skspectral.priors.density import GaussianDensity
+from skspectral.priors.em import Model, maximise_likelihood, partition
+from skspectral.priors.gaussian import GaussianPrior
+from skspectral.priors.normal import Mixture, n_parameters
+
+
+class GaussianMixture(CallbackSupportMixin, GaussianDensity):
+    """Mixture of Gaussians whose covariances are drawn towards that of all samples.
+
+    Differs from `sklearn.mixture.GaussianMixture` in that few samples for a component
+    do no harm, in weights, in covariances of low rank, in always being float64, and in
+    that ``sample`` takes a seed and returns an array alone, in random order.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of Gaussians.
+    covariance : {"full", "diag", "low_rank"}, default="full"
+        What a covariance may be, where the codes are whitened by that of all samples:
+        anything; diagonal; or the same variance in all but ``rank`` directions, as in
+        mixtures of probabilistic principal component analysers, which is the way for
+        many components and many codes.
+    rank : int, default=20
+        Of "low_rank".
+    shrinkage : float, default=2.0
+        How many samples that vary as all samples do, for each of the K codes, each
+        component is given beside its own: they count where a component has few. 0 is
+        maximum likelihood.
+    max_iter : int, default=100
+        Largest number of iterations of expectation maximisation.
+    tol : float, default=1e-3
+        Stop when an iteration gains less, in nats a sample.
+    n_init : int, default=1
+        Number of starts, the best of which is kept: first from k-means on clusters
+        split along principal axes, which needs no seed, then on random ones.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the random starts.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features_in_)
+    covariances_ : ndarray of shape (n_components, n_features_in_, n_features_in_)
+    lower_bounds_ : ndarray of shape (n_iter_ + 1,)
+        Mean log-likelihood plus the log-density of the covariances under the inverse
+        Wishart law of ``shrinkage``, for each sample, before each iteration and after
+        the last: what the iterations climb.
+    n_iter_ : int
+    converged_ : bool
+    n_parameters_ : int
+        Free parameters.
+    n_features_in_ : int
+        Number K of codes.
+
+    Notes
+    -----
+    An iteration costs n K^2 (n K rank) for each component, and K^3 for its eigenvalues;
+    statistics of K^2 numbers are held for each.
+
+    References
+    ----------
+    M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component
+    analyzers. C. Fraley, A. E. Raftery (2007). Bayesian regularization for normal
+    mixture estimation and model-based clustering.
+
+    Examples
+    --------
+    The Bayesian information criterion chooses the number of components:
+
+    >>> import numpy as np
+    >>> from skspectral.priors import GaussianMixture
+    >>> rng = np.random.default_rng(0)
+    >>> codes = rng.normal(size=(600, 2)) + 8 * rng.integers(3, size=(600, 1))
+    >>> fits = [GaussianMixture(n, random_state=0).fit(codes) for n in (1, 2, 3, 4)]
+    >>> min(fits, key=lambda prior: prior.bic(codes)).n_components
+    3
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance": [StrOptions({"full", "diag", "low_rank"})],
+        "rank": [Interval(Integral, 0, None, closed="left")],
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance: str = "full",
+        rank: int = 20,
+        shrinkage: float = 2.0,
+        max_iter: int = 100,
+        tol: float = 1e-3,
+        n_init: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+    ):
+        self.n_components = n_components
+        self.covariance = covariance
+        self.rank = rank
+        self.shrinkage = shrinkage
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> "GaussianMixture":
+        """Estimate weights, means and covariances.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; a weight of 2 counts a row twice.
+
+        Returns
+        -------
+        self : GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            If there are fewer distinct rows than components, all are equal, or a
+            component without shrinkage has no variance left.
+        """
+        X, weight = self._checked(X, sample_weight)
+        # Rows of weight 0 are none, also to the choice of where to start.
+        X, weight = X[weight > 0], weight[weight > 0]
+        pooled = GaussianPrior().fit(X, sample_weight=weight)._mixture[0][1]
+        varies = pooled.values > pooled.floor
+        axes, spread = pooled.vectors[:, varies], np.sqrt(pooled.values[varies])
+        principal = (X - pooled.mean) @ axes
+        mixture, bounds, self.converged_ = self._best(principal, spread, weight)
+        self._mixture = [
+            (share, normal.mapped(axes * spread, pooled.mean))
+            for share, normal in mixture
+        ]
+        self.lower_bounds_ = np.array(bounds) - np.log(spread).sum()
+        self.n_iter_ = max(1, len(bounds) - 1)
+        self.weights_ = np.array([share for share, _ in self._mixture])
+        self.means_ = np.stack([normal.mean for _, normal in self._mixture])
+        self.n_parameters_ = self._n_parameters(X.shape[1])
+        if not self.converged_:
+            warnings.warn(
+                f"The mixture had not converged after max_iter={self.max_iter} "
+                "iterations. Increase max_iter, or tol.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _best(
+        self, principal: np.ndarray, spread: np.ndarray, weight: np.ndarray
+    ) -> tuple[Mixture, list[float], bool]:
+        """Best of the runs on whitened principal components, with its bounds."""
+        model = Model(self.covariance, self.rank, self.shrinkage * len(spread))
+        white = principal / spread
+        monitor = CallbackMonitor(self)
+        stream = random_stream(self.random_state)
+        runs = []
+        for run in range(self.n_init):
+            labels = partition(
+                principal, weight, self.n_components, draw_seed(stream) if run else None
+            )
+            step = monitor.stage("expectation maximisation", self.max_iter + 1)
+            runs.append(
+                maximise_likelihood(
+                    white,
+                    weight,
+                    labels,
+                    model,
+                    max_iter=self.max_iter,
+                    tol=self.tol,
+                    on_step=step,
+                )
+            )
+        monitor.close()
+        return max(runs, key=lambda run: run[1][-1])
+
+    def _n_parameters(self, n_codes: int) -> int:
+        rank = self.rank if self.covariance == "low_rank" else n_codes
+        diagonal = self.covariance == "diag"
+        each = 2 * n_codes if diagonal else n_parameters(n_codes, rank)
+        return self.n_components * (each + 1) - 1
+
+    @property
+    def covariances_(self) -> np.ndarray:
+        """Covariances of the components, of shape (n_components, K, K)."""
+        check_is_fitted(self, "weights_")
+        return np.stack([normal.covariance for _, normal in self._mixture])
