@@ -26,6 +26,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "as_numbers",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",
@@ -48,6 +49,13 @@ def from_namespace(array: Any) -> Samples:
         return array
     numpy_namespace, _ = get_namespace(np.empty(0))
     return move_to(array, xp=numpy_namespace, device="cpu")
+
+
+def as_numbers(values: Any) -> np.ndarray:
+    """Numbers, lists, or arrays of any library on any device, as float64 of numpy."""
+    if hasattr(values, "__dlpack__"):
+        values = as_array(from_namespace(values))
+    return np.asarray(values, dtype=np.float64)
 
 
 def to_namespace_of(reference: Any, array: Samples) -> Any:

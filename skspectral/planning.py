@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._device import as_array, as_tensor
-from skspectral._sklearn_compat import from_namespace
+from skspectral._device import as_tensor
+from skspectral._sklearn_compat import as_numbers
 from skspectral._validation import check_signal_shape
 from skspectral.dictionary.atoms import BasisWaves, DriftingWaves
 from skspectral.dictionary.axes import WaveAxes
@@ -182,12 +182,8 @@ def _given(
 
 
 def _numbers(init: Any) -> np.ndarray:
-    """Frequencies as float64, from arrays of any library, on any device."""
-    has_library = hasattr(init, "__dlpack__")
     try:
-        return np.asarray(
-            as_array(from_namespace(init)) if has_library else init, dtype=np.float64
-        )
+        return as_numbers(init)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"init={init!r} must be 'greedy', 'spectrum', 'random', an array of "

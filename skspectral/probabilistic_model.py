@@ -23,6 +23,7 @@ from skspectral._device import (
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
     Interval,
+    as_numbers,
     check_same_namespace,
     from_namespace,
     to_namespace_of,
@@ -294,7 +295,7 @@ class ProbabilisticCodeModel(LinearCodeModel):
         """Variance of the noise in each row, shape (n_samples, 1)."""
         if noise_std is None:
             return np.full((n_samples, 1), self.noise_variance_)
-        given = np.asarray(as_array(from_namespace(noise_std)), dtype=np.float64)
+        given = as_numbers(noise_std)
         if given.shape not in ((), (n_samples,)):
             raise ValueError(
                 f"noise_std of shape {given.shape} must be one number, or one for each "

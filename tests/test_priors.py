@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
-from sklearn.covariance import empirical_covariance, shrunk_covariance
+from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
+from sklearn.decomposition import PCA
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 from skspectral.priors import GaussianPrior
 from skspectral.priors.closed_form import gaussian_components
-from skspectral.priors.protocol import draw, fit_prior, new_prior
+from skspectral.priors.protocol import draw, fit_prior, fits_from_moments, new_prior
 
 
 @pytest.fixture
@@ -22,6 +23,61 @@ def test_covariance(codes, shrinkage):
     np.testing.assert_allclose(prior.mean_, codes.mean(0))
     expected = shrunk_covariance(empirical_covariance(codes), shrinkage or 0.0)
     np.testing.assert_allclose(prior.covariance_, expected)
+
+
+def test_ledoit_wolf_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    for n in (8, 60):
+        few = rng.normal(size=(n, 10)) @ rng.normal(size=(10, 10))
+        prior = GaussianPrior(shrinkage="ledoit_wolf").fit(few)
+        expected, weight = ledoit_wolf(few)
+        np.testing.assert_allclose(prior.covariance_, expected)
+        assert prior.shrinkage_ == pytest.approx(weight)
+
+
+def test_ledoit_wolf_leaves_what_is_isotropic():
+    codes = np.random.default_rng(0).normal(size=(50, 1))
+    prior = GaussianPrior(shrinkage="ledoit_wolf").fit(codes)
+    np.testing.assert_allclose(prior.covariance_[0, 0], codes.var())
+
+
+def test_diagonal(codes):
+    prior = GaussianPrior("diag").fit(codes)
+    np.testing.assert_allclose(prior.covariance_, np.diag(codes.var(0)), atol=1e-12)
+    assert prior.n_parameters_ == 8
+
+
+def test_low_rank_is_probabilistic_pca():
+    """Where the small variances are alike, which is what its model says."""
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(5000, 2)) @ rng.normal(size=(2, 6)) * 3
+    codes += rng.normal(size=codes.shape)
+    prior = GaussianPrior("low_rank", rank=2).fit(codes)
+    pca = PCA(2).fit(codes)
+    # scikit-learn's divides by n - 1.
+    expected = pca.get_covariance() * (1 - 1 / 5000)
+    np.testing.assert_allclose(prior.covariance_, expected, rtol=1e-6, atol=1e-6)
+    assert prior.score(codes) == pytest.approx(pca.score(codes), abs=1e-4)
+    chosen = GaussianPrior("low_rank").fit(codes)
+    assert chosen.rank_ == 2
+    ranks = [GaussianPrior("low_rank", rank=r).fit(codes).bic(codes) for r in range(6)]
+    assert np.argmin(ranks) == chosen.rank_
+
+
+def test_low_rank_of_few_samples():
+    codes = np.random.default_rng(0).normal(size=(5, 20))
+    prior = GaussianPrior("low_rank").fit(codes)
+    assert prior.rank_ <= 2
+    assert np.isfinite(prior.score_samples(codes)).all()
+
+
+def test_what_moments_do_not_tell():
+    for prior in (GaussianPrior("low_rank"), GaussianPrior(shrinkage="ledoit_wolf")):
+        assert not fits_from_moments(prior)
+        with pytest.raises(ValueError, match="are chosen from the codes: call fit"):
+            prior.fit_moments(np.zeros(2), np.eye(2))
+    for prior in (GaussianPrior("low_rank", rank=1), GaussianPrior("diag")):
+        assert fits_from_moments(prior)
 
 
 def test_density_is_scipys(codes):

@@ -14,6 +14,9 @@ from skspectral.priors.normal import Mixture, Normal, log_joint
 _CHUNK = 4096
 # A component takes no part in a row that it is less responsible for.
 _NEGLIGIBLE = 1e-10
+# Samples that tell how large the covariance of a component is: few, so that those of
+# silence stay small.
+_OF_SIZE = 0.01
 # The partition to start from need not be the best.
 _KMEANS_ITERATIONS = 30
 
@@ -24,7 +27,7 @@ class Model:
 
     Samples are white: of all of them, the covariance is the identity. Each component's
     has an inverse Wishart prior about a multiple of it that is chosen with it, so that
-    components may be loud or quiet; and one sample's worth about the identity itself,
+    components may be loud or quiet; and a weak one about the identity itself,
     without which the multiple could vanish.
 
     Attributes
@@ -42,7 +45,7 @@ class Model:
 
     @property
     def _of_size(self) -> float:
-        return 1.0 if self.pseudo_counts > 0 else 0.0
+        return _OF_SIZE if self.pseudo_counts > 0 else 0.0
 
     def fit(
         self,
@@ -139,6 +142,25 @@ class Statistics:
             ) from error
 
 
+@dataclass(frozen=True)
+class Ascent:
+    """Where the iterations ended.
+
+    Attributes
+    ----------
+    mixture : list of (weight, Normal)
+    bounds : list of float
+        Log posterior density before each step and after the last, for each sample.
+    converged, stopped : bool
+        Whether the last step gained less than the tolerance; whether it was asked to.
+    """
+
+    mixture: Mixture
+    bounds: list[float]
+    converged: bool
+    stopped: bool
+
+
 def partition(
     X: np.ndarray, sample_weight: np.ndarray, n_clusters: int, seed: int | None
 ) -> np.ndarray:
@@ -204,7 +226,7 @@ def maximise_likelihood(
     max_iter: int,
     tol: float,
     on_step: Callable[..., bool],
-) -> tuple[Mixture, list[float], bool]:
+) -> Ascent:
     """Climb from the components of a partition to the nearest maximum.
 
     Parameters
@@ -220,12 +242,10 @@ def maximise_likelihood(
     on_step : callable
         Told the bound after each step; True stops.
 
-    Returns
-    -------
-    mixture : list of (weight, Normal)
-    bounds : list of float
-        Log posterior density before each step and after the last, for each sample.
-    converged : bool
+    Raises
+    ------
+    ArithmeticError
+        If the likelihood is not finite.
     """
     names = np.arange(labels.max() + 1)
     start = Statistics(np.tile(X[:1], (len(names), 1)))
@@ -233,7 +253,7 @@ def maximise_likelihood(
         start.add(X[rows], (labels[rows, None] == names) * sample_weight[rows, None])
     mixture = start.maximise(model, None)
     bounds: list[float] = []
-    for _ in range(max_iter + 1):
+    while True:
         statistics, bound = _expect(X, sample_weight, mixture, model)
         if not np.isfinite(bound):
             raise ArithmeticError(
@@ -241,11 +261,11 @@ def maximise_likelihood(
             )
         bounds.append(bound)
         gain = bounds[-1] - bounds[-2] if len(bounds) > 1 else np.inf
-        if on_step(log_likelihood=bound) or gain < tol:
-            return mixture, bounds, gain < tol
-        if len(bounds) <= max_iter:
-            mixture = statistics.maximise(model, mixture)
-    return mixture, bounds, False
+        stopped, converged = on_step(log_likelihood=bound), gain < tol
+        if stopped or converged or len(bounds) > max_iter:
+            break
+        mixture = statistics.maximise(model, mixture)
+    return Ascent(mixture, bounds, converged, stopped)
 
 
 def _expect(

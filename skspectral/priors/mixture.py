@@ -15,9 +15,9 @@ from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
 from skspectral.priors.density import GaussianDensity
-from skspectral.priors.em import Model, maximise_likelihood, partition
+from skspectral.priors.em import Ascent, Model, maximise_likelihood, partition
 from skspectral.priors.gaussian import GaussianPrior
-from skspectral.priors.normal import Mixture, n_parameters
+from skspectral.priors.normal import n_parameters
 
 
 class GaussianMixture(CallbackSupportMixin, GaussianDensity):
@@ -42,7 +42,7 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         How many samples that vary as all samples do, for each of the K codes, each
         component is given beside its own: they count where a component has few. 0 is
         maximum likelihood.
-    max_iter : int, default=100
+    max_iter : int, default=200
         Largest number of iterations of expectation maximisation.
     tol : float, default=1e-3
         Stop when an iteration gains less, in nats a sample.
@@ -110,7 +110,7 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         covariance: str = "full",
         rank: int = 20,
         shrinkage: float = 2.0,
-        max_iter: int = 100,
+        max_iter: int = 200,
         tol: float = 1e-3,
         n_init: int = 1,
         random_state: int | np.random.RandomState | None = None,
@@ -155,17 +155,18 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         varies = pooled.values > pooled.floor
         axes, spread = pooled.vectors[:, varies], np.sqrt(pooled.values[varies])
         principal = (X - pooled.mean) @ axes
-        mixture, bounds, self.converged_ = self._best(principal, spread, weight)
+        best = self._best(principal, spread, weight)
         self._mixture = [
             (share, normal.mapped(axes * spread, pooled.mean))
-            for share, normal in mixture
+            for share, normal in best.mixture
         ]
-        self.lower_bounds_ = np.array(bounds) - np.log(spread).sum()
-        self.n_iter_ = max(1, len(bounds) - 1)
+        self.converged_ = best.converged
+        self.lower_bounds_ = np.array(best.bounds) - np.log(spread).sum()
+        self.n_iter_ = max(1, len(best.bounds) - 1)
         self.weights_ = np.array([share for share, _ in self._mixture])
         self.means_ = np.stack([normal.mean for _, normal in self._mixture])
         self.n_parameters_ = self._n_parameters(X.shape[1])
-        if not self.converged_:
+        if not (best.converged or best.stopped):
             warnings.warn(
                 f"The mixture had not converged after max_iter={self.max_iter} "
                 "iterations. Increase max_iter, or tol.",
@@ -176,8 +177,8 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
 
     def _best(
         self, principal: np.ndarray, spread: np.ndarray, weight: np.ndarray
-    ) -> tuple[Mixture, list[float], bool]:
-        """Best of the runs on whitened principal components, with its bounds."""
+    ) -> Ascent:
+        """Best of the runs, on whitened principal components."""
         model = Model(self.covariance, self.rank, self.shrinkage * len(spread))
         white = principal / spread
         monitor = CallbackMonitor(self)
@@ -200,7 +201,7 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
                 )
             )
         monitor.close()
-        return max(runs, key=lambda run: run[1][-1])
+        return max(runs, key=lambda run: run.bounds[-1])
 
     def _n_parameters(self, n_codes: int) -> int:
         rank = self.rank if self.covariance == "low_rank" else n_codes

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+from scipy.stats import multivariate_normal, norm
+
+from skspectral.conditional import PartlySeen, patterns
+from skspectral.priors.normal import Normal
+
+T, V = 7, 0.3
+
+
+def random_mixture(rng, n_codes, n_components, rank):
+    mixture = []
+    for weight in rng.dirichlet(np.ones(n_components)):
+        A = rng.normal(size=(n_codes, n_codes))
+        normal = Normal.of(rng.normal(size=n_codes), A @ A.T)
+        mixture.append((weight, normal.flattened(min(rank, n_codes))))
+    return mixture
+
+
+class Dense:
+    """Everything with T x T matrices, one row at a time."""
+
+    def __init__(self, mean, axes, mixture):
+        self.parts = [
+            (
+                weight,
+                mean + normal.mean @ axes,
+                axes.T @ normal.covariance @ axes + V * np.eye(T),
+            )
+            for weight, normal in mixture
+        ]
+
+    def given(self, row):
+        """Weights, means and covariances of what is NaN."""
+        o, m = ~np.isnan(row), np.isnan(row)
+        conditioned = []
+        for weight, mean, S in self.parts:
+            gain = S[np.ix_(m, o)] @ np.linalg.inv(S[np.ix_(o, o)])
+            density = (
+                multivariate_normal(mean[o], S[np.ix_(o, o)]).pdf(row[o])
+                if o.any()
+                else 1
+            )
+            conditioned.append(
+                (
+                    weight * density,
+                    mean[m] + gain @ (row[o] - mean[o]),
+                    S[np.ix_(m, m)] - gain @ S[np.ix_(o, m)],
+                )
+            )
+        total = sum(weight for weight, _, _ in conditioned)
+        return [(weight / total, *rest) for weight, *rest in conditioned]
+
+    def mean_and_covariance(self, row):
+        parts = self.given(row)
+        mean = sum(weight * centre for weight, centre, _ in parts)
+        second = sum(weight * (S + np.outer(c, c)) for weight, c, S in parts)
+        return mean, second - np.outer(mean, mean)
+
+
+@pytest.fixture(params=[2, 5, 7], ids="K={}".format)
+def n_codes(request):
+    return request.param
+
+
+@pytest.fixture(params=[(1, 9), (3, 9), (2, 1)], ids="M,rank={}".format)
+def model(request, n_codes):
+    """The model, its dense form, and rows with all kinds of gaps."""
+    rng = np.random.default_rng(0)
+    mean, axes = rng.normal(size=T), np.linalg.qr(rng.normal(size=(T, n_codes)))[0].T
+    mixture = random_mixture(rng, n_codes, *request.param)
+    return (
+        PartlySeen(mean, axes, mixture, V, torch.device("cpu")),
+        Dense(mean, axes, mixture),
+    )
+
+
+def law_and_seen(model, row):
+    seen = ~np.isnan(row)
+    return model.given(seen), torch.from_numpy(row[None, seen])
+
+
+@pytest.mark.parametrize("n_missing", [1, 3, 6, 7])
+def test_mean_and_variance_are_those_of_the_joint_gaussian(model, n_missing):
+    sparse, dense = model
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        row = rng.normal(size=T)
+        row[rng.permutation(T)[:n_missing]] = np.nan
+        law, seen = law_and_seen(sparse, row)
+        mean, variance = law.mean_and_variance(seen, with_variance=True)
+        expected, covariance = dense.mean_and_covariance(row)
+        np.testing.assert_allclose(mean[0], expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(variance[0], np.diag(covariance), rtol=1e-8)
+
+
+@pytest.mark.parametrize("n_missing", [2, 5])
+def test_draws_have_the_moments_of_the_joint_gaussian(model, n_missing):
+    sparse, dense = model
+    row = np.random.default_rng(2).normal(size=T)
+    row[:n_missing] = np.nan
+    law, seen = law_and_seen(sparse, row)
+    n = 20_000
+    drawn = law.draw(seen, n, np.random.default_rng(3))[:, 0].numpy()
+    mean, covariance = dense.mean_and_covariance(row)
+    spread = np.sqrt(np.diag(covariance))
+    # Five standard errors, of a covariance for tails up to twice a Gaussian's.
+    assert (np.abs(drawn.mean(0) - mean) < 5 * spread / n**0.5).all()
+    error = np.abs(np.cov(drawn.T) - covariance)
+    assert (error < 10 * np.outer(spread, spread) * (2 / n) ** 0.5).all()
+
+
+def test_rows_do_not_matter_to_each_other(model):
+    sparse, _ = model
+    rows = np.random.default_rng(4).normal(size=(4, T))
+    seen = np.arange(T) != 2
+    law = sparse.given(seen)
+    together = law.mean_and_variance(
+        torch.from_numpy(rows[:, seen]), with_variance=True
+    )
+    for i, row in enumerate(rows):
+        alone = law.mean_and_variance(
+            torch.from_numpy(row[None, seen]), with_variance=True
+        )
+        for one, all_ in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one[0], all_[i], rtol=1e-9)
+
+
+def test_by_integration():
+    """Two entries, one code, two components: the missing entry, by quadrature."""
+    mixture = [
+        (0.4, Normal.of(np.array([-1.0]), np.array([[0.5]]))),
+        (0.6, Normal.of(np.array([2.0]), np.array([[1.5]]))),
+    ]
+    axes = np.array([[0.6, 0.8]])
+    model = PartlySeen(np.zeros(2), axes, mixture, V, torch.device("cpu"))
+    law, x = model.given(np.array([True, False])), 0.7
+    mean, variance = law.mean_and_variance(
+        torch.tensor([[x]], dtype=torch.float64), with_variance=True
+    )
+
+    def joint(z):
+        prior = 0.4 * norm.pdf(z, -1, 0.5**0.5) + 0.6 * norm.pdf(z, 2, 1.5**0.5)
+        return prior * norm.pdf(x, 0.6 * z, V**0.5)
+
+    def moment(power):
+        return quad(lambda z: z**power * joint(z), -15, 15, epsabs=1e-12)[0]
+
+    z = moment(1) / moment(0)
+    assert mean.item() == pytest.approx(0.8 * z)
+    spread = 0.64 * (moment(2) / moment(0) - z**2) + V
+    assert variance.item() == pytest.approx(spread)
+
+
+def test_tiny_noise_is_no_trouble():
+    """Where the noise is at rounding, seen entries determine the others."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(40, 6)))[0].T
+    mixture = [(1.0, Normal(np.zeros(6), np.eye(6), 10.0 ** -np.arange(6)))]
+    x = rng.normal(size=6) * 10.0 ** (-np.arange(6) / 2) @ axes
+    seen = rng.random(40) < 0.5
+    model = PartlySeen(np.zeros(40), axes, mixture, 1e-14, torch.device("cpu"))
+    mean, variance = model.given(seen).mean_and_variance(
+        torch.from_numpy(x[None, seen]), with_variance=True
+    )
+    np.testing.assert_allclose(mean[0], x[~seen], atol=1e-5)
+    assert (variance < 1e-9).all()
+
+
+def test_patterns():
+    missing = np.random.default_rng(0).random((50, 3)) < 0.5
+    seen_rows = []
+    masks = []
+    for rows, mask in patterns(missing):
+        assert (missing[rows] == mask).all()
+        seen_rows.extend(rows)
+        masks.append(tuple(mask))
+    assert len(set(masks)) == len(masks)
+    assert sorted(seen_rows) == list(np.flatnonzero(missing.any(1)))
+    assert list(patterns(np.zeros((3, 4), dtype=bool))) == []

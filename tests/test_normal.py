@@ -1,0 +1,199 @@
+import itertools
+
+import numpy as np
+import pytest
+from scipy.integrate import dblquad
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from skspectral.priors.normal import (
+    Normal,
+    draw_from,
+    flattest,
+    log_mixture_density,
+    n_parameters,
+)
+
+K = 5
+
+
+def random_normal(rng, rank=K):
+    """A Gaussian, of low rank plus white noise if the rank is less than K."""
+    A = rng.normal(size=(K, K))
+    normal = Normal.of(rng.normal(size=K), A @ A.T + 0.1 * np.eye(K))
+    return normal.flattened(rank)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_of_a_covariance(rng):
+    A = rng.normal(size=(K, K))
+    normal = Normal.of(np.zeros(K), A @ A.T)
+    np.testing.assert_allclose(normal.covariance, A @ A.T)
+    assert (np.diff(normal.values) <= 0).all()
+
+
+@pytest.mark.parametrize("rank", [0, 2, 4, 5])
+def test_density_is_scipys(rng, rank):
+    normal, X = random_normal(rng, rank), rng.normal(size=(20, K))
+    for noise in (0.0, 0.7):
+        covariance = normal.covariance + noise * np.eye(K)
+        expected = multivariate_normal(normal.mean, covariance).logpdf(X)
+        np.testing.assert_allclose(normal.log_density(X, noise), expected, rtol=1e-10)
+    assert normal.log_determinant == pytest.approx(
+        np.linalg.slogdet(normal.covariance)[1]
+    )
+
+
+@pytest.mark.parametrize("rank", [0, 2, 5])
+def test_each_row_with_a_noise_of_its_own(rng, rank):
+    normal, X = random_normal(rng, rank), rng.normal(size=(6, K))
+    noise = rng.uniform(0.1, 2, size=(6, 1))
+    removed = np.minimum(noise, 0.5)
+    each = [
+        normal.log_density(x[None], float(n[0]), float(r[0]))[0]
+        for x, n, r in zip(X, noise, removed, strict=True)
+    ]
+    np.testing.assert_allclose(normal.log_density(X, noise, removed), each)
+
+
+@pytest.mark.parametrize("rank", [0, 2, 5])
+@pytest.mark.parametrize("removed", [0.0, 0.3])
+def test_posterior_mean_is_that_of_the_joint_gaussian(rng, rank, removed):
+    normal, X = random_normal(rng, rank), rng.normal(size=(4, K))
+    values, vectors = np.linalg.eigh(normal.covariance)
+    clean = (vectors * np.maximum(values - removed, 0)) @ vectors.T
+    gain = clean @ np.linalg.inv(clean + 0.4 * np.eye(K))
+    expected = normal.mean + (X - normal.mean) @ gain.T
+    np.testing.assert_allclose(normal.posterior_mean(X, 0.4, removed), expected)
+
+
+def test_without_noise_the_posterior_mean_is_what_is_seen(rng):
+    X = rng.normal(size=(3, K))
+    normal = Normal(np.zeros(K), np.eye(K)[:, :2], np.array([1.0, 0.0]))
+    np.testing.assert_allclose(normal.posterior_mean(X, 0.0), X)
+
+
+@pytest.mark.parametrize("rank", [0, 2, 5])
+def test_root(rng, rank):
+    normal = random_normal(rng, rank)
+    np.testing.assert_allclose(normal.root @ normal.root.T, normal.covariance)
+
+
+def test_map(rng):
+    normal, matrix, offset = random_normal(rng, 2), rng.normal(size=(4, K)), np.ones(4)
+    mapped = normal.mapped(matrix, offset)
+    np.testing.assert_allclose(mapped.mean, offset + matrix @ normal.mean)
+    expected = matrix @ normal.covariance @ matrix.T
+    np.testing.assert_allclose(mapped.covariance, expected)
+
+
+@pytest.mark.parametrize("rank", range(K))
+def test_flattened_is_the_likeliest_choice_of_directions(rng, rank):
+    """Among all subsets of directions, not only neighbours."""
+    for _ in range(5):
+        values = np.sort(rng.gamma(1.0, size=K))[::-1]
+
+        def log_determinant(kept, values=values):
+            rest = np.delete(values, kept).mean()
+            return np.log(values[list(kept)]).sum() + (K - rank) * np.log(rest)
+
+        best = min(map(log_determinant, itertools.combinations(range(K), rank)))
+        assert flattest(values, rank)[1] == pytest.approx(best)
+        flat = Normal(np.zeros(K), np.eye(K), values).flattened(rank)
+        assert flat.log_determinant == pytest.approx(best)
+        assert np.trace(flat.covariance) == pytest.approx(values.sum())
+
+
+def test_directions_without_variance_are_never_kept():
+    values = np.array([3.0, 2.0, 1.0, 0.0, 0.0])
+    start, log_determinant = flattest(values, 2)
+    assert start == 2
+    assert log_determinant == pytest.approx(np.log(6) + 3 * np.log(1 / 3))
+
+
+def test_free_parameters():
+    """Of a mean, and of the matrices that the form can be, by their tangent space."""
+    for rank in (1, 2):
+        n_codes = 4
+        rng = np.random.default_rng(0)
+        factor = rng.normal(size=(n_codes, rank))
+
+        def covariance(x, n_codes=n_codes, rank=rank):
+            W = x[:-1].reshape(n_codes, rank)
+            return (W @ W.T + x[-1] * np.eye(n_codes)).ravel()
+
+        x = np.append(factor.ravel(), 0.5)
+        steps = 1e-6 * np.eye(len(x))
+        tangents = [covariance(x + s) - covariance(x - s) for s in steps]
+        free = np.linalg.matrix_rank(np.array(tangents), tol=1e-9)
+        assert n_parameters(n_codes, rank) == n_codes + free
+    assert n_parameters(4, 4) == 4 + 10
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (np.zeros((2, 2)), "zero"),
+        (np.diag([1.0, -1.0]), "negative"),
+        (np.full((2, 2), np.nan), "not finite"),
+    ],
+)
+def test_what_is_no_covariance(covariance, message):
+    with pytest.raises(ValueError, match=message):
+        Normal.of(np.zeros(2), covariance)
+
+
+def test_mixture_density_integrates_to_one(rng):
+    mixture = [
+        (0.3, Normal.of(np.array([0.0, 1.0]), np.array([[1.0, 0.6], [0.6, 0.7]]))),
+        (0.7, Normal(np.array([1.0, -1.0]), np.eye(2)[:, :1], np.array([0.5]), 0.2)),
+    ]
+
+    def density(y, x):
+        return np.exp(log_mixture_density(np.array([[x, y]]), mixture)[0])
+
+    total, error = dblquad(density, -7, 8, -7, 7, epsabs=1e-4)
+    assert error < 1e-3
+    assert total == pytest.approx(1, abs=1e-3)
+
+
+def test_draws_have_the_moments_of_the_mixture(rng):
+    mixture = [(0.2, random_normal(rng, 2)), (0.8, random_normal(rng))]
+    n = 20_000
+    drawn = draw_from(mixture, n, np.random.default_rng(1))
+    mean = sum(weight * normal.mean for weight, normal in mixture)
+    second = sum(
+        weight * (normal.covariance + np.outer(normal.mean, normal.mean))
+        for weight, normal in mixture
+    )
+    covariance = second - np.outer(mean, mean)
+    spread = np.sqrt(np.diag(covariance))
+    # Five standard errors of a mean; of a covariance where tails may be twice a
+    # Gaussian's.
+    assert (np.abs(drawn.mean(0) - mean) < 5 * spread / n**0.5).all()
+    error = np.abs(np.cov(drawn.T) - covariance)
+    assert (error < 10 * np.outer(spread, spread) * (2 / n) ** 0.5).all()
+
+
+def test_draws_come_in_random_order():
+    far = [(0.5, Normal.of(np.full(2, shift), np.eye(2))) for shift in (-50.0, 50.0)]
+    above = draw_from(far, 200, np.random.default_rng(0))[:, 0] > 0
+    assert 60 < above.sum() < 140
+    assert 20 < above[:100].sum() < 80
+
+
+def test_components_are_weighted(rng):
+    mixture = [(0.2, random_normal(rng)), (0.8, random_normal(rng, 1))]
+    X = rng.normal(size=(7, K))
+    expected = logsumexp(
+        [
+            np.log(weight) + multivariate_normal(part.mean, part.covariance).logpdf(X)
+            for weight, part in mixture
+        ],
+        axis=0,
+    )
+    np.testing.assert_allclose(log_mixture_density(X, mixture), expected)
