@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from skspectral import MLPModulation, SpectralDictionaryLearning
+from skspectral.priors import GaussianMixture
 
 # A name that torch knows and that no build here implements.
 ELSEWHERE = torch.device("lazy")
@@ -141,6 +142,30 @@ def test_tensors_stay_where_they_are(signals):
         est.set_params(warm_start=True).fit(X)
         again = learn(X, init=est.frequencies_)
         assert np.isfinite(again.score(X))
+
+
+@pytest.mark.parametrize("n_missing", [4, 44])
+@pytest.mark.parametrize("prior", [None, GaussianMixture(2)])
+def test_what_the_prior_gives_elsewhere(signals, prior, n_missing):
+    """With more entries seen than codes, and with fewer."""
+    hidden = signals[:9].copy()
+    hidden[:, :n_missing] = np.nan
+    hidden[:3, ::2] = np.nan
+
+    def results(est):
+        yield est.denoise(signals[:9])
+        yield est.denoise(signals[:9], 0.01)
+        yield from est.impute(hidden, return_std=True)
+        yield est.sample_posterior(hidden, 3, random_state=0)
+
+    options = {"n_components": 6, "modulation": None, "prior": prior}
+    expected = list(results(learn(signals, **options)))
+    with PretendDevice():
+        there = learn(signals, device="lazy", **options)
+        found = list(results(there))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert isinstance(ours, np.ndarray)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_the_pretence_notices_what_a_gpu_would():
