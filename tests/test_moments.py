@@ -26,10 +26,7 @@ def test_definition(n_features):
     moments = moments_of(X, batch_size=13)
     np.testing.assert_allclose(moments.mean, X.mean(0), rtol=1e-12, atol=1e-15)
     expected = np.atleast_2d(np.cov(X.T, bias=True))
-    np.testing.assert_allclose(moments.second_moment(), expected, atol=1e-13)
-    np.testing.assert_allclose(
-        moments.second_moment(center=False), X.T @ X / 50, atol=1e-13
-    )
+    np.testing.assert_allclose(moments.covariance(), expected, atol=1e-13)
     assert moments.n_samples == 50
 
 
@@ -67,7 +64,7 @@ def test_float32_with_a_large_mean_keeps_its_digits():
     moments = moments_of(X, batch_size=300)
     np.testing.assert_allclose(moments.mean, X.astype(float).mean(0), rtol=1e-11)
     expected = np.cov(X.astype(float).T, bias=True)
-    np.testing.assert_allclose(moments.second_moment(), expected, atol=1e-5)
+    np.testing.assert_allclose(moments.covariance(), expected, atol=1e-5)
 
 
 def test_project_is_the_moments_of_the_coordinates():
