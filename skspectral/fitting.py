@@ -81,7 +81,7 @@ def learn_model(
     mean = moments.mean if estimator.center else torch.zeros_like(moments.mean)
 
     C = moments.covariance()
-    shrinkage, lags = _choose_shrinkage(estimator, C, moments, plan.n_atoms)
+    shrinkage, lags = _choose_shrinkage(estimator, C, moments)
     if lags is not None:
         shrink_(C, lags, shrinkage)
     if not estimator.center:
@@ -130,7 +130,7 @@ def learn_model(
 
 
 def _choose_shrinkage(
-    estimator: Any, C: torch.Tensor, moments: Moments, n_atoms: int
+    estimator: Any, C: torch.Tensor, moments: Moments
 ) -> tuple[float, torch.Tensor | None]:
     """Weight of the stationary covariance, and its lags where the weight is not 0."""
     wanted = estimator.shrinkage
@@ -139,9 +139,7 @@ def _choose_shrinkage(
     lags = lag_products(C, check_signal_shape(estimator.signal_shape, len(C)))
     if wanted != "auto":
         return float(wanted), lags
-    n, fourth = moments.weight, moments.fourth / moments.weight
-    # Half as many directions as atoms: see docs/shrinkage.md.
-    chosen = best_weight(C, lags, fourth, n, max(1, n_atoms // 2))
+    chosen = best_weight(C, lags, moments.fourth / moments.weight, moments.weight)
     return chosen, lags if chosen else None
 
 

@@ -3,23 +3,8 @@
 
 import math
 from collections.abc import Iterator
-from functools import partial
 
-import numpy as np
 import torch
-from scipy.optimize import brentq
-from scipy.special import digamma, multigammaln
-
-from skspectral._device import as_array
-
-# Of power iterations for the leading directions, on twice as many.
-_N_ITERATIONS = 3
-# Share of the largest variance below which the target has none.
-_NO_VARIANCE = 1e-10
-# Expected gain in ||C - truth||^2, as a share of ||C - S||^2, that is not worth a look.
-_NO_GAIN = 1e-3
-# Pseudo-samples for each sample; below and above there is no difference to 0 and 1.
-_GRID = np.logspace(-5, 5, 81)
 
 
 def lag_products(C: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
@@ -69,25 +54,20 @@ def shrink_(C: torch.Tensor, lags: torch.Tensor, weight: float) -> torch.Tensor:
 
 
 def best_weight(
-    C: torch.Tensor,
-    lags: torch.Tensor,
-    fourth: float,
-    n_samples: float,
-    n_directions: int,
+    C: torch.Tensor, lags: torch.Tensor, fourth: float, n_samples: float
 ) -> float:
-    """Weight of the stationary matrix S of ``lags`` for which C is the best evidence.
+    """Weight of S, the matrix of ``lags``, that brings C nearest to the truth.
 
-    Empirical Bayes: the true covariance has an inverse Wishart distribution of mean S,
-    with nu pseudo-samples of which nothing but S is known. Its posterior mean is
-    (n C + nu S) / (n + nu), and nu is where C is most likely (Chen 1979; Hannart and
-    Naveau 2014). Asked along the leading directions of S only, where the same holds, as
-    the atoms will lie there, and directions without variance are no evidence.
+    That of the least expected squared Frobenius error (Ledoit and Wolf 2004, and for
+    other targets than theirs Schaefer and Strimmer 2005): what C is uncertain by, over
+    its distance to S::
 
-    C is worth fewer samples than there are where their energies spread more than a
-    Gaussian's, as those of sound that is loud now and then: by the uncertainty of C
-    that Ledoit and Wolf (2004) measure, E ||x||^4 - ||C||^2, over a Gaussian's,
-    tr(C)^2 + ||C||^2, which is larger by n / (n - 2) in this estimate. Where their own
-    weight, the larger of the two over n ||C - S||^2, is under 0.001, the weight is 0.
+        (E ||x||^4 - ||C||^2) / (n - 2) / ||C - S||^2,     at most 1.
+
+    With n - 2 in place of their n the numerator is unbiased for Gaussian samples about
+    their own mean; it matters for a handful of them. Heavy tails, as of sound that is
+    loud now and then, are in the numerator. That S is uncertain too is left out: it is
+    a mean of many entries of C.
 
     Parameters
     ----------
@@ -99,7 +79,6 @@ def best_weight(
         Mean of the fourth power of the norm of the centred samples.
     n_samples : float
         Number n of samples; with weights, their sum.
-    n_directions : int
 
     Returns
     -------
@@ -111,39 +90,27 @@ def best_weight(
     ValueError
         If the fourth moment overflows.
 
-    Notes
-    -----
-    Costs one product of C with ``n_directions`` vectors, and a few of S by FFT.
-
     References
     ----------
-    C.-F. Chen (1979). Bayesian inference for a normal dispersion matrix and its
-    application to stochastic multiple regression analysis. JRSS B 41.
-
-    A. Hannart, P. Naveau (2014). Estimating high dimensional covariance matrices: a new
-    look at the Gaussian conjugate framework. Journal of Multivariate Analysis 131.
-
     O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
     covariance matrices. Journal of Multivariate Analysis 88.
+
+    J. Schaefer, K. Strimmer (2005). A shrinkage approach to large-scale covariance
+    matrix estimation. Statistical Applications in Genetics and Molecular Biology 4.
     """
     if not math.isfinite(fourth):
         raise ValueError(
             "shrinkage='auto': the fourth moment of X overflows. Scale X down, or pass "
             "a weight in [0, 1]."
         )
+    if n_samples <= 2:
+        return 1.0
     # As shares of the whole, so that no square overflows.
     total = float(C.trace())
     squared = (float(torch.linalg.vector_norm(C)) / total) ** 2
-    tails = fourth / total / total - squared
+    uncertain = max(0.0, fourth / total / total - squared) / (n_samples - 2)
     misfit = squared + _excess(lags / total)
-    # Of hardly any samples the tails say nothing: of two, that they are opposite.
-    if max(tails, 1 + squared) < _NO_GAIN * n_samples * misfit:
-        return 0.0
-    gaussian = (1 - 2 / n_samples) * (1 + squared)
-    worth = gaussian / tails if tails > gaussian else 1.0
-    n_effective = max(1.0, worth * (n_samples - 1))
-    ratios = _variance_ratios(C, lags, min(n_directions, len(C)))
-    return _most_likely_weight(ratios, n_effective)
+    return 1.0 if misfit <= uncertain else uncertain / misfit
 
 
 def _excess(lags: torch.Tensor) -> float:
@@ -152,70 +119,6 @@ def _excess(lags: torch.Tensor) -> float:
     dy, dx = (torch.arange(1 - n, n).to(lags).abs() for n in (height, width))
     pairs = torch.outer(height - dy, width - dx) - 2 * height * width
     return float((pairs[None, :, :, None] * lags**2).sum())
-
-
-def _variance_ratios(C: torch.Tensor, lags: torch.Tensor, n: int) -> np.ndarray:
-    """Eigenvalues of C relative to S, along at most ``n`` leading directions of S."""
-    stream = torch.Generator().manual_seed(0)
-    size = (min(2 * n, len(C)), len(C))
-    rows = torch.randn(size, dtype=torch.float64, generator=stream).to(C)
-    for _ in range(_N_ITERATIONS):
-        rows = torch.linalg.qr(_times_stationary(rows, lags).T)[0].T.contiguous()
-    values, vectors = torch.linalg.eigh(rows @ _times_stationary(rows, lags).T)
-    values, vectors = values[-n:], vectors[:, -n:]
-    there = values > _NO_VARIANCE * values[-1]
-    white = (vectors[:, there] / values[there].sqrt()).T @ rows
-    return as_array(torch.linalg.eigvalsh(white @ C @ white.T).clamp_min(0))
-
-
-def _times_stationary(rows: torch.Tensor, lags: torch.Tensor) -> torch.Tensor:
-    """``rows`` (n, T) times the matrix of ``lags``, by FFT."""
-    channels, height, width = _sizes(lags)
-    size = (2 * height, 2 * width)
-    signals = rows.view(-1, height, width, channels).movedim(-1, 1)
-    spectra = torch.fft.rfft2(signals, size)
-    kernel = torch.fft.rfft2(lags.movedim(-1, 1), size)
-    product = torch.fft.irfft2(torch.einsum("nchw,cdhw->ndhw", spectra, kernel), size)
-    # Lag 0 stands in the middle of ``lags``.
-    product = product[..., height - 1 : 2 * height - 1, width - 1 : 2 * width - 1]
-    return product.movedim(1, -1).reshape(len(rows), -1)
-
-
-def _most_likely_weight(ratios: np.ndarray, n: float) -> float:
-    """nu / (n + nu) at the maximum of the evidence; ``ratios``: see above."""
-    grid = n * _GRID
-    place = int(np.argmax([_evidence(nu, ratios, n) for nu in grid]))
-    if place in (0, len(grid) - 1):
-        return float(place > 0)
-    low, best, high = grid[place - 1 : place + 2]
-    slope = partial(_evidence_slope, ratios=ratios, n=n)
-    if slope(low) > 0 > slope(high):
-        # To the last digits, which an optimum by its values alone would not have.
-        best = brentq(slope, low, high, rtol=1e-14)
-    return float(best / (n + best))
-
-
-def _evidence(nu: float, ratios: np.ndarray, n: float) -> float:
-    """Log-evidence of n samples, up to a constant.
-
-    Their scatter is Wishart(Sigma, n), and Sigma of d dimensions inverse Wishart(nu S,
-    nu + d + 1); Sigma is integrated out.
-    """
-    d = len(ratios)
-    degrees = nu + d + 1
-    gammas = multigammaln((degrees + n) / 2, d) - multigammaln(degrees / 2, d)
-    inside = (degrees + n) * np.log(nu + n * ratios).sum()
-    return float(gammas + (degrees * d * np.log(nu) - inside) / 2)
-
-
-def _evidence_slope(nu: float, ratios: np.ndarray, n: float) -> float:
-    """Twice the derivative of `_evidence`."""
-    d = len(ratios)
-    degrees, both = nu + d + 1, nu + n * ratios
-    steps = np.arange(d) / 2
-    gammas = digamma((degrees + n) / 2 - steps) - digamma(degrees / 2 - steps)
-    logs = d * np.log(nu) - np.log(both).sum()
-    return float(gammas.sum() + logs + d * degrees / nu - ((degrees + n) / both).sum())
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -5,20 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import eigvalsh, toeplitz
-from scipy.stats import invwishart, wishart
+from scipy.linalg import toeplitz
+from sklearn.covariance import LedoitWolf
 from sklearn.metrics import r2_score
 from sklearn.mixture import GaussianMixture
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.moments import Moments
-from skspectral.shrinkage import (
-    _times_stationary,
-    _variance_ratios,
-    best_weight,
-    lag_products,
-    shrink_,
-)
+from skspectral.shrinkage import best_weight, lag_products, shrink_
 
 SHAPES = [(1,), (12,), (1, 5), (4, 3), (3, 4, 2), (2, 2, 3)]
 CPU = torch.device("cpu")
@@ -61,34 +55,11 @@ def learn(X, n_components=8, **options):
     return SpectralDictionaryLearning(n_components, modulation=None, **options).fit(X)
 
 
-def weight_of(X, shape, n_directions=8):
-    moments = Moments(X.shape[1], CPU).update(X)
+def weight_of(X, shape, weights=None):
+    moments = Moments(X.shape[1], CPU).update(X, weights)
     C = moments.covariance()
     fourth = moments.fourth / moments.weight
-    return best_weight(C, lag_products(C, shape), fourth, moments.weight, n_directions)
-
-
-def weight_by_densities(X, shape):
-    """Maximum over a grid of the evidence, from densities of SciPy."""
-    n, d = X.shape
-    centred = X - X.mean(0)
-    C = centred.T @ centred / n
-    S = by_loops(C, shape)
-    energies = (centred**2).sum(1)
-    tails = (energies**2).mean() - (C**2).sum()
-    gaussian = (1 - 2 / n) * (np.trace(C) ** 2 + (C**2).sum())
-    m = round((n - 1) * min(1, gaussian / tails))
-    # p(W) = p(W | Sigma) p(Sigma) / p(Sigma | W), at any Sigma: here S.
-    W = m * C
-    grid = np.geomspace(1e-2, 1e3, 400) * m
-    evidence = [
-        wishart.logpdf(W, m, S)
-        + invwishart.logpdf(S, nu + d + 1, nu * S)
-        - invwishart.logpdf(S, nu + m + d + 1, nu * S + W)
-        for nu in grid
-    ]
-    nu = grid[np.argmax(evidence)]
-    return nu / (m + nu)
+    return best_weight(C, lag_products(C, shape), fourth, moments.weight)
 
 
 # The target
@@ -144,50 +115,53 @@ def test_mixture_in_place(shape, weight):
 # Its weight
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_product_with_the_target(shape):
-    C = covariance(math.prod(shape))
-    rows = torch.as_tensor(np.random.default_rng(1).normal(size=(5, len(C))))
-    found = _times_stationary(rows, lag_products(C, shape))
-    np.testing.assert_allclose(found, rows @ stationary(C, shape), atol=1e-11)
-
-
-def test_variances_relative_to_the_target_along_its_leading_directions(monkeypatch):
-    monkeypatch.setattr("skspectral.shrinkage._N_ITERATIONS", 50)
-    C, shape = covariance(24), (4, 3, 2)
-    S = stationary(C, shape).numpy()
-    leading = np.linalg.eigh(S)[1][:, -6:]
-    inside = [leading.T @ matrix @ leading for matrix in (C.numpy(), S)]
-    found = _variance_ratios(C, lag_products(C, shape), 6)
-    np.testing.assert_allclose(found, eigvalsh(*inside), rtol=1e-4)
-    everywhere = _variance_ratios(C, lag_products(C, shape), 24)
-    np.testing.assert_allclose(everywhere, eigvalsh(C.numpy(), S), rtol=1e-6)
-
-
-@pytest.mark.parametrize("shape", [(8,), (2, 4), (2, 2, 2)])
-@pytest.mark.parametrize("n_samples", [20, 60])
-def test_weight_has_the_most_evidence(shape, n_samples):
-    X = np.random.default_rng(0).laplace(size=(n_samples, 8)) * np.arange(1, 9)
-    expected = weight_by_densities(X, shape)
-    assert 0.02 < expected < 0.98
-    # The oracle knows whole numbers of samples only.
-    assert weight_of(X, shape) == pytest.approx(expected, rel=0.05)
-
-
-def test_directions_without_variance_are_no_evidence():
-    X = np.random.default_rng(0).normal(size=(30, 12)) * np.arange(1, 13)
-    silent = np.stack([X, np.zeros_like(X)], axis=2).reshape(30, 24)
-    expected = weight_of(X, (4, 3), 12)
+@pytest.mark.parametrize("shape", [(24,), (4, 6), (2, 4, 3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weight_is_its_formula(shape, weighted):
+    rng = np.random.default_rng(0)
+    X = rng.gamma(0.5, size=(60, 24)) * np.arange(1, 25)
+    weights = rng.integers(0, 4, size=60) if weighted else np.ones(60, int)
+    rows = np.repeat(X, weights, axis=0)
+    centred = rows - rows.mean(0)
+    C = centred.T @ centred / len(rows)
+    spread = np.mean([np.linalg.norm(np.outer(x, x) - C) ** 2 for x in centred])
+    misfit = np.linalg.norm(C - by_loops(C, shape)) ** 2
+    expected = spread / (len(rows) - 2) / misfit
     assert 0 < expected < 1
-    assert weight_of(silent, (4, 3, 2), 24) == pytest.approx(expected)
+    assert weight_of(X, shape, weights * 1.0) == pytest.approx(expected, rel=1e-9)
+
+
+def test_numerator_is_that_of_ledoit_and_wolf():
+    """With white noise for a target, scikit-learn's."""
+    X = np.random.default_rng(0).normal(size=(50, 9)) * np.arange(1, 10)
+    C = np.cov(X.T, bias=True)
+    misfit, of_white = (
+        np.linalg.norm(C - target) ** 2
+        for target in (by_loops(C, (9,)), np.trace(C) / 9 * np.eye(9))
+    )
+    expected = LedoitWolf().fit(X).shrinkage_ * of_white / misfit * 50 / 48
+    assert weight_of(X, (9,)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_samples", [3, 6, 50])
+def test_numerator_is_unbiased(n_samples):
+    """What C is uncertain by, for Gaussian samples about their own mean."""
+    rng, spread = np.random.default_rng(0), np.arange(1, 5.0)
+    rows = rng.normal(size=(40_000, n_samples, 4)) * spread
+    rows -= rows.mean(1, keepdims=True)
+    C = rows.transpose(0, 2, 1) @ rows / n_samples
+    fourth = ((rows**2).sum(2) ** 2).mean(1)
+    estimate = (fourth - (C**2).sum((1, 2))) / (n_samples - 2)
+    truth = ((C - C.mean(0)) ** 2).sum((1, 2)).mean()
+    assert estimate.mean() == pytest.approx(truth, rel=0.05)
 
 
 def test_weight_vanishes_with_many_samples_unless_they_are_stationary():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40_000, 12)) * np.arange(1, 13)
     weights = [weight_of(X[:n], (12,)) for n in (40, 400, 4000, 40_000)]
-    assert 0.8 > weights[0] > 5 * weights[1] > 25 * weights[2] > 0
-    assert weights[3] == 0
+    assert 0.8 > weights[0] > 5 * weights[1] > 25 * weights[2]
+    assert 0 < weights[3] < 1e-3
     assert weight_of(rng.normal(size=(40_000, 12)), (12,)) > 0.8
 
 
@@ -197,10 +171,12 @@ def test_heavy_tails_ask_for_more():
     assert weight_of(loud, (64,)) > weight_of(X, (64,)) + 0.1
 
 
-@pytest.mark.parametrize("n_samples", [2, 3])
-def test_weight_of_hardly_any_samples(n_samples):
-    X, _ = autoregression(n_samples)
-    assert 0.3 < weight_of(X, (64,)) <= 1.0
+def test_two_samples_know_nothing():
+    assert weight_of(autoregression(2)[0], (64,)) == 1.0
+
+
+def test_one_feature_is_stationary():
+    assert weight_of(np.random.default_rng(0).normal(size=(9, 1)), (1,)) == 1.0
 
 
 @pytest.mark.parametrize("scale", [1e-60, 1e60])
