@@ -35,6 +35,7 @@ PARAMETER_CONSTRAINTS = {
     "tol": [Interval(Real, 0, None, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+    "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"}), None],
     "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
     "device": [str, torch.device, None],
     "random_state": ["random_state"],

@@ -14,7 +14,7 @@ from skspectral._device import (
     working_dtype,
 )
 from skspectral._progress import CallbackMonitor
-from skspectral._validation import check_variance
+from skspectral._validation import check_signal_shape, check_variance
 from skspectral.coding import (
     coordinates_and_energy,
     orthonormal_axes,
@@ -25,6 +25,7 @@ from skspectral.dictionary.stochastic import Batches
 from skspectral.moments import Moments
 from skspectral.planning import frequency_units, plan_learning
 from skspectral.priors.protocol import fit_prior, fits_from_moments
+from skspectral.shrinkage import best_weight, lag_products, shrink_
 
 # Residual variance below this share of the whole is rounding.
 _NOISE_FLOOR = 1e-12
@@ -79,7 +80,12 @@ def learn_model(
     moments = _gather(estimator, samples, weights, earlier, device, monitor)
     mean = moments.mean if estimator.center else torch.zeros_like(moments.mean)
 
-    C = moments.second_moment(estimator.center)
+    C = moments.covariance()
+    shrinkage, lags = _choose_shrinkage(estimator, C, moments)
+    if lags is not None:
+        shrink_(C, lags, shrinkage)
+    if not estimator.center:
+        C.addr_(moments.mean, moments.mean)
     total = float(C.trace())
     # As shares of the whole, no scale of the data overflows.
     C /= total
@@ -101,13 +107,18 @@ def learn_model(
         "_code_map": as_array(least_squares_map(atoms, estimator.ridge)),
         "_axes": as_array(orthonormal_axes(atoms)),
         "_moments": moments.as_arrays(),
+        "shrinkage_": shrinkage,
         "prior_": prior,
     }
 
     fitted = monitor.stage("prior", 1)
     mean_, axes = attributes["mean_"], attributes["_axes"]
     if fits_from_moments(prior):
-        prior.fit_moments(*moments.project(axes, mean_))
+        # Again, because the other one had to go: three of its size are enough.
+        covariance = (
+            None if lags is None else shrink_(moments.covariance(), lags, shrinkage)
+        )
+        prior.fit_moments(*moments.project(axes, mean_, covariance))
     else:
         coordinates, _ = coordinates_and_energy(
             samples, mean_, axes, batch_size=estimator.batch_size, device=device
@@ -116,6 +127,20 @@ def learn_model(
     fitted()
     monitor.close()
     return attributes
+
+
+def _choose_shrinkage(
+    estimator: Any, C: torch.Tensor, moments: Moments
+) -> tuple[float, torch.Tensor | None]:
+    """Weight of the stationary covariance, and its lags where the weight is not 0."""
+    wanted = estimator.shrinkage
+    if wanted is None or wanted == 0:
+        return 0.0, None
+    lags = lag_products(C, check_signal_shape(estimator.signal_shape, len(C)))
+    if wanted != "auto":
+        return float(wanted), lags
+    chosen = best_weight(C, lags, moments.fourth / moments.weight, moments.weight)
+    return chosen, lags if chosen else None
 
 
 def _gather(

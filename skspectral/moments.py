@@ -1,4 +1,4 @@
-"""One pass over the data: weight, mean and scatter, mergeable, in float64."""
+"""One pass over the data: weight, mean, scatter, tails; mergeable, in float64."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
@@ -24,10 +24,11 @@ _FEW_ROWS = 64
 class Moments:
     """Weighted mean and scatter matrix of the rows seen so far.
 
-    Everything that the squared error of a linear model needs to know of the data.
-    Batches are centred at their own mean before they are multiplied, and combined by
-    the pairwise update of Chan, Golub and LeVeque (1979), so that a large mean does not
-    cancel. Products of float32 batches run in float32; all sums are float64.
+    Everything that the squared error of a linear model needs to know of the data, and
+    two sums by which one can tell how uncertain that is. Batches are centred at their
+    own mean before they are multiplied, and combined by the pairwise update of Chan,
+    Golub and LeVeque (1979), so that a large mean does not cancel. Products of float32
+    batches run in float32; all sums are float64.
 
     Parameters
     ----------
@@ -50,12 +51,17 @@ class Moments:
     mean : tensor of shape (T,), float64
     scatter : tensor of shape (T, T), float64
         sum_n w_n (x_n - mean)(x_n - mean)'.
+    third : tensor of shape (T,), float64
+        sum_n w_n ||x_n - mean||^2 (x_n - mean): what it takes to move the fourth.
+    fourth : float
+        sum_n w_n ||x_n - mean||^4.
     """
 
     def __init__(self, n_features: int, device: torch.device):
         self.weight = 0.0
         self.n_samples = 0
         self.mean = torch.zeros(n_features, dtype=torch.float64, device=device)
+        self.third, self.fourth = torch.zeros_like(self.mean), 0.0
         try:
             self.scatter = torch.zeros(
                 n_features, n_features, dtype=torch.float64, device=device
@@ -87,14 +93,16 @@ class Moments:
             unit = float(sample_weight.max()) or 1.0
             weights = as_tensor(sample_weight / unit, device, torch.float64)
         n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
+        origin = self.mean.clone()
         for rows, batch in iter_batches(X, n_rows, device):
             if buffer is None:
                 buffer = batch.new_empty(len(batch) + 1, batch.shape[1])
             share = None if weights is None else weights[rows]
-            self._add_batch(batch, share, unit, buffer)
+            self._add_batch(batch, share, unit, buffer, origin)
             if on_batch is not None:
                 on_batch()
         mirror_upper_(self.scatter)
+        self._centre_tails(self.mean - origin)
         return self
 
     def _add_batch(
@@ -103,8 +111,13 @@ class Moments:
         weights: torch.Tensor | None,
         unit: float,
         buffer: torch.Tensor,
+        origin: torch.Tensor,
     ) -> None:
-        """Add rows with ``weights`` in multiples of ``unit``."""
+        """Add rows with ``weights`` in multiples of ``unit``.
+
+        The tails are added about ``origin``: to follow the mean, as the scatter does,
+        would need the whole of it for each batch. It becomes the first batch's mean.
+        """
         n = len(batch)
         self.n_samples += n
         multiples = float(n) if weights is None else float(weights.sum())
@@ -123,6 +136,9 @@ class Moments:
         rest = share @ centred
         centred -= rest
         batch_mean = rough.double() + rest.double()
+        if self.weight == 0.0:
+            origin.copy_(batch_mean)
+        self._add_tails(centred, share, added, batch_mean - origin)
         if weights is not None:
             centred *= weights.sqrt().to(batch.dtype)[:, None]
         # Chan's between-group term is one more row of the product.
@@ -133,15 +149,61 @@ class Moments:
         self.mean += (batch_mean - self.mean) * (added / total)
         self.weight = total
 
+    def _add_tails(
+        self,
+        centred: torch.Tensor,
+        share: torch.Tensor,
+        weight: float,
+        gap: torch.Tensor,
+    ) -> None:
+        """Add the tails of the rows ``centred`` + ``gap``, shares in a ``weight``."""
+        cross = (centred @ gap.to(centred.dtype)).double()
+        energy = torch.linalg.vector_norm(centred, dim=1).double() ** 2
+        energy += 2 * cross + gap @ gap
+        pull = weight * share * energy
+        # The energies' shares, because float32 does not hold a third power.
+        total = pull.sum().clamp_min(torch.finfo(torch.float64).tiny)
+        centre = (pull / total).to(centred.dtype) @ centred
+        self.third += total * (centre.double() + gap)
+        self.fourth += float(pull @ energy)
+
+    def _centre_tails(self, gap: torch.Tensor) -> None:
+        """Turn the tails about mean - gap into those about the mean."""
+        vector, number = self._tails_of_a_shift(gap)
+        self.third -= vector
+        self.fourth -= float(4 * self.third @ gap) + number
+
+    def _tails_about(self, origin: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """Third and fourth moment about another point than the mean."""
+        gap = self.mean - origin
+        vector, number = self._tails_of_a_shift(gap)
+        fourth = self.fourth + float(4 * self.third @ gap) + number
+        return self.third + vector, fourth
+
+    def _tails_of_a_shift(self, gap: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """What the tails about mean - gap have that is not from those about the mean.
+
+        With y = x - mean, of the mean 0, sums of ||y + gap||^2 (y + gap) and of
+        ||y + gap||^4, expanded.
+        """
+        line, square = self.scatter @ gap, gap @ gap
+        total, between = self.scatter.trace(), self.weight * square
+        vector = 2 * line + (total + between) * gap
+        return vector, float(4 * line @ gap + (2 * total + between) * square)
+
     def merge(self, other: "Moments") -> "Moments":
         """Add the rows that ``other`` has seen; returns self."""
         total = self.weight + other.weight
         if other.weight:
             gap = other.mean - self.mean
             share = other.weight / total
+            mean = self.mean + gap * share
+            third, fourth = other._tails_about(mean)
+            self.third, self.fourth = self._tails_about(mean)
+            self.third, self.fourth = self.third + third, self.fourth + fourth
             self.scatter += other.scatter
             self.scatter.addr_(gap, gap, alpha=self.weight * share)
-            self.mean += gap * share
+            self.mean = mean
         self.weight = total
         self.n_samples += other.n_samples
         return self
@@ -153,29 +215,39 @@ class Moments:
             "n_samples": self.n_samples,
             "mean": as_array(self.mean),
             "scatter": as_array(self.scatter),
+            "third": as_array(self.third),
+            "fourth": self.fourth,
         }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any], device: torch.device) -> "Moments":
         """Return moments like those that `as_arrays` was called on."""
         new = cls.__new__(cls)
-        new.weight, new.n_samples = arrays["weight"], arrays["n_samples"]
-        new.mean = as_tensor(arrays["mean"], device, torch.float64)
-        new.scatter = as_tensor(arrays["scatter"], device, torch.float64)
+        for name, value in arrays.items():
+            moved = isinstance(value, np.ndarray)
+            value = as_tensor(value, device, torch.float64) if moved else value
+            setattr(new, name, value)
         return new
 
     def n_batches(self, X: Samples, batch_size: int | None = None) -> int:
         """Number of batches that `update` takes."""
         return -(-len(X) // batch_rows(X, batch_size, _BATCH_BYTES, self.mean.device))
 
-    def project(self, axes: Samples, origin: Samples) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and covariance of (x - origin) axes', for ``axes`` of shape (K, T)."""
+    def project(
+        self, axes: Samples, origin: Samples, covariance: torch.Tensor | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance of (x - origin) axes', for ``axes`` of shape (K, T).
+
+        ``covariance``, shape (T, T), is in place of that of the rows.
+        """
         onto = as_tensor(axes, self.mean.device, torch.float64)
         shift = self.mean - as_tensor(origin, self.mean.device, torch.float64)
-        covariance = onto @ self.scatter @ onto.T / self.weight
-        return as_array(onto @ shift), as_array((covariance + covariance.T) / 2)
+        if covariance is None:
+            within = onto @ self.scatter @ onto.T / self.weight
+        else:
+            within = onto @ covariance @ onto.T
+        return as_array(onto @ shift), as_array((within + within.T) / 2)
 
-    def second_moment(self, center: bool = True) -> torch.Tensor:
-        """Covariance (divided by ``weight``), or the moment about zero; (T, T)."""
-        moment = self.scatter / self.weight
-        return moment if center else moment.addr_(self.mean, self.mean)
+    def covariance(self) -> torch.Tensor:
+        """Scatter divided by ``weight``, (T, T); a copy."""
+        return self.scatter / self.weight

@@ -51,16 +51,15 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
         phi_i may drift over y and x.
     init : {"greedy", "spectrum", "random"}, array-like or estimator, default="greedy"
         First waves: greedy selection on the spectrum of the second moment; the peaks of
-        the mean spectrum; random frequencies and phases; given frequencies, of shape
-        (n_components,) or, for plane waves, (n_components, 2), in the units of
-        ``frequencies_``; or the atoms of a fitted estimator (in a grid search, as
-        ``FrozenEstimator``), the missing ones being selected greedily.
+        the mean spectrum; at random; given frequencies in units of ``frequencies_``, of
+        shape (n_components,) or, for plane waves, (n_components, 2); or the atoms of a
+        fitted estimator (in a grid search, as ``FrozenEstimator``), the missing ones
+        being selected greedily.
     modulation : {"basis", "mlp"}, BasisModulation, MLPModulation or None, \
             default="basis"
         Drift of amplitude and phase. "basis" is ``BasisModulation()``: smooth functions
         of the coordinates of ``signal_shape``; "mlp" is ``MLPModulation()``, the
-        published network; None keeps plain waves, which have fewer parameters and fit
-        faster.
+        published network; None keeps plain waves: fewer parameters, a faster fit.
     solver : {"auto", "gauss-newton", "lbfgs", "adam"}, default="auto"
         The first three use the second moment: Gauss-Newton, L-BFGS, or the first where
         it has at most 4,096 parameters. "adam" is the published alternation of
@@ -74,35 +73,37 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
     stft_hop : int or None, default=None
         Samples from one window to the next. None is a quarter of the window.
     transform_stft_weight : float, default=0.0
-        Weight of the spectral loss of the codes that `transform` returns, in the same
-        units. A tenth to three times that of equal terms is useful; more takes long.
+        The same for the codes that `transform` returns. A tenth to three times the
+        weight of equal terms is useful; more takes long.
     ridge : float, default=1e-6
         Penalty on the squared codes of unit-norm atoms, in [0, 1).
     center : bool, default=True
         Whether to subtract the mean.
     prior : object or None, default=None
-        Distribution of the codes: an object with ``fit`` and ``sample``. None means
-        `skspectral.priors.GaussianPrior`; scikit-learn's mixtures and `KernelDensity`
-        may be used. It is cloned, and fitted in float64 on the coordinates of the
-        samples along orthonormal axes of the atoms' span.
+        Distribution of the codes: an object with ``fit`` and ``sample``, as
+        scikit-learn's mixtures and `KernelDensity`; None is `GaussianPrior`. It is
+        cloned, and fitted in float64 along orthonormal axes of the atoms' span.
     max_iter : int, default=50
-        Largest number of Gauss-Newton iterations, of ten L-BFGS or ten spectral steps,
-        or of epochs of Adam, in each stage; a stage begins again, up to three times,
-        where weak atoms were replaced.
+        Most Gauss-Newton iterations, tens of L-BFGS or spectral steps, or epochs of
+        Adam in each stage; where weak atoms were replaced, up to three times again.
     tol : float, default=2e-3
         Stop when an iteration lowers the loss by less than this share.
     learning_rate : float, default=3e-3
-        Step size of Adam: cycles, radians and the like for each step.
+        Step size of Adam: cycles, radians and the like.
     batch_size : int or None, default=None
         Rows that are processed at a time. None chooses by their size, and 256 for Adam.
+    shrinkage : "auto", float or None, default=None
+        Weight in [0, 1] of the stationary part of the covariance, its mean over the
+        places of ``signal_shape``, when atoms, noise and Gaussian prior are learned.
+        None is 0; "auto" estimates the best. It helps where samples are few. Adam, the
+        spectral losses and other priors see the samples themselves.
     sampling_rate : float or None, default=None
         Samples per second. If given, frequencies are in Hz.
     device : str, torch.device or None, default=None
         Where to compute. None is where X is: the CPU for numpy.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws of `sample`, of minibatches, of random first frequencies and
-        networks, and of the prior if it has none. By default the atoms do not depend
-        on it.
+        Seed of `sample`, of minibatches, of random first frequencies and networks, and
+        of the prior if it has none. By default the atoms do not depend on it.
     warm_start : bool, default=False
         Whether `fit` starts from the atoms of the last fit.
 
@@ -117,30 +118,31 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
     phases_ : ndarray of shape (n_components,)
         Its phase at the first sample in radians, in [0, pi).
     amplitudes_ : ndarray of shape (n_components,)
-        Root mean square over t of A_i(t), in units of ``components_``: plain sinusoids
-        are ``amplitudes_ * sin(2 pi frequencies_ t + phases_)``.
+        Root mean square of A_i(t), in units of ``components_``: plain sinusoids are
+        ``amplitudes_ * sin(2 pi frequencies_ t + phases_)``.
     wave_vectors_ : ndarray of shape (n_components, 2)
         Of plane waves only: cycles per height and per width, or per unit of length with
         ``sampling_rate`` samples in it.
     orientations_ : ndarray of shape (n_components,)
-        Of plane waves only: angle of the wave vector from the direction of growing
-        columns towards that of growing rows, in radians, in [0, pi).
+        Of plane waves only: angle of the wave vector, in [0, pi) radians, from growing
+        columns towards growing rows.
     colors_ : ndarray of shape (n_components, n_channels)
         Of plane waves only: share of each channel, of unit norm, with a sum >= 0.
     explained_variance_ratio_ : ndarray of shape (n_components,)
-        Share of the variance that each atom adds to those before it; the sum is the
-        share explained by the model.
+        Share of the variance that each atom adds to those before it.
     mean_ : ndarray of shape (n_features,)
         Mean of the data; zero without ``center``.
     noise_variance_ : float
         Mean variance of what the atoms leave, for each dimension outside their span.
+    shrinkage_ : float
+        Weight of the stationary part. If not 0, the variances and errors named here are
+        those of the shrunk covariance; its trace is that of the data's.
     prior_ : object
         The fitted prior.
     history_ : dict
         "stage", "loss", "squared_error" and "stft_error" (means over the samples; the
-        second with the ridge's penalty, the third without its weight, NaN where not
-        evaluated) after each step. The first entry is the start, before any refinement;
-        the stage "spectral loss" begins with where it starts.
+        second with the ridge's penalty, the third unweighted, NaN where not evaluated)
+        after each step, and before the first step and the first spectral one.
     n_iter_ : int
         Number of steps, at least 1.
     converged_ : bool
@@ -180,10 +182,8 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
     >>> from skspectral import SpectralDictionaryLearning
     >>> X, _ = load_digits(return_X_y=True)
     >>> est = SpectralDictionaryLearning(20, signal_shape=(8, 8), random_state=0)
-    >>> est.fit_transform(X).shape
-    (1797, 20)
-    >>> est.sample(3).shape
-    (3, 64)
+    >>> est.fit_transform(X).shape, est.sample(3).shape
+    ((1797, 20), (3, 64))
     >>> bool(est.explained_variance_ratio_.sum() > 0.8)
     True
     """
@@ -210,6 +210,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
         tol: float = 2e-3,
         learning_rate: float = 3e-3,
         batch_size: int | None = None,
+        shrinkage: float | str | None = None,
         sampling_rate: float | None = None,
         device: str | torch.device | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -232,6 +233,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
         self.tol = tol
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.shrinkage = shrinkage
         self.sampling_rate = sampling_rate
         self.device = device
         self.random_state = random_state
@@ -274,10 +276,9 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
     ) -> "SpectralDictionaryLearning":
         """Add rows to those seen before, and refine the atoms on all of them.
 
-        The first call is `fit`. The moments are those of all rows; the atoms go on from
-        where they were to a minimum near there: not the one that `fit` finds, but about
-        as deep, unless the rows came sorted: then it may explain 0.01 less. A spectral
-        loss, and a prior that is not Gaussian, see only the rows of the last call.
+        The first call is `fit`. The moments are those of all rows; the atoms go on to a
+        minimum near where they were: not that of `fit`, but about as deep (after sorted
+        rows, 0.01 less). Spectral losses and other priors see the last call's rows.
 
         Parameters
         ----------
@@ -345,6 +346,5 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
 
     def _stft(self) -> STFT | None:
         self._validate_params()
-        if self.transform_stft_weight == 0:
-            return None
-        return check_stft(self, self.n_features_in_)
+        wanted = self.transform_stft_weight > 0
+        return check_stft(self, self.n_features_in_) if wanted else None

@@ -104,8 +104,8 @@ WAYS = [
     {"modulation": MLPModulation(width=3, depth=1)},
     {"solver": "adam", "init": "random", "max_iter": 2},
     {"init": [1.3, 4.0, 7.7], "center": False},
-    {"init": "spectrum", "solver": "lbfgs", "max_iter": 2},
-    {**PLANES, "modulation": None},
+    {"init": "spectrum", "solver": "lbfgs", "max_iter": 2, "shrinkage": 0.3},
+    {**PLANES, "modulation": None, "shrinkage": "auto"},
     {**PLANES, "init": "random"},
     {**PLANES, "init": "spectrum", "modulation": MLPModulation(width=3, depth=1)},
 ]

@@ -18,6 +18,9 @@ def assert_same(actual, expected, rtol=1e-12):
     scale = float(expected.scatter.abs().max())
     np.testing.assert_allclose(actual.mean, expected.mean, rtol=rtol)
     np.testing.assert_allclose(actual.scatter, expected.scatter, atol=rtol * scale)
+    assert actual.fourth == pytest.approx(expected.fourth, rel=100 * rtol)
+    scale = float(expected.third.abs().max())
+    np.testing.assert_allclose(actual.third, expected.third, atol=1e3 * rtol * scale)
 
 
 @pytest.mark.parametrize("n_features", [1, 7, 300])
@@ -26,10 +29,7 @@ def test_definition(n_features):
     moments = moments_of(X, batch_size=13)
     np.testing.assert_allclose(moments.mean, X.mean(0), rtol=1e-12, atol=1e-15)
     expected = np.atleast_2d(np.cov(X.T, bias=True))
-    np.testing.assert_allclose(moments.second_moment(), expected, atol=1e-13)
-    np.testing.assert_allclose(
-        moments.second_moment(center=False), X.T @ X / 50, atol=1e-13
-    )
+    np.testing.assert_allclose(moments.covariance(), expected, atol=1e-13)
     assert moments.n_samples == 50
 
 
@@ -53,6 +53,34 @@ def test_parts_equal_the_whole(cut, batch_size, offset, weighted):
     assert one.n_samples == 40
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_tails(weighted, offset):
+    rng = np.random.default_rng(0)
+    X = offset + rng.gamma(0.5, size=(40, 6)) * np.arange(1, 7)
+    X[:20] += 3
+    weights = rng.integers(0, 4, size=40) * 1.0 if weighted else np.ones(40)
+    centred = X - np.average(X, axis=0, weights=weights)
+    energies = weights * (centred**2).sum(1)
+    moments = moments_of(X, weights if weighted else None, batch_size=7)
+    np.testing.assert_allclose(moments.third, energies @ centred, rtol=1e-8)
+    assert moments.fourth == pytest.approx(energies @ (centred**2).sum(1), rel=1e-9)
+    arrays = moments.as_arrays()
+    assert Moments.from_arrays(arrays, CPU).fourth == moments.fourth
+    # A second call goes on from the first.
+    twice = Moments(6, CPU)
+    for rows in (slice(9), slice(9, None)):
+        twice.update(X[rows], weights[rows])
+    assert twice.fourth == pytest.approx(moments.fourth, rel=1e-9)
+
+
+def test_tails_of_a_large_row_without_weight():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    X[0] = 1e5
+    moments = moments_of(X, np.array([0.0] + [1.0] * 29))
+    assert_same(moments, moments_of(X[1:]), rtol=1e-9)
+
+
 def test_integer_weights_equal_repetition():
     rng = np.random.default_rng(0)
     X, weights = rng.normal(size=(30, 5)), rng.integers(0, 3, size=30)
@@ -67,7 +95,7 @@ def test_float32_with_a_large_mean_keeps_its_digits():
     moments = moments_of(X, batch_size=300)
     np.testing.assert_allclose(moments.mean, X.astype(float).mean(0), rtol=1e-11)
     expected = np.cov(X.astype(float).T, bias=True)
-    np.testing.assert_allclose(moments.second_moment(), expected, atol=1e-5)
+    np.testing.assert_allclose(moments.covariance(), expected, atol=1e-5)
 
 
 def test_project_is_the_moments_of_the_coordinates():
@@ -77,6 +105,14 @@ def test_project_is_the_moments_of_the_coordinates():
     coordinates = (X - origin) @ axes.T
     np.testing.assert_allclose(mean, coordinates.mean(0))
     np.testing.assert_allclose(covariance, np.cov(coordinates.T, bias=True))
+
+
+def test_project_another_covariance():
+    rng = np.random.default_rng(0)
+    X, axes = rng.normal(size=(40, 6)), rng.normal(size=(2, 6))
+    other = torch.as_tensor(np.cov(rng.normal(size=(6, 50))))
+    _, covariance = moments_of(X).project(axes, np.zeros(6), other)
+    np.testing.assert_allclose(covariance, axes @ other.numpy() @ axes.T)
 
 
 def test_number_of_batches_is_that_of_the_calls():

@@ -261,3 +261,24 @@ def test_bench_device(tmp_path):
     assert report["pass_s"] > 0
     assert report["fit_modulated_s"] > 0
     assert 0 < report["explained_static"] < 1
+
+
+@pytest.mark.slow
+def test_bench_shrinkage(tmp_path):
+    rng = np.random.default_rng(0)
+    windows = np.cumsum(rng.normal(size=(90, 40)), axis=1).astype(np.float32)
+    parts = {"windows_train": windows[:60], "windows_test": windows[60:]}
+    np.savez(tmp_path / "walks.npz", **parts, sampling_rate=1.0)
+    out = run(
+        "benchmarks/bench_shrinkage.py",
+        *("--speech", "walks.npz", "--data", "speech", "digits"),
+        *("--sizes", 30, "--seeds", 1, "--output", "out.json"),
+        folder=tmp_path,
+    ).stdout
+    assert out.startswith("| data | n | weight | EV: none |")
+    rows = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert [row["data"] for row in rows] == ["speech", "digits"]
+    for row in rows:
+        assert row["auto"]["ll"] > row["grid"][0]["ll"]
+        assert 0 < row["auto"]["weight"] < 1
+        assert row["rivals"]["PCA"]["ev"] < 1
