@@ -228,9 +228,12 @@ def test_dtype_is_kept(dtype):
 
 @pytest.mark.parametrize("n_components", [1, 24])
 def test_one_atom_and_as_many_as_features(signals, n_components):
-    X, v = signals[0][:10], None
+    X = signals[0][:10]
     est = SpectralDictionaryLearning(n_components, modulation=None).fit(signals[0])
     v = est.noise_variance_
+    ((_, mean, signal),) = dense_parts(est)
+    law = multivariate_normal(mean, signal + v * np.eye(24))
+    np.testing.assert_allclose(est.score_samples(X), law.logpdf(X), rtol=1e-6)
     np.testing.assert_allclose(
         est.denoise(X, 0.5), dense_denoised(est, X, 0.25), rtol=1e-6
     )
