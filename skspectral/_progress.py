@@ -1,7 +1,8 @@
 """Progress and early stopping of a fit, told to scikit-learn's callbacks."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 Step = Callable[..., bool]
@@ -50,6 +51,25 @@ class CallbackMonitor:
             )
 
         return step
+
+    @contextmanager
+    def fitting(self, name: str, other: Any) -> Iterator[None]:
+        """Begin a stage in which another estimator is fitted, and end it.
+
+        It tells its own steps to the same callbacks, if it tells any.
+        """
+        step = self.stage(name, 1)
+        if not hasattr(other, "set_callbacks"):
+            yield
+            step()
+            return
+        task = self._stage.subcontext(task_name=f"{name} step")
+        with task.propagate_callback_context(other):
+            task.call_on_fit_task_begin(estimator=self._estimator)
+            yield
+            task.call_on_fit_task_end(
+                estimator=self._estimator, metadata={"stage": name}
+            )
 
     def _end_stage(self) -> None:
         if self._stage is not None:

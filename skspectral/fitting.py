@@ -111,20 +111,19 @@ def learn_model(
         "prior_": prior,
     }
 
-    fitted = monitor.stage("prior", 1)
     mean_, axes = attributes["mean_"], attributes["_axes"]
-    if fits_from_moments(prior):
-        # Again, because the other one had to go: three of its size are enough.
-        covariance = (
-            None if lags is None else shrink_(moments.covariance(), lags, shrinkage)
-        )
-        prior.fit_moments(*moments.project(axes, mean_, covariance))
-    else:
-        coordinates, _ = coordinates_and_energy(
-            samples, mean_, axes, batch_size=estimator.batch_size, device=device
-        )
-        fit_prior(prior, coordinates, y, weights)
-    fitted()
+    with monitor.fitting("prior", prior):
+        if fits_from_moments(prior):
+            # Again, because the other one had to go: three of its size are enough.
+            covariance = (
+                None if lags is None else shrink_(moments.covariance(), lags, shrinkage)
+            )
+            prior.fit_moments(*moments.project(axes, mean_, covariance))
+        else:
+            coordinates, _ = coordinates_and_energy(
+                samples, mean_, axes, batch_size=estimator.batch_size, device=device
+            )
+            fit_prior(prior, coordinates, y, weights)
     monitor.close()
     return attributes
 

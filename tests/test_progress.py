@@ -1,7 +1,9 @@
 import numpy as np
 from sklearn.callback import ProgressBar
+from sklearn.neighbors import KernelDensity
 
 from skspectral import SpectralDictionaryLearning
+from skspectral.priors import GaussianMixture
 
 
 class Recorder:
@@ -69,3 +71,20 @@ def test_silent_without_callbacks(signals, capsys):
     SpectralDictionaryLearning(4).fit(signals)
     out = capsys.readouterr()
     assert out.out == out.err == ""
+
+
+def test_a_prior_tells_its_own_steps(signals):
+    bar, told = ProgressBar(), []
+
+    class Listener(ProgressBar):
+        def on_fit_task_end(self, estimator, context, *, metadata=None):
+            told.append((type(estimator).__name__, metadata))
+
+    est = SpectralDictionaryLearning(4, prior=GaussianMixture(2))
+    est.set_callbacks(Listener()).fit(signals)
+    steps = [metadata for name, metadata in told if name == "GaussianMixture"]
+    assert any(metadata and "log_likelihood" in metadata for metadata in steps)
+    # What was lent to the prior was taken back.
+    assert not getattr(est.prior_, "_skl_callbacks", [])
+    with_bar = SpectralDictionaryLearning(4, prior=KernelDensity())
+    assert with_bar.set_callbacks(bar).fit(signals).sample().shape == (1, 48)

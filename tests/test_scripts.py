@@ -282,3 +282,19 @@ def test_bench_shrinkage(tmp_path):
         assert row["auto"]["ll"] > row["grid"][0]["ll"]
         assert 0 < row["auto"]["weight"] < 1
         assert row["rivals"]["PCA"]["ev"] < 1
+
+
+@pytest.mark.slow
+def test_bench_priors(tmp_path):
+    write_images(tmp_path / "images.npz")
+    out = run(
+        "benchmarks/bench_priors.py",
+        *("--images", "images.npz", "--size", 60, "--n-components", 4),
+        *("--priors", "Gaussian, diagonal", "mixture of 5", "scikit-learn's of 10"),
+        folder=tmp_path,
+    ).stdout
+    assert "60 samples of 108, 4 atoms, 20 held out" in out
+    rows = json.loads((tmp_path / "bench_priors.json").read_text())["results"]
+    assert [row["prior"] for row in rows][0] == "Gaussian"
+    assert len(rows) == 4
+    assert all(np.isfinite(row["score"]) and row["fit_s"] > 0 for row in rows)

@@ -1,0 +1,140 @@
+"""Priors side by side: held-out likelihood, time of fit, draws and denoising.
+
+One run on one data set, all priors on the same atoms: log-likelihood of held-out
+samples in nats, Bayesian information criterion, seconds of the prior's fit (scikit-
+learn's mixture in the same run, on the same coordinates), growth of peak memory, and
+seconds to draw as many samples as were held out.
+
+    python benchmarks/bench_priors.py                     # bundled photographs
+    python benchmarks/bench_priors.py --images images.npz --n-components 512
+    python benchmarks/bench_priors.py --signals windows.npz
+
+The files are those of bench_fit.py and bench_sound.py. Prints a Markdown table and
+writes JSON with the machine's description.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import bench_fit
+import bench_sound
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as ScikitLearnsMixture
+
+from skspectral import SpectralDictionaryLearning
+from skspectral.priors import GaussianMixture, GaussianPrior
+
+
+def priors(names):
+    """The priors by name."""
+    every = {
+        "Gaussian": GaussianPrior(),
+        "Gaussian, Ledoit-Wolf": GaussianPrior(shrinkage="ledoit_wolf"),
+        "Gaussian, diagonal": GaussianPrior("diag"),
+        "Gaussian, low rank": GaussianPrior("low_rank"),
+        "mixture of 5": GaussianMixture(5),
+        "mixture of 10": GaussianMixture(10),
+        "mixture of 20": GaussianMixture(20),
+        "mixture of 10, diagonal": GaussianMixture(10, covariance="diag"),
+        "mixture of 10, low rank": GaussianMixture(10, covariance="low_rank"),
+        "mixture of 50, low rank": GaussianMixture(50, covariance="low_rank"),
+        "scikit-learn's of 10": ScikitLearnsMixture(10, random_state=0),
+    }
+    return {name: every[name] for name in names or every}
+
+
+def load(args):
+    """Training and test rows, and options of the estimator for them."""
+    if args.signals is not None:
+        train, test, _ = bench_sound.load(args.signals)
+        return train[: args.size], test, {}
+    train, test, shape = bench_fit.load(args.images, args.size)
+    return train, test, {"signal_shape": shape}
+
+
+def measure(name, prior, estimator, train, test):
+    """Figures of one prior, with which the estimator is left."""
+    axes = estimator._axes.T
+    codes = (train - estimator.mean_).astype(np.float64) @ axes
+    with bench_fit.PeakMemory() as memory:
+        start = time.perf_counter()
+        prior.fit(codes)
+        seconds = time.perf_counter() - start
+    estimator.prior_ = prior
+    start = time.perf_counter()
+    estimator.sample(len(test), random_state=0)
+    sample_s = time.perf_counter() - start
+    return {
+        "prior": name,
+        "score": estimator.score(test),
+        "train_score": estimator.score(train),
+        "bic_per_sample": prior.bic(codes) / len(codes),
+        "fit_s": seconds,
+        "fit_MiB": (memory.peak - memory.start) / 2**20,
+        "sample_s": sample_s,
+        "n_iter": getattr(prior, "n_iter_", None),
+    }
+
+
+def as_markdown(rows):
+    """The table; likelihoods as gains over the Gaussian."""
+    base = rows[0]["score"]
+    lines = [
+        "| prior | held-out nats - Gaussian's | training nats - held-out | BIC/n "
+        "| fit, s | MiB | draws, s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['prior']} | {row['score'] - base:+.2f} "
+            f"| {row['train_score'] - row['score']:.2f} | {row['bic_per_sample']:.1f} "
+            f"| {row['fit_s']:.1f} | {row['fit_MiB']:.0f} | {row['sample_s']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def parse_arguments():
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--images", type=Path, help=".npz with uint8 train and test")
+    data.add_argument("--signals", type=Path, help=".npz with windows of sound")
+    parser.add_argument("--size", type=int, default=10_000, help="training samples")
+    parser.add_argument("--n-components", type=int, default=128)
+    parser.add_argument("--priors", nargs="+", choices=priors(None), metavar="NAME")
+    parser.add_argument("--output", type=Path, default=Path("bench_priors.json"))
+    return parser.parse_args()
+
+
+def main():
+    """Measure, print, write."""
+    args = parse_arguments()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    train, test, options = load(args)
+    estimator = SpectralDictionaryLearning(
+        args.n_components, modulation=None, random_state=0, **options
+    ).fit(train)
+    rows = []
+    for name, prior in {"Gaussian": GaussianPrior(), **priors(args.priors)}.items():
+        rows.append(measure(name, prior, estimator, train, test))
+        print(f"  {name}: {rows[-1]['fit_s']:.1f} s", file=sys.stderr)
+    print(
+        f"{len(train)} samples of {train.shape[1]}, {args.n_components} atoms, "
+        f"{len(test)} held out; Gaussian: {rows[0]['score']:.2f} nats\n"
+    )
+    print(as_markdown(rows))
+    report = {"machine": bench_fit.machine(), "results": rows}
+    args.output.write_text(json.dumps(report, indent=1))
+    print(f"written to {args.output}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
