@@ -39,11 +39,7 @@ class PartlySeen:
         self.noise_variance = noise_variance
         self.weights = np.array([weight for weight, _ in mixture])
         self.centres = [self._tensor(normal.mean) for _, normal in mixture]
-        # Directions without variance would only cost time.
-        self.roots = [
-            self._tensor(root[:, root.any(axis=0)])
-            for root in (normal.root for _, normal in mixture)
-        ]
+        self.roots = [self._tensor(_of_variance(normal.root)) for _, normal in mixture]
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return as_tensor(array, self.axes.device, torch.float64)
@@ -237,6 +233,13 @@ class _FewSeen:
         a = _noise(n, n_codes, stream, self.root)
         noise = _noise(n, n_seen, stream, self.root) * self.noise_variance**0.5
         return (a - self._a(a @ self.seen + noise)) @ self.root.T
+
+
+def _of_variance(root: np.ndarray) -> np.ndarray:
+    """The directions that vary, or one: the others would only cost time."""
+    varies = root.any(axis=0)
+    varies[:1] = True
+    return root[:, varies]
 
 
 def _noise(

@@ -185,11 +185,12 @@ class ProbabilisticCodeModel(LinearCodeModel):
         mixture = self._mixture_or_ridge(needed=return_std)
         checked, filled = self._with_gaps(X, "impute")
         std = np.zeros_like(filled)
-        for rows, missing, law, seen in self._gaps(filled, mixture):
-            mean, variance = law.mean_and_variance(seen, with_variance=return_std)
-            filled[np.ix_(rows, missing)] = as_array(mean)
-            if variance is not None:
-                std[np.ix_(rows, missing)] = as_array(variance.sqrt())
+        with memory_advice(self.batch_size):
+            for rows, missing, law, seen in self._gaps(filled, mixture):
+                mean, variance = law.mean_and_variance(seen, with_variance=return_std)
+                filled[np.ix_(rows, missing)] = as_array(mean)
+                if variance is not None:
+                    std[np.ix_(rows, missing)] = as_array(variance.sqrt())
         if return_std:
             return to_namespace_of(checked, filled), to_namespace_of(checked, std)
         return to_namespace_of(checked, filled)
@@ -231,9 +232,10 @@ class ProbabilisticCodeModel(LinearCodeModel):
         mixture = self._mixture_or_ridge(needed=True)
         checked, known = self._with_gaps(X, "sample_posterior")
         draws = np.repeat(known[None], n_samples, axis=0)
-        for rows, missing, law, seen in self._gaps(known, mixture):
-            drawn = law.draw(seen, n_samples, stream)
-            draws[:, rows[:, None], missing] = as_array(drawn)
+        with memory_advice(self.batch_size):
+            for rows, missing, law, seen in self._gaps(known, mixture):
+                drawn = law.draw(seen, n_samples, stream)
+                draws[:, rows[:, None], missing] = as_array(drawn)
         return to_namespace_of(checked, draws)
 
     def _seen(
@@ -272,15 +274,14 @@ class ProbabilisticCodeModel(LinearCodeModel):
         device = resolve_device(self.device, axes)
         noise = self.noise_variance_
         clean = [(weight, normal.without_noise(noise)) for weight, normal in mixture]
-        with memory_advice(self.batch_size):
-            model = PartlySeen(mean, axes, clean, noise, device)
-            size = batch_rows(X, self.batch_size, _BATCH_BYTES, device)
-            for rows, missing in patterns(np.isnan(X)):
-                law = Conditional(model, ~missing)
-                for start in range(0, len(rows), size):
-                    batch = rows[start : start + size]
-                    seen = as_tensor(X[batch][:, ~missing], device, torch.float64)
-                    yield batch, np.flatnonzero(missing), law, seen
+        model = PartlySeen(mean, axes, clean, noise, device)
+        size = batch_rows(X, self.batch_size, _BATCH_BYTES, device)
+        for rows, missing in patterns(np.isnan(X)):
+            law = Conditional(model, ~missing)
+            for start in range(0, len(rows), size):
+                batch = rows[start : start + size]
+                seen = as_tensor(X[batch][:, ~missing], device, torch.float64)
+                yield batch, np.flatnonzero(missing), law, seen
 
     def _mixture_or_ridge(self, *, needed: bool) -> Mixture:
         """Gaussians of the prior or, if not ``needed``, what stands for ridge codes."""

@@ -169,6 +169,20 @@ def test_tiny_noise_is_no_trouble():
     assert (variance < 1e-9).all()
 
 
+@pytest.mark.parametrize("n_seen", [0, 1, 5])
+def test_a_component_without_variance(n_seen):
+    """Silence: all that it varies by is noise."""
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0].T
+    still = Normal(np.ones(3), np.eye(3), np.zeros(3))
+    model = PartlySeen(np.zeros(6), axes, [(1.0, still)], V, torch.device("cpu"))
+    seen = np.arange(6) < n_seen
+    law, x = model.given(seen), torch.full((2, n_seen), 7.0, dtype=torch.float64)
+    mean, variance = law.mean_and_variance(x, with_variance=True)
+    np.testing.assert_allclose(mean, [axes.sum(0)[~seen]] * 2)
+    np.testing.assert_allclose(variance, V)
+    assert law.draw(x, 4, np.random.default_rng(0)).shape == (4, 2, 6 - n_seen)
+
+
 def test_patterns():
     missing = np.random.default_rng(0).random((50, 3)) < 0.5
     seen_rows = []
