@@ -237,9 +237,8 @@ class _FewSeen:
 
 def _of_variance(root: np.ndarray) -> np.ndarray:
     """The directions that vary, or one: the others would only cost time."""
-    varies = root.any(axis=0)
-    varies[:1] = True
-    return root[:, varies]
+    varies = np.flatnonzero(root.any(axis=0))
+    return root[:, varies] if len(varies) else root[:, :1]
 
 
 def _noise(

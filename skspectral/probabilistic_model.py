@@ -277,7 +277,7 @@ class ProbabilisticCodeModel(LinearCodeModel):
         model = PartlySeen(mean, axes, clean, noise, device)
         size = batch_rows(X, self.batch_size, _BATCH_BYTES, device)
         for rows, missing in patterns(np.isnan(X)):
-            law = Conditional(model, ~missing)
+            law = model.given(~missing)
             for start in range(0, len(rows), size):
                 batch = rows[start : start + size]
                 seen = as_tensor(X[batch][:, ~missing], device, torch.float64)

@@ -295,6 +295,6 @@ def test_bench_priors(tmp_path):
     ).stdout
     assert "60 samples of 108, 4 atoms, 20 held out" in out
     rows = json.loads((tmp_path / "bench_priors.json").read_text())["results"]
-    assert [row["prior"] for row in rows][0] == "Gaussian"
+    assert rows[0]["prior"] == "Gaussian"
     assert len(rows) == 4
     assert all(np.isfinite(row["score"]) and row["fit_s"] > 0 for row in rows)
