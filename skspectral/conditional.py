@@ -35,14 +35,15 @@ class PartlySeen:
         device: torch.device,
     ):
         self.mean = as_tensor(mean, device, torch.float64)
-        self.axes = as_tensor(axes, device, torch.float64)
+        # Entry by entry, so that those of a pattern are taken in whole rows.
+        self.entries = as_tensor(axes, device, torch.float64).T.contiguous()
         self.noise_variance = noise_variance
         self.weights = np.array([weight for weight, _ in mixture])
         self.centres = [self._tensor(normal.mean) for _, normal in mixture]
         self.roots = [self._tensor(_of_variance(normal.root)) for _, normal in mixture]
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return as_tensor(array, self.axes.device, torch.float64)
+        return as_tensor(array, self.mean.device, torch.float64)
 
     def given(self, seen: np.ndarray) -> "Conditional":
         """Law of the entries where ``seen``, of shape (T,), is False, given the others.
@@ -69,9 +70,13 @@ class Conditional:
 
     def __init__(self, model: PartlySeen, seen: np.ndarray):
         self.model = model
-        where = torch.from_numpy(seen).to(model.axes.device)
-        self.seen_mean, self.missing_mean = model.mean[where], model.mean[~where]
-        self.seen_axes, self.missing_axes = model.axes[:, where], model.axes[:, ~where]
+        there, gone = (
+            torch.from_numpy(np.flatnonzero(part)).to(model.mean.device)
+            for part in (seen, ~seen)
+        )
+        self.seen_mean, self.missing_mean = model.mean[there], model.mean[gone]
+        self.seen_axes = model.entries[there].T
+        self.missing_axes = model.entries[gone].T
         n_codes, n_seen = self.seen_axes.shape
         few = 0 < n_seen < n_codes
         gram = None if few else self.seen_axes @ self.seen_axes.T

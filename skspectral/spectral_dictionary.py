@@ -80,9 +80,9 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
     center : bool, default=True
         Whether to subtract the mean.
     prior : object or None, default=None
-        Distribution of the codes: an object with ``fit`` and ``sample``, as
-        scikit-learn's mixtures and `KernelDensity`; None is `GaussianPrior`. It is
-        cloned, and fitted in float64 along orthonormal axes of the atoms' span.
+        Distribution of the codes: one of `skspectral.priors` (None: `GaussianPrior`),
+        scikit-learn's mixtures or `KernelDensity`, or what has ``fit`` and ``sample``.
+        It is cloned, and fitted in float64 along orthonormal axes of the atoms' span.
     max_iter : int, default=50
         Most Gauss-Newton iterations, tens of L-BFGS or spectral steps, or epochs of
         Adam in each stage; where weak atoms were replaced, up to three times again.
@@ -129,7 +129,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
     colors_ : ndarray of shape (n_components, n_channels)
         Of plane waves only: share of each channel, of unit norm, with a sum >= 0.
     explained_variance_ratio_ : ndarray of shape (n_components,)
-        Share of the variance that each atom adds to those before it.
+        Share of the variance that each atom adds to those before; in sum, the model's.
     mean_ : ndarray of shape (n_features,)
         Mean of the data; zero without ``center``.
     noise_variance_ : float
