@@ -3,8 +3,8 @@ Denoise photographs
 ===================
 
 Learns plane waves and a prior of their codes on clean patches of some photographs, and
-takes white noise out of others, beside PCA, wavelets and total variation: first patch by
-patch, then whole photographs, as the mean over all patches that overlap.
+takes white noise out of others, beside PCA, wavelets and total variation: first patch
+by patch, then whole photographs, as the mean over all patches that overlap.
 
 Prints the peak signal-to-noise ratio (PSNR, in dB) and the structural similarity (SSIM)
 of each method, and draws the photographs side by side. Every rival has the best of
@@ -70,10 +70,10 @@ def load_photographs(crop):
 # %%
 # Ours
 # ----
-# The noise is known, so what the atoms leave of clean patches need only be less than it:
-# 64 plane waves leave a standard deviation of 0.02. `denoise` is the posterior mean: one
-# linear map for a Gaussian prior; a mixture weighs several by how likely each made the
-# patch, flat, edge or texture.
+# The noise is known, so what the atoms leave of clean patches need only be less than
+# that: 64 plane waves leave a standard deviation of 0.02. `denoise` is the posterior
+# mean: one linear map for a Gaussian prior; a mixture weighs several by how likely each
+# made the patch, flat, edge or texture.
 
 
 def ours(n_components):

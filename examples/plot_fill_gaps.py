@@ -5,10 +5,10 @@ Fill gaps in signals, with a band of uncertainty
 Fits sinusoids to windows of signals, cuts a gap out of held-out windows, and fills it
 with the posterior mean, its 95 % band and a few draws of what may have been there.
 
-There are two kinds of signals: an electroencephalogram (the sample data of Matplotlib),
-of which little can be foretold, and notes of a plucked string, made by formula, of which
-much can. Prints root mean squared errors beside those of a straight line and of the mean
-of the windows, and how often the truth lies within the band.
+There are two kinds of signals: an electroencephalogram (Matplotlib's sample data), of
+which little can be foretold, and notes of a plucked string, made by formula, of which
+much can. Prints root mean squared errors beside those of a straight line and of the
+mean of the windows, and how often the truth lies within the band.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -55,7 +55,7 @@ def load_brain_waves(length=64):
     )
 
 
-def make_notes(length=512):
+def make_notes(length=256):
     """Training and test windows, and the sampling rate in Hz."""
     windows, _ = make_tones(1200, length, sampling_rate=8000, random_state=0)
     return windows[:1000], windows[1000:], 8000.0
@@ -64,16 +64,12 @@ def make_notes(length=512):
 # %%
 # The fit and the gap
 # -------------------
-# One Gaussian suits brain waves; notes are a mixture, for each sounds some of the atoms.
+# One Gaussian suits brain waves; notes are a mixture: each sounds some of the atoms.
 
 
-def fit(X, rate, prior=None):
+def fit(X, rate, n_components, prior=None):
     estimator = SpectralDictionaryLearning(
-        X.shape[1] // 2,
-        modulation=None,
-        sampling_rate=rate,
-        prior=prior,
-        random_state=0,
+        n_components, modulation=None, sampling_rate=rate, prior=prior, random_state=0
     )
     return estimator.fit(X)
 
@@ -152,6 +148,7 @@ def show(panel, name, X, rate, gap, methods, std, draws):
         axis.plot(milliseconds[part], line, color="C1", linestyle="--")
         axis.margins(x=0)
     axes[-1].set_xlabel("ms")
+    panel.supylabel(unit)
 
 
 def legend(figure):
@@ -175,23 +172,23 @@ def main():
     args = parse_arguments()
     if not 0 < args.gap < 0.9:
         sys.exit(f"error: --gap {args.gap} must be between 0 and 0.9")
-    notes = GaussianMixture(12, covariance="diag", max_iter=50, random_state=0)
     try:
-        signals = {
-            "Electroencephalogram": (load_brain_waves(), None),
-            "Notes of a plucked string": (make_notes(), notes),
-        }
+        brain_waves = load_brain_waves()
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
+    notes = GaussianMixture(6, random_state=0)
+    signals = {
+        "Electroencephalogram": (brain_waves, 64, None),
+        "Notes of a plucked string": (make_notes(), 96, notes),
+    }
     figure = Figure(figsize=(12, 7), layout="constrained")
     panels = figure.subfigures(1, len(signals))
-    for panel, (name, ((train, test, rate), prior)) in zip(
-        panels, signals.items(), strict=True
-    ):
+    for panel, (name, signal) in zip(panels, signals.items(), strict=True):
+        (train, test, rate), *model = signal
         length = test.shape[1]
         width = max(1, round(args.gap * length))
-        gap = slice((length - width) // 2, (length - width) // 2 + width)
-        filled = fill(fit(train, rate, prior), test, gap, args.n_draws)
+        gap = slice((length - width) // 2, (length + width) // 2)
+        filled = fill(fit(train, rate, *model), test, gap, args.n_draws)
         report(name, test, gap, *filled[:2])
         show(panel, name, test, rate, gap, *filled)
     legend(figure)
