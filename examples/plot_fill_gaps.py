@@ -113,39 +113,26 @@ def report(name, X, gap, methods, std):
 # -----------
 
 
-def show(panel, name, X, rate, gap, methods, std, draws):
+def show(panel, name, unit, X, rate, gap, methods, std, draws):
     panel.suptitle(name, fontsize=13)
     axes = panel.subplots(3, 1, sharex=True)
-    milliseconds = 1000 * np.arange(X.shape[1]) / rate
+    time = 1000 * np.arange(X.shape[1]) / rate
     # The gap and as much on both sides.
     width = gap.stop - gap.start
     view = slice(max(0, gap.start - width), min(gap.stop + width, X.shape[1]))
-    filled = methods["ours"]
     # With the neighbours, so that lines and band begin at what is seen.
-    part = slice(gap.start - 1, gap.stop + 1)
-    for axis, i in zip(
-        axes, np.linspace(0, len(X) - 1, 5).astype(int)[1:4], strict=True
-    ):
-        low, high = (filled[i] + sign * QUANTILE * std[i] for sign in (-1, 1))
-        axis.fill_between(
-            milliseconds[part],
-            low[part],
-            high[part],
-            color="C0",
-            alpha=0.2,
-            linewidth=0,
-        )
-        axis.plot(
-            milliseconds[part],
-            draws[:, i, part].T,
-            color="C0",
-            linewidth=0.6,
-            alpha=0.7,
-        )
-        axis.plot(milliseconds[view], X[i, view], color="0.4", linewidth=1.5)
-        axis.plot(milliseconds[part], filled[i, part], color="C0", linewidth=2.2)
-        line = methods["straight line"][i, part]
-        axis.plot(milliseconds[part], line, color="C1", linestyle="--")
+    part = slice(max(0, gap.start - 1), gap.stop + 1)
+    inside = time[part]
+    shown = np.linspace(0, len(X) - 1, 5).astype(int)[1:4]
+    for axis, i in zip(axes, shown, strict=True):
+        filled, line = (methods[m][i, part] for m in ("ours", "straight line"))
+        half = QUANTILE * std[i, part]
+        band = {"color": "C0", "alpha": 0.2, "linewidth": 0}
+        axis.fill_between(inside, filled - half, filled + half, **band)
+        axis.plot(inside, draws[:, i, part].T, "C0", linewidth=0.6, alpha=0.7)
+        axis.plot(time[view], X[i, view], "0.4", linewidth=1.5)
+        axis.plot(inside, filled, "C0", linewidth=2.2)
+        axis.plot(inside, line, "C1", linestyle="--")
         axis.margins(x=0)
     axes[-1].set_xlabel("ms")
     panel.supylabel(unit)
@@ -178,19 +165,19 @@ def main():
         sys.exit(f"error: {error}")
     notes = GaussianMixture(6, random_state=0)
     signals = {
-        "Electroencephalogram": (brain_waves, 64, None),
-        "Notes of a plucked string": (make_notes(), 96, notes),
+        "Electroencephalogram": ("standard deviations", brain_waves, 64, None),
+        "Notes of a plucked string": ("full scale", make_notes(), 96, notes),
     }
     figure = Figure(figsize=(12, 7), layout="constrained")
     panels = figure.subfigures(1, len(signals))
     for panel, (name, signal) in zip(panels, signals.items(), strict=True):
-        (train, test, rate), *model = signal
+        unit, (train, test, rate), *model = signal
         length = test.shape[1]
         width = max(1, round(args.gap * length))
         gap = slice((length - width) // 2, (length + width) // 2)
         filled = fill(fit(train, rate, *model), test, gap, args.n_draws)
         report(name, test, gap, *filled[:2])
-        show(panel, name, test, rate, gap, *filled)
+        show(panel, name, unit, test, rate, gap, *filled)
     legend(figure)
     figure.savefig(args.output, dpi=90)
     print(f"picture: {args.output.resolve()}")
