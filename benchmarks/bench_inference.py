@@ -168,9 +168,9 @@ def settings(data):
     """Denoisers of PCA, wavelets and total variation, and seconds of their fit."""
     from skimage.restoration import denoise_tv_chambolle, denoise_wavelet
 
-    largest = min(512, *data.train.shape)
-    pca, seconds = timed(PCA(largest, random_state=0).fit, data.train)
-    numbers = np.unique(np.geomspace(4, largest, 22).astype(int))
+    largest = min(1024, *data.train.shape)
+    pca, seconds = timed(PCA(largest, svd_solver="covariance_eigh").fit, data.train)
+    numbers = np.unique(np.geomspace(4, largest, 40).astype(int))
     channel = {"channel_axis": -1} if data.is_image else {}
     wavelets = [
         partial(
@@ -224,7 +224,7 @@ def denoise_all(data, args):
         add(name, best, seconds)
     n = data.train.shape[1]
     numbers = args.denoise_components or (
-        [n // 6, n // 3] if data.is_image else [n // 2]
+        [n // 6, n // 4] if data.is_image else [n // 2]
     )
     plans = [(k, None, f"ours, {k} waves") for k in numbers]
     for name, prior in mixtures(args).items():
