@@ -415,6 +415,8 @@ def main():
     args = parse_arguments()
     # Rivals and mixtures are cut short on purpose.
     warnings.simplefilter("ignore", ConvergenceWarning)
+    # Of small images and long wavelets.
+    warnings.filterwarnings("ignore", message="Level value of")
     report = {"machine": machine(), "results": {}}
     for kind in args.kinds:
         data = load(kind, args)

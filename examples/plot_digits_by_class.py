@@ -114,9 +114,8 @@ def show_choice(panel, numbers, criterion, likelihood):
     axis.annotate(
         f"lowest: {numbers[best]}",
         (numbers[best], criterion[best]),
-        xytext=(0, -20),
+        xytext=(8, -18),
         textcoords="offset points",
-        ha="center",
         color="C0",
     )
     axis.margins(y=0.15)

@@ -189,7 +189,7 @@ def main():
     holes = make_holes()
     compare(fillers(estimator, X), X_test, holes)
     # Patches with something to see in them.
-    lively = X_test[np.argsort(X_test.var(axis=1))[len(X_test) * 3 // 4 :: 10]]
+    lively = X_test[np.argsort(X_test.var(axis=1))[len(X_test) * 3 // 4 :: 6]]
     plot(estimator, lively[: len(holes)], holes, args.output)
     print(f"picture: {args.output.resolve()}")
 
