@@ -118,7 +118,7 @@ def learn_model(
             covariance = (
                 None if lags is None else shrink_(moments.covariance(), lags, shrinkage)
             )
-            prior.fit_moments(*moments.project(axes, mean_, covariance))
+            prior.fit_moments(*moments.project(axes, mean_, covariance), moments.weight)
         else:
             coordinates, _ = coordinates_and_energy(
                 samples, mean_, axes, batch_size=estimator.batch_size, device=device

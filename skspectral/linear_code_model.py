@@ -192,7 +192,7 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
-            Without noise.
+            In the span of the atoms: with the noise's share there, without the rest.
         """
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)

@@ -39,6 +39,10 @@ from skspectral.priors.normal import Mixture, wiener_gain
 
 # Rows with the same entries missing that are filled at a time.
 _BATCH_BYTES = 64 * 2**20
+# So many are drawn at a time, whatever memory there is: the draws are to be the same.
+_ROWS_DRAWN = 64
+
+_OVERFLOW = "The squares of X overflow. Scale X down."
 
 
 class ProbabilisticCodeModel(LinearCodeModel):
@@ -158,7 +162,7 @@ class ProbabilisticCodeModel(LinearCodeModel):
         """Fill missing entries with their posterior mean, given the others.
 
         Rows that miss the same entries share their matrices: K^3 + K^2 T for each such
-        pattern and component of the prior, then O(K T) for each row. With a prior that
+        pattern, then O(K T) for each row, both for each component. With a prior that
         has no closed form: from ridge least-squares codes of the entries that are seen.
 
         Parameters
@@ -184,14 +188,16 @@ class ProbabilisticCodeModel(LinearCodeModel):
         check_is_fitted(self)
         mixture = self._mixture_or_ridge(needed=return_std)
         checked, filled = self._with_gaps(X, "impute")
-        std = np.zeros_like(filled)
+        std = np.zeros_like(filled) if return_std else None
         with memory_advice(self.batch_size):
             for rows, missing, law, seen in self._gaps(filled, mixture):
                 mean, variance = law.mean_and_variance(seen, with_variance=return_std)
                 filled[np.ix_(rows, missing)] = as_array(mean)
-                if variance is not None:
+                if std is not None and variance is not None:
                     std[np.ix_(rows, missing)] = as_array(variance.sqrt())
-        if return_std:
+        if not np.isfinite(filled).all():
+            raise ValueError(_OVERFLOW)
+        if std is not None:
             return to_namespace_of(checked, filled), to_namespace_of(checked, std)
         return to_namespace_of(checked, filled)
 
@@ -233,7 +239,7 @@ class ProbabilisticCodeModel(LinearCodeModel):
         checked, known = self._with_gaps(X, "sample_posterior")
         draws = np.repeat(known[None], n_samples, axis=0)
         with memory_advice(self.batch_size):
-            for rows, missing, law, seen in self._gaps(known, mixture):
+            for rows, missing, law, seen in self._gaps(known, mixture, _ROWS_DRAWN):
                 drawn = law.draw(seen, n_samples, stream)
                 draws[:, rows[:, None], missing] = as_array(drawn)
         return to_namespace_of(checked, draws)
@@ -256,6 +262,7 @@ class ProbabilisticCodeModel(LinearCodeModel):
             )
         if not np.isfinite(energy).all():
             refuse_what_is_not_finite(checked, self)
+            raise ValueError(_OVERFLOW)
         return checked, samples, coordinates, energy
 
     def _with_gaps(self, X: ArrayLike, method: str) -> tuple[Any, np.ndarray]:
@@ -267,7 +274,7 @@ class ProbabilisticCodeModel(LinearCodeModel):
         return checked, copy
 
     def _gaps(
-        self, X: np.ndarray, mixture: Mixture
+        self, X: np.ndarray, mixture: Mixture, n_rows: int | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray, Conditional, torch.Tensor]]:
         """Rows, what they miss, its law, and the entries seen: batch by batch."""
         mean, _, _, axes = self._model()
@@ -275,11 +282,15 @@ class ProbabilisticCodeModel(LinearCodeModel):
         noise = self.noise_variance_
         clean = [(weight, normal.without_noise(noise)) for weight, normal in mixture]
         model = PartlySeen(mean, axes, clean, noise, device)
-        size = batch_rows(X, self.batch_size, _BATCH_BYTES, device)
+        if n_rows is None:
+            # Each component has coordinates of its own.
+            n_numbers = max(X.shape[1], len(mixture) * len(self._axes))
+            n_bytes = _BATCH_BYTES * X.shape[1] // n_numbers
+            n_rows = batch_rows(X, self.batch_size, n_bytes, device)
         for rows, missing in patterns(np.isnan(X)):
             law = model.given(~missing)
-            for start in range(0, len(rows), size):
-                batch = rows[start : start + size]
+            for start in range(0, len(rows), n_rows):
+                batch = rows[start : start + n_rows]
                 seen = as_tensor(X[batch][:, ~missing], device, torch.float64)
                 yield batch, np.flatnonzero(missing), law, seen
 
@@ -302,8 +313,10 @@ class ProbabilisticCodeModel(LinearCodeModel):
                 f"noise_std of shape {given.shape} must be one number, or one for each "
                 f"of the {n_samples} rows of X."
             )
-        if not (np.isfinite(given) & (given >= 0)).all():
+        with np.errstate(over="ignore"):
+            variances = given**2
+        if not (np.isfinite(variances) & (given >= 0)).all():
             raise ValueError(
                 f"noise_std={noise_std!r} must be standard deviations: finite and >= 0."
             )
-        return np.broadcast_to(given**2, (n_samples,))[:, None]
+        return np.broadcast_to(variances, (n_samples,))[:, None]

@@ -88,7 +88,7 @@ def best_weight(
     Raises
     ------
     ValueError
-        If the fourth moment overflows.
+        If the fourth moment overflows or underflows.
 
     References
     ----------
@@ -107,6 +107,11 @@ def best_weight(
         return 1.0
     # As shares of the whole, so that no square overflows.
     total = float(C.trace())
+    if total > 0 and fourth == 0:
+        raise ValueError(
+            "shrinkage='auto': the fourth moment of X underflows. Scale X up, or pass "
+            "a weight in [0, 1]."
+        )
     squared = (float(torch.linalg.vector_norm(C)) / total) ** 2
     uncertain = max(0.0, fourth / total / total - squared) / (n_samples - 2)
     misfit = squared + _excess(lags / total)

@@ -262,8 +262,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
         Raises
         ------
         ValueError
-            If X has NaN or infinite values, fewer than two rows or no variance, or a
-            parameter does not fit the data.
+            If X is not finite, has one row or no variance, or a parameter does not fit.
         TypeError
             If the prior lacks ``fit`` or ``sample``.
         """
@@ -278,7 +277,8 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
 
         The first call is `fit`. The moments are those of all rows; the atoms go on to a
         minimum near where they were: not that of `fit`, but about as deep (after sorted
-        rows, 0.01 less). Spectral losses and other priors see the last call's rows.
+        rows, 0.01 less). Spectral losses, "ledoit_wolf" and priors that are not
+        `GaussianPrior` see the last call's rows.
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
         y : array-like of shape (n_samples,), default=None
             As for `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
-            In the same units at each call; rows without have the weight 1.
+            In the same units at each call; without, 1.
 
         Returns
         -------
@@ -313,7 +313,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
         """Learn, from the present atoms if ``go_on``; ``add`` to the rows before."""
         # A stream of its own: `sample(random_state=...)` with the same int differs.
         stream, chance = random_stream(self.random_state).spawn(2)
-        prior = new_prior(self.prior, stream, weighted=sample_weight is not None)
+        prior = new_prior(self.prior, stream, y, sample_weight)
         with input_names_restored_on_failure(self), memory_advice(self.batch_size):
             checked = self._checked(X, reset=not add)
             samples = from_namespace(checked)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import dblquad
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 
 from skspectral.priors.normal import (
     Normal,
@@ -109,10 +109,33 @@ def test_flattened_is_the_likeliest_choice_of_directions(rng, rank):
 
 
 def test_directions_without_variance_are_never_kept():
-    values = np.array([3.0, 2.0, 1.0, 0.0, 0.0])
-    start, log_determinant = flattest(values, 2)
-    assert start == 2
-    assert log_determinant == pytest.approx(np.log(6) + 3 * np.log(1 / 3))
+    for scale in (1e-3, 1.0, 1e3):
+        values = scale * np.array([3.0, 2.0, 1.0, 0.0, 0.0])
+        start, log_determinant = flattest(values, 2)
+        assert start == 2
+        expected = np.log(6) + 3 * np.log(1 / 3) + 5 * np.log(scale)
+        assert log_determinant == pytest.approx(expected)
+
+
+def test_components_agree_where_nothing_varies(rng):
+    """Directions that no sample has change each density by the same factor."""
+    loud, quiet = (
+        (0.5, Normal.of(np.zeros(3), scale * np.diag([3.0, 2.0, 1.0])))
+        for scale in (1e4, 1e-4)
+    )
+    X = rng.normal(size=(50, 3)) * rng.choice([100, 0.01], size=(50, 1))
+    axes = np.linalg.qr(rng.normal(size=(6, 3)))[0]
+    inside = log_mixture_density(X, [loud, quiet])
+    wider = [(w, part.mapped(axes, np.zeros(6))) for w, part in (loud, quiet)]
+    change = log_mixture_density(X @ axes.T, wider) - inside
+    np.testing.assert_allclose(change, change[0], rtol=1e-6)
+
+
+def test_any_noise_makes_a_covariance_regular():
+    normal = Normal.of(np.zeros(3), np.diag([1.0, 1e-20, 0.0]))
+    X = np.array([[0.3, 1e-9, -1e-9]])
+    expected = norm.logpdf(X, 0, np.sqrt([1, 1.01e-18, 1e-18])).sum()
+    assert normal.log_density(X, 1e-18)[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_free_parameters():

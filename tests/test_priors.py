@@ -72,12 +72,19 @@ def test_low_rank_of_few_samples():
 
 
 def test_what_moments_do_not_tell():
-    for prior in (GaussianPrior("low_rank"), GaussianPrior(shrinkage="ledoit_wolf")):
-        assert not fits_from_moments(prior)
-        with pytest.raises(ValueError, match="are chosen from the codes: call fit"):
-            prior.fit_moments(np.zeros(2), np.eye(2))
-    for prior in (GaussianPrior("low_rank", rank=1), GaussianPrior("diag")):
-        assert fits_from_moments(prior)
+    prior = GaussianPrior(shrinkage="ledoit_wolf")
+    assert not fits_from_moments(prior)
+    with pytest.raises(ValueError, match="is chosen from the codes: call fit"):
+        prior.fit_moments(np.zeros(2), np.eye(2), 10)
+
+
+@pytest.mark.parametrize("scale", [1e80, 1e-90])
+def test_ledoit_wolf_has_no_scale(codes, scale):
+    few = codes[:10]
+    expected = GaussianPrior(shrinkage="ledoit_wolf").fit(few).shrinkage_
+    found = GaussianPrior(shrinkage="ledoit_wolf").fit(scale * few).shrinkage_
+    assert found == pytest.approx(expected)
+    assert expected > 0.01
 
 
 def test_density_is_scipys(codes):
@@ -113,12 +120,14 @@ def test_weights_equal_repetition(codes):
     np.testing.assert_allclose(weighted.covariance_, repeated.covariance_)
 
 
-def test_moments_are_enough(codes):
-    prior = GaussianPrior(shrinkage=0.1).fit(codes)
-    other = GaussianPrior(shrinkage=0.1).fit_moments(
-        codes.mean(0), np.cov(codes.T, bias=True)
+@pytest.mark.parametrize("kind", ["full", "diag", "low_rank"])
+def test_moments_are_enough(codes, kind):
+    prior = GaussianPrior(kind, shrinkage=0.1).fit(codes)
+    other = GaussianPrior(kind, shrinkage=0.1).fit_moments(
+        codes.mean(0), np.cov(codes.T, bias=True), len(codes)
     )
-    np.testing.assert_allclose(prior.covariance_, other.covariance_)
+    np.testing.assert_allclose(prior.covariance_, other.covariance_, atol=1e-12)
+    assert prior.rank_ == other.rank_
     np.testing.assert_array_equal(
         prior.sample(5, random_state=1).round(9),
         other.sample(5, random_state=1).round(9),
@@ -231,7 +240,7 @@ def test_duck_typed_prior(codes):
     with pytest.raises(ValueError, match="Constant cannot sample for a label"):
         draw(prior, 2, 4, "cat", stream)
     with pytest.raises(ValueError, match=r"Constant\.fit takes none"):
-        new_prior(Constant(), stream, weighted=True)
+        new_prior(Constant(), stream, sample_weight=np.ones(2))
     with pytest.raises(TypeError, match="prior Constant has no closed form"):
         gaussian_components(prior)
 
@@ -264,7 +273,7 @@ def test_wrong_draws_are_reported(wrong):
 
 def test_moments_that_do_not_fit():
     with pytest.raises(ValueError, match="does not fit a mean of 2 codes"):
-        GaussianPrior().fit_moments(np.zeros(2), np.eye(3))
+        GaussianPrior().fit_moments(np.zeros(2), np.eye(3), 10)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 import sklearn
 import torch
 from scipy.stats import multivariate_normal
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import BayesianGaussianMixture
@@ -271,6 +272,14 @@ class TestWithoutAClosedForm:
             est.impute(np.full((1, 24), np.nan)), est.mean_[None]
         )
 
+    def test_no_ridge(self, signals):
+        est = SpectralDictionaryLearning(
+            6, modulation=None, prior=KernelDensity(), ridge=0
+        )
+        codes = est.fit_transform(signals[0])
+        expected = est.inverse_transform(codes)
+        np.testing.assert_allclose(est.denoise(signals[0]), expected, rtol=1e-10)
+
     @pytest.mark.parametrize(
         "call",
         [
@@ -296,6 +305,84 @@ def test_noise_for_other_rows(signals):
     est = SpectralDictionaryLearning(2, modulation=None).fit(signals[0])
     with pytest.raises(ValueError, match=r"shape \(2,\) must be one number, or one f"):
         est.denoise(signals[0][:3], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("prior", ["by class", "mixture", "low-rank mixture"])
+def test_silence(prior):
+    """A component that varies less than the noise does."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=200)
+    waves = np.sin(2 * np.pi * np.outer([1, 2, 3.5, 5], np.arange(24) / 24))
+    X = (3 * y)[:, None] * rng.normal(size=(200, 4)) @ waves
+    X += 0.1 * (1 + 3 * y)[:, None] * rng.normal(size=X.shape)
+    est = SpectralDictionaryLearning(4, modulation=None, prior=PRIORS[prior])
+    est.fit(X, y)
+    hidden, _ = gaps(X[:20])
+    expected, spread = dense_imputed(est, hidden)
+    filled, std = est.impute(hidden, return_std=True)
+    np.testing.assert_allclose(filled, expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(std, spread, rtol=1e-6, atol=1e-9)
+    assert np.isfinite(est.sample_posterior(hidden, 3)).all()
+
+
+def test_as_many_atoms_as_features_and_hardly_any_noise():
+    """The density is that of its formula also where the noise is rounding."""
+    X, y = load_digits(return_X_y=True)
+    X = X[:, X.std(0) > 0.5]
+    T = X.shape[1]
+    est = SpectralDictionaryLearning(
+        T, modulation=None, prior=ClassConditionalPrior()
+    ).fit(X, y)
+    # Digits of one kind have pixels that are always white.
+    v, U = est.noise_variance_, (X[:50] - est.mean_) @ est._axes.T
+    parts = []
+    for weight, normal in gaussian_components(est.prior_):
+        values, vectors = np.linalg.eigh(normal.covariance)
+        values = np.maximum(values, v)
+        along = (U - normal.mean) @ vectors
+        parts.append(
+            np.log(weight)
+            - 0.5 * (np.log(2 * np.pi * values) + along**2 / values).sum(1)
+        )
+    expected = np.logaddexp.reduce(parts)
+    np.testing.assert_allclose(est.score_samples(X[:50]), expected, atol=0.02)
+
+
+def test_what_overflows_is_told(signals):
+    est = SpectralDictionaryLearning(2, modulation=None).fit(signals[0])
+    X = signals[0][:3].copy()
+    X[0] = 1e160
+    with pytest.raises(ValueError, match="squares of X overflow"):
+        est.score_samples(X)
+    with pytest.raises(ValueError, match="finite and >= 0"):
+        est.denoise(signals[0], 1e160)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_draws_do_not_depend_on_the_batch_size(signals, batch_size):
+    X = np.where(np.arange(24) % 3 == 0, np.nan, signals[0])
+    est = SpectralDictionaryLearning(3, modulation=None).fit(signals[0])
+    expected = est.sample_posterior(X, 2, random_state=0)
+    est.set_params(batch_size=batch_size)
+    found = est.sample_posterior(X, 2, random_state=0)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_labels_that_are_needed_are_asked_for_at_once(signals):
+    est = SpectralDictionaryLearning(prior=ClassConditionalPrior())
+    with pytest.raises(ValueError, match=r"needs a label for each sample: call fit"):
+        est.fit(signals[0])
+    assert not hasattr(est, "components_")
+
+
+def test_pieces_reach_every_gaussian_prior(signals):
+    for prior in (GaussianPrior("low_rank"), GaussianPrior("diag")):
+        est = SpectralDictionaryLearning(4, modulation=None, prior=prior)
+        for rows in np.array_split(signals[0], 4):
+            est.partial_fit(rows)
+        codes = (signals[0] - est.mean_) @ est._axes.T
+        expected = clone(prior).fit(codes).covariance_
+        np.testing.assert_allclose(est.prior_.covariance_, expected, atol=1e-9)
 
 
 def test_infinite_entries_are_refused(signals):

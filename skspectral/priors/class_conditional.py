@@ -103,6 +103,7 @@ class ClassConditionalPrior(Density):
             self._fit_one(label, codes[rows], weights[rows] if weighted else None)
             for label, rows in zip(self.classes_, self._rows(of_class), strict=True)
         ]
+        self.__dict__.pop("n_parameters_", None)
         if all(hasattr(prior, "n_parameters_") for prior in self.priors_):
             of_priors = sum(prior.n_parameters_ for prior in self.priors_)
             self.n_parameters_ = len(self.classes_) - 1 + of_priors
@@ -112,13 +113,14 @@ class ClassConditionalPrior(Density):
         return [np.flatnonzero(of_class == i) for i in range(len(self.classes_))]
 
     def _fit_one(self, label: Any, X: np.ndarray, weights: np.ndarray | None) -> Any:
-        prior = new_prior(self.prior, random_stream(None), weighted=weights is not None)
+        prior = new_prior(self.prior, random_stream(None), sample_weight=weights)
         try:
             fit_prior(prior, X, None, weights)
         except ValueError as error:
             raise ValueError(
-                f"The prior of label {label!r}, of which there are {len(X)} samples, "
-                f"cannot be fitted: {error}"
+                f"The prior of label {label}, of which there are {len(X)} samples, "
+                f"cannot be fitted: {error} Leave out labels that are this rare, or "
+                "pass another prior."
             ) from error
         return prior
 
@@ -127,7 +129,7 @@ class ClassConditionalPrior(Density):
         prefer_skip_nested_validation=True,
     )
     def sample(
-        self, n_samples: int = 1, y: Any = None, random_state: Any = None
+        self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
     ) -> np.ndarray:
         """Draw codes.
 
@@ -172,7 +174,8 @@ class ClassConditionalPrior(Density):
         unseen = ~np.isin(labels, self.classes_)
         if unseen.any():
             raise ValueError(
-                f"y={labels[unseen][0]!r} is not a label of fit: {list(self.classes_)}."
+                f"y={labels[unseen][0]} is not a label of fit: "
+                f"{self.classes_.tolist()}."
             )
         return np.searchsorted(self.classes_, labels)
 
@@ -186,9 +189,19 @@ class ClassConditionalPrior(Density):
         Returns
         -------
         log_density : ndarray of shape (n_samples,), float64, in nats
+
+        Raises
+        ------
+        TypeError
+            If the priors have no ``score_samples``.
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float64, reset=False)
+        if not all(hasattr(prior, "score_samples") for prior in self.priors_):
+            raise TypeError(
+                f"{type(self.priors_[0]).__name__} has no score_samples: use another "
+                "prior, such as GaussianPrior or GaussianMixture."
+            )
         densities = [prior.score_samples(codes) for prior in self.priors_]
         return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
 

@@ -1,6 +1,7 @@
 """Priors that are made of Gaussians, and so have a closed form."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,18 +38,27 @@ def gaussian_components(prior: Any) -> Mixture:
             for weight, normal in gaussian_components(of_class)
         ]
     if isinstance(prior, _SCIKIT_LEARNS):
-        n_components, n_codes = prior.means_.shape
-        stored = prior.covariances_
-        if prior.covariance_type == "diag":
-            stored = stored[:, :, None] * np.eye(n_codes)
-        elif prior.covariance_type == "spherical":
-            stored = stored[:, None, None] * np.eye(n_codes)
-        # "tied" stores one covariance for all components.
-        covariances = np.broadcast_to(stored, (n_components, n_codes, n_codes))
-        normals = map(Normal.of, prior.means_, covariances)
+        normals = map(_normal_of(prior), prior.means_, _stored_covariances(prior))
         return list(zip(prior.weights_, normals, strict=True))
     raise TypeError(
         f"The prior {type(prior).__name__} has no closed form. Use "
         "skspectral.priors.GaussianPrior, GaussianMixture or ClassConditionalPrior of "
         "these, or scikit-learn's GaussianMixture or BayesianGaussianMixture."
     )
+
+
+def _stored_covariances(prior: Any) -> np.ndarray:
+    """One entry a component; "tied" stores one for all."""
+    stored, shape = prior.covariances_, prior.means_.shape
+    if prior.covariance_type == "tied":
+        return np.broadcast_to(stored, (shape[0], *stored.shape))
+    if prior.covariance_type == "spherical":
+        return np.broadcast_to(stored[:, None], shape)
+    return stored
+
+
+def _normal_of(prior: Any) -> Callable[[np.ndarray, np.ndarray], Normal]:
+    if prior.covariance_type in ("full", "tied"):
+        return Normal.of
+    axes = np.eye(prior.means_.shape[1])
+    return lambda mean, variances: Normal.along_axes(mean, axes, variances)

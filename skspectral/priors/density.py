@@ -31,18 +31,31 @@ class Density(DensityMixin, BaseEstimator):
     def bic(self, X: ArrayLike) -> float:
         """Bayesian information criterion on ``X``; lower is better."""
         log_density = self.score_samples(X)
-        penalty = self.n_parameters_ * np.log(len(log_density))
+        penalty = self._n_free() * np.log(len(log_density))
         return float(penalty - 2 * log_density.sum())
 
     def aic(self, X: ArrayLike) -> float:
         """Akaike information criterion on ``X``; lower is better."""
-        return float(2 * self.n_parameters_ - 2 * self.score_samples(X).sum())
+        return float(2 * self._n_free() - 2 * self.score_samples(X).sum())
+
+    def _n_free(self) -> int:
+        if not hasattr(self, "n_parameters_"):
+            raise TypeError(
+                f"{self!r} does not tell its number of free parameters, which an "
+                "information criterion needs: use the priors of skspectral.priors."
+            )
+        return self.n_parameters_
 
 
 class GaussianDensity(Density):
-    """Draws and densities of a mixture of Gaussians, set by a subclass in ``fit``."""
+    """Draws and densities of a mixture of Gaussians, set by a subclass in ``fit``.
+
+    With it, the least variance that a direction counts with: the rounding of that of
+    all samples, so that mixtures with other components can be compared.
+    """
 
     _mixture: Mixture
+    _floor: float
 
     def _checked(
         self, X: ArrayLike, sample_weight: ArrayLike | None
@@ -89,4 +102,4 @@ class GaussianDensity(Density):
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float64, reset=False)
-        return log_mixture_density(codes, self._mixture)
+        return log_mixture_density(codes, self._mixture, self._floor)

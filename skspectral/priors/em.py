@@ -12,6 +12,8 @@ from skspectral.priors.normal import Mixture, Normal, log_joint
 
 # Rows whose responsibilities are held at a time.
 _CHUNK = 4096
+# A bound that falls by a larger share does so not by rounding.
+_ROUNDING = 1e-9
 # A component takes no part in a row that it is less responsible for.
 _NEGLIGIBLE = 1e-10
 # Samples that tell how large the covariance of a component is: few, so that those of
@@ -58,7 +60,7 @@ class Model:
         if before is None:
             scale = np.trace(covariance) / len(mean)
         else:
-            scale = 1 / self._mean_precision(before)
+            scale = 1 / before.mean_precision
         added = self.pseudo_counts * scale + self._of_size
         total = n_samples + self.pseudo_counts + self._of_size
         shrunk = covariance * (n_samples / total)
@@ -72,19 +74,11 @@ class Model:
         """Log-density of a covariance, at the best multiple, but for a constant."""
         if self.pseudo_counts == 0:
             return 0.0
-        n_codes, mean_precision = len(normal.mean), self._mean_precision(normal)
+        n_codes, mean_precision = len(normal.mean), normal.mean_precision
         misfit = (self.pseudo_counts + self._of_size) * normal.log_determinant
         misfit += self.pseudo_counts * n_codes * np.log(mean_precision)
         misfit += self._of_size * n_codes * mean_precision
         return float(-0.5 * misfit)
-
-    def _mean_precision(self, normal: Normal) -> float:
-        """tr(C^-1) / K."""
-        n_codes, rank = normal.vectors.shape
-        trace = (1 / np.maximum(normal.values, normal.floor)).sum()
-        if rank < n_codes:
-            trace += (n_codes - rank) / max(normal.rest, normal.floor)
-        return float(trace / n_codes)
 
 
 class Statistics:
@@ -103,14 +97,17 @@ class Statistics:
         self.first = np.zeros((n_components, n_codes))
         self.second = np.zeros((n_components, n_codes, n_codes))
 
-    def add(self, X: np.ndarray, responsibility: np.ndarray) -> None:
-        """Add rows of shape (n, K) with weights of shape (n, M)."""
+    def add(
+        self, X: np.ndarray, sample_weight: np.ndarray, responsibility: np.ndarray
+    ) -> None:
+        """Add rows of shape (n, K) with shares of shape (n, M)."""
         for k, share in enumerate(responsibility.T):
             # In many dimensions nearly all rows belong to one component.
             taken = np.flatnonzero(share > _NEGLIGIBLE)
+            weight = sample_weight[taken] * share[taken]
             centred = X[taken] - self.centres[k]
-            weighted = centred * share[taken, None]
-            self.weight[k] += share[taken].sum()
+            weighted = centred * weight[:, None]
+            self.weight[k] += weight.sum()
             self.first[k] += weighted.sum(0)
             self.second[k] += weighted.T @ centred
 
@@ -130,7 +127,7 @@ class Statistics:
 
     def _component(self, k: int, model: Model, before: Normal | None) -> Normal:
         # A component without samples keeps its place.
-        n_samples = max(self.weight[k], _NEGLIGIBLE)
+        n_samples = max(self.weight[k], np.finfo(np.float64).tiny)
         shift = self.first[k] / n_samples
         covariance = self.second[k] / n_samples - np.outer(shift, shift)
         try:
@@ -209,11 +206,9 @@ def _best_cut(values: np.ndarray, weight: np.ndarray) -> float:
     """Largest value of the lower of two groups whose scatter is least."""
     order = np.argsort(values, kind="stable")
     values, weight = values[order], weight[order]
-    below = np.cumsum(weight)[:-1]
+    below, above = weight.cumsum()[:-1], weight[::-1].cumsum()[-2::-1]
     sums = np.cumsum(weight * (values - values[0]))
-    between = sums[:-1] ** 2 / below + (sums[-1] - sums[:-1]) ** 2 / (
-        weight.sum() - below
-    )
+    between = sums[:-1] ** 2 / below + (sums[-1] - sums[:-1]) ** 2 / above
     return float(values[np.argmax(between)]) if len(between) else float(values[0])
 
 
@@ -250,22 +245,27 @@ def maximise_likelihood(
     names = np.arange(labels.max() + 1)
     start = Statistics(np.tile(X[:1], (len(names), 1)))
     for rows in _chunks(len(X)):
-        start.add(X[rows], (labels[rows, None] == names) * sample_weight[rows, None])
+        start.add(X[rows], sample_weight[rows], labels[rows, None] == names)
     mixture = start.maximise(model, None)
-    bounds: list[float] = []
+    best, bounds = mixture, [-np.inf]
     while True:
         statistics, bound = _expect(X, sample_weight, mixture, model)
         if not np.isfinite(bound):
             raise ArithmeticError(
-                f"The likelihood of the mixture is {bound} at iteration {len(bounds)}."
+                f"The likelihood of the mixture is {bound} at iteration "
+                f"{len(bounds) - 1}."
             )
+        gain = bound - bounds[-1]
+        fallen = gain < -_ROUNDING * abs(bound)
+        if fallen:
+            # A component that nothing holds has collapsed onto a few samples.
+            return Ascent(best, bounds[1:], converged=False, stopped=False)
+        best = mixture
         bounds.append(bound)
-        gain = bounds[-1] - bounds[-2] if len(bounds) > 1 else np.inf
         stopped, converged = on_step(log_likelihood=bound), gain < tol
-        if stopped or converged or len(bounds) > max_iter:
-            break
+        if stopped or converged or len(bounds) > max_iter + 1:
+            return Ascent(best, bounds[1:], converged, stopped)
         mixture = statistics.maximise(model, mixture)
-    return Ascent(mixture, bounds, converged, stopped)
 
 
 def _expect(
@@ -278,8 +278,7 @@ def _expect(
         joint = log_joint(X[rows], mixture)
         density = logsumexp(joint, axis=1, keepdims=True)
         bound += sample_weight[rows] @ density[:, 0]
-        responsibility = np.exp(joint - density)
-        statistics.add(X[rows], responsibility * sample_weight[rows, None])
+        statistics.add(X[rows], sample_weight[rows], np.exp(joint - density))
     return statistics, float(bound / sample_weight.sum())
 
 

@@ -119,11 +119,12 @@ class GaussianPrior(GaussianDensity):
     @property
     def needs_codes(self) -> bool:
         """Whether mean and covariance of the codes are not enough to fit it."""
-        chosen = self.covariance == "low_rank" and self.rank is None
-        return isinstance(self.shrinkage, str) or chosen
+        return isinstance(self.shrinkage, str)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit_moments(self, mean: np.ndarray, covariance: np.ndarray) -> "GaussianPrior":
+    def fit_moments(
+        self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
+    ) -> "GaussianPrior":
         """Fit from the mean and covariance (divided by n) of the codes.
 
         The same as :meth:`fit` on the codes; used by the estimator to spare a pass.
@@ -132,6 +133,8 @@ class GaussianPrior(GaussianDensity):
         ----------
         mean : ndarray of shape (n_codes,)
         covariance : ndarray of shape (n_codes, n_codes)
+        n_samples : float
+            How many samples these are of, for the choice of a rank.
 
         Returns
         -------
@@ -140,12 +143,12 @@ class GaussianPrior(GaussianDensity):
         Raises
         ------
         ValueError
-            If the parameters ask for more than these moments tell.
+            If the shrinkage asks for more than these moments tell.
         """
         if self.needs_codes:
             raise ValueError(
-                f"shrinkage={self.shrinkage!r} and rank={self.rank!r} are chosen from "
-                "the codes: call fit, or pass numbers."
+                f"shrinkage={self.shrinkage!r} is chosen from the codes: call fit, or "
+                "pass a number."
             )
         if np.shape(covariance) != (len(mean), len(mean)):
             raise ValueError(
@@ -153,8 +156,7 @@ class GaussianPrior(GaussianDensity):
                 f"{len(mean)} codes."
             )
         self.n_features_in_ = len(mean)
-        # The number of samples matters for the choice of a rank only.
-        return self._set(mean, covariance, float(self.shrinkage or 0.0), 1.0)
+        return self._set(mean, covariance, float(self.shrinkage or 0.0), n_samples)
 
     def _set(
         self,
@@ -168,7 +170,7 @@ class GaussianPrior(GaussianDensity):
         shrunk.flat[:: n_codes + 1] += shrinkage * np.trace(covariance) / n_codes
         mean = np.array(mean, dtype=np.float64)
         normal = self._normal(mean, shrunk, n_samples)
-        self._mixture = [(1.0, normal)]
+        self._mixture, self._floor = [(1.0, normal)], normal.floor
         self.mean_ = mean
         self.covariance_ = shrunk if self.covariance == "full" else normal.covariance
         self.shrinkage_ = shrinkage
@@ -231,9 +233,11 @@ def ledoit_wolf_weight(
         Divided by n.
     weight : ndarray of shape (n,)
     """
-    n_codes, total = len(covariance), weight.sum()
-    energy = (covariance**2).sum()
-    distance = energy - np.trace(covariance) ** 2 / n_codes
-    fourth = weight @ (centred**2).sum(1) ** 2 / total
-    error = (fourth - energy) / total
+    n_codes, n_samples = len(covariance), weight.sum()
+    trace = np.trace(covariance)
+    # As shares of the whole, so that no power overflows.
+    energy = ((covariance / trace) ** 2).sum()
+    distance = energy - 1 / n_codes
+    fourth = weight @ ((centred / np.sqrt(trace)) ** 2).sum(1) ** 2 / n_samples
+    error = (fourth - energy) / n_samples
     return float(min(error, distance) / distance) if min(error, distance) > 0 else 0.0

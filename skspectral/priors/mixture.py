@@ -156,6 +156,7 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         axes, spread = pooled.vectors[:, varies], np.sqrt(pooled.values[varies])
         principal = (X - pooled.mean) @ axes
         best = self._best(principal, spread, weight)
+        self._floor = pooled.floor
         self._mixture = [
             (share, normal.mapped(axes * spread, pooled.mean))
             for share, normal in best.mixture
@@ -168,10 +169,10 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         self.n_parameters_ = self._n_parameters(X.shape[1])
         if not (best.converged or best.stopped):
             warnings.warn(
-                f"The mixture had not converged after max_iter={self.max_iter} "
-                "iterations. Increase max_iter, or tol.",
+                f"The mixture had not converged after {self.n_iter_} iterations. "
+                "Increase max_iter, or tol, or shrinkage if it is less than 1.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 

@@ -105,6 +105,15 @@ class Normal:
             return float(inside)
         return float(inside + (n_codes - rank) * np.log(max(self.rest, self.floor)))
 
+    @property
+    def mean_precision(self) -> float:
+        """Mean of the inverse variances, which are not below `floor`: tr(C^-1) / K."""
+        n_codes, rank = self.vectors.shape
+        trace = (1 / np.maximum(self.values, self.floor)).sum()
+        if rank < n_codes:
+            trace += (n_codes - rank) / max(self.rest, self.floor)
+        return float(trace / n_codes)
+
     def mapped(self, matrix: np.ndarray, offset: np.ndarray) -> "Normal":
         """Return the law of ``offset`` + ``matrix`` x, for any matrix; costs K^3."""
         covariance = matrix @ self.covariance @ matrix.T
@@ -137,17 +146,18 @@ class Normal:
         X: np.ndarray,
         noise: float | np.ndarray = 0.0,
         removed: float | np.ndarray = 0.0,
+        floor: float | None = None,
     ) -> np.ndarray:
         """log N(x; mean, (C - removed I)+ + noise I) of each row.
-
-        Variances below the rounding of the largest are raised to it, so that a singular
-        covariance has a density, too.
 
         Parameters
         ----------
         X : ndarray of shape (n, K), float64
         noise, removed : float or ndarray of shape (n, 1)
             Variances of the white noise of the rows, and of that which is part of C.
+        floor : float or None
+            Without noise, what the variances are raised to, so that a singular
+            covariance has a density, too. None is `floor`.
 
         Returns
         -------
@@ -156,10 +166,11 @@ class Normal:
         n_codes, rank = self.vectors.shape
         centred = X - self.mean
         along = centred @ self.vectors
-        values = np.maximum(_less(self.values, removed) + noise, self.floor)
+        least = np.where(noise > 0, 0.0, self.floor if floor is None else floor)
+        values = np.maximum(_less(self.values, removed) + noise, least)
         total = np.log(values).sum(-1) + (along**2 / values).sum(-1)
         if rank < n_codes:
-            rest = np.maximum(_less(self.rest, removed) + noise, self.floor)
+            rest = np.maximum(_less(self.rest, removed) + noise, least)
             left = (centred**2).sum(1, keepdims=True)
             left -= (along**2).sum(1, keepdims=True)
             outside = (n_codes - rank) * np.log(rest) + np.maximum(left, 0.0) / rest
@@ -244,8 +255,7 @@ def _less(
 def wiener_gain(variance: float | np.ndarray, noise: float | np.ndarray) -> np.ndarray:
     """Share of what is seen that is signal: s / (s + n), and 1 without noise."""
     total = np.asarray(variance + noise)
-    share = np.divide(variance, total, out=np.ones_like(total), where=total > 0)
-    return np.where(noise == 0, 1.0, share)
+    return np.divide(variance, total, out=np.ones_like(total), where=total > 0)
 
 
 def n_parameters(n_codes: int, rank: int) -> int:
@@ -264,17 +274,24 @@ def log_joint(
     mixture: Mixture,
     noise: float | np.ndarray = 0.0,
     removed: float | np.ndarray = 0.0,
+    floor: float | None = None,
 ) -> np.ndarray:
     """Log of weight times density, see `Normal.log_density`; shape (n, M)."""
     with np.errstate(divide="ignore"):
         weights = np.log([weight for weight, _ in mixture])
-    densities = [normal.log_density(X, noise, removed) for _, normal in mixture]
+    if floor is None:
+        # Where codes vary in a part of the space only, all components have to agree on
+        # the rest.
+        floor = max(normal.floor for _, normal in mixture)
+    densities = [normal.log_density(X, noise, removed, floor) for _, normal in mixture]
     return np.stack(densities, axis=1) + weights
 
 
-def log_mixture_density(X: np.ndarray, mixture: Mixture) -> np.ndarray:
+def log_mixture_density(
+    X: np.ndarray, mixture: Mixture, floor: float | None = None
+) -> np.ndarray:
     """Log-density of each row under a mixture, of shape (n,), in nats."""
-    return logsumexp(log_joint(X, mixture), axis=1)
+    return logsumexp(log_joint(X, mixture, floor=floor), axis=1)
 
 
 def draw_from(

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skspectral._random import draw_seed, seed_unseeded
@@ -15,16 +16,19 @@ from skspectral.priors.gaussian import GaussianPrior
 
 
 def new_prior(
-    prior: Any, stream: np.random.Generator, *, weighted: bool = False
+    prior: Any, stream: np.random.Generator, y: Any = None, sample_weight: Any = None
 ) -> Any:
     """An unfitted copy of ``prior`` (None: a Gaussian), seeded if it has no seed.
+
+    To be fitted with the labels ``y`` and the weights, which may be None.
 
     Raises
     ------
     TypeError
         If it lacks ``fit`` or ``sample``, naming what is missing.
     ValueError
-        If there will be weights and the prior cannot use them.
+        If there will be weights and the prior cannot use them, or no labels and it
+        cannot do without.
     """
     if prior is None:
         return GaussianPrior()
@@ -35,10 +39,17 @@ def new_prior(
             f"prior={prior!r} {problem}. A prior is an object with fit(codes) and "
             "sample(n_samples): GaussianPrior(), or scikit-learn's GaussianMixture()."
         )
-    if weighted and not has_fit_parameter(prior, "sample_weight"):
+    if sample_weight is not None and not has_fit_parameter(prior, "sample_weight"):
         raise ValueError(
             f"sample_weight was passed, but {type(prior).__name__}.fit takes none. Fit "
             "without weights, or use a prior that takes them: GaussianPrior()."
+        )
+    needs_labels = isinstance(prior, BaseEstimator) and (
+        get_tags(prior).target_tags.required
+    )
+    if needs_labels and y is None:
+        raise ValueError(
+            f"{type(prior).__name__} needs a label for each sample: call fit(X, y)."
         )
     new = clone(prior, safe=False)
     seed_unseeded(new, stream)
