@@ -264,24 +264,37 @@ def test_bench_device(tmp_path):
 
 
 @pytest.mark.slow
-def test_bench_shrinkage(tmp_path):
+def test_bench_few_samples(tmp_path):
     rng = np.random.default_rng(0)
     windows = np.cumsum(rng.normal(size=(90, 40)), axis=1).astype(np.float32)
     parts = {"windows_train": windows[:60], "windows_test": windows[60:]}
     np.savez(tmp_path / "walks.npz", **parts, sampling_rate=1.0)
     out = run(
-        "benchmarks/bench_shrinkage.py",
-        *("--speech", "walks.npz", "--data", "speech", "digits"),
-        *("--sizes", 30, "--seeds", 1, "--output", "out.json"),
+        "benchmarks/bench_few_samples.py",
+        *("--speech", "walks.npz", "--data", "speech", "digits", "--titles"),
+        *("speech=random walks", "--sizes", 30, 50, "--seeds", 1, "--rules"),
+        *("--figures", "pictures", "--output", "out.json"),
         folder=tmp_path,
     ).stdout
     assert out.startswith("| data | n | weight | EV: none |")
+    assert "| data | n | auto | no tails |" in out
     rows = json.loads((tmp_path / "out.json").read_text())["results"]
-    assert [row["data"] for row in rows] == ["speech", "digits"]
+    assert [(row["data"], row["n"]) for row in rows] == [
+        (name, n) for name in ("speech", "digits") for n in (30, 50)
+    ]
     for row in rows:
-        assert row["auto"]["ll"] > row["grid"][0]["ll"]
-        assert 0 < row["auto"]["weight"] < 1
-        assert row["rivals"]["PCA"]["ev"] < 1
+        models = row["models"]
+        assert models["auto"]["ll"] > models["none"]["ll"]
+        assert 0 < models["auto"]["weight"] < 1
+        assert all(models[name]["ev"] < 1 for name in ("PCA", "FactorAnalysis"))
+        assert {"LedoitWolf", "OAS"} < models.keys()
+        assert [fit["weight"] for fit in row["grid"]] == sorted(
+            fit["weight"] for fit in row["grid"]
+        )
+    for name in ("speech", "digits"):
+        with Image.open(tmp_path / f"pictures/few_samples_{name}.png") as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        assert all(panel.std() > 20 for panel in np.array_split(pixels, 2, axis=1))
 
 
 @pytest.mark.slow

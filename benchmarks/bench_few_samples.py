@@ -1,0 +1,308 @@
+"""Few samples: ours, without shrinkage and with "auto", beside scikit-learn's models.
+
+For each data set and number of samples: held-out explained variance (EV) and
+log-likelihood (LL, nats for each feature) of the fitted model, of PCA and
+FactorAnalysis with as many components (or one less than samples), and of Gaussians with
+LedoitWolf's and OAS's covariances. Those two have no EV of their own: they shrink
+towards a multiple of the identity, which leaves the eigenvectors PCA's. EV is that of
+the nearest reconstructions which the components allow. FactorAnalysis is left out where
+it would take too long.
+
+    python benchmarks/bench_few_samples.py --figures pictures
+    python benchmarks/bench_few_samples.py --cifar10 images.npz --speech windows.npz
+    python benchmarks/bench_few_samples.py --data digits --sizes 30 100 --seeds 5
+    python benchmarks/bench_few_samples.py --rules
+
+With --rules also a grid of weights of shrinkage, and what other rules than "auto" would
+choose; that takes 12 more fits each. Digits and photographs come with scikit-learn,
+textures with scikit-image. The files are those of bench_fit.py and bench_sound.py.
+Prints Markdown tables and writes JSON with the machine's description.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+import io
+import json
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import bench_fit
+import numpy as np
+from _data import DATA
+from _shrinkage_rules import rules
+from PIL import Image
+from sklearn.covariance import OAS, LedoitWolf
+from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+
+from skspectral import SpectralDictionaryLearning
+
+# Weights beside None, which is 0.
+GRID = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
+MOST_TEST = 2000
+# FactorAnalysis is left out beyond.
+SLOW_SAMPLES, SLOW_FEATURES = 1000, 1024
+
+# Ours first. Colours that the colour-blind can tell apart (Okabe and Ito).
+STYLES = {
+    "auto": {"color": "#0072B2", "marker": "o", "linewidth": 2.5},
+    "none": {"color": "#56B4E9", "marker": "o", "mfc": "white", "ls": "--"},
+    "PCA": {"color": "#D55E00", "marker": "s", "markersize": 7},
+    "FactorAnalysis": {"color": "#CC79A7", "marker": "D", "mfc": "white", "ls": "-."},
+    "LedoitWolf": {"color": "#009E73", "marker": "^"},
+    "OAS": {"color": "black", "marker": "x", "ls": ":"},
+}
+LABELS = {"auto": 'ours, shrinkage="auto"', "none": "ours, shrinkage=None"}
+
+
+def explained_variance(X, rebuilt):
+    return float(r2_score(X, rebuilt, multioutput="variance_weighted"))
+
+
+def log_likelihood(model, X):
+    """Mean over samples and features, in nats."""
+    return float(model.score(X)) / X.shape[1]
+
+
+def held_out(model, X):
+    """Figures of a model with components on test rows."""
+    if isinstance(model, FactorAnalysis):
+        # Its codes are posterior means; the others' are the nearest.
+        loadings, centered = model.components_.T, X - model.mean_
+        codes = np.linalg.lstsq(loadings, centered.T)[0]
+        rebuilt = (loadings @ codes).T + model.mean_
+    else:
+        rebuilt = model.inverse_transform(model.transform(X))
+    return {"ev": explained_variance(X, rebuilt), "ll": log_likelihood(model, X)}
+
+
+def rivals(X, test, n_components):
+    """Figures of scikit-learn's models."""
+    n_components = min(n_components, len(X) - 1)
+    found = {"PCA": held_out(PCA(n_components, random_state=0).fit(X), test)}
+    if len(X) <= SLOW_SAMPLES and X.shape[1] <= SLOW_FEATURES:
+        model = FactorAnalysis(n_components, max_iter=100, random_state=0)
+        found["FactorAnalysis"] = held_out(model.fit(X), test)
+    for model in (LedoitWolf(), OAS()):
+        found[type(model).__name__] = {"ll": log_likelihood(model.fit(X), test)}
+    return found
+
+
+def measure(name, train, test, options, n_samples, seed, with_rules):
+    """Figures of one subset of the training rows."""
+    chosen = np.random.default_rng(seed).permutation(len(train))[:n_samples]
+    # The inverses of the rivals' covariances are far off in single precision.
+    X, test = (rows.astype(np.float64) for rows in (train[chosen], test[:MOST_TEST]))
+    n_components = options["n_components"]
+
+    def fitted(weight):
+        model = SpectralDictionaryLearning(shrinkage=weight, **options).fit(X)
+        return {"weight": model.shrinkage_, **held_out(model, test)}
+
+    row = {
+        "data": name,
+        "n": n_samples,
+        "n_features": X.shape[1],
+        "n_components": n_components,
+        "seed": seed,
+        "models": {
+            "none": fitted(None),
+            "auto": fitted("auto"),
+            **rivals(X, test, n_components),
+        },
+    }
+    if with_rules:
+        others = rules(X, options.get("signal_shape", X.shape[1:]), n_components)
+        row["grid"] = [row["models"]["none"], *map(fitted, GRID)]
+        row["rules"] = {"auto": row["models"]["auto"]}
+        row["rules"] |= {rule: fitted(weight) for rule, weight in others.items()}
+    return row
+
+
+def run_all(args):
+    """Every data set and number of samples, one after the other."""
+    rows = []
+    for name in args.data:
+        train, test, options = DATA[name](args)
+        for n_samples in sorted({min(n, len(train)) for n in args.sizes}):
+            # Another draw of nearly everything tells nothing new.
+            for seed in range(args.seeds if n_samples <= 1000 else 1):
+                row = measure(name, train, test, options, n_samples, seed, args.rules)
+                rows.append(row)
+                print(f"  {name} {n_samples}: {row['models']}", file=sys.stderr)
+    return rows
+
+
+def grouped(results):
+    """Rows that differ in the seed alone, by data set and number of samples."""
+    groups = {}
+    for row in results:
+        groups.setdefault(row["data"], {}).setdefault(row["n"], []).append(row)
+    return groups
+
+
+def average(rows, model, key):
+    """Mean of a model's figure over the seeds; None where it was not taken."""
+    values = [row["models"].get(model, {}).get(key) for row in rows]
+    return None if None in values else float(np.mean(values))
+
+
+def lost(rows, rule, key):
+    """Mean of what a rule loses to the best weight of the grid."""
+    best = [max(fit[key] for fit in row["grid"]) for row in rows]
+    return np.mean(best) - np.mean([row["rules"][rule][key] for row in rows])
+
+
+def number(value, pattern):
+    """A cell; below what any model would be used for, only the order counts."""
+    if value is None:
+        return ""
+    return format(value, pattern) if value > -100 else "< -100"
+
+
+def models_table(groups):
+    """What each model is worth, as Markdown."""
+    with_ev = ["none", "auto", "PCA", "FactorAnalysis"]
+    columns = [("auto", "weight", ".3f"), *((model, "ev", ".4f") for model in with_ev)]
+    columns += [(model, "ll", ".3f") for model in (*with_ev, "LedoitWolf", "OAS")]
+    names = [model for model, *_ in columns]
+    names[0], names[1], names[5] = "weight", "EV: none", "LL: none"
+    table = [["data", "n", *names]]
+    for name, sizes in groups.items():
+        for n, rows in sizes.items():
+            cells = (number(average(rows, *of), to) for *of, to in columns)
+            table.append([name, f"{n:,}", *cells])
+    return markdown(table)
+
+
+def rules_table(groups):
+    """What each rule loses to the best weight, in EV and in LL, as Markdown."""
+    table = []
+    for name, sizes in groups.items():
+        for n, rows in sizes.items():
+            names = list(rows[0]["rules"])
+            losses = [[lost(rows, rule, key) for key in ("ev", "ll")] for rule in names]
+            cells = (f"{ev:.4f}, {ll:.3f}" for ev, ll in losses)
+            table.append([name, f"{n:,}", *cells])
+    return markdown([["data", "n", *names], *table])
+
+
+def markdown(rows):
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def draw(sizes, title, path):
+    """Two panels for one data set: EV and LL against the number of samples."""
+    # The object-oriented interface needs no display.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
+    row = next(iter(sizes.values()))[0]
+    figure.suptitle(
+        f"{title}: T = {row['n_features']:,} features, "
+        f"K = {row['n_components']} components",
+        fontsize=14,
+    )
+    left, right = figure.subplots(1, 2)
+    left.set(title="held-out explained variance", ylabel="share of variance")
+    right.set(title="held-out log-likelihood", ylabel="nats per feature")
+    for axis, key in ((left, "ev"), (right, "ll")):
+        curves = {
+            model: [average(rows, model, key) for rows in sizes.values()]
+            for model in STYLES
+        }
+        # nan, where a figure was not taken, interrupts a line.
+        values = np.array(list(curves.values()), dtype=float)
+        axis.set(xscale="log", xlabel="n, training samples")
+        axis.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        plot_curves(
+            axis, list(sizes), values, -np.inf if key == "ev" else worst(values)
+        )
+    lines = right.get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=len(STYLES))
+    # A palette makes the file less than half as large.
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=80)
+    Image.open(drawn).convert("RGB").quantize(256).save(path, optimize=True)
+
+
+def worst(values):
+    """Least log-likelihood that is shown: somewhat below ours."""
+    ours = values[:2].min()
+    return ours - 0.3 * (np.nanmax(values) - ours)
+
+
+def plot_curves(axis, n, values, bottom):
+    """A line for each model; arrows at the lower edge for what is below it."""
+    for i, (name, style) in enumerate(STYLES.items()):
+        if np.isnan(values[i]).all():
+            continue
+        below = values[i] < bottom
+        shown = np.where(below, np.nan, values[i])
+        axis.plot(n, shown, label=LABELS.get(name, name), **style)
+        # Beside each other, where several models are below.
+        places = np.compress(below, n) * 1.07 ** (i - 3.5)
+        arrows = {"color": style["color"], "marker": "v", "linestyle": ""}
+        height = np.full(len(places), 0.03)
+        axis.plot(places, height, transform=axis.get_xaxis_transform(), **arrows)
+    if (values < bottom).any():
+        axis.set_title(axis.get_title() + "  (▼: below this range)")
+        axis.set_ylim(bottom=bottom)
+
+
+def parse_arguments():
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cifar10", type=Path, help=".npz with images train and test")
+    parser.add_argument("--speech", type=Path, help=".npz with windows of sound")
+    parser.add_argument("--data", nargs="+", choices=DATA, metavar="NAME")
+    sizes = [30, 100, 300, 1000, 5000]
+    parser.add_argument("--sizes", type=int, nargs="+", default=sizes)
+    parser.add_argument("--seeds", type=int, default=2, help="subsets of each size")
+    parser.add_argument("--rules", action="store_true", help="compare rules to shrink")
+    parser.add_argument("--figures", type=Path, metavar="FOLDER", help="for pictures")
+    parser.add_argument(
+        "--titles",
+        nargs="+",
+        default=[],
+        metavar="NAME=TITLE",
+        help="what data sets are called in pictures",
+    )
+    parser.add_argument("--output", type=Path, default=Path("bench_few_samples.json"))
+    args = parser.parse_args()
+    args.titles = dict(title.split("=", 1) for title in args.titles)
+    given = {"CIFAR-10": args.cifar10, "speech": args.speech}
+    if args.data is None:
+        args.data = [name for name in DATA if given.get(name, True)]
+    return args
+
+
+def main():
+    """Measure, print, write, draw."""
+    args = parse_arguments()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    results = run_all(args)
+    groups = grouped(results)
+    print(models_table(groups))
+    if args.rules:
+        print("\n" + rules_table(groups))
+    report = {"machine": bench_fit.machine(), "results": results}
+    args.output.write_text(json.dumps(report, indent=1))
+    print(f"written to {args.output}", file=sys.stderr)
+    if args.figures:
+        args.figures.mkdir(parents=True, exist_ok=True)
+        for name, sizes in groups.items():
+            file = "few_samples_" + re.sub("[^a-z0-9]+", "_", name.lower()) + ".png"
+            draw(sizes, args.titles.get(name, name), args.figures / file)
+
+
+if __name__ == "__main__":
+    main()
