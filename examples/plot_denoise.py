@@ -80,9 +80,9 @@ def ours(n_components):
     """Our estimators by the name of their prior."""
     priors = {
         "Gaussian": GaussianPrior(),
-        "mixture, full": GaussianMixture(10, max_iter=30, tol=1e-2, random_state=0),
+        "mixture, full": GaussianMixture(10, tol=0.05, random_state=0),
         "mixture, low rank": GaussianMixture(
-            20, covariance="low_rank", rank=20, max_iter=30, tol=1e-2, random_state=0
+            20, covariance="low_rank", rank=20, tol=0.05, random_state=0
         ),
     }
     return {
