@@ -1,6 +1,7 @@
 """The path of the data through one fit: samples to learned attributes."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,8 @@ def learn_model(
     moments = _gather(estimator, samples, weights, earlier, device, monitor)
     mean = moments.mean if estimator.center else torch.zeros_like(moments.mean)
 
-    C = moments.covariance()
-    shrinkage, lags = _choose_shrinkage(estimator, C, moments)
-    if lags is not None:
-        shrink_(C, lags, shrinkage)
+    shrunk = _ShrunkMoments.of(moments, estimator)
+    C = shrunk.covariance()
     if not estimator.center:
         C.addr_(moments.mean, moments.mean)
     total = float(C.trace())
@@ -107,39 +106,60 @@ def learn_model(
         "_code_map": as_array(least_squares_map(atoms, estimator.ridge)),
         "_axes": as_array(orthonormal_axes(atoms)),
         "_moments": moments.as_arrays(),
-        "shrinkage_": shrinkage,
+        "shrinkage_": shrunk.weight,
         "prior_": prior,
     }
 
-    mean_, axes = attributes["mean_"], attributes["_axes"]
     with monitor.fitting("prior", prior):
         if fits_from_moments(prior):
-            # Again, because the other one had to go: three of its size are enough.
-            covariance = (
-                None if lags is None else shrink_(moments.covariance(), lags, shrinkage)
-            )
-            prior.fit_moments(*moments.project(axes, mean_, covariance), moments.weight)
+            _fit_from_moments(prior, attributes, shrunk)
         else:
             coordinates, _ = coordinates_and_energy(
-                samples, mean_, axes, batch_size=estimator.batch_size, device=device
+                samples,
+                attributes["mean_"],
+                attributes["_axes"],
+                batch_size=estimator.batch_size,
+                device=device,
             )
             fit_prior(prior, coordinates, y, weights)
     monitor.close()
     return attributes
 
 
-def _choose_shrinkage(
-    estimator: Any, C: torch.Tensor, moments: Moments
-) -> tuple[float, torch.Tensor | None]:
-    """Weight of the stationary covariance, and its lags where the weight is not 0."""
-    wanted = estimator.shrinkage
-    if wanted is None or wanted == 0:
-        return 0.0, None
-    lags = lag_products(C, check_signal_shape(estimator.signal_shape, len(C)))
-    if wanted != "auto":
-        return float(wanted), lags
-    chosen = best_weight(C, lags, moments.fourth / moments.weight, moments.weight)
-    return chosen, lags if chosen else None
+@dataclass(frozen=True)
+class _ShrunkMoments:
+    """Moments, and how far the covariance is shrunk: by no lags, not at all."""
+
+    moments: Moments
+    weight: float = 0.0
+    lags: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, moments: Moments, estimator: Any) -> "_ShrunkMoments":
+        """Choose what the estimator asks for."""
+        weight = estimator.shrinkage
+        if weight is None or weight == 0:
+            return cls(moments)
+        C = moments.covariance()
+        lags = lag_products(C, check_signal_shape(estimator.signal_shape, len(C)))
+        if weight == "auto":
+            fourth = moments.fourth / moments.weight
+            weight = best_weight(C, lags, fourth, moments.weight)
+        return cls(moments, float(weight), lags if weight else None)
+
+    def covariance(self) -> torch.Tensor:
+        """Shrunk covariance, a new tensor each time: fewer are held at once."""
+        C = self.moments.covariance()
+        return C if self.lags is None else shrink_(C, self.lags, self.weight)
+
+
+def _fit_from_moments(
+    prior: Any, attributes: dict[str, Any], shrunk: _ShrunkMoments
+) -> None:
+    moments = shrunk.moments
+    covariance = None if shrunk.lags is None else shrunk.covariance()
+    axes, mean = attributes["_axes"], attributes["mean_"]
+    prior.fit_moments(*moments.project(axes, mean, covariance), moments.weight)
 
 
 def _gather(
