@@ -171,7 +171,8 @@ def _gather(
     monitor: CallbackMonitor,
 ) -> Moments:
     """Moments of these rows, and of the earlier ones."""
-    moments = Moments(samples.shape[1], device)
+    tails = estimator.shrinkage == "auto"
+    moments = Moments(samples.shape[1], device, tails=tails)
     batch_size = estimator.batch_size
     passed = monitor.stage("moments", moments.n_batches(samples, batch_size))
     moments.update(samples, weights, batch_size=batch_size, on_batch=passed)

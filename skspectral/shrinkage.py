@@ -88,7 +88,7 @@ def best_weight(
     Raises
     ------
     ValueError
-        If the fourth moment overflows or underflows.
+        If the fourth moment overflows, underflows, or is not known: NaN.
 
     References
     ----------
@@ -98,6 +98,11 @@ def best_weight(
     J. Schaefer, K. Strimmer (2005). A shrinkage approach to large-scale covariance
     matrix estimation. Statistical Applications in Genetics and Molecular Biology 4.
     """
+    if math.isnan(fourth):
+        raise ValueError(
+            "shrinkage='auto' has to be set from the first rows on: call fit anew, or "
+            "pass a weight in [0, 1]."
+        )
     if not math.isfinite(fourth):
         raise ValueError(
             "shrinkage='auto': the fourth moment of X overflows. Scale X down, or pass "
