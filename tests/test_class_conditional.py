@@ -88,6 +88,18 @@ def test_components(codes):
     assert not has_closed_form(ClassConditionalPrior(KernelDensity()).fit(*codes))
 
 
+def test_labels_agree_where_nothing_varies(codes):
+    """Directions that no code has change each density by the same factor."""
+    X, y = codes
+    scales = np.where(y == "cat", 0.03, 30)[:, None]
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0].T
+    inside, wider = (
+        ClassConditionalPrior().fit(Z, y).score_samples(Z)
+        for Z in (scales * X, scales * X @ axes)
+    )
+    np.testing.assert_allclose(wider - inside, (wider - inside)[0], rtol=1e-6)
+
+
 def test_information_criteria(codes):
     fitted = ClassConditionalPrior().fit(*codes)
     assert fitted.n_parameters_ == 3 * 9 + 2

@@ -17,7 +17,9 @@ from skspectral._sklearn_compat import (
     fit_context,
     validate_params,
 )
+from skspectral.priors.closed_form import gaussian_components, has_closed_form
 from skspectral.priors.density import Density
+from skspectral.priors.normal import Mixture, log_mixture_density
 from skspectral.priors.protocol import draw, fit_prior, new_prior
 
 
@@ -103,11 +105,22 @@ class ClassConditionalPrior(Density):
             self._fit_one(label, codes[rows], weights[rows] if weighted else None)
             for label, rows in zip(self.classes_, self._rows(of_class), strict=True)
         ]
+        self._mixture = self._components()
         self.__dict__.pop("n_parameters_", None)
         if all(hasattr(prior, "n_parameters_") for prior in self.priors_):
             of_priors = sum(prior.n_parameters_ for prior in self.priors_)
             self.n_parameters_ = len(self.classes_) - 1 + of_priors
         return self
+
+    def _components(self) -> Mixture | None:
+        """Those of all labels, if all are made of Gaussians."""
+        if not all(map(has_closed_form, self.priors_)):
+            return None
+        return [
+            (share * weight, normal)
+            for share, prior in zip(self.class_prior_, self.priors_, strict=True)
+            for weight, normal in gaussian_components(prior)
+        ]
 
     def _rows(self, of_class: np.ndarray) -> list[np.ndarray]:
         return [np.flatnonzero(of_class == i) for i in range(len(self.classes_))]
@@ -197,6 +210,8 @@ class ClassConditionalPrior(Density):
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float64, reset=False)
+        if self._mixture is not None:
+            return log_mixture_density(codes, self._mixture)
         if not all(hasattr(prior, "score_samples") for prior in self.priors_):
             raise TypeError(
                 f"{type(self.priors_[0]).__name__} has no score_samples: use another "

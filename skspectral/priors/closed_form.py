@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn import mixture
 
-from skspectral.priors.class_conditional import ClassConditionalPrior
-from skspectral.priors.density import GaussianDensity
 from skspectral.priors.normal import Mixture, Normal
 
 _SCIKIT_LEARNS = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
@@ -16,9 +14,8 @@ _SCIKIT_LEARNS = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
 
 def has_closed_form(prior: Any) -> bool:
     """Whether `gaussian_components` tells what a fitted prior is made of."""
-    if isinstance(prior, ClassConditionalPrior):
-        return all(map(has_closed_form, prior.priors_))
-    return isinstance(prior, (GaussianDensity, *_SCIKIT_LEARNS))
+    is_ours = getattr(prior, "_mixture", None) is not None
+    return is_ours or isinstance(prior, _SCIKIT_LEARNS)
 
 
 def gaussian_components(prior: Any) -> Mixture:
@@ -29,14 +26,8 @@ def gaussian_components(prior: Any) -> Mixture:
     TypeError
         If the prior is not made of Gaussians.
     """
-    if isinstance(prior, GaussianDensity):
+    if getattr(prior, "_mixture", None) is not None:
         return prior._mixture
-    if isinstance(prior, ClassConditionalPrior):
-        return [
-            (share * weight, normal)
-            for share, of_class in zip(prior.class_prior_, prior.priors_, strict=True)
-            for weight, normal in gaussian_components(of_class)
-        ]
     if isinstance(prior, _SCIKIT_LEARNS):
         normals = map(_normal_of(prior), prior.means_, _stored_covariances(prior))
         return list(zip(prior.weights_, normals, strict=True))
