@@ -119,7 +119,7 @@ def timed(function, *args):
 
 
 def mixtures(args):
-    """Priors by name, with the share of the waves that they are fitted to."""
+    """Mixture priors by name."""
     few = {"max_iter": 30, "tol": 0.05, "random_state": 0}
     return {
         "10 Gaussians": GaussianMixture(10, **few),

@@ -58,10 +58,8 @@ def load(args):
     return train, test, {"signal_shape": shape}
 
 
-def measure(name, prior, estimator, train, test):
+def measure(name, prior, estimator, codes, train, test):
     """Figures of one prior, with which the estimator is left."""
-    axes = estimator._axes.T
-    codes = (train - estimator.mean_).astype(np.float64) @ axes
     with bench_fit.PeakMemory() as memory:
         start = time.perf_counter()
         prior.fit(codes)
@@ -122,9 +120,10 @@ def main():
     estimator = SpectralDictionaryLearning(
         args.n_components, modulation=None, random_state=0, **options
     ).fit(train)
+    codes = (train - estimator.mean_).astype(np.float64) @ estimator._axes.T
     rows = []
     for name, prior in {"Gaussian": GaussianPrior(), **priors(args.priors)}.items():
-        rows.append(measure(name, prior, estimator, train, test))
+        rows.append(measure(name, prior, estimator, codes, train, test))
         print(f"  {name}: {rows[-1]['fit_s']:.1f} s", file=sys.stderr)
     print(
         f"{len(train)} samples of {train.shape[1]}, {args.n_components} atoms, "

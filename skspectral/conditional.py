@@ -184,16 +184,12 @@ class _ManySeen:
 
     def variance(self, axes: torch.Tensor) -> torch.Tensor:
         """Posterior variance of root a along ``axes``, shape (n_missing,)."""
-        return (self._white(self.root.T @ axes) ** 2).sum(0)
-
-    def _white(self, of_codes: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.solve_triangular(self.factor, of_codes, upper=False)
+        return (_whitened(self.root.T @ axes, self.factor) ** 2).sum(0)
 
     def deviations(self, n: int, stream: np.random.Generator) -> torch.Tensor:
         """Draws of root a less its posterior mean, shape (n, K)."""
         noise = _noise(n, self.root.shape[1], stream, self.root)
-        spread = self._white(self.root.T)
-        return noise @ spread
+        return noise @ _whitened(self.root.T, self.factor)
 
 
 class _FewSeen:
@@ -211,21 +207,21 @@ class _FewSeen:
 
     def solve(self, centred: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Posterior mean of root a, (n, K), and log-density of the seen, (n,)."""
-        white = torch.linalg.solve_triangular(self.factor, centred.T, upper=False)
+        white = _whitened(centred.T, self.factor)
         log_determinant = 2 * self.factor.diagonal().log().sum()
         log_determinant += centred.shape[1] * np.log(2 * np.pi)
-        shift = self._a(centred) @ self.root.T
+        shift = self._a(white) @ self.root.T
         return shift, -0.5 * ((white**2).sum(0) + log_determinant)
 
-    def _a(self, centred: torch.Tensor) -> torch.Tensor:
-        return (self.seen @ torch.cholesky_solve(centred.T, self.factor)).T
+    def _a(self, white: torch.Tensor) -> torch.Tensor:
+        """Posterior mean of a, (n, r), from whitened columns of what is seen."""
+        solved = torch.linalg.solve_triangular(self.factor.T, white, upper=True)
+        return (self.seen @ solved).T
 
     def variance(self, axes: torch.Tensor) -> torch.Tensor:
         """Posterior variance of root a along ``axes``, shape (n_missing,)."""
         wanted = self.root.T @ axes
-        known = torch.linalg.solve_triangular(
-            self.factor, self.seen.T @ wanted, upper=False
-        )
+        known = _whitened(self.seen.T @ wanted, self.factor)
         return ((wanted**2).sum(0) - (known**2).sum(0)).clamp_(min=0.0)
 
     def deviations(self, n: int, stream: np.random.Generator) -> torch.Tensor:
@@ -237,7 +233,13 @@ class _FewSeen:
         n_codes, n_seen = self.seen.shape
         a = _noise(n, n_codes, stream, self.root)
         noise = _noise(n, n_seen, stream, self.root) * self.noise_variance**0.5
-        return (a - self._a(a @ self.seen + noise)) @ self.root.T
+        drawn = _whitened((a @ self.seen + noise).T, self.factor)
+        return (a - self._a(drawn)) @ self.root.T
+
+
+def _whitened(columns: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """L^-1 columns, for the lower Cholesky factor L."""
+    return torch.linalg.solve_triangular(factor, columns, upper=False)
 
 
 def _of_variance(root: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ which some entries are missing.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from skspectral.priors.normal import Mixture, Normal, log_joint
 
@@ -73,8 +73,7 @@ def posterior_mean(
     -------
     mean : ndarray of shape (n, K)
     """
-    joint = log_joint(coordinates, mixture, noise, removed)
-    shares = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    shares = softmax(log_joint(coordinates, mixture, noise, removed), axis=1)
     mean = np.zeros_like(coordinates)
     for share, (_, normal) in zip(shares.T, mixture, strict=True):
         mean += share[:, None] * normal.posterior_mean(coordinates, noise, removed)

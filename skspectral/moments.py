@@ -106,7 +106,8 @@ class Moments:
             if on_batch is not None:
                 on_batch()
         mirror_upper_(self.scatter)
-        self._centre_tails(self.mean - origin)
+        if self._has_tails:
+            self._centre_tails(self.mean - origin)
         return self
 
     def _add_batch(
@@ -142,7 +143,7 @@ class Moments:
         batch_mean = rough.double() + rest.double()
         if self.weight == 0.0:
             origin.copy_(batch_mean)
-        if not math.isnan(self.fourth):
+        if self._has_tails:
             self._add_tails(centred, share, added, batch_mean - origin)
         if weights is not None:
             centred *= weights.sqrt().to(batch.dtype)[:, None]
@@ -153,6 +154,10 @@ class Moments:
         add_gram_(self.scatter, buffer[: n + 1], unit)
         self.mean += (batch_mean - self.mean) * (added / total)
         self.weight = total
+
+    @property
+    def _has_tails(self) -> bool:
+        return not math.isnan(self.fourth)
 
     def _add_tails(
         self,

@@ -99,20 +99,20 @@ class Normal:
     @property
     def log_determinant(self) -> float:
         """Of the covariance, with variances not below `floor`."""
-        n_codes, rank = self.vectors.shape
-        inside = np.log(np.maximum(self.values, self.floor)).sum()
-        if rank == n_codes:
-            return float(inside)
-        return float(inside + (n_codes - rank) * np.log(max(self.rest, self.floor)))
+        variances, counts = self._spectrum()
+        return float(counts @ np.log(variances))
 
     @property
     def mean_precision(self) -> float:
         """Mean of the inverse variances, which are not below `floor`: tr(C^-1) / K."""
+        variances, counts = self._spectrum()
+        return float(counts @ (1 / variances) / counts.sum())
+
+    def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues of the covariance, not below `floor`, and how often each is."""
         n_codes, rank = self.vectors.shape
-        trace = (1 / np.maximum(self.values, self.floor)).sum()
-        if rank < n_codes:
-            trace += (n_codes - rank) / max(self.rest, self.floor)
-        return float(trace / n_codes)
+        variances = np.maximum(np.append(self.values, self.rest), self.floor)
+        return variances, np.append(np.ones(rank), n_codes - rank)
 
     def mapped(self, matrix: np.ndarray, offset: np.ndarray) -> "Normal":
         """Return the law of ``offset`` + ``matrix`` x, for any matrix; costs K^3."""
