@@ -46,6 +46,12 @@ def torchvision_datasets():
     return datasets
 
 
+@pytest.fixture
+def torch_fidelity():
+    _import_torchvision()
+    return pytest.importorskip("torch_fidelity")
+
+
 @pytest.fixture(scope="session")
 def patches():
     """8 x 8 colour patches of photographs: training and test rows in [0, 1]."""
