@@ -109,7 +109,9 @@ def radial_power_spectrum(
     less steep. Compare only curves of the same convention.
 
     Where the sides differ, bins are placed by their frequency, so that a ring is round
-    in the image; r counts the cycles along the shorter side.
+    in the image; r counts the cycles along the shorter side. Of images more than twice
+    as long as high, waves of less than half a cycle along the shorter side are left
+    out.
 
     Costs O(n height width log(height width)).
 
@@ -218,8 +220,8 @@ def mean_spectrum_distance(
     """Distance of mean log-spectra: "LFD" of the work on spectral artefacts.
 
     ``log(1 + sum_{c, u, v} (255 (s_real - s_generated))^2)`` with s the mean over a set
-    of the spectra ``log(1 + abs(DFT))`` of its images, each stretched to [0, 1] over all its
-    channels and bins.
+    of the spectra ``log(1 + abs(DFT))`` of its images, each stretched to [0, 1] over
+    all its channels and bins.
 
     Parameters
     ----------
@@ -265,6 +267,9 @@ def mean_spectrum_distance(
     ----------
     L. Jiang, B. Dai, W. Wu, C. C. Loy (2021). Focal frequency loss for image
     reconstruction and synthesis. ICCV. (The name, for the other quantity.)
+
+    S. Lee, S.-W. Jung, H. Seo (2024). Spectrum translation for refinement of image
+    generation (STIG) based on contrastive learning and spectral filter profile. AAAI.
 
     Examples
     --------
