@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral.metrics.image_spectra import (
-    MeanSpectrumDistance,
     RadialSpectrum,
-    mean_spectrum_distance,
     radial_power_spectrum,
     radial_spectrum_distance,
+)
+from skspectral.metrics.mean_spectra import (
+    MeanSpectrumDistance,
+    mean_spectrum_distance,
 )
 from skspectral.metrics.reconstruction import explained_variance, psnr, ssim
 from skspectral.metrics.scorers import (
