@@ -74,17 +74,19 @@ def mean_spectrum_distance(
 
     Notes
     -----
-    A poor measure, here for comparison with published values; those were computed in
-    8-bit arithmetic, with differences above 15 grey levels wrapped around.
+    A poor measure, here for comparison with published values. The authors' code
+    computes in 8 bits, where the squares of differences above 15 wrap around.
 
     - It sums over bins: values for different image sizes do not compare.
     - It depends on the numbers of images. With v the variance of a bin over real
       images, two independent sets of n and m of them are expected to differ by
-      ``255^2 sum v (1/n + 1/m)``; ``floor`` is the logarithm of 1 plus that. At the
-      floor, sets cannot be told apart; a distance below it means nothing more.
+      ``255^2 sum v (1/n + 1/m)``; ``floor`` is the logarithm of 1 plus that. It is a
+      mean, not a bound: brightness and contrast move all bins together, so real sets
+      scatter around it, small ones by 1 and more. Near the floor or below it, sets
+      cannot be told apart, and a lower value is not a better one.
     - Only means are compared. A fixed filter, in closed form, brings any set of images
-      to the floor, and so does a Gaussian with about the right spectrum; neither looks
-      right, nor fools a detector that was trained on it.
+      to the floor, and so does a Gaussian with about the right spectrum. Neither looks
+      right for that.
     - The stretch ties all bins to the brightness of the image. For images of 32 x 32,
       high frequencies are so weak that the logarithm is hardly one.
 

@@ -19,10 +19,9 @@ from skspectral.metrics._images import check_same_shape, check_signals, iter_sli
 
 # Those of Parallel WaveGAN: (n_fft, hop, window).
 _RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
-_POSITIVE = Interval(Integral, 1, None, closed="left")
 _FRAME_OPTIONS = {
     "n_fft": [Interval(Integral, 2, None, closed="left")],
-    "hop": [_POSITIVE, None],
+    "hop": [Interval(Integral, 1, None, closed="left"), None],
     "window": [Interval(Integral, 2, None, closed="left"), None],
 }
 
@@ -84,6 +83,8 @@ def log_spectral_distance(
     those with hardly any power: where the distance is large, the ear may hear little.
     Published code differs (square outside of the mean, logarithms without the 10, sum
     for the floor): compare values of the same definition only.
+
+    Each signal is transformed as a whole: cut hours of sound into pieces.
 
     Examples
     --------
