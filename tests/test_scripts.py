@@ -4,10 +4,12 @@ import importlib.util
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.io import wavfile
 
@@ -434,3 +436,77 @@ def test_bench_inference(tmp_path):
         # With so little time, IterativeImputer may not come to an end.
         names = {row["method"] for row in results["impute_crops"]}
         assert "IterativeImputer" in names
+
+
+class Features(torch.nn.Module):
+    """Features and logits of images, as a judge gives them."""
+
+    def forward(self, x):
+        coarse = torch.nn.functional.avg_pool2d(x, 4).flatten(1)
+        return coarse, coarse[:, :3]
+
+
+@pytest.mark.slow
+def test_generation(tmp_path):
+    rng = np.random.default_rng(0)
+    steps = rng.normal(size=(400, 8, 8, 3)).cumsum(1).cumsum(2)
+    images = np.clip(128 + 20 * steps, 0, 255).astype(np.uint8)
+    labels = rng.integers(2, size=300)
+    np.savez(
+        tmp_path / "images.npz",
+        train=images[:300],
+        test=images[300:],
+        train_labels=labels,
+    )
+    with warnings.catch_warnings():
+        # Writing such files is out of fashion.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Features()).save(tmp_path / "judge.ts")
+    command = (
+        "benchmarks/generation/run.py",
+        *("--data", "images.npz", "--judge", "judge.ts", "--n-samples", 100),
+        *("--minutes", 0.05, "--output", "out", "--methods", "training images"),
+        *("VAE", "GAN", "diffusion", "Gaussian on pixels", "PCA 128 + mixture of 10"),
+        *("ours, 128 plane waves, Gaussian", "ours, 128 static, mixtures by class"),
+    )
+    table = run(*command, folder=tmp_path).stdout
+    out = tmp_path / "out"
+    assert (out / "results.md").read_text() == table
+    report = json.loads((out / "results.json").read_text())
+    assert report["machine"]["torch"]
+    rows = {row["method"]: row for row in report["results"]}
+    # Copies are found out, and only they are.
+    floor = rows.pop("training images")
+    assert floor["memorization_features"] == floor["memorization_pixels"] == 0
+    assert all(row["memorization_pixels"] > 0.3 for row in rows.values())
+    # Few steps of a network do not come close; a Gaussian of random walks is right.
+    gaussian = rows["Gaussian on pixels"]
+    for name in ("VAE", "GAN", "diffusion"):
+        assert rows[name]["frechet_distance"] > 2 * gaussian["frechet_distance"]
+        assert rows[name]["coverage"] < gaussian["coverage"]
+    for row in rows.values():
+        assert row["n_parameters"] > 0
+        assert row["fit_s"] > 0
+        with np.load(out / f"{row['method']}.npz") as saved:
+            assert saved["images"].shape == (100, 8, 8, 3)
+            assert saved["images"].dtype == np.uint8
+            assert saved["images"].std(axis=0).min() > 0
+        with Image.open(out / f"{row['method']}.png") as picture:
+            assert picture.size == (128, 128)
+    check_picture(out / "samples.jpg", 1, 1)
+    # What is there is not run again: not even a method that now would fail.
+    written = {path: path.stat().st_mtime_ns for path in out.glob("*.npz")}
+    assert run(*command, folder=tmp_path).stdout == table
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*.npz")} == written
+
+
+def test_generation_of_an_unknown_method(tmp_path):
+    write_images(tmp_path / "images.npz")
+    done = run(
+        "benchmarks/generation/run.py",
+        *("--data", "images.npz", "--methods", "flow"),
+        folder=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no method 'flow'; there are [")

@@ -1,0 +1,123 @@
+"""What the metrics of images and signals ask of their arrays, and batches of them."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import assert_all_finite
+
+from skspectral._device import as_array
+from skspectral._sklearn_compat import from_namespace
+
+# 8 MiB in float64: a batch and its copies stay near the caches.
+_BATCH_VALUES = 2**20
+
+
+def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
+    """Real, finite numbers of whatever shape, (n, ...), of numpy; dtype as it is.
+
+    Raises
+    ------
+    ValueError
+        If there are no values, no second axis, complex numbers, objects, NaN or inf.
+    """
+    array: Any = samples
+    if hasattr(array, "__dlpack__"):
+        array = as_array(from_namespace(array))
+    array = np.asarray(array)
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{name} has dtype {array.dtype}. Pass an array of reals.")
+    if array.ndim < 2 or array.size == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}. Pass at least one sample along the first "
+            "axis, and its values along the others."
+        )
+    assert_all_finite(array, input_name=name)
+    return array
+
+
+def check_images(images: ArrayLike, name: str) -> np.ndarray:
+    """Images of shape (n, height, width, channels), without a copy.
+
+    Raises
+    ------
+    ValueError
+        As `check_samples`, and if there are not three or four axes.
+    """
+    array = check_samples(images, name)
+    if array.ndim not in (3, 4):
+        raise ValueError(
+            f"{name} has shape {array.shape}. Images are (n, height, width) or "
+            "(n, height, width, channels): reshape rows to that."
+        )
+    return array[..., None] if array.ndim == 3 else array
+
+
+def check_signals(signals: ArrayLike, name: str) -> np.ndarray:
+    """Signals of shape (n, length).
+
+    Raises
+    ------
+    ValueError
+        As `check_samples`, and if there are not two axes.
+    """
+    array = check_samples(signals, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}. Signals are (n, length).")
+    return array
+
+
+def check_same_shape(
+    array: np.ndarray, other: np.ndarray, name: str, other_name: str, *, first: int = 0
+) -> None:
+    """Raise ValueError if two shapes differ from axis ``first`` on."""
+    if array.shape[first:] != other.shape[first:]:
+        what = "Both must be of the same shape" if first == 0 else "Samples must agree"
+        raise ValueError(
+            f"{name} has shape {array.shape}, {other_name} {other.shape}. {what}."
+        )
+
+
+def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
+    """The range asked for, or 255 where all arrays are uint8.
+
+    Raises
+    ------
+    ValueError
+        If it is None and an array is of another type: the values do not tell.
+    """
+    if data_range is not None:
+        return float(data_range)
+    others = [array.dtype for array in arrays if array.dtype != np.uint8]
+    if others:
+        raise ValueError(
+            f"data_range=None is for uint8, but there is data of type {others[0]}. "
+            "Pass the largest possible value minus the smallest: 1.0 for data in "
+            "[0, 1], 2.0 for [-1, 1], 255 for bytes that became floats."
+        )
+    return 255.0
+
+
+def iter_slices(array: np.ndarray, n_values: int | None = None) -> Iterator[slice]:
+    """Slices of the first axis; a row is worth ``n_values``, by default its size."""
+    n_values = array[0].size if n_values is None else n_values
+    n_rows = max(1, _BATCH_VALUES // n_values)
+    for start in range(0, len(array), n_rows):
+        yield slice(start, start + n_rows)
+
+
+def iter_floats(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """The same rows of all arrays, batch by batch, as float64: read-only."""
+    for rows in iter_slices(arrays[0]):
+        yield tuple(array[rows].astype(np.float64, copy=False) for array in arrays)
+
+
+def columns_of_half_plane(width: int) -> np.ndarray:
+    """How many bins of the plane each column of ``rfft2`` stands for: 1 or 2."""
+    columns = np.full(width // 2 + 1, 2.0)
+    columns[0] = 1.0
+    if width % 2 == 0:
+        columns[-1] = 1.0
+    return columns
