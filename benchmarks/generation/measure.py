@@ -1,0 +1,73 @@
+"""Figures of a set of generated images, and of real ones as the floor."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+from scipy.special import softmax
+
+from skspectral.metrics import (
+    classifier_score,
+    density_coverage,
+    extract_features,
+    frechet_distance,
+    kernel_distance,
+    memorization_ratio,
+    radial_spectrum_distance,
+)
+
+# Samples whose nearest training image is looked for among the pixels.
+N_COPIES = 1000
+
+
+class Judge:
+    """Measures sets of images against the test images, in features of a network.
+
+    Parameters
+    ----------
+    data : Data
+        Training and test images.
+    extractor : str, Path or callable
+        For `extract_features`; returns features, or features and logits.
+    prefix : str
+        Before the names of the figures.
+    """
+
+    def __init__(self, data, extractor, prefix=""):
+        self.extractor, self.prefix = extractor, prefix
+        self.test, _ = self._look(data.test)
+        self.train, _ = self._look(data.train)
+
+    def _look(self, images):
+        outputs = extract_features(images, self.extractor)
+        return outputs if isinstance(outputs, tuple) else (outputs, None)
+
+    def figures(self, images):
+        """Distances by name."""
+        features, logits = self._look(images)
+        real = self.test
+        size = min(1000, len(real), len(features))
+        kernel = kernel_distance(real, features, subset_size=size, random_state=0)
+        neighbours = density_coverage(real, features)
+        figures = {
+            "frechet_distance": frechet_distance(real, features),
+            "kernel_distance": kernel.mean,
+            "kernel_distance_std": kernel.std,
+            "density": neighbours.density,
+            "coverage": neighbours.coverage,
+            "memorization_features": memorization_ratio(self.train, real, features),
+        }
+        if logits is not None:
+            probabilities = softmax(logits, axis=1)
+            figures["classifier_score"] = classifier_score(probabilities).mean
+        return {self.prefix + name: value for name, value in figures.items()}
+
+
+def figures_of_pixels(data, images):
+    """Those that need no network."""
+    train, test, ours = (
+        part.reshape(len(part), -1).astype(np.float32)
+        for part in (data.train, data.test[:N_COPIES], images[:N_COPIES])
+    )
+    return {
+        "radial_spectrum_distance": radial_spectrum_distance(data.test, images),
+        "memorization_pixels": memorization_ratio(train, test, ours),
+    }

@@ -1,0 +1,94 @@
+"""Our entries: atoms by prior by number of atoms."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import time
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from skspectral import BasisModulation, SpectralDictionaryLearning
+from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
+
+ATOMS = {
+    "static": {"modulation": None},
+    "modulated": {},
+    # Further iterations gain little where the waves are many.
+    "plane waves": {"atoms": "plane_wave", "modulation": None, "max_iter": 1},
+}
+
+
+PRIORS = {
+    "Gaussian": GaussianPrior(),
+    "mixture": GaussianMixture(20, covariance="low_rank", rank=40, tol=0.05),
+    "by class": ClassConditionalPrior(GaussianPrior()),
+    "mixtures by class": ClassConditionalPrior(
+        GaussianMixture(10, covariance="low_rank", rank=40, tol=0.05)
+    ),
+}
+NEEDS_LABELS = ("by class", "mixtures by class")
+
+
+class Deadline:
+    """Callback that stops a fit when the time is over."""
+
+    def __init__(self, seconds):
+        self._end = time.perf_counter() + seconds
+
+    def setup(self, estimator, context):
+        """Nothing to do."""
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context, *, metadata=None):
+        """Whether to stop."""
+        return time.perf_counter() > self._end
+
+
+class Ours:
+    """`SpectralDictionaryLearning` with the interface of the rivals."""
+
+    def __init__(self, n_components, atoms, prior, device="cpu"):
+        self.n_components, self.atoms = n_components, atoms
+        self.prior, self.device = prior, device
+
+    def fit(self, images, labels, seconds):
+        """Fit on uint8 images for at most about so many seconds."""
+        deadline = Deadline(seconds)
+        prior = clone(PRIORS[self.prior])
+        for part in (prior, getattr(prior, "prior", None)):
+            if hasattr(part, "set_callbacks"):
+                part.set_callbacks(deadline)
+        self._shape = images.shape[1:]
+        rows = images.reshape(len(images), -1).astype(np.float32) / 255
+        self.estimator = SpectralDictionaryLearning(
+            min(self.n_components, *rows.shape),
+            signal_shape=self._shape,
+            prior=prior,
+            device=self.device,
+            random_state=0,
+            **ATOMS[self.atoms],
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.estimator.set_callbacks(deadline).fit(rows, labels)
+
+    @property
+    def n_parameters(self):
+        """Numbers that were learned: mean, atoms, prior."""
+        n_channels = self._shape[-1]
+        of_one = {
+            # Amplitude, frequency, phase; or a drift of the first and the last.
+            "static": 3,
+            "modulated": 1 + 2 * len(BasisModulation().functions(self._shape)[0]),
+            # Two frequencies, a phase, and a colour that holds the amplitude.
+            "plane waves": 3 + n_channels,
+        }[self.atoms]
+        n_atoms, n_features = self.estimator.components_.shape
+        return n_features + n_atoms * of_one + self.estimator.prior_.n_parameters_
+
+    def sample(self, n_samples, seed):
+        """Images from 0 to 1."""
+        rows = self.estimator.sample(n_samples, random_state=seed)
+        return rows.reshape(-1, *self._shape)

@@ -1,0 +1,236 @@
+"""Generators of images side by side: the same data, device and minutes for each.
+
+Trains a convolutional VAE, a GAN, a diffusion model, linear models, and
+`SpectralDictionaryLearning` with several atoms and priors, draws as many images from
+each, and measures them all against the test images: Frechet and kernel distance,
+density and coverage, classifier score (in features of a network that is given), the
+spectrum, and whether images are copies of training images. Training images are
+measured too: that is the floor.
+
+    python benchmarks/generation/run.py --data images.npz --judge network.ts
+    python benchmarks/generation/run.py --methods GAN "ours, 128 static, Gaussian"
+    python benchmarks/generation/run.py --minutes 10 --device cuda ...
+
+--data is an .npz with train and test of shape (n, height, width, channels), uint8, and
+train_labels, without which entries that need labels are left out; by default patches of
+the bundled photographs. --judge is a TorchScript file: from images (n, channels,
+height, width) in [0, 1] to features, or features and logits. Without one, only what
+needs no network is measured. --inception takes weights of torch-fidelity.
+
+Each method runs in a process of its own. Under --output, it leaves its figures (.json),
+its samples (.npz) and a picture (.png); one whose figures are there, of the same
+options, is not run again. results.json, results.md and samples.jpg are of all.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench_fit import machine
+from diffusion import DiffusionModel
+from gan import AdversarialNetwork
+from linear import LINEAR
+from measure import Judge, figures_of_pixels
+from ours import ATOMS, NEEDS_LABELS, PRIORS, Ours
+from report import as_markdown, save_grid, save_sheet
+from vae import VariationalAutoEncoder
+
+from skspectral.datasets import load_photograph_patches
+from skspectral.metrics import inception_extractor
+
+FLOOR = "training images"
+N_COMPONENTS = (128, 512, 1024)
+
+
+@dataclass
+class Data:
+    """Images, uint8, and labels of the training images or None."""
+
+    train: np.ndarray
+    test: np.ndarray
+    labels: np.ndarray | None
+
+
+def load(path, size):
+    """Data of a file, or the photographs of the package."""
+    if path is None:
+        train, test = load_photograph_patches(size or 10_000, 32)
+        return Data(train, test, None)
+    with np.load(path) as data:
+        labels = data["train_labels"][:size] if "train_labels" in data else None
+        return Data(data["train"][:size], data["test"], labels)
+
+
+def methods(device, labelled):
+    """Functions that make the generators, by name."""
+    ours = {
+        f"ours, {n} {atoms}, {prior}": partial(Ours, n, atoms, prior, device)
+        for n in N_COMPONENTS
+        for atoms in ATOMS
+        for prior in PRIORS
+        if labelled or prior not in NEEDS_LABELS
+    }
+    return {
+        "VAE": partial(VariationalAutoEncoder, device),
+        "GAN": partial(AdversarialNetwork, device),
+        "diffusion": partial(DiffusionModel, device),
+        **{name: lambda model=model: model for name, model in LINEAR.items()},
+        **ours,
+    }
+
+
+def generate(name, data, args):
+    """Train one method and draw from it; write images and costs to files."""
+    model = methods(args.device, data.labels is not None)[name]()
+    start = time.perf_counter()
+    model.fit(data.train, data.labels, 60 * args.minutes)
+    fitted = time.perf_counter()
+    images = model.sample(args.n_samples, seed=1)
+    # As a file would hold them.
+    images = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    drawn = time.perf_counter()
+    costs = {
+        "fit_s": fitted - start,
+        "sample_s_per_1000": (drawn - fitted) / args.n_samples * 1000,
+        "n_parameters": model.n_parameters,
+    }
+    np.savez(samples_file(args, name), images=images, costs=json.dumps(costs))
+
+
+def generate_apart(name, args):
+    """The same in a process of its own, with memory and threads of its own."""
+    command = [sys.executable, __file__, "--one", name]
+    for option in ("data", "size", "minutes", "n_samples", "device", "output"):
+        value = getattr(args, option)
+        if value is not None:
+            command += [f"--{option.replace('_', '-')}", str(value)]
+    subprocess.run(command, check=True)
+    with np.load(samples_file(args, name)) as saved:
+        return saved["images"], json.loads(str(saved["costs"]))
+
+
+def samples_file(args, name):
+    """Where the samples of a method are kept."""
+    return args.output / f"{name}.npz"
+
+
+class Measures:
+    """All figures of a set of images."""
+
+    def __init__(self, data, args):
+        self._data = data
+        self._judges = []
+        if args.judge:
+            self._judges.append(Judge(data, args.judge))
+        if args.inception:
+            extractor = inception_extractor(args.inception, device=args.device)
+            self._judges.append(Judge(data, extractor, "inception_"))
+
+    def floor(self, n_samples):
+        """Training images."""
+        return self._data.train[:n_samples]
+
+    def of(self, images):
+        """Figures by name."""
+        figures = figures_of_pixels(self._data, images)
+        for judge in self._judges:
+            figures |= judge.figures(images)
+        return figures
+
+
+def run(name, measures, args, options):
+    """Figures of one method, from its file if they are there."""
+    path = args.output / f"{name}.json"
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if kept["options"] == options:
+            return kept
+    if name == FLOOR:
+        images, costs = measures.floor(args.n_samples), {}
+        np.savez(samples_file(args, name), images=images)
+    else:
+        images, costs = generate_apart(name, args)
+    start = time.perf_counter()
+    figures = measures.of(images)
+    save_grid(images, args.output / f"{name}.png")
+    result = {"method": name, **costs, **figures, "options": options}
+    result["measure_s"] = time.perf_counter() - start
+    path.write_text(json.dumps(result, indent=1))
+    return result
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help=".npz with train and test")
+    parser.add_argument("--size", type=int, help="training images; default all")
+    parser.add_argument("--judge", type=Path, help="TorchScript file")
+    parser.add_argument("--inception", type=Path, help="weights of torch-fidelity")
+    parser.add_argument("--minutes", type=float, default=5, help="for each training")
+    parser.add_argument("--n-samples", type=int, default=10_000)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default all")
+    parser.add_argument("--output", type=Path, default=Path("generation"))
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def chosen_methods(args, data):
+    """Names, checked."""
+    known = [FLOOR, *methods(args.device, data.labels is not None)]
+    unknown = set(args.methods or ()) - set(known)
+    if unknown:
+        raise SystemExit(f"error: no method {sorted(unknown)[0]!r}; there are {known}")
+    return args.methods or known
+
+
+def main():
+    args = parse_arguments()
+    data = load(args.data, args.size)
+    if args.one:
+        generate(args.one, data, args)
+        return
+    names = chosen_methods(args, data)
+    args.output.mkdir(parents=True, exist_ok=True)
+    options = {
+        "minutes": args.minutes,
+        "n_samples": args.n_samples,
+        "n_train": len(data.train),
+        "n_test": len(data.test),
+        "device": args.device,
+    }
+    measures = Measures(data, args)
+    results = []
+    for name in names:
+        results.append(run(name, measures, args, options))
+        print(f"  {name}", file=sys.stderr, flush=True)
+        write(results, args)
+    print(as_markdown(results))
+    print(f"written to {args.output}", file=sys.stderr)
+
+
+def write(results, args):
+    """Results so far as JSON, as a table, and as a picture."""
+    report = {"machine": machine(), "results": results}
+    (args.output / "results.json").write_text(json.dumps(report, indent=1))
+    (args.output / "results.md").write_text(as_markdown(results) + "\n")
+    images_of = {}
+    for row in results:
+        with np.load(samples_file(args, row["method"])) as saved:
+            images_of[row["method"]] = saved["images"][:36]
+    save_sheet(images_of, args.output / "samples.jpg")
+
+
+if __name__ == "__main__":
+    main()
