@@ -47,6 +47,19 @@ def torchvision_datasets():
 
 
 @pytest.fixture(scope="session")
+def torch_fidelity():
+    """The package, with its functions from features to metrics as submodules."""
+    _import_torchvision()
+    import torch_fidelity
+    import torch_fidelity.metric_fid
+    import torch_fidelity.metric_isc
+    import torch_fidelity.metric_kid
+    import torch_fidelity.metric_prc
+
+    return torch_fidelity
+
+
+@pytest.fixture(scope="session")
 def patches():
     """8 x 8 colour patches of photographs: training and test rows in [0, 1]."""
     train, test = load_photograph_patches(600, size=8)

@@ -1,8 +1,7 @@
 """How near generated samples are to real ones, as distributions.
 
-Real, training or reference samples come first, generated ones second. All functions take
-rows of features, float64 or not, of any kind: samples, codes, or what a network makes of
-images.
+Real, training or reference samples come first, generated ones second. Features are rows
+of numbers of any kind: samples, codes, or what a network makes of images.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

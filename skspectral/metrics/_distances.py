@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.utils import gen_batches
 
-# Distances that are held at once: 64 MiB, beside masks and a copy.
-_BLOCK_SIZE = 2**23
+# Distances that are held at once: 8 MiB, beside masks and a copy, near the caches.
+_BLOCK_SIZE = 2**20
 # Differences, of all features, that are held at once.
 _EXACT_SIZE = 2**23
 
@@ -26,6 +26,7 @@ class SquaredDistances:
         centre = Y.mean(axis=0)
         self._A, self._B = X - centre, Y - centre
         self._a, self._b = ((Z**2).sum(axis=1) for Z in (self._A, self._B))
+        self._B *= -2
         # Bound of the rounding errors of sums of d products.
         self._error = 4 * (X.shape[1] + 4) * np.finfo(np.float64).eps
 
@@ -39,7 +40,6 @@ class SquaredDistances:
         for rows in gen_batches(len(self.X), step):
             block = memory[: rows.stop - rows.start]
             np.matmul(self._A[rows], self._B.T, out=block)
-            block *= -2
             block += self._a[rows, None]
             block += self._b
             yield rows, block

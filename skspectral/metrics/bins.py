@@ -50,8 +50,9 @@ def ndb_score(
 ) -> NDBScore:
     """Share of bins in which training and generated samples differ significantly.
 
-    The bins are the cells of k-means on the training samples. In each the shares p and q
-    of the two sets, of n and m samples, are compared by the test of two proportions::
+    The bins are the cells of k-means on the training samples. In each the shares p and
+    q of the two sets, of n and m samples, are compared by the test of two
+    proportions::
 
         z = (p - q) / sqrt(r (1 - r) (1/n + 1/m)),     r the share of both together
 
@@ -126,7 +127,7 @@ def _compare(counts: np.ndarray, alpha: float) -> NDBScore:
     p, q = counts / totals[:, None]
     pooled = counts.sum(axis=0) / totals.sum()
     error = np.sqrt(pooled * (1 - pooled) * (1 / totals).sum())
-    # Written as a product: one bin with everything in it has no error, and no difference.
+    # A product, as one bin with everything in it has no error, and no difference.
     different = np.abs(p - q) > norm.isf(alpha / 2) * error
     middle = (p + q) / 2
     divergence = (rel_entr(p, middle) + rel_entr(q, middle)).sum() / 2

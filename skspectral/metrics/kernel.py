@@ -124,8 +124,8 @@ def kernel_distance(
     >>> X, Y = np.random.default_rng(0).normal(size=(2, 500, 8))
     >>> options = {"n_subsets": 10, "subset_size": 200, "random_state": 0}
     >>> same, shifted = (kernel_distance(X, Z, **options) for Z in (Y, Y + 1))
-    >>> f"{same.mean:.1f}", f"{shifted.mean:.1f}"
-    ('-0.0', '13.4')
+    >>> abs(same.mean) < 0.05, shifted.mean > 5
+    (True, True)
     """
     real, generated = check_feature_sets(2, X_real=X_real, X_generated=X_generated)
     for name, X in (("X_real", real), ("X_generated", generated)):
@@ -137,13 +137,13 @@ def kernel_distance(
     gamma = 1 / real.shape[1] if gamma is None else gamma
     kernel = (degree, float(gamma), float(coef0))
     stream = random_stream(random_state)
-    values = [
-        _discrepancy(
-            *(X[stream.choice(len(X), subset_size, replace=False)] for X in sets),
-            kernel,
+    values = []
+    for _ in range(n_subsets):
+        X, Y = (
+            Z[stream.choice(len(Z), subset_size, replace=False)]
+            for Z in (real, generated)
         )
-        for sets in n_subsets * [(real, generated)]
-    ]
+        values.append(_discrepancy(X, Y, kernel))
     return KernelDistance(float(np.mean(values)), float(np.std(values)))
 
 

@@ -85,12 +85,12 @@ def precision_recall(
     Costs O((n + m)^2 d) for sets of n and m samples, in blocks of a fixed size. Both
     shares depend on the numbers of samples: compare only results of equal ones.
 
-    An outlier has a large ball. One of the generated set can make the recall 1 by itself.
+    An outlier has a large ball: one in the generated set can make the recall 1.
 
     References
     ----------
-    T. Kynkaanniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila (2019). Improved precision
-    and recall metric for assessing generative models. NeurIPS.
+    T. Kynkaanniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila (2019). Improved
+    precision and recall metric for assessing generative models. NeurIPS.
 
     Examples
     --------
@@ -98,8 +98,8 @@ def precision_recall(
     >>> from skspectral.metrics import precision_recall
     >>> X, Y = np.random.default_rng(0).normal(size=(2, 500, 8))
     >>> timid = precision_recall(X, Y / 2)
-    >>> timid.precision > 0.99, timid.recall < 0.5
-    (True, True)
+    >>> print(f"{timid.precision:.1f} {timid.recall:.1f}")
+    1.0 0.2
     """
     real, generated = check_feature_sets(2, X_real=X_real, X_generated=X_generated)
     radii_real = _radii(real, n_neighbors, "X_real")
@@ -111,7 +111,8 @@ def precision_recall(
             distances.settle_(rows, block, radii)
         n_precise += (block <= radii_real).any(axis=1).sum()
         recalled |= (block <= radii_generated[rows, None]).any(axis=0)
-    return PrecisionRecall(n_precise / len(generated), float(recalled.mean()))
+    precision = float(n_precise / len(generated))
+    return PrecisionRecall(precision, float(recalled.mean()))
 
 
 @validate_params(_N_NEIGHBORS, prefer_skip_nested_validation=True)
@@ -120,9 +121,10 @@ def density_coverage(
 ) -> DensityCoverage:
     """Density and coverage: generated samples near the real ones.
 
-    The real samples have balls that reach to their k-th nearest real neighbours. Density
-    is the mean number of balls that a generated sample is in, divided by k. Coverage is
-    the share of balls with a generated sample in them (Naeem et al. 2020).
+    The real samples have balls that reach to their k-th nearest real neighbours.
+    Density is the mean number of balls that a generated sample is in, divided by k.
+    Coverage is the share of balls with a generated sample in them (Naeem et al. 2020).
+
 
     Only real samples have balls, so that an outlier of the generator does no harm.
 
@@ -153,13 +155,13 @@ def density_coverage(
     -----
     Costs O(n (n + m) d) for n real and m generated samples, in blocks of a fixed size.
 
-    Equal distributions have an expected coverage of 1 - (1/2)^k for many samples of equal
-    number, and not of 1; it grows with the number of generated samples.
+    Of equal distributions the density is 1 in expectation, and the coverage
+    1 - (1/2)^k for two large sets of one size; it grows with the generated set.
 
     References
     ----------
-    M. F. Naeem, S. J. Oh, Y. Uh, Y. Choi, J. Yoo (2020). Reliable fidelity and diversity
-    metrics for generative models. ICML.
+    M. F. Naeem, S. J. Oh, Y. Uh, Y. Choi, J. Yoo (2020). Reliable fidelity and
+    diversity metrics for generative models. ICML.
 
     Examples
     --------
@@ -167,7 +169,7 @@ def density_coverage(
     >>> from skspectral.metrics import density_coverage
     >>> X, Y = np.random.default_rng(0).normal(size=(2, 500, 8))
     >>> same, timid = density_coverage(X, Y), density_coverage(X, Y / 2)
-    >>> same.density < timid.density, same.coverage > 2 * timid.coverage
+    >>> same.density < timid.density, same.coverage > timid.coverage
     (True, True)
     """
     real, generated = check_feature_sets(1, X_real=X_real, X_generated=X_generated)
@@ -186,8 +188,8 @@ def memorization_ratio(
     """How far generated samples are from the training set, in units of a test set.
 
     Mean distance of the generated samples to their nearest training samples, divided by
-    that of held-out samples. About 1: as new as the test set is. Far below 1: copies, or
-    samples that keep to the middle of the data. Above 1: unlike the data.
+    that of held-out samples. About 1: as new as the test set is. Far below 1: copies,
+    or samples that keep to the middle of the data. Above 1: unlike the data.
 
     Other metrics are best for a generator that stores the training set. Report this one
     beside them.
@@ -215,8 +217,8 @@ def memorization_ratio(
 
     Notes
     -----
-    Costs O((n_test + n_generated) n_train d), in blocks of a fixed size. Distances of near
-    duplicates are exact. A mean hides a few copies among many samples.
+    Costs O((n_test + n_generated) n_train d), in blocks of a fixed size. Distances of
+    near duplicates are exact. A mean hides a few copies among many samples.
 
     Examples
     --------
@@ -246,7 +248,8 @@ def _radii(X: np.ndarray, n_neighbors: int, name: str) -> np.ndarray:
     """Squared radius of each sample's ball."""
     if len(X) <= n_neighbors:
         raise ValueError(
-            f"n_neighbors={n_neighbors} must be less than the {len(X)} samples of {name}."
+            f"n_neighbors={n_neighbors} must be less than the {len(X)} samples of "
+            f"{name}."
         )
     return kth_nearest(X, X, n_neighbors)
 
