@@ -6,6 +6,7 @@ import torch
 from scipy.linalg import sqrtm
 from sklearn.metrics.pairwise import polynomial_kernel
 
+from skspectral._random import random_stream
 from skspectral.metrics import (
     frechet_distance,
     frechet_distance_infinity,
@@ -180,17 +181,13 @@ def test_bias_falls_like_one_over_n_and_extrapolation_removes_it():
 
 
 def test_extrapolation_is_the_intercept_of_its_line():
-    """With two points, of which the larger is the whole set, by hand."""
+    """Of two points it goes through both, of which the larger is the whole set."""
     X, Y = features(200), features(60, seed=1)
-    limit = frechet_distance_infinity(X, Y, n_points=2, min_samples=30, random_state=3)
-    whole = frechet_distance(X, Y)
-    # The line through (1/60, whole) and (1/30, half) meets 0 at 2 whole - half.
-    half = 2 * whole - limit
-    assert half > whole
-    from_statistics = frechet_distance_infinity(
-        statistics(X), Y, n_points=2, min_samples=30, random_state=3
-    )
-    assert from_statistics == pytest.approx(limit)
+    options = {"n_points": 2, "min_samples": 30, "random_state": 3}
+    half = Y[random_stream(3).choice(60, 30, replace=False)]
+    expected = 2 * frechet_distance(X, Y) - frechet_distance(X, half)
+    for real in (X, statistics(X)):
+        assert frechet_distance_infinity(real, Y, **options) == pytest.approx(expected)
 
 
 def test_extrapolation_keeps_a_true_distance():

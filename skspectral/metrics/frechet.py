@@ -213,7 +213,7 @@ def _subset_sizes(X: np.ndarray, n_points: int, min_samples: int | None) -> np.n
             "line in 1/N only for more samples than features: pass at least "
             f"{2 * n_features}, or use kernel_distance."
         )
-    first = max(n // 10, min(4 * n_features, n // 2), 1)
+    first = max(n // 10, min(4 * n_features, n // 2), 2)
     first = first if min_samples is None else min_samples
     if first >= n:
         raise ValueError(
