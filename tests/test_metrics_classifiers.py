@@ -1,11 +1,13 @@
 """Metrics by bins and by classifiers."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
-from scipy.stats import chi2_contingency
+from scipy.stats import chi2_contingency, norm
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
@@ -105,7 +107,7 @@ def test_classifier_score_by_definition(n_splits):
     p = probabilities()
     edges = [len(p) * i // n_splits for i in range(n_splits + 1)]
     expected = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         part = p[start:stop]
         divergences = (part * np.log(part / part.mean(axis=0))).sum(axis=1)
         expected.append(np.exp(divergences.mean()))
@@ -177,8 +179,6 @@ def test_sets_that_cannot_be_told_apart():
 @pytest.mark.parametrize("shift", [0.5, 1.0, 2.0])
 def test_shifted_gaussians_have_the_best_accuracy_possible(shift):
     """Of one dimension and equal variances: that of a threshold half way."""
-    from scipy.stats import norm
-
     X, Y = normal(4000, 1), normal(3000, 1, seed=1) + shift
     found = classifier_two_sample_score(X, Y, random_state=0)
     best = norm.cdf(shift / 2)

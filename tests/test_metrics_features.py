@@ -58,9 +58,10 @@ def test_input_is_not_changed_nor_the_global_random_state(metric):
     given = sets()
     for array in given:
         array.flags.writeable = False
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     result = call(metric, *given)
-    np.testing.assert_array_equal(before[0], np.random.get_state()[1])
+    after = np.random.get_state()[1]  # noqa: NPY002
+    np.testing.assert_array_equal(before[0], after)
     assert torch.equal(before[1], torch.get_rng_state())
     values = result if isinstance(result, tuple) else (result,)
     assert all(type(value) is float for value in values)
@@ -96,8 +97,8 @@ def test_seeds(metric):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda X: np.where(X == X.max(), np.nan, X), "contains NaN"),
-        (lambda X: np.where(X == X.max(), np.inf, X), "contains infinity"),
+        (lambda X: np.where(X.max() == X, np.nan, X), "contains NaN"),
+        (lambda X: np.where(X.max() == X, np.inf, X), "contains infinity"),
         (lambda X: 1e60 * X, "whose powers overflow"),
         (lambda X: X[:, 0], "Expected 2D array"),
         (lambda X: X[:0], "Found array with 0 sample"),

@@ -115,11 +115,14 @@ def test_precision_and_recall_change_places():
     assert there.precision > there.recall
 
 
-def test_a_generated_outlier_fills_recall_and_not_coverage():
+def test_a_generated_outlier_raises_recall_and_not_coverage():
     real = normal(200)
-    generated = np.r_[np.zeros((100, 4)) + 1e-3 * normal(100), [[1e3] * 4]]
-    assert precision_recall(real, generated).recall == 1.0
-    assert density_coverage(real, generated).coverage < 0.5
+    narrow = 1e-3 * normal(100, seed=1)
+    generated = np.r_[narrow, [[1e3] * 4]]
+    assert precision_recall(real, narrow).recall < 0.05
+    assert precision_recall(real, generated).recall > 0.3
+    coverages = [density_coverage(real, Y).coverage for Y in (narrow, generated)]
+    assert coverages[0] == coverages[1]
 
 
 def test_expected_density_and_coverage_of_equal_distributions():
@@ -161,7 +164,7 @@ def test_precision_recall_as_torch_fidelity(torch_fidelity):
 @pytest.mark.parametrize("metric", [precision_recall, density_coverage])
 def test_too_few_samples(metric):
     with pytest.raises(
-        ValueError, match="n_neighbors=9 must be less than the 9 .*real"
+        ValueError, match=r"n_neighbors=9 must be less than the 9 .*real"
     ):
         metric(normal(9), normal(20), n_neighbors=9)
     with pytest.raises(ValueError, match="n_neighbors"):

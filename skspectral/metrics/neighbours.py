@@ -85,7 +85,7 @@ def precision_recall(
     Costs O((n + m)^2 d) for sets of n and m samples, in blocks of a fixed size. Both
     shares depend on the numbers of samples: compare only results of equal ones.
 
-    An outlier has a large ball: one in the generated set can make the recall 1.
+    An outlier has a large ball: one in the generated set can add half to the recall.
 
     References
     ----------
