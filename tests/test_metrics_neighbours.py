@@ -40,11 +40,11 @@ BOTH = [
 ]
 
 
-@pytest.fixture(params=[None, 1, 200])
+@pytest.fixture(params=[None, 1, 7])
 def block_size(request, monkeypatch):
     """Some blocks of one row or a few, as large sets have."""
     if request.param is not None:
-        for name in ("_BLOCK_SIZE", "_EXACT_SIZE"):
+        for name in ("_BLOCK_SIZE", "_EXACT_SIZE", "_LEAST_ROWS"):
             monkeypatch.setattr(f"skspectral.metrics._distances.{name}", request.param)
 
 

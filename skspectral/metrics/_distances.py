@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.utils import gen_batches
 
-# Distances that are held at once: 8 MiB, beside masks and a copy, near the caches.
-_BLOCK_SIZE = 2**20
+# Distances that are held at once: 16 MiB, beside masks and copies, near the caches; but
+# of fewer rows than these a matrix product is slow.
+_BLOCK_SIZE = 2**21
+_LEAST_ROWS = 32
 # Differences, of all features, that are held at once.
 _EXACT_SIZE = 2**23
 
@@ -35,7 +37,7 @@ class SquaredDistances:
 
         The memory of a block is used again for the next.
         """
-        step = max(1, _BLOCK_SIZE // len(self.Y))
+        step = max(_LEAST_ROWS, _BLOCK_SIZE // len(self.Y))
         memory = np.empty((min(step, len(self.X)), len(self.Y)))
         for rows in gen_batches(len(self.X), step):
             block = memory[: rows.stop - rows.start]
