@@ -147,7 +147,9 @@ def test_classes_may_be_renamed_and_samples_repeated():
 
 
 def test_half_precision_is_near_enough():
+    """Rows are scaled to a sum of 1."""
     p = probabilities()
+    assert classifier_score(p * 1.0009) == pytest.approx(classifier_score(p), 1e-12)
     found = classifier_score(p.astype(np.float16))
     assert found.mean == pytest.approx(classifier_score(p).mean, rel=1e-2)
 

@@ -99,7 +99,8 @@ def test_seeds(metric):
     [
         (lambda X: np.where(X.max() == X, np.nan, X), "contains NaN"),
         (lambda X: np.where(X.max() == X, np.inf, X), "contains infinity"),
-        (lambda X: 1e60 * X, "whose powers overflow"),
+        (lambda X: 1e60 * np.abs(X), "whose powers overflow"),
+        (lambda X: -1e60 * np.abs(X), "whose powers overflow"),
         (lambda X: X[:, 0], "Expected 2D array"),
         (lambda X: X[:0], "Found array with 0 sample"),
         (lambda X: X + 1j, "Complex data not supported"),

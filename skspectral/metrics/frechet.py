@@ -247,7 +247,7 @@ def _check_set(
             f"{name}[1] is not a covariance: it differs from its transpose by up to "
             f"{asymmetry:.2g}. Pass (mean, covariance), in that order."
         )
-    return mean[0], (covariance + covariance.T) / 2
+    return mean[0], covariance
 
 
 def _width(X: np.ndarray | Statistics) -> int:
