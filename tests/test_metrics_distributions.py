@@ -12,7 +12,11 @@ from skspectral.metrics import (
     frechet_distance_infinity,
     kernel_distance,
 )
-from skspectral.metrics.frechet import _from_factors, _without_rounding
+from skspectral.metrics.frechet import (
+    _from_factors,
+    _subset_sizes,
+    _without_rounding,
+)
 
 
 def features(n_samples, n_features=6, seed=0, shift=0.0):
@@ -160,10 +164,15 @@ def test_bad_statistics(given, message):
         frechet_distance(given, X)
 
 
-def test_the_second_covariance_is_checked_too():
-    indefinite = (np.zeros(2), np.diag([1.0, -1.0]))
-    with pytest.raises(ValueError, match="not positive semi-definite"):
-        frechet_distance((np.zeros(2), np.eye(2)), indefinite)
+def test_both_covariances_are_positive_but_for_rounding():
+    exact, nearly, wrong = (
+        (np.zeros(3), np.diag([1.0, 1.0, last])) for last in (0.0, -1e-6, -0.01)
+    )
+    assert frechet_distance(exact, nearly) == pytest.approx(0, abs=1e-5)
+    assert frechet_distance(nearly, exact) == pytest.approx(0, abs=1e-5)
+    for pair in [((np.zeros(3), np.eye(3)), wrong), (wrong, exact)]:
+        with pytest.raises(ValueError, match="not positive semi-definite"):
+            frechet_distance(*pair)
 
 
 # Its extrapolation
@@ -197,6 +206,14 @@ def test_extrapolation_keeps_a_true_distance():
     limit = frechet_distance_infinity(exact, X, random_state=0)
     # Of the squared length of a mean: 4 * 2 * 2 / sqrt(4000).
     assert limit == pytest.approx(16, abs=4 * 0.13)
+
+
+@pytest.mark.parametrize(("n", "first"), [(4000, 400), (100, 40), (30, 15)])
+def test_smallest_subset(n, first):
+    """A tenth, or four per feature, or half."""
+    sizes = _subset_sizes(np.zeros((n, 10)), 4, None)
+    assert len(sizes) == 4
+    assert (sizes[0], sizes[-1]) == (first, n)
 
 
 @pytest.mark.parametrize(
