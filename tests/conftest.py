@@ -46,10 +46,17 @@ def torchvision_datasets():
     return datasets
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def torch_fidelity():
+    """The package, with its functions from features to metrics as submodules."""
     _import_torchvision()
-    return pytest.importorskip("torch_fidelity")
+    import torch_fidelity
+    import torch_fidelity.metric_fid
+    import torch_fidelity.metric_isc
+    import torch_fidelity.metric_kid
+    import torch_fidelity.metric_prc
+
+    return torch_fidelity
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,34 @@
-"""How good reconstructions and generated samples are: functions on arrays."""
+"""How good reconstructions and generated samples are: functions on arrays.
+
+Real or original samples come first, generated or reconstructed ones second. Features
+are rows of numbers of any kind: samples, codes, or what a network makes of images.
+"""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from skspectral.metrics.bins import NDBScore, ndb_score
+from skspectral.metrics.classifiers import (
+    ClassifierScore,
+    classifier_score,
+    classifier_two_sample_score,
+)
 from skspectral.metrics.features import extract_features, inception_extractor
+from skspectral.metrics.frechet import frechet_distance, frechet_distance_infinity
 from skspectral.metrics.image_spectra import (
     RadialSpectrum,
     radial_power_spectrum,
     radial_spectrum_distance,
 )
+from skspectral.metrics.kernel import KernelDistance, kernel_distance
 from skspectral.metrics.mean_spectra import (
     MeanSpectrumDistance,
     mean_spectrum_distance,
+)
+from skspectral.metrics.neighbours import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    memorization_ratio,
+    precision_recall,
 )
 from skspectral.metrics.reconstruction import explained_variance, psnr, ssim
 from skspectral.metrics.scorers import (
@@ -23,15 +42,29 @@ from skspectral.metrics.signal_spectra import (
 )
 
 __all__ = [
+    "ClassifierScore",
+    "DensityCoverage",
+    "KernelDistance",
     "MeanSpectrumDistance",
+    "NDBScore",
+    "PrecisionRecall",
     "RadialSpectrum",
+    "classifier_score",
+    "classifier_two_sample_score",
+    "density_coverage",
     "explained_variance",
     "extract_features",
+    "frechet_distance",
+    "frechet_distance_infinity",
     "generation_scorer",
     "inception_extractor",
+    "kernel_distance",
     "log_spectral_distance",
     "mean_spectrum_distance",
+    "memorization_ratio",
     "multi_resolution_stft_distance",
+    "ndb_score",
+    "precision_recall",
     "psnr",
     "radial_power_spectrum",
     "radial_spectrum_distance",

@@ -1,0 +1,57 @@
+"""What every metric of feature rows asks of its input."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array
+
+from skspectral._device import as_array
+from skspectral._sklearn_compat import from_namespace
+
+# Squares of products of larger numbers come near the end of float64.
+_LARGEST = 1e50
+
+
+def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
+    """Rows of features as float64, from arrays and tensors of any library.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` is not two-dimensional, real and finite, has fewer rows than
+        ``min_rows``, or is so large that its powers overflow.
+    """
+    if hasattr(X, "__dlpack__"):
+        X = as_array(from_namespace(X))
+    array = check_array(
+        X, dtype=np.float64, ensure_min_samples=min_rows, input_name=name
+    )
+    # No copy of the data for its absolute values.
+    largest = max(array.max(), -array.min())
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name} holds values up to {largest:.1e}, whose powers overflow. Scale "
+            "all sets down by one factor."
+        )
+    return array
+
+
+def check_feature_sets(
+    min_rows: int = 1, /, **sets: ArrayLike
+) -> tuple[np.ndarray, ...]:
+    """Several sets in the order given, by name, of one number of features."""
+    arrays = {name: check_features(X, name, min_rows) for name, X in sets.items()}
+    widths = {name: X.shape[1] for name, X in arrays.items()}
+    check_widths(**widths)
+    return tuple(arrays.values())
+
+
+def check_widths(**widths: int) -> None:
+    """Raise unless all sets have one number of features."""
+    if len(set(widths.values())) > 1:
+        found = ", ".join(f"{name} has {width}" for name, width in widths.items())
+        raise ValueError(
+            f"The numbers of features differ: {found}. Pass features of one extractor."
+        )
