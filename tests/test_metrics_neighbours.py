@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from skspectral.metrics import density_coverage, memorization_ratio, precision_recall
+from skspectral.metrics import (
+    authenticity,
+    density_coverage,
+    memorization_ratio,
+    precision_recall,
+)
 from skspectral.metrics._distances import kth_nearest
 
 
@@ -209,3 +214,34 @@ def test_a_test_set_of_training_samples():
     X = normal(20)
     with pytest.raises(ValueError, match="Every sample of X_test is in X_train"):
         memorization_ratio(X, X[:5], normal(20, seed=1))
+
+
+def test_authenticity_by_brute_force():
+    rng = np.random.default_rng(3)
+    train = rng.normal(size=(60, 2))
+    generated = rng.normal(size=(50, 2))
+    authentic = []
+    for x in generated:
+        to_train = np.linalg.norm(train - x, axis=1)
+        original = to_train.argmin()
+        between = np.linalg.norm(train - train[original], axis=1)
+        authentic.append(to_train[original] > np.delete(between, original).min())
+    assert 0 < np.mean(authentic) < 1
+    assert authenticity(train, generated) == pytest.approx(np.mean(authentic))
+
+
+def test_authenticity_shows_copies_that_a_mean_hides():
+    train, test, new = np.random.default_rng(4).normal(size=(3, 400, 20))
+    mixed = np.concatenate([new[:360], train[:40] + 1e-3])
+    honest, copied = authenticity(train, new), authenticity(train, mixed)
+    assert honest - copied == pytest.approx(0.1, abs=0.05)
+    assert authenticity(train, train) == 0
+    # Where the training set has duplicates, a third copy is no nearer than they are.
+    twice = np.concatenate([train, train])
+    assert authenticity(twice, train + 1e-3) == 1
+    assert authenticity(train, test) == pytest.approx(honest, abs=0.1)
+
+
+def test_authenticity_needs_two_training_samples():
+    with pytest.raises(ValueError, match="at least two"):
+        authenticity(np.zeros((1, 2)), np.ones((3, 2)))

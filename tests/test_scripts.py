@@ -478,7 +478,9 @@ def test_generation(tmp_path):
     # Copies are found out, and only they are.
     floor = rows.pop("training images")
     assert floor["memorization_features"] == floor["memorization_pixels"] == 0
+    assert floor["copies"] == 1
     assert all(row["memorization_pixels"] > 0.3 for row in rows.values())
+    assert all(row["copies"] < 0.9 for row in rows.values())
     # Few steps of a network do not come close; a Gaussian of random walks is right.
     gaussian = rows["Gaussian on pixels"]
     for name in ("VAE", "GAN", "diffusion"):

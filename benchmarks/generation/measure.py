@@ -5,6 +5,7 @@ import numpy as np
 from scipy.special import softmax
 
 from skspectral.metrics import (
+    authenticity,
     classifier_score,
     density_coverage,
     extract_features,
@@ -70,4 +71,5 @@ def figures_of_pixels(data, images):
     return {
         "radial_spectrum_distance": radial_spectrum_distance(data.test, images),
         "memorization_pixels": memorization_ratio(train, test, ours),
+        "copies": 1 - authenticity(train, ours),
     }

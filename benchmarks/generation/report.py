@@ -14,6 +14,7 @@ COLUMNS = {
     "radial_spectrum_distance": ("spectrum, dB", "{:.2f}"),
     "memorization_features": ("nearest training image: features", "{:.2f}"),
     "memorization_pixels": ("pixels", "{:.2f}"),
+    "copies": ("near copies", "{:.3f}"),
     "fit_s": ("fit, s", "{:.0f}"),
     "sample_s_per_1000": ("draws, s per 1,000", "{:.2f}"),
     "n_parameters": ("parameters, millions", "{:.2f}"),

@@ -17,9 +17,10 @@ the bundled photographs. --judge is a TorchScript file: from images (n, channels
 height, width) in [0, 1] to features, or features and logits. Without one, only what
 needs no network is measured. --inception takes weights of torch-fidelity.
 
-Each method runs in a process of its own. Under --output, it leaves its figures (.json),
-its samples (.npz) and a picture (.png); one whose figures are there, of the same
-options, is not run again. results.json, results.md and samples.jpg are of all.
+Each method runs in a process of its own. Under --output it leaves its samples (.npz),
+its figures (.json) and a picture (.png). One whose samples are there, of the same
+options, is not run again; delete figures to measure the samples again. results.json,
+results.md and samples.jpg are of all methods of the run.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -48,8 +49,10 @@ from vae import VariationalAutoEncoder
 from skspectral.datasets import load_photograph_patches
 from skspectral.metrics import inception_extractor
 
-FLOOR = "training images"
+REAL = ("training images", "test images")
 N_COMPONENTS = (128, 512, 1024)
+# Of the command line, what samples depend on.
+OPTIONS = ("data", "size", "minutes", "n_samples", "device")
 
 
 @dataclass
@@ -90,7 +93,7 @@ def methods(device, labelled):
 
 
 def generate(name, data, args):
-    """Train one method and draw from it; write images and costs to files."""
+    """Train one method and draw from it; write images and costs to a file."""
     model = methods(args.device, data.labels is not None)[name]()
     start = time.perf_counter()
     model.fit(data.train, data.labels, 60 * args.minutes)
@@ -104,24 +107,40 @@ def generate(name, data, args):
         "sample_s_per_1000": (drawn - fitted) / args.n_samples * 1000,
         "n_parameters": model.n_parameters,
     }
-    np.savez(samples_file(args, name), images=images, costs=json.dumps(costs))
+    keep(name, images, costs, args)
 
 
 def generate_apart(name, args):
-    """The same in a process of its own, with memory and threads of its own."""
+    """The same in a process with memory and threads of its own."""
     command = [sys.executable, __file__, "--one", name]
-    for option in ("data", "size", "minutes", "n_samples", "device", "output"):
+    for option in (*OPTIONS, "output"):
         value = getattr(args, option)
         if value is not None:
             command += [f"--{option.replace('_', '-')}", str(value)]
     subprocess.run(command, check=True)
-    with np.load(samples_file(args, name)) as saved:
-        return saved["images"], json.loads(str(saved["costs"]))
 
 
-def samples_file(args, name):
-    """Where the samples of a method are kept."""
-    return args.output / f"{name}.npz"
+def options(args):
+    """What samples depend on."""
+    return {name: str(getattr(args, name)) for name in OPTIONS}
+
+
+def keep(name, images, costs, args):
+    """Write samples of a method, and what they cost, to a file."""
+    about = json.dumps({"options": options(args), "costs": costs})
+    np.savez(args.output / f"{name}.npz", images=images, about=about)
+
+
+def kept(name, args):
+    """Samples and costs of a method, or None if there are none of the same options."""
+    path = args.output / f"{name}.npz"
+    if not path.exists():
+        return None
+    with np.load(path) as saved:
+        about = json.loads(str(saved["about"]))
+        if about["options"] != options(args):
+            return None
+        return saved["images"], about["costs"]
 
 
 class Measures:
@@ -136,10 +155,6 @@ class Measures:
             extractor = inception_extractor(args.inception, device=args.device)
             self._judges.append(Judge(data, extractor, "inception_"))
 
-    def floor(self, n_samples):
-        """Training images."""
-        return self._data.train[:n_samples]
-
     def of(self, images):
         """Figures by name."""
         figures = figures_of_pixels(self._data, images)
@@ -148,25 +163,22 @@ class Measures:
         return figures
 
 
-def run(name, measures, args, options):
-    """Figures of one method, from its file if they are there."""
+def run(name, data, measures, args):
+    """Figures of one method: from its file, of its samples, or from the start."""
     path = args.output / f"{name}.json"
-    if path.exists():
-        kept = json.loads(path.read_text())
-        if kept["options"] == options:
-            return kept
-    if name == FLOOR:
-        images, costs = measures.floor(args.n_samples), {}
-        np.savez(samples_file(args, name), images=images)
-    else:
-        images, costs = generate_apart(name, args)
-    start = time.perf_counter()
-    figures = measures.of(images)
-    save_grid(images, args.output / f"{name}.png")
-    result = {"method": name, **costs, **figures, "options": options}
-    result["measure_s"] = time.perf_counter() - start
-    path.write_text(json.dumps(result, indent=1))
-    return result
+    if kept(name, args) is None:
+        path.unlink(missing_ok=True)
+        if name in REAL:
+            images = (data.train, data.test)[REAL.index(name)]
+            keep(name, images[: args.n_samples], {}, args)
+        else:
+            generate_apart(name, args)
+    if not path.exists():
+        images, costs = kept(name, args)
+        save_grid(images, args.output / f"{name}.png")
+        figures = {"method": name, **costs, **measures.of(images)}
+        path.write_text(json.dumps(figures, indent=1))
+    return json.loads(path.read_text())
 
 
 def parse_arguments():
@@ -188,7 +200,7 @@ def parse_arguments():
 
 def chosen_methods(args, data):
     """Names, checked."""
-    known = [FLOOR, *methods(args.device, data.labels is not None)]
+    known = [*REAL, *methods(args.device, data.labels is not None)]
     unknown = set(args.methods or ()) - set(known)
     if unknown:
         raise SystemExit(f"error: no method {sorted(unknown)[0]!r}; there are {known}")
@@ -203,32 +215,29 @@ def main():
         return
     names = chosen_methods(args, data)
     args.output.mkdir(parents=True, exist_ok=True)
-    options = {
+    measures = Measures(data, args)
+    results = []
+    for name in names:
+        results.append(run(name, data, measures, args))
+        print(f"  {name}", file=sys.stderr, flush=True)
+        write(results, data, args)
+    print(as_markdown(results))
+    print(f"written to {args.output}", file=sys.stderr)
+
+
+def write(results, data, args):
+    """Results so far as JSON, as a table, and as a picture."""
+    about = {
         "minutes": args.minutes,
         "n_samples": args.n_samples,
         "n_train": len(data.train),
         "n_test": len(data.test),
         "device": args.device,
     }
-    measures = Measures(data, args)
-    results = []
-    for name in names:
-        results.append(run(name, measures, args, options))
-        print(f"  {name}", file=sys.stderr, flush=True)
-        write(results, args)
-    print(as_markdown(results))
-    print(f"written to {args.output}", file=sys.stderr)
-
-
-def write(results, args):
-    """Results so far as JSON, as a table, and as a picture."""
-    report = {"machine": machine(), "results": results}
+    report = {"machine": machine(), "options": about, "results": results}
     (args.output / "results.json").write_text(json.dumps(report, indent=1))
     (args.output / "results.md").write_text(as_markdown(results) + "\n")
-    images_of = {}
-    for row in results:
-        with np.load(samples_file(args, row["method"])) as saved:
-            images_of[row["method"]] = saved["images"][:36]
+    images_of = {row["method"]: kept(row["method"], args)[0][:36] for row in results}
     save_sheet(images_of, args.output / "samples.jpg")
 
 

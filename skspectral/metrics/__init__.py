@@ -26,6 +26,7 @@ from skspectral.metrics.mean_spectra import (
 from skspectral.metrics.neighbours import (
     DensityCoverage,
     PrecisionRecall,
+    authenticity,
     density_coverage,
     memorization_ratio,
     precision_recall,
@@ -49,6 +50,7 @@ __all__ = [
     "NDBScore",
     "PrecisionRecall",
     "RadialSpectrum",
+    "authenticity",
     "classifier_score",
     "classifier_two_sample_score",
     "density_coverage",

@@ -78,6 +78,17 @@ def kth_nearest(X: np.ndarray, Y: np.ndarray, k: int = 1) -> np.ndarray:
     return result
 
 
+def nearest(X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distance from each row of X to the nearest row of Y, and which it is."""
+    distances = SquaredDistances(X, Y)
+    squared, index = np.empty(len(X)), np.empty(len(X), dtype=int)
+    for rows, block in distances.blocks():
+        distances.settle_(rows, block, block.min(axis=1, keepdims=True))
+        index[rows] = block.argmin(axis=1)
+        squared[rows] = block[np.arange(len(block)), index[rows]]
+    return squared, index
+
+
 def _kth_smallest(block: np.ndarray, k: int) -> np.ndarray:
     if k == 1:
         return block.min(axis=1)
