@@ -26,6 +26,7 @@ from skspectral.dictionary.stochastic import Batches
 from skspectral.moments import Moments
 from skspectral.planning import frequency_units, plan_learning
 from skspectral.priors.protocol import fit_prior, fits_from_moments
+from skspectral.priors.synthesis import Synthesis
 from skspectral.shrinkage import best_weight, lag_products, shrink_
 
 # Residual variance below this share of the whole is rounding.
@@ -121,7 +122,7 @@ def learn_model(
                 batch_size=estimator.batch_size,
                 device=device,
             )
-            fit_prior(prior, coordinates, y, weights)
+            fit_prior(prior, coordinates, y, weights, _synthesis(estimator, attributes))
     monitor.close()
     return attributes
 
@@ -151,6 +152,11 @@ class _ShrunkMoments:
         """Shrunk covariance, a new tensor each time: fewer are held at once."""
         C = self.moments.covariance()
         return C if self.lags is None else shrink_(C, self.lags, self.weight)
+
+
+def _synthesis(estimator: Any, attributes: dict[str, Any]) -> Synthesis:
+    axes, mean = attributes["_axes"], attributes["mean_"].astype(np.float64)
+    return Synthesis(axes, mean, check_signal_shape(estimator.signal_shape, len(mean)))
 
 
 def _fit_from_moments(

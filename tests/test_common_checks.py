@@ -7,7 +7,12 @@ not fitted, so that the checks have nothing to check.
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skspectral import BasisModulation, MLPModulation, SpectralDictionaryLearning
-from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
+from skspectral.priors import (
+    ClassConditionalPrior,
+    GaussianMixture,
+    GaussianPrior,
+    LocalContrastPrior,
+)
 
 
 @parametrize_with_checks(
@@ -35,6 +40,8 @@ from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPr
         GaussianMixture(2, covariance="diag", shrinkage=0.1),
         ClassConditionalPrior(),
         ClassConditionalPrior(GaussianMixture(2)),
+        LocalContrastPrior(),
+        LocalContrastPrior(GaussianMixture(2), coarse=2, n_details=3),
     ],
     expected_failed_checks=lambda estimator: (
         {

@@ -467,7 +467,10 @@ def test_generation(tmp_path):
         *("--data", "images.npz", "--judge", "judge.ts", "--n-samples", 100),
         *("--minutes", 0.05, "--output", "out", "--methods", "training images"),
         *("VAE", "GAN", "diffusion", "Gaussian on pixels", "PCA 128 + mixture of 10"),
-        *("ours, 128 plane waves, Gaussian", "ours, 128 static, mixtures by class"),
+        *(
+            "ours, 128 plane waves, Gaussian",
+            "ours, 1024 plane waves, contrast by class",
+        ),
     )
     table = run(*command, folder=tmp_path).stdout
     out = tmp_path / "out"

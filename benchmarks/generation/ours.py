@@ -9,7 +9,12 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skspectral import BasisModulation, SpectralDictionaryLearning
-from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
+from skspectral.priors import (
+    ClassConditionalPrior,
+    GaussianMixture,
+    GaussianPrior,
+    LocalContrastPrior,
+)
 
 ATOMS = {
     "static": {"modulation": None},
@@ -19,15 +24,32 @@ ATOMS = {
 }
 
 
+# Many small components, each of its own shape: weak shrinkage. The likelihood wants
+# more of it, and longer iterations; draws do not.
+SMALL = GaussianMixture(100, shrinkage=0.005, tol=1.0, max_iter=3)
 PRIORS = {
     "Gaussian": GaussianPrior(),
     "mixture": GaussianMixture(20, covariance="low_rank", rank=40, tol=0.05),
-    "by class": ClassConditionalPrior(GaussianPrior()),
-    "mixtures by class": ClassConditionalPrior(
-        GaussianMixture(10, covariance="low_rank", rank=40, tol=0.05)
-    ),
+    "by class": ClassConditionalPrior(),
+    "mixtures by class": ClassConditionalPrior(SMALL),
+    "contrast": LocalContrastPrior(),
+    "contrast, mixture": LocalContrastPrior(clone(SMALL).set_params(n_components=500)),
+    "contrast by class": LocalContrastPrior(ClassConditionalPrior()),
+    "contrast, mixtures by class": LocalContrastPrior(ClassConditionalPrior(SMALL)),
 }
-NEEDS_LABELS = ("by class", "mixtures by class")
+# All atoms are tried with these, the best of them with the others.
+PLAIN = ("Gaussian", "mixture", "by class")
+N_COMPONENTS = (128, 512, 1024)
+
+
+def entries(labelled):
+    """(number of atoms, atoms, prior) of each."""
+    every = [
+        (n, atoms, prior) for n in N_COMPONENTS for atoms in ATOMS for prior in PLAIN
+    ]
+    every += [(512, "plane waves", "mixtures by class")]
+    every += [(1024, "plane waves", prior) for prior in PRIORS if prior not in PLAIN]
+    return [entry for entry in every if labelled or "by class" not in entry[2]]
 
 
 class Deadline:
@@ -57,9 +79,11 @@ class Ours:
         """Fit on uint8 images for at most about so many seconds."""
         deadline = Deadline(seconds)
         prior = clone(PRIORS[self.prior])
-        for part in (prior, getattr(prior, "prior", None)):
+        part = prior
+        while part is not None:
             if hasattr(part, "set_callbacks"):
                 part.set_callbacks(deadline)
+            part = getattr(part, "prior", None)
         self._shape = images.shape[1:]
         rows = images.reshape(len(images), -1).astype(np.float32) / 255
         self.estimator = SpectralDictionaryLearning(

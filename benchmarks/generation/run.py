@@ -42,7 +42,7 @@ from diffusion import DiffusionModel
 from gan import AdversarialNetwork
 from linear import LINEAR
 from measure import Judge, figures_of_pixels
-from ours import ATOMS, NEEDS_LABELS, PRIORS, Ours
+from ours import Ours, entries
 from report import as_markdown, save_grid, save_sheet
 from vae import VariationalAutoEncoder
 
@@ -50,7 +50,6 @@ from skspectral.datasets import load_photograph_patches
 from skspectral.metrics import inception_extractor
 
 REAL = ("training images", "test images")
-N_COMPONENTS = (128, 512, 1024)
 # Of the command line, what samples depend on.
 OPTIONS = ("data", "size", "minutes", "n_samples", "device")
 
@@ -78,10 +77,7 @@ def methods(device, labelled):
     """Functions that make the generators, by name."""
     ours = {
         f"ours, {n} {atoms}, {prior}": partial(Ours, n, atoms, prior, device)
-        for n in N_COMPONENTS
-        for atoms in ATOMS
-        for prior in PRIORS
-        if labelled or prior not in NEEDS_LABELS
+        for n, atoms, prior in entries(labelled)
     }
     return {
         "VAE": partial(VariationalAutoEncoder, device),
@@ -189,7 +185,7 @@ def parse_arguments():
     parser.add_argument("--size", type=int, help="training images; default all")
     parser.add_argument("--judge", type=Path, help="TorchScript file")
     parser.add_argument("--inception", type=Path, help="weights of torch-fidelity")
-    parser.add_argument("--minutes", type=float, default=5, help="for each training")
+    parser.add_argument("--minutes", type=float, default=5.0, help="for each training")
     parser.add_argument("--n-samples", type=int, default=10_000)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="default all")

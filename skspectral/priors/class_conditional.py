@@ -21,6 +21,7 @@ from skspectral.priors.closed_form import gaussian_components, has_closed_form
 from skspectral.priors.density import Density
 from skspectral.priors.normal import Mixture, log_mixture_density
 from skspectral.priors.protocol import draw, fit_prior, new_prior
+from skspectral.priors.synthesis import Synthesis
 
 
 class ClassConditionalPrior(Density):
@@ -65,7 +66,12 @@ class ClassConditionalPrior(Density):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        synthesis: Synthesis | None = None,
     ) -> "ClassConditionalPrior":
         """Fit a prior on the codes of each label.
 
@@ -77,6 +83,8 @@ class ClassConditionalPrior(Density):
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts a row twice.
+        synthesis : Synthesis, default=None
+            How codes become signals; passed on to priors whose ``fit`` takes it.
 
         Returns
         -------
@@ -102,7 +110,9 @@ class ClassConditionalPrior(Density):
         self.class_prior_ = counts / counts.sum()
         weighted = sample_weight is not None
         self.priors_ = [
-            self._fit_one(label, codes[rows], weights[rows] if weighted else None)
+            self._fit_one(
+                label, codes[rows], weights[rows] if weighted else None, synthesis
+            )
             for label, rows in zip(self.classes_, self._rows(of_class), strict=True)
         ]
         self._mixture = self._components()
@@ -125,10 +135,16 @@ class ClassConditionalPrior(Density):
     def _rows(self, of_class: np.ndarray) -> list[np.ndarray]:
         return [np.flatnonzero(of_class == i) for i in range(len(self.classes_))]
 
-    def _fit_one(self, label: Any, X: np.ndarray, weights: np.ndarray | None) -> Any:
+    def _fit_one(
+        self,
+        label: Any,
+        X: np.ndarray,
+        weights: np.ndarray | None,
+        synthesis: Synthesis | None,
+    ) -> Any:
         prior = new_prior(self.prior, random_stream(None), sample_weight=weights)
         try:
-            fit_prior(prior, X, None, weights)
+            fit_prior(prior, X, None, weights, synthesis)
         except ValueError as error:
             raise ValueError(
                 f"The prior of label {label}, of which there are {len(X)} samples, "

@@ -13,6 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skspectral._random import draw_seed, seed_unseeded
 from skspectral.priors.gaussian import GaussianPrior
+from skspectral.priors.synthesis import Synthesis
 
 
 def new_prior(
@@ -63,10 +64,16 @@ def fits_from_moments(prior: Any) -> bool:
 
 
 def fit_prior(
-    prior: Any, codes: np.ndarray, y: Any, sample_weight: np.ndarray | None
+    prior: Any,
+    codes: np.ndarray,
+    y: Any,
+    sample_weight: np.ndarray | None,
+    synthesis: Synthesis | None = None,
 ) -> None:
     """Fit on the codes, with what the prior's ``fit`` takes of the rest."""
     options: dict[str, Any] = {}
+    if synthesis is not None and has_fit_parameter(prior, "synthesis"):
+        options["synthesis"] = synthesis
     if sample_weight is not None:
         options["sample_weight"] = sample_weight
     if has_fit_parameter(prior, "y"):

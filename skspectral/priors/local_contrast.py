@@ -1,0 +1,270 @@
+"""A prior that knows that images have quiet and busy places."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import gen_batches, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skspectral._random import random_stream
+from skspectral._sklearn_compat import (
+    Interval,
+    check_sample_weight,
+    fit_context,
+    validate_params,
+)
+from skspectral.priors.contrast import ContrastField, Parts
+from skspectral.priors.protocol import draw, fit_prior, new_prior
+from skspectral.priors.synthesis import Synthesis
+
+# Signals that are held at a time.
+_CHUNK = 1000
+# Contrast below this share of the mean one hardly counts; nor, where nothing is left to
+# have contrast, does what is below this share of the signals.
+_FLOOR, _ROUNDING = 0.1, 1e-6
+
+
+class LocalContrastPrior(BaseEstimator):
+    """Coarse part, local contrast and details of a signal, drawn together.
+
+    In photographs whole regions are flat and others are busy: their local contrast
+    varies far more than a Gaussian's. So each signal is taken apart (here, x is the
+    signal of the codes, U and G are interpolations from coarser grids)::
+
+        x = U c + exp(G l) v
+
+    where c is the coarse part, l the logarithm of the local contrast of what c leaves,
+    and v the details, of contrast about 1. Numbers of c, l and of v along its principal
+    components are then much nearer to jointly Gaussian than codes are, and any prior is
+    fitted to them: a field of Gaussian scale mixtures. It draws, but has no density.
+
+    Parameters
+    ----------
+    prior : object or None, default=None
+        For c, l and v: an object with ``fit`` and ``sample``, which is cloned. None
+        means `GaussianPrior`. `ClassConditionalPrior` and mixtures make it sharper.
+    coarse : int, default=4
+        Step of the grid of c, in samples.
+    contrast : int, default=2
+        Step of the grid of l, in samples.
+    n_details : int, default=512
+        Number of principal components of v, at most the number of codes.
+
+    Attributes
+    ----------
+    prior_ : object
+        The fitted prior.
+    detail_axes_ : ndarray of shape (n_details, n_codes)
+        Principal components of the details, in codes.
+    detail_mean_ : ndarray of shape (n_codes,)
+    n_parameters_ : int
+        Free parameters, if the prior tells its own.
+    n_features_in_ : int
+        Number K of codes.
+
+    See Also
+    --------
+    ClassConditionalPrior : To be given as ``prior``, so that y tells what to draw.
+
+    Notes
+    -----
+    Costs two passes over the signals, n K T each, and K^3. Where it is not fitted by an
+    estimator, or without ``synthesis``, codes count as the samples of a signal.
+
+    References
+    ----------
+    M. J. Wainwright, E. P. Simoncelli (2000). Scale mixtures of Gaussians and the
+    statistics of natural images. S. Lyu, E. P. Simoncelli (2009). Modeling multiscale
+    subbands of photographic images with fields of Gaussian scale mixtures.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> from skspectral.priors import LocalContrastPrior
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> prior = LocalContrastPrior()
+    >>> est = SpectralDictionaryLearning(40, signal_shape=(8, 8), prior=prior)
+    >>> est.fit(X).sample(3).shape
+    (3, 64)
+    """
+
+    _parameter_constraints = {
+        "prior": "no_validation",
+        "coarse": [Interval(Integral, 1, None, closed="left")],
+        "contrast": [Interval(Integral, 1, None, closed="left")],
+        "n_details": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        prior: Any = None,
+        *,
+        coarse: int = 4,
+        contrast: int = 2,
+        n_details: int = 512,
+    ):
+        self.prior = prior
+        self.coarse = coarse
+        self.contrast = contrast
+        self.n_details = n_details
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        synthesis: Synthesis | None = None,
+    ) -> "LocalContrastPrior":
+        """Fit the inner prior on coarse parts, contrasts and details.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+        y : array-like of shape (n_samples,), default=None
+            Passed on to the prior, if its ``fit`` takes it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; a weight of 2 counts a row twice.
+        synthesis : Synthesis, default=None
+            How codes become signals; the estimator passes it. None: they are signals.
+
+        Returns
+        -------
+        self : LocalContrastPrior
+
+        Raises
+        ------
+        ValueError
+            If the prior needs labels and there are none, or cannot be fitted.
+        """
+        codes = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        self._synthesis = synthesis or Synthesis.identity(codes.shape[1])
+        prior = new_prior(self.prior, random_stream(None), y, sample_weight)
+        self._field = self._field_of(codes, weights)
+        self._learn_details(codes, weights)
+        features = np.concatenate([self._features(part) for part in self._split(codes)])
+        given = None if sample_weight is None else weights
+        fit_prior(prior, features, y, given)
+        self.prior_ = prior
+        self._n_numbers = features.shape[1]
+        self.__dict__.pop("n_parameters_", None)
+        if hasattr(prior, "n_parameters_"):
+            of_details = self.detail_axes_.size + len(self.detail_mean_)
+            self.n_parameters_ = of_details + prior.n_parameters_
+        return self
+
+    def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
+        """With a floor relative to the mean energy of what coarse parts leave."""
+        shape = self._synthesis.signal_shape
+        field = ContrastField(shape, self.coarse, self.contrast)
+        # Signals are combinations of these, and so is what is left of them.
+        rows = np.vstack([self._synthesis.axes, self._synthesis.mean])
+        rest = field.rest(rows.reshape(-1, *shape)).reshape(rows.shape)
+        extended = np.column_stack([codes, np.ones(len(codes))])
+        second = (extended.T * (weights / weights.sum())) @ extended
+        left, whole = (
+            np.sqrt(max(0.0, np.vdot(second, part @ part.T)) / rows.shape[1])
+            for part in (rest, rows)
+        )
+        field.floor = max(_FLOOR * left, _ROUNDING * whole) or 1.0
+        return field
+
+    def _learn_details(self, codes: np.ndarray, weights: np.ndarray) -> None:
+        """Principal components of the details."""
+        n_codes = codes.shape[1]
+        first, second = np.zeros(n_codes), np.zeros((n_codes, n_codes))
+        start = 0
+        for parts in self._split(codes):
+            details = self._as_codes(parts.details)
+            weighted = details * weights[start : start + len(details), None]
+            first += weighted.sum(0)
+            second += weighted.T @ details
+            start += len(details)
+        self.detail_mean_ = first / weights.sum()
+        covariance = second / weights.sum()
+        covariance -= np.outer(self.detail_mean_, self.detail_mean_)
+        _, vectors = np.linalg.eigh(covariance)
+        n_details = min(self.n_details, n_codes)
+        self.detail_axes_ = np.ascontiguousarray(vectors[:, ::-1][:, :n_details].T)
+
+    def _split(self, codes: np.ndarray) -> Iterator[Parts]:
+        """Parts of the signals, some at a time."""
+        for rows in gen_batches(len(codes), _CHUNK):
+            yield self._field.split(self._synthesis.signals(codes[rows]))
+
+    def _as_codes(self, details: np.ndarray) -> np.ndarray:
+        return details.reshape(len(details), -1) @ self._synthesis.axes.T
+
+    def _features(self, parts: Parts) -> np.ndarray:
+        """Parts as rows of numbers."""
+        details = self._as_codes(parts.details) - self.detail_mean_
+        flat = [
+            part.reshape(len(part), -1) for part in (parts.coarse, parts.log_contrast)
+        ]
+        return np.concatenate([*flat, details @ self.detail_axes_.T], axis=1)
+
+    def _parts(self, features: np.ndarray) -> Parts:
+        """The parts that such rows stand for."""
+        field, shape = self._field, self._synthesis.signal_shape
+        n_coarse = math.prod(field.coarse_shape + field.channels)
+        n_contrast = math.prod(field.contrast_shape)
+        coarse, contrast, details = np.split(
+            features, [n_coarse, n_coarse + n_contrast], axis=1
+        )
+        codes = details @ self.detail_axes_ + self.detail_mean_
+        return Parts(
+            coarse.reshape(-1, *field.coarse_shape, *field.channels),
+            contrast.reshape(-1, *field.contrast_shape),
+            (codes @ self._synthesis.axes).reshape(-1, *shape),
+        )
+
+    @validate_params(
+        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
+        prefer_skip_nested_validation=True,
+    )
+    def sample(
+        self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
+    ) -> np.ndarray:
+        """Draw codes.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        y : label or array-like of shape (n_samples,), default=None
+            Label of all draws, or of each, if the prior has labels.
+        random_state : int, RandomState, Generator or None, default=None
+            An int repeats its draws; None is different each time.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_codes), float64
+
+        Raises
+        ------
+        ValueError
+            If labels are asked of a prior that has none.
+        """
+        check_is_fitted(self)
+        stream = random_stream(random_state)
+        features = draw(self.prior_, n_samples, self._n_numbers, y, stream)
+        codes = np.empty((n_samples, self.n_features_in_))
+        for rows in gen_batches(n_samples, _CHUNK):
+            signals = self._field.join(self._parts(features[rows]))
+            codes[rows] = self._synthesis.codes(signals)
+        return codes
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if isinstance(self.prior, BaseEstimator):
+            tags.target_tags.required = get_tags(self.prior).target_tags.required
+        return tags
