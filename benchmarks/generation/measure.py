@@ -15,7 +15,7 @@ from skspectral.metrics import (
     radial_spectrum_distance,
 )
 
-# Samples whose nearest training image is looked for among the pixels.
+# Samples whose nearest training image is looked for.
 N_COPIES = 1000
 
 
@@ -54,7 +54,9 @@ class Judge:
             "kernel_distance_std": kernel.std,
             "density": neighbours.density,
             "coverage": neighbours.coverage,
-            "memorization_features": memorization_ratio(self.train, real, features),
+            "memorization_features": memorization_ratio(
+                self.train, real[:N_COPIES], features[:N_COPIES]
+            ),
         }
         if logits is not None:
             probabilities = softmax(logits, axis=1)
