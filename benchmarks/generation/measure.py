@@ -67,7 +67,7 @@ class Judge:
 def figures_of_pixels(data, images):
     """Those that need no network."""
     train, test, ours = (
-        part.reshape(len(part), -1).astype(np.float32)
+        halved(part).reshape(len(part), -1)
         for part in (data.train, data.test[:N_COPIES], images[:N_COPIES])
     )
     return {
@@ -75,3 +75,10 @@ def figures_of_pixels(data, images):
         "memorization_pixels": memorization_ratio(train, test, ours),
         "copies": 1 - authenticity(train, ours),
     }
+
+
+def halved(images):
+    """Images of half the height and width: a copy is one there too, and sooner found."""
+    n, height, width, n_channels = images.shape
+    pairs = images.reshape(n, height // 2, 2, width // 2, 2, n_channels)
+    return pairs.mean(axis=(2, 4), dtype=np.float32)
