@@ -78,7 +78,7 @@ def figures_of_pixels(data, images):
 
 
 def halved(images):
-    """Images of half the height and width: a copy is one there too, and sooner found."""
+    """Images of half the height and width: copies are copies there too."""
     n, height, width, n_channels = images.shape
     pairs = images.reshape(n, height // 2, 2, width // 2, 2, n_channels)
     return pairs.mean(axis=(2, 4), dtype=np.float32)
