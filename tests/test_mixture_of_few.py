@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from skspectral._random import standard_normal
@@ -164,6 +165,28 @@ def test_density_is_that_of_the_components(codes, n_varying):
             )
         )
         np.testing.assert_allclose(prior.score_samples(X), np.log(expected))
+
+
+@pytest.mark.parametrize("numbers", [0, 700, 10**6])
+def test_densities_in_products_of_any_size(numbers, monkeypatch):
+    """Of components loud and quiet, near and far, of any rank."""
+    rng = np.random.default_rng(0)
+    X, mixture = [], []
+    for rank, scale in ((0, 1.0), (5, 1e-3), (K, 0.1), (11, 100.0), (2, 1.0)):
+        axes = np.linalg.qr(rng.normal(size=(K, K)))[0][:, :rank]
+        mean, values = 30 * rng.normal(size=K), scale * rng.gamma(1.0, size=rank)
+        mixture.append((0.2, Normal(mean, axes, values, 0.1 * scale)))
+        X.append(mixture[-1][1].draw(20, rng))
+    X = np.concatenate(X)
+    expected = logsumexp(
+        [
+            np.log(share) + multivariate_normal(part.mean, part.covariance).logpdf(X)
+            for share, part in mixture
+        ],
+        axis=0,
+    )
+    monkeypatch.setattr("skspectral.priors.normal._NUMBERS", numbers)
+    np.testing.assert_allclose(log_mixture_density(X, mixture), expected, rtol=1e-8)
 
 
 def test_components_of_less_variance_than_rounding():

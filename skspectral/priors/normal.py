@@ -13,9 +13,9 @@ from skspectral.coding import combine
 from skspectral.priors.spectrum import flattest, less, principal_axes, wiener_gain
 
 _EPS = np.finfo(np.float64).eps
-# Columns of a product at least, where there are several components: a product with the
-# axes of a few dimensions takes several times as long for each.
-_COLUMNS = 1024
+# Products with the vectors of several components at a time, of this many numbers: with
+# few vectors they would take several times as long for each.
+_NUMBERS = 2**21
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ def _projected(
     X: np.ndarray, normals: list[Normal]
 ) -> Iterator[tuple[Normal, np.ndarray, np.ndarray]]:
     """Gaussians, coordinates (n, r) along their vectors, squared distances (n,)."""
-    for group in _groups(normals):
+    for group in _groups(normals, _NUMBERS // max(1, len(X))):
         centre = np.mean([normal.mean for normal in group], axis=0)
         shifts = np.stack([normal.mean - centre for normal in group])
         vectors = np.concatenate([normal.vectors for normal in group], axis=1)
@@ -313,12 +313,12 @@ def _projected(
         yield from zip(group, each, squared.T, strict=True)
 
 
-def _groups(normals: list[Normal]) -> list[list[Normal]]:
-    """Of neighbours, with `_COLUMNS` vectors or the last to exceed that."""
-    groups: list[list[Normal]] = []
-    width = _COLUMNS
+def _groups(normals: list[Normal], n_vectors: int) -> list[list[Normal]]:
+    """Of neighbours; each but the last has as many vectors, or one Gaussian."""
+    groups: list[list[Normal]] = [[]]
+    width = 0
     for normal in normals:
-        if width >= _COLUMNS:
+        if width >= n_vectors and groups[-1]:
             groups.append([])
             width = 0
         groups[-1].append(normal)
