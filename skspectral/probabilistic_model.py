@@ -35,7 +35,8 @@ from skspectral.conditional import Conditional, PartlySeen, patterns
 from skspectral.inference import log_density, posterior_mean, ridge_law
 from skspectral.linear_code_model import LinearCodeModel
 from skspectral.priors.closed_form import gaussian_components, has_closed_form
-from skspectral.priors.normal import Mixture, wiener_gain
+from skspectral.priors.normal import Mixture
+from skspectral.priors.spectrum import wiener_gain
 
 # Rows with the same entries missing that are filled at a time.
 _BATCH_BYTES = 64 * 2**20

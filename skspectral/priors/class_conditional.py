@@ -18,7 +18,7 @@ from skspectral._sklearn_compat import (
     validate_params,
 )
 from skspectral.priors.closed_form import gaussian_components, has_closed_form
-from skspectral.priors.density import Density
+from skspectral.priors.density import Density, GaussianDensity
 from skspectral.priors.normal import Mixture, log_mixture_density
 from skspectral.priors.protocol import draw, fit_prior, new_prior
 from skspectral.priors.synthesis import Synthesis
@@ -103,29 +103,31 @@ class ClassConditionalPrior(Density):
         codes, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
-        present = weights > 0
-        codes, labels, weights = codes[present], labels[present], weights[present]
-        self.classes_, of_class = np.unique(labels, return_inverse=True)
-        counts = np.bincount(of_class, weights=weights)
+        present = np.flatnonzero(weights)
+        self.classes_, of_class = np.unique(labels[present], return_inverse=True)
+        counts = np.bincount(of_class, weights=weights[present])
         self.class_prior_ = counts / counts.sum()
         weighted = sample_weight is not None
+        of_label = [present[rows] for rows in self._rows(of_class)]
         self.priors_ = [
             self._fit_one(
                 label, codes[rows], weights[rows] if weighted else None, synthesis
             )
-            for label, rows in zip(self.classes_, self._rows(of_class), strict=True)
+            for label, rows in zip(self.classes_, of_label, strict=True)
         ]
-        self._mixture = self._components()
         self.__dict__.pop("n_parameters_", None)
         if all(hasattr(prior, "n_parameters_") for prior in self.priors_):
             of_priors = sum(prior.n_parameters_ for prior in self.priors_)
             self.n_parameters_ = len(self.classes_) - 1 + of_priors
         return self
 
-    def _components(self) -> Mixture | None:
-        """Those of all labels, if all are made of Gaussians."""
-        if not all(map(has_closed_form, self.priors_)):
-            return None
+    @property
+    def _made_of_gaussians(self) -> bool:
+        return all(map(has_closed_form, self.priors_))
+
+    @property
+    def _mixture(self) -> Mixture:
+        """Gaussians of all labels, if all priors are made of them."""
         return [
             (share * weight, normal)
             for share, prior in zip(self.class_prior_, self.priors_, strict=True)
@@ -226,14 +228,20 @@ class ClassConditionalPrior(Density):
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float64, reset=False)
-        if self._mixture is not None:
+        if all(isinstance(prior, GaussianDensity) for prior in self.priors_):
+            # Where codes vary in a part of the space only, all labels have to agree on
+            # the rest.
+            floor = max(prior._floor for prior in self.priors_)
+            densities = [prior._log_density(codes, floor) for prior in self.priors_]
+        elif self._made_of_gaussians:
             return log_mixture_density(codes, self._mixture)
-        if not all(hasattr(prior, "score_samples") for prior in self.priors_):
+        elif all(hasattr(prior, "score_samples") for prior in self.priors_):
+            densities = [prior.score_samples(codes) for prior in self.priors_]
+        else:
             raise TypeError(
                 f"{type(self.priors_[0]).__name__} has no score_samples: use another "
                 "prior, such as GaussianPrior or GaussianMixture."
             )
-        densities = [prior.score_samples(codes) for prior in self.priors_]
         return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
 
     def __sklearn_tags__(self) -> Any:

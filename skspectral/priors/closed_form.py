@@ -14,8 +14,8 @@ _SCIKIT_LEARNS = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
 
 def has_closed_form(prior: Any) -> bool:
     """Whether `gaussian_components` tells what a fitted prior is made of."""
-    is_ours = getattr(prior, "_mixture", None) is not None
-    return is_ours or isinstance(prior, _SCIKIT_LEARNS)
+    ours = getattr(prior, "_made_of_gaussians", False)
+    return ours or isinstance(prior, _SCIKIT_LEARNS)
 
 
 def gaussian_components(prior: Any) -> Mixture:
@@ -26,7 +26,7 @@ def gaussian_components(prior: Any) -> Mixture:
     TypeError
         If the prior is not made of Gaussians.
     """
-    if getattr(prior, "_mixture", None) is not None:
+    if getattr(prior, "_made_of_gaussians", False):
         return prior._mixture
     if isinstance(prior, _SCIKIT_LEARNS):
         normals = map(_normal_of(prior), prior.means_, _stored_covariances(prior))

@@ -1,6 +1,7 @@
 """What every prior made of Gaussians can do once it is fitted."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any
@@ -48,14 +49,25 @@ class Density(DensityMixin, BaseEstimator):
 
 
 class GaussianDensity(Density):
-    """Draws and densities of a mixture of Gaussians, set by a subclass in ``fit``.
+    """Draws and densities of a mixture of Gaussians, which a subclass fits.
 
-    With it, the least variance that a direction counts with: the rounding of that of
-    all samples, so that mixtures with other components can be compared.
+    It has the mixture, and the least variance that a direction counts with: the
+    rounding of that of all samples, so that mixtures with other components can be
+    compared.
     """
 
-    _mixture: Mixture
+    _made_of_gaussians = True
     _floor: float
+
+    @property
+    @abstractmethod
+    def _mixture(self) -> Mixture: ...
+
+    def _draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
+        return draw_from(self._mixture, n_samples, stream)
+
+    def _log_density(self, X: np.ndarray, floor: float) -> np.ndarray:
+        return log_mixture_density(X, self._mixture, floor)
 
     def _checked(
         self, X: ArrayLike, sample_weight: ArrayLike | None
@@ -87,7 +99,7 @@ class GaussianDensity(Density):
             In random order.
         """
         check_is_fitted(self)
-        return draw_from(self._mixture, n_samples, random_stream(random_state))
+        return self._draw(n_samples, random_stream(random_state))
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row.
@@ -102,4 +114,4 @@ class GaussianDensity(Density):
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float64, reset=False)
-        return log_mixture_density(codes, self._mixture, self._floor)
+        return self._log_density(codes, self._floor)

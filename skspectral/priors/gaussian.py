@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
 from skspectral.priors.density import GaussianDensity
-from skspectral.priors.normal import Normal, flattest, n_parameters
+from skspectral.priors.normal import Mixture, Normal, n_parameters
+from skspectral.priors.spectrum import flattest
 
 
 class GaussianPrior(GaussianDensity):
@@ -169,8 +170,8 @@ class GaussianPrior(GaussianDensity):
         shrunk = (1 - shrinkage) * np.asarray(covariance, dtype=np.float64)
         shrunk.flat[:: n_codes + 1] += shrinkage * np.trace(covariance) / n_codes
         mean = np.array(mean, dtype=np.float64)
-        normal = self._normal(mean, shrunk, n_samples)
-        self._mixture, self._floor = [(1.0, normal)], normal.floor
+        normal = self._gaussian(mean, shrunk, n_samples)
+        self._normal, self._floor = normal, normal.floor
         self.mean_ = mean
         self.covariance_ = shrunk if self.covariance == "full" else normal.covariance
         self.shrinkage_ = shrinkage
@@ -182,7 +183,11 @@ class GaussianPrior(GaussianDensity):
         )
         return self
 
-    def _normal(
+    @property
+    def _mixture(self) -> Mixture:
+        return [(1.0, self._normal)]
+
+    def _gaussian(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
     ) -> Normal:
         if self.covariance == "diag":

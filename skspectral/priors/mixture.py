@@ -14,10 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
+from skspectral.priors.components import Model
 from skspectral.priors.density import GaussianDensity
-from skspectral.priors.em import Ascent, Model, maximise_likelihood, partition
+from skspectral.priors.em import Ascent, maximise_likelihood, partition
 from skspectral.priors.gaussian import GaussianPrior
-from skspectral.priors.normal import n_parameters
+from skspectral.priors.normal import Mixture, n_parameters
+from skspectral.priors.whitened import Whitened
 
 
 class GaussianMixture(CallbackSupportMixin, GaussianDensity):
@@ -70,8 +72,14 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
 
     Notes
     -----
-    An iteration costs n K^2 (n K rank) for each component, and K^3 for its eigenvalues;
-    statistics of K^2 numbers are held for each.
+    An iteration costs n K^2 for each component, and K^3 for its eigenvalues; K^2
+    numbers are held for each. Of low rank, densities cost n K rank.
+
+    A component of m < K / 2 samples, if not diagonal and with ``shrinkage`` > 0, is of
+    rank m beside the shrinkage: it costs n K m and K m^2, and holds K m numbers. So
+    hundreds of components of few samples each cost little to fit, to draw from and to
+    score. What the estimator asks of a prior beside draws, and ``covariances_``, make
+    K^2 numbers for each component, at K^3, when it is first asked.
 
     References
     ----------
@@ -151,21 +159,17 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         X, weight = self._checked(X, sample_weight)
         # Rows of weight 0 are none, also to the choice of where to start.
         X, weight = X[weight > 0], weight[weight > 0]
-        pooled = GaussianPrior().fit(X, sample_weight=weight)._mixture[0][1]
+        pooled = GaussianPrior().fit(X, sample_weight=weight)._normal
         varies = pooled.values > pooled.floor
         axes, spread = pooled.vectors[:, varies], np.sqrt(pooled.values[varies])
         principal = (X - pooled.mean) @ axes
         best = self._best(principal, spread, weight)
         self._floor = pooled.floor
-        self._mixture = [
-            (share, normal.mapped(axes * spread, pooled.mean))
-            for share, normal in best.mixture
-        ]
+        self._law = Whitened(best.mixture, pooled.mean, axes, spread)
         self.converged_ = best.converged
         self.lower_bounds_ = np.array(best.bounds) - np.log(spread).sum()
         self.n_iter_ = max(1, len(best.bounds) - 1)
-        self.weights_ = np.array([share for share, _ in self._mixture])
-        self.means_ = np.stack([normal.mean for _, normal in self._mixture])
+        self.weights_, self.means_ = self._law.weights, self._law.means
         self.n_parameters_ = self._n_parameters(X.shape[1])
         if not (best.converged or best.stopped):
             warnings.warn(
@@ -214,4 +218,14 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
     def covariances_(self) -> np.ndarray:
         """Covariances of the components, of shape (n_components, K, K)."""
         check_is_fitted(self, "weights_")
-        return np.stack([normal.covariance for _, normal in self._mixture])
+        return self._law.covariances
+
+    @property
+    def _mixture(self) -> Mixture:
+        return self._law.components
+
+    def _draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
+        return self._law.draw(n_samples, stream)
+
+    def _log_density(self, X: np.ndarray, floor: float) -> np.ndarray:
+        return self._law.log_density(X, floor)

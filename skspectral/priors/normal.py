@@ -1,6 +1,7 @@
 """Gaussians in the form of their eigenvectors, and mixtures of them."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,12 @@ from scipy.special import logsumexp
 from skspectral._device import as_array, resolve_device
 from skspectral._random import standard_normal
 from skspectral.coding import combine
+from skspectral.priors.spectrum import flattest, less, principal_axes, wiener_gain
 
-_EPS, _TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
+_EPS = np.finfo(np.float64).eps
+# Products with the vectors of several components at a time, of this many numbers: with
+# few vectors they would take several times as long for each.
+_NUMBERS = 2**21
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,15 @@ class Normal:
         ValueError
             If the covariance is not finite, zero, or has negative eigenvalues.
         """
-        if not np.isfinite(covariance).all():
-            raise ValueError("The covariance of the codes is not finite.")
-        values, vectors = np.linalg.eigh(covariance)
-        return cls.along_axes(mean, vectors[:, ::-1], values[::-1])
+        return cls.along_axes(mean, *principal_axes(covariance))
 
     @classmethod
     def along_axes(
-        cls, mean: np.ndarray, axes: np.ndarray, variances: np.ndarray
+        cls,
+        mean: np.ndarray,
+        axes: np.ndarray,
+        variances: np.ndarray,
+        rest: float = 0.0,
     ) -> "Normal":
         """Return the Gaussian whose coordinates along ``axes`` are independent.
 
@@ -62,28 +68,35 @@ class Normal:
         ValueError
             If the variances are zero, or some of them negative.
         """
-        largest = variances.max()
-        if not (largest > 0 and variances.min() > -1e-6 * largest):
+        normal = cls(mean, axes, np.maximum(variances, 0.0), rest)
+        largest = max(variances.max(initial=0.0), normal._white)
+        if not (largest > 0 and variances.min(initial=0.0) > -1e-6 * largest):
             raise ValueError(
                 "The covariance of the codes is zero, or has negative eigenvalues. Are "
                 "all codes equal?"
             )
-        return cls(mean, axes, np.maximum(variances, 0.0))
+        return normal
 
     def flattened(self, rank: int) -> "Normal":
         """Return the likeliest Gaussian with ``rank`` variances of their own.
 
         All others become their mean, as in probabilistic PCA (Tipping and Bishop 1999,
         equation 8), but those that are kept need not be the largest: they may be
-        smaller than the rest, too.
+        smaller than the rest, too. Of a Gaussian with the largest variances first and
+        a ``rest`` that is not larger.
         """
-        if rank >= len(self.values):
+        n_codes, n_own = self.vectors.shape
+        if rank >= n_own:
             return self
-        start, _ = flattest(self.values, rank)
-        stop = start + len(self.values) - rank
-        keep = np.r_[0:start, stop : len(self.values)]
-        rest = float(self.values[start:stop].mean())
-        return Normal(self.mean, self.vectors[:, keep], self.values[keep], rest)
+        values = np.append(self.values, np.full(n_codes - n_own, self.rest))
+        start, _ = flattest(values, rank)
+        if start < rank and n_own < n_codes:
+            # Some of the rest are to be kept: give them directions first.
+            return Normal.of(self.mean, self.covariance).flattened(rank)
+        stop = start + n_codes - rank
+        keep = np.r_[0:start, stop:n_codes]
+        rest = float(values[start:stop].mean())
+        return Normal(self.mean, self.vectors[:, keep], values[keep], rest)
 
     def without_noise(self, variance: float) -> "Normal":
         """Return the law without white noise that was part of it: (C - vI)+."""
@@ -116,8 +129,12 @@ class Normal:
 
     def mapped(self, matrix: np.ndarray, offset: np.ndarray) -> "Normal":
         """Return the law of ``offset`` + ``matrix`` x, for any matrix; costs K^3."""
+        return Normal.of(offset + matrix @ self.mean, self.mapped_covariance(matrix))
+
+    def mapped_covariance(self, matrix: np.ndarray) -> np.ndarray:
+        """Covariance of ``matrix`` x."""
         covariance = matrix @ self.covariance @ matrix.T
-        return Normal.of(offset + matrix @ self.mean, (covariance + covariance.T) / 2)
+        return (covariance + covariance.T) / 2
 
     @property
     def covariance(self) -> np.ndarray:
@@ -163,17 +180,28 @@ class Normal:
         -------
         log_density : ndarray of shape (n,), in nats
         """
+        ((_, along, squared),) = _projected(X, [self])
+        return self._log_density(along, squared, noise, removed, floor)
+
+    def _log_density(
+        self,
+        along: np.ndarray,
+        squared: np.ndarray,
+        noise: float | np.ndarray,
+        removed: float | np.ndarray,
+        floor: float | None,
+    ) -> np.ndarray:
+        """From coordinates along the vectors, and squared distances to the mean."""
         n_codes, rank = self.vectors.shape
-        centred = X - self.mean
-        along = centred @ self.vectors
+        energy = along**2
         least = np.where(noise > 0, 0.0, self.floor if floor is None else floor)
-        values = np.maximum(_less(self.values, removed) + noise, least)
-        total = np.log(values).sum(-1) + (along**2 / values).sum(-1)
+        values = np.maximum(less(self.values, removed) + noise, least)
+        precisions = np.broadcast_to(1 / values, energy.shape)
+        total = np.log(values).sum(-1) + np.einsum("ij,ij->i", energy, precisions)
         if rank < n_codes:
-            rest = np.maximum(_less(self.rest, removed) + noise, least)
-            left = (centred**2).sum(1, keepdims=True)
-            left -= (along**2).sum(1, keepdims=True)
-            outside = (n_codes - rank) * np.log(rest) + np.maximum(left, 0.0) / rest
+            rest = np.maximum(less(self.rest, removed) + noise, least)
+            left = np.maximum(squared - energy.sum(1), 0.0)[:, None]
+            outside = (n_codes - rank) * np.log(rest) + left / rest
             total = total + outside[:, 0]
         return -0.5 * (total + n_codes * np.log(2 * np.pi))
 
@@ -196,66 +224,38 @@ class Normal:
         mean : ndarray of shape (n, K)
         """
         centred = X - self.mean
-        of_rest = wiener_gain(_less(self._white, removed), noise)
-        gain = wiener_gain(_less(self.values, removed), noise) - of_rest
+        of_rest = wiener_gain(less(self._white, removed), noise)
+        gain = wiener_gain(less(self.values, removed), noise) - of_rest
         return (
             self.mean
             + ((centred @ self.vectors) * gain) @ self.vectors.T
             + (of_rest * centred)
         )
 
+    @property
+    def least(self) -> float:
+        """Smallest variance."""
+        return float(np.append(self.values, self.rest)[: len(self.mean)].min())
+
     def draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
-        """Draws of shape (n_samples, K)."""
-        root = self.root
-        noise = standard_normal(stream, n_samples, root.shape[1])
-        # By torch, whose threads go on to the signals: two pools of threads at once,
-        # its and numpy's, would slow each other down.
-        return as_array(combine(noise, self.mean, root.T, device=resolve_device(None)))
+        """Draws of shape (n_samples, K); each costs K r."""
+        white, spread = np.sqrt(self._white), np.sqrt(self.values)
+        if white == 0:
+            along = standard_normal(stream, n_samples, len(spread))
+            return affine(along * spread, self.mean, self.vectors.T)
+        # The root of the covariance is white, but along the vectors.
+        noise = standard_normal(stream, n_samples, len(self.mean))
+        along = affine(noise, np.zeros(len(spread)), self.vectors)
+        drawn = affine(along * (spread - white), self.mean, self.vectors.T)
+        drawn += white * noise
+        return drawn
 
 
-def flattest(values: np.ndarray, rank: int) -> tuple[int, float]:
-    """Where all but ``rank`` variances are best replaced by their mean.
-
-    They are neighbours in size: otherwise an exchange would raise the likelihood.
-
-    Parameters
-    ----------
-    values : ndarray of shape (K,)
-        Largest first.
-    rank : int
-        From 0 to K - 1.
-
-    Returns
-    -------
-    start : int
-        Of the K - rank neighbours.
-    log_determinant : float
-        What remains of the covariance; the likelihood falls with it alone.
-    """
-    width = len(values) - rank
-    positive = values > 10 * len(values) * _EPS * values[0]
-    logs = np.log(values, out=np.zeros_like(values), where=positive)
-    sums, log_sums = (np.concatenate([[0.0], part.cumsum()]) for part in (values, logs))
-    # A direction without variance would have an infinite density of its own.
-    starts = np.arange(rank + 1) if positive[-1] else np.array([rank])
-    stops = starts + width
-    rest = (sums[stops] - sums[starts]) / width
-    outside = log_sums[-1] - (log_sums[stops] - log_sums[starts])
-    log_determinants = width * np.log(np.maximum(rest, _TINY)) + outside
-    best = int(np.argmin(log_determinants))
-    return int(starts[best]), float(log_determinants[best])
-
-
-def _less(
-    variance: float | np.ndarray, removed: float | np.ndarray
-) -> float | np.ndarray:
-    return np.maximum(variance - removed, 0.0)
-
-
-def wiener_gain(variance: float | np.ndarray, noise: float | np.ndarray) -> np.ndarray:
-    """Share of what is seen that is signal: s / (s + n), and 1 without noise."""
-    total = np.asarray(variance + noise)
-    return np.divide(variance, total, out=np.ones_like(total), where=total > 0)
+def affine(X: np.ndarray, offset: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Offset + X matrix."""
+    # By torch, whose threads go on to the signals: two pools of threads at once, its
+    # and numpy's, would slow each other down.
+    return as_array(combine(X, offset, matrix, device=resolve_device(None)))
 
 
 def n_parameters(n_codes: int, rank: int) -> int:
@@ -283,8 +283,47 @@ def log_joint(
         # Where codes vary in a part of the space only, all components have to agree on
         # the rest.
         floor = max(normal.floor for _, normal in mixture)
-    densities = [normal.log_density(X, noise, removed, floor) for _, normal in mixture]
+    densities = [
+        normal._log_density(along, squared, noise, removed, floor)
+        for normal, along, squared in _projected(X, [normal for _, normal in mixture])
+    ]
     return np.stack(densities, axis=1) + weights
+
+
+def _projected(
+    X: np.ndarray, normals: list[Normal]
+) -> Iterator[tuple[Normal, np.ndarray, np.ndarray]]:
+    """Gaussians, coordinates (n, r) along their vectors, squared distances (n,)."""
+    for group in _groups(normals, _NUMBERS // max(1, len(X))):
+        centre = np.mean([normal.mean for normal in group], axis=0)
+        shifts = np.stack([normal.mean - centre for normal in group])
+        vectors = np.concatenate([normal.vectors for normal in group], axis=1)
+        centred = X - centre
+        along = centred @ vectors
+        along -= np.concatenate(
+            [
+                shift @ normal.vectors
+                for shift, normal in zip(shifts, group, strict=True)
+            ]
+        )
+        squared = np.einsum("ij,ij->i", centred, centred)[:, None]
+        squared = squared - centred @ (2 * shifts.T) + (shifts**2).sum(1)
+        stops = np.cumsum([len(normal.values) for normal in group])
+        each = np.split(along, stops[:-1], axis=1)
+        yield from zip(group, each, squared.T, strict=True)
+
+
+def _groups(normals: list[Normal], n_vectors: int) -> list[list[Normal]]:
+    """Of neighbours; each but the last has as many vectors, or one Gaussian."""
+    groups: list[list[Normal]] = [[]]
+    width = 0
+    for normal in normals:
+        if width >= n_vectors and groups[-1]:
+            groups.append([])
+            width = 0
+        groups[-1].append(normal)
+        width += len(normal.values)
+    return groups
 
 
 def log_mixture_density(
