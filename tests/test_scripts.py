@@ -467,6 +467,7 @@ def test_generation(tmp_path):
         *("--data", "images.npz", "--judge", "judge.ts", "--n-samples", 100),
         *("--minutes", 0.05, "--output", "out", "--methods", "training images"),
         *("VAE", "GAN", "diffusion", "Gaussian on pixels", "PCA 128 + mixture of 10"),
+        "PCA 512 + Gaussian by class",
         *(
             "ours, 128 plane waves, Gaussian",
             "ours, 1024 plane waves, contrast by class",

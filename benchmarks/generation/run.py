@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench_fit import machine
 from diffusion import DiffusionModel
 from gan import AdversarialNetwork
-from linear import LINEAR
+from linear import linear
 from measure import Judge, figures_of_pixels
 from ours import Ours, entries
 from report import as_markdown, save_grid, save_sheet
@@ -79,11 +79,12 @@ def methods(device, labelled):
         f"ours, {n} {atoms}, {prior}": partial(Ours, n, atoms, prior, device)
         for n, atoms, prior in entries(labelled)
     }
+    models = linear(labelled)
     return {
         "VAE": partial(VariationalAutoEncoder, device),
         "GAN": partial(AdversarialNetwork, device),
         "diffusion": partial(DiffusionModel, device),
-        **{name: lambda model=model: model for name, model in LINEAR.items()},
+        **{name: lambda model=model: model for name, model in models.items()},
         **ours,
     }
 
