@@ -181,15 +181,45 @@ def floor_and_moments(prior):
     to_codes = np.eye(n_numbers)
     to_codes[-len(axes) :, -len(axes) :] = axes
     covariance = to_codes.T @ prior.prior_.covariance_ @ to_codes
-    return prior._field.floor, prior.detail_mean_, covariance
+    return prior._field.floor, prior._unit, prior.detail_mean_, covariance
+
+
+@pytest.mark.parametrize("shrinkage", [None, 0.05])
+def test_units_do_not_matter(digits, shrinkage):
+    X, _ = digits
+    spreads = []
+    for scale in (1 / 16, 1000):
+        prior = LocalContrastPrior(GaussianPrior(shrinkage=shrinkage))
+        est = fitted(scale * X, prior=prior)
+        spreads.append(est.sample(500, random_state=0).std() / scale)
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.02)
+    assert spreads[0] == pytest.approx(X.std(), rel=0.15)
 
 
 def test_floor_is_relative(digits):
     X, _ = digits
-    one, other = (
-        fitted(scale * X, prior=LocalContrastPrior()).prior_ for scale in (1, 1000)
-    )
-    assert other._field.floor == pytest.approx(1000 * one._field.floor)
-    codes = (X - X.mean(0)) @ one._synthesis.axes.T
-    rest = one._field.rest(one._synthesis.signals(codes))
-    assert one._field.floor == pytest.approx(0.1 * np.sqrt((rest**2).mean()))
+    prior = fitted(X, prior=LocalContrastPrior()).prior_
+    signals = prior._synthesis.signals((X - X.mean(0)) @ prior._synthesis.axes.T)
+    rms = np.sqrt((signals**2).mean())
+    rest = prior._field.rest(signals)
+    assert prior._field.floor == pytest.approx(0.1 * np.sqrt((rest**2).mean()) / rms)
+
+
+@pytest.mark.parametrize("n_details", [5, 60, 200])
+def test_weak_details_keep_their_variance(patches, n_details):
+    train, _ = patches
+    prior = LocalContrastPrior(n_details=n_details)
+    est = SpectralDictionaryLearning(
+        120, signal_shape=(8, 8, 3), modulation=None, prior=prior, random_state=0
+    ).fit(train)
+    prior, stream = est.prior_, np.random.default_rng(0)
+    numbers = prior.prior_.sample(4000, random_state=0)
+    details = prior._as_codes(prior._parts(numbers, stream).details)
+    drawn = ((details - prior.detail_mean_) @ prior.detail_axes_.T).var(0)
+    np.testing.assert_allclose(drawn, prior.detail_variance_, rtol=0.2)
+    assert (np.diff(prior.detail_variance_) <= 0).all()
+
+
+def test_synthesis_of_other_codes():
+    with pytest.raises(ValueError, match="synthesis is of 3 codes, but X has 4"):
+        LocalContrastPrior().fit(np.eye(5)[:, :4], synthesis=Synthesis.identity(3))

@@ -370,7 +370,7 @@ def test_draws_do_not_depend_on_the_batch_size(signals, batch_size):
 
 def test_labels_that_are_needed_are_asked_for_at_once(signals):
     est = SpectralDictionaryLearning(prior=ClassConditionalPrior())
-    with pytest.raises(ValueError, match=r"needs a label for each sample: call fit"):
+    with pytest.raises(ValueError, match=r"needs a label for each sample, as in fit"):
         est.fit(signals[0])
     assert not hasattr(est, "components_")
 

@@ -42,7 +42,8 @@ class LocalContrastPrior(BaseEstimator):
     where c is the coarse part, l the logarithm of the local contrast of what c leaves,
     and v the details, of contrast about 1. Numbers of c, l and of v along its principal
     components are then much nearer to jointly Gaussian than codes are, and any prior is
-    fitted to them: a field of Gaussian scale mixtures. It draws, but has no density.
+    fitted to them: a field of Gaussian scale mixtures. The weaker components of v are
+    drawn independently. It draws, but has no density.
 
     Parameters
     ----------
@@ -54,14 +55,17 @@ class LocalContrastPrior(BaseEstimator):
     contrast : int, default=2
         Step of the grid of l, in samples.
     n_details : int, default=512
-        Number of principal components of v, at most the number of codes.
+        Number of principal components of v that the prior is fitted to. The others are
+        independent Gaussians, of their own variances.
 
     Attributes
     ----------
     prior_ : object
         The fitted prior.
-    detail_axes_ : ndarray of shape (n_details, n_codes)
-        Principal components of the details, in codes.
+    detail_axes_ : ndarray of shape (n_codes, n_codes)
+        Principal components of the details, in codes; largest variance first.
+    detail_variance_ : ndarray of shape (n_codes,)
+        Variances along them.
     detail_mean_ : ndarray of shape (n_codes,)
     n_parameters_ : int
         Free parameters, if the prior tells its own.
@@ -149,6 +153,11 @@ class LocalContrastPrior(BaseEstimator):
         codes = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
         self._synthesis = synthesis or Synthesis.identity(codes.shape[1])
+        if len(self._synthesis.axes) != codes.shape[1]:
+            raise ValueError(
+                f"synthesis is of {len(self._synthesis.axes)} codes, but X has "
+                f"{codes.shape[1]}."
+            )
         prior = new_prior(self.prior, random_stream(None), y, sample_weight)
         self._field = self._field_of(codes, weights)
         self._learn_details(codes, weights)
@@ -159,12 +168,12 @@ class LocalContrastPrior(BaseEstimator):
         self._n_numbers = features.shape[1]
         self.__dict__.pop("n_parameters_", None)
         if hasattr(prior, "n_parameters_"):
-            of_details = self.detail_axes_.size + len(self.detail_mean_)
+            of_details = self.detail_axes_.size + 2 * len(self.detail_mean_)
             self.n_parameters_ = of_details + prior.n_parameters_
         return self
 
     def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
-        """With a floor relative to the mean energy of what coarse parts leave."""
+        """Of signals in units of their root mean square, and sets that unit."""
         shape = self._synthesis.signal_shape
         field = ContrastField(shape, self.coarse, self.contrast)
         # Signals are combinations of these, and so is what is left of them.
@@ -176,7 +185,8 @@ class LocalContrastPrior(BaseEstimator):
             np.sqrt(max(0.0, np.vdot(second, part @ part.T)) / rows.shape[1])
             for part in (rest, rows)
         )
-        field.floor = max(_FLOOR * left, _ROUNDING * whole) or 1.0
+        self._unit = whole or 1.0
+        field.floor = max(_FLOOR * left / self._unit, _ROUNDING)
         return field
 
     def _learn_details(self, codes: np.ndarray, weights: np.ndarray) -> None:
@@ -193,14 +203,15 @@ class LocalContrastPrior(BaseEstimator):
         self.detail_mean_ = first / weights.sum()
         covariance = second / weights.sum()
         covariance -= np.outer(self.detail_mean_, self.detail_mean_)
-        _, vectors = np.linalg.eigh(covariance)
-        n_details = min(self.n_details, n_codes)
-        self.detail_axes_ = np.ascontiguousarray(vectors[:, ::-1][:, :n_details].T)
+        variances, vectors = np.linalg.eigh(covariance)
+        self.detail_variance_ = np.maximum(variances[::-1], 0.0)
+        self.detail_axes_ = np.ascontiguousarray(vectors[:, ::-1].T)
 
     def _split(self, codes: np.ndarray) -> Iterator[Parts]:
         """Parts of the signals, some at a time."""
         for rows in gen_batches(len(codes), _CHUNK):
-            yield self._field.split(self._synthesis.signals(codes[rows]))
+            signals = self._synthesis.signals(codes[rows])
+            yield self._field.split(signals / self._unit)
 
     def _as_codes(self, details: np.ndarray) -> np.ndarray:
         return details.reshape(len(details), -1) @ self._synthesis.axes.T
@@ -208,20 +219,22 @@ class LocalContrastPrior(BaseEstimator):
     def _features(self, parts: Parts) -> np.ndarray:
         """Parts as rows of numbers."""
         details = self._as_codes(parts.details) - self.detail_mean_
-        flat = [
-            part.reshape(len(part), -1) for part in (parts.coarse, parts.log_contrast)
-        ]
-        return np.concatenate([*flat, details @ self.detail_axes_.T], axis=1)
+        strong = details @ self.detail_axes_[: self.n_details].T
+        numbers = parts.coarse, parts.log_contrast, strong
+        return np.concatenate([part.reshape(len(part), -1) for part in numbers], axis=1)
 
-    def _parts(self, features: np.ndarray) -> Parts:
-        """The parts that such rows stand for."""
+    def _parts(self, features: np.ndarray, stream: np.random.Generator) -> Parts:
+        """The parts that such rows stand for; weak details are drawn."""
         field, shape = self._field, self._synthesis.signal_shape
         n_coarse = math.prod(field.coarse_shape + field.channels)
         n_contrast = math.prod(field.contrast_shape)
-        coarse, contrast, details = np.split(
+        coarse, contrast, strong = np.split(
             features, [n_coarse, n_coarse + n_contrast], axis=1
         )
-        codes = details @ self.detail_axes_ + self.detail_mean_
+        spread = np.sqrt(self.detail_variance_[self.n_details :])
+        weak = stream.standard_normal((len(features), len(spread))) * spread
+        codes = np.concatenate([strong, weak], axis=1) @ self.detail_axes_
+        codes += self.detail_mean_
         return Parts(
             coarse.reshape(-1, *field.coarse_shape, *field.channels),
             contrast.reshape(-1, *field.contrast_shape),
@@ -259,8 +272,8 @@ class LocalContrastPrior(BaseEstimator):
         features = draw(self.prior_, n_samples, self._n_numbers, y, stream)
         codes = np.empty((n_samples, self.n_features_in_))
         for rows in gen_batches(n_samples, _CHUNK):
-            signals = self._field.join(self._parts(features[rows]))
-            codes[rows] = self._synthesis.codes(signals)
+            signals = self._field.join(self._parts(features[rows], stream))
+            codes[rows] = self._synthesis.codes(self._unit * signals)
         return codes
 
     def __sklearn_tags__(self) -> Any:

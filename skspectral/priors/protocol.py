@@ -50,7 +50,8 @@ def new_prior(
     )
     if needs_labels and y is None:
         raise ValueError(
-            f"{type(prior).__name__} needs a label for each sample: call fit(X, y)."
+            "requires y to be passed, but the target y is None: "
+            f"{type(prior).__name__} needs a label for each sample, as in fit(X, y)."
         )
     new = clone(prior, safe=False)
     seed_unseeded(new, stream)
