@@ -54,6 +54,9 @@ def as_tensor(
     if isinstance(array, torch.Tensor):
         return array.detach().to(device=device, dtype=dtype)
     writable = np.require(array, requirements=["C", "W"])
+    if min(writable.strides, default=0) < 0:
+        # Along axes of length 1 numpy takes no notice of them.
+        writable = writable.copy()
     return torch.from_numpy(writable).to(device=device, dtype=dtype)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "as_numbers",
+    "as_numpy",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",
@@ -51,11 +52,18 @@ def from_namespace(array: Any) -> Samples:
     return move_to(array, xp=numpy_namespace, device="cpu")
 
 
-def as_numbers(values: Any) -> np.ndarray:
-    """Numbers, lists, or arrays of any library on any device, as float64 of numpy."""
+def as_numpy(values: Any) -> np.ndarray:
+    """Numbers, lists, or arrays of any library on any device, as an array of numpy."""
+    if isinstance(values, torch.Tensor) and values.dtype == torch.bfloat16:
+        raise ValueError("numpy has no bfloat16. Pass the tensor as X.float().")
     if hasattr(values, "__dlpack__"):
         values = as_array(from_namespace(values))
-    return np.asarray(values, dtype=np.float64)
+    return np.asarray(values)
+
+
+def as_numbers(values: Any) -> np.ndarray:
+    """The same in float64."""
+    return as_numpy(values).astype(np.float64, copy=False)
 
 
 def to_namespace_of(reference: Any, array: Samples) -> Any:

@@ -68,6 +68,16 @@ def test_contrast_is_the_local_loudness():
     assert abs(np.log(spread.mean())) < 0.3
 
 
+def test_contrast_is_the_mean_over_colours():
+    rng = np.random.default_rng(2)
+    grey = rng.normal(size=(20, 12, 12, 1))
+    field = ContrastField((12, 12, 3), 4, 3, 0.01)
+    of_grey = field.split(np.repeat(grey, 3, axis=3))
+    alone = ContrastField((12, 12), 4, 3, 0.01).split(grey[..., 0])
+    np.testing.assert_allclose(of_grey.log_contrast, alone.log_contrast)
+    np.testing.assert_allclose(of_grey.details[..., 1], alone.details)
+
+
 def busy_and_flat(n, seed):
     """Signals of 64 samples that are loud in a part which moves."""
     rng = np.random.default_rng(seed)

@@ -104,29 +104,58 @@ def test_images_are_not_modified(images):
     before = images.copy()
 
     def rude(batch):
+        means = batch.mean(axis=(1, 2))
         batch[:] = 0
+        return means
+
+    extract_features(images, rude)
+    np.testing.assert_array_equal(images, before)
+
+
+def test_grey_images_and_tensors(images):
+    def means(batch):
         return batch.mean(axis=(1, 2))
 
-    # A function that writes to what it is given gets an error, not the user's images.
-    with pytest.raises(ValueError, match="read-only"):
-        extract_features(images, rude)
-    np.testing.assert_array_equal(images, before)
-    assert images.flags.writeable
+    grey = images[..., 0]
+    np.testing.assert_array_equal(
+        extract_features(grey, means), extract_features(images, means)[:, :1]
+    )
+    tensor = torch.tensor(images / 255, requires_grad=True)
+    np.testing.assert_array_equal(
+        extract_features(tensor, means), extract_features(images, means)
+    )
+
+
+def test_a_list_is_an_array_and_a_tuple_several(images):
+    def a_list(batch):
+        return [list(image.mean(axis=(0, 1))) for image in batch]
+
+    assert extract_features(images[:3], a_list).shape == (3, 3)
+    features, more = extract_features(images, lambda batch: (batch, batch[:, 0]))
+    assert (features.shape, more.shape) == ((7, 144), (7, 18))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x[0], r"shape \(8, 6, 3\) must be of shape \(n_samples"),
-        (lambda x: x[:0], "must be of shape"),
+        (lambda x: x[0, 0], r"shape \(6, 3\). Images are"),
+        (lambda x: x[:0], "at least one sample"),
         (lambda x: x.astype(np.int64), "type int64 must be uint8"),
-        (lambda x: x.astype(float), "Divide by the largest value"),
+        (lambda x: x.astype(float), "from about .* to 25., and must be from 0 to 1"),
+        (lambda x: x / 16, "must be from 0 to 1"),
+        (lambda x: x / 127.5 - 1, "must be from 0 to 1"),
+        (lambda x: x * (x > 240) / 1.0, "must be from 0 to 1"),
         (lambda x: x / 255 + np.nan, "NaN"),
     ],
 )
 def test_bad_images(images, change, message):
     with pytest.raises(ValueError, match=message):
         extract_features(change(images), lambda batch: batch)
+
+
+def test_an_extractor_that_returns_no_numbers(images):
+    with pytest.raises(TypeError, match="array of real numbers"):
+        extract_features(images, lambda batch: {"features": batch})
 
 
 def test_an_extractor_that_loses_rows(images):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from skspectral.metrics import (
+    authenticity,
     classifier_two_sample_score,
     density_coverage,
     frechet_distance,
@@ -41,6 +42,7 @@ METRICS = [
     precision_recall,
     density_coverage,
     memorization,
+    authenticity,
 ]
 
 

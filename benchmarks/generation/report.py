@@ -36,7 +36,7 @@ def as_markdown(results):
         "| method | " + " | ".join(COLUMNS[name][0] for name in shown) + " |",
         "|---" * (1 + len(shown)) + "|",
     ]
-    for row in sorted(results, key=lambda row: row.get("frechet_distance", 0)):
+    for row in sorted(results, key=lambda row: row.get("frechet_distance", np.inf)):
         cells = [cell(row, name) for name in shown]
         lines.append(f"| {row['method']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

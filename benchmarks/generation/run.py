@@ -19,8 +19,9 @@ needs no network is measured. --inception takes weights of torch-fidelity.
 
 Each method runs in a process of its own. Under --output it leaves its samples (.npz),
 its figures (.json) and a picture (.png). One whose samples are there, of the same
-options, is not run again; delete figures to measure the samples again. results.json,
-results.md and samples.jpg are of all methods of the run.
+options, is not run again; delete it where the data of that name have changed.
+results.json, results.md and samples.jpg are of all methods of the run. Images must have
+sides that are multiples of 8.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -125,7 +126,11 @@ def options(args):
 def keep(name, images, costs, args):
     """Write samples of a method, and what they cost, to a file."""
     about = json.dumps({"options": options(args), "costs": costs})
-    np.savez(args.output / f"{name}.npz", images=images, about=about)
+    whole = args.output / f"{name}.npz"
+    part = whole.with_suffix(".part.npz")
+    np.savez(part, images=images, about=about)
+    # A run that is stopped leaves no half a file.
+    part.replace(whole)
 
 
 def kept(name, args):
@@ -146,6 +151,8 @@ class Measures:
     def __init__(self, data, args):
         self._data = data
         self._judges = []
+        # What figures depend on beside the samples.
+        self.judges = {"judge": str(args.judge), "inception": str(args.inception)}
         if args.judge:
             self._judges.append(Judge(data, args.judge))
         if args.inception:
@@ -170,12 +177,14 @@ def run(name, data, measures, args):
             keep(name, images[: args.n_samples], {}, args)
         else:
             generate_apart(name, args)
-    if not path.exists():
+    figures = json.loads(path.read_text()) if path.exists() else {}
+    if figures.get("judges") != measures.judges:
         images, costs = kept(name, args)
         save_grid(images, args.output / f"{name}.png")
         figures = {"method": name, **costs, **measures.of(images)}
+        figures["judges"] = measures.judges
         path.write_text(json.dumps(figures, indent=1))
-    return json.loads(path.read_text())
+    return figures
 
 
 def parse_arguments():
@@ -209,17 +218,24 @@ def main():
     data = load(args.data, args.size)
     if args.one:
         generate(args.one, data, args)
-        return
+        return 0
     names = chosen_methods(args, data)
     args.output.mkdir(parents=True, exist_ok=True)
     measures = Measures(data, args)
     results = []
+    failed = []
     for name in names:
-        results.append(run(name, data, measures, args))
+        try:
+            results.append(run(name, data, measures, args))
+        except subprocess.CalledProcessError as error:
+            failed.append(name)
+            print(f"error: {name} failed: {error}", file=sys.stderr, flush=True)
+            continue
         print(f"  {name}", file=sys.stderr, flush=True)
         write(results, data, args)
     print(as_markdown(results))
     print(f"written to {args.output}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def write(results, data, args):
@@ -239,4 +255,4 @@ def write(results, data, args):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

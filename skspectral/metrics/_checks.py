@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from skspectral._device import as_array
-from skspectral._sklearn_compat import from_namespace
+from skspectral._sklearn_compat import as_numpy
 
 # Squares of products of larger numbers come near the end of float64.
 _LARGEST = 1e50
@@ -24,7 +23,7 @@ def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
         ``min_rows``, or is so large that its powers overflow.
     """
     if hasattr(X, "__dlpack__"):
-        X = as_array(from_namespace(X))
+        X = as_numpy(X)
     array = check_array(
         X, dtype=np.float64, ensure_min_samples=min_rows, input_name=name
     )

@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
-from skspectral._device import as_array
-from skspectral._sklearn_compat import from_namespace
+from skspectral._sklearn_compat import as_numpy
 
 # 8 MiB in float64: a batch and its copies stay near the caches.
 _BATCH_VALUES = 2**20
@@ -23,10 +21,7 @@ def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
     ValueError
         If there are no values, no second axis, complex numbers, objects, NaN or inf.
     """
-    array: Any = samples
-    if hasattr(array, "__dlpack__"):
-        array = as_array(from_namespace(array))
-    array = np.asarray(array)
+    array = as_numpy(samples)
     if array.dtype.kind not in "buif":
         raise ValueError(f"{name} has dtype {array.dtype}. Pass an array of reals.")
     if array.ndim < 2 or array.size == 0:
@@ -86,8 +81,15 @@ def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        If it is None and an array is of another type: the values do not tell.
+        If it is None and an array is of another type: the values do not tell. If it is
+        too small for one of them.
     """
+    bytes_too = {array.dtype == np.uint8 for array in arrays} == {True, False}
+    if data_range is not None and data_range <= 2 and bytes_too:
+        raise ValueError(
+            f"data_range={data_range} with uint8 beside another type: are the values "
+            "of one from 0 to 255, and of the other from 0 to 1? Bring both to one."
+        )
     if data_range is not None:
         return float(data_range)
     others = [array.dtype for array in arrays if array.dtype != np.uint8]

@@ -198,7 +198,10 @@ def classifier_two_sample_score(
     classifier = clone(classifier)
     seed_unseeded(classifier, stream)
     folds = StratifiedKFold(cv, shuffle=True, random_state=draw_seed(stream))
-    return float(cross_val_score(classifier, X, y, cv=folds, scoring="accuracy").mean())
+    scores = cross_val_score(
+        classifier, X, y, cv=folds, scoring="accuracy", error_score="raise"
+    )
+    return float(scores.mean())
 
 
 def _information(p: np.ndarray) -> float:

@@ -13,9 +13,13 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from skspectral._device import as_array, memory_advice, resolve_device
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, as_numpy, validate_params
+from skspectral.metrics._images import check_images
 
 Features = np.ndarray | tuple[np.ndarray, ...]
+
+# Values of which the range is looked at.
+_LOOKED_AT = 10**6
 
 
 @validate_params(
@@ -43,8 +47,9 @@ def extract_features(
 
     Parameters
     ----------
-    images : array-like of shape (n_samples, height, width, n_channels)
-        uint8, or floats from 0 to 1.
+    images : array-like of shape (n_samples, height, width[, n_channels])
+        uint8, or floats from 0 to 1 but for some that overshoot. Grey images without
+        channels are given one.
     extractor : callable, nn.Module, str or Path
         A module, or the path of a TorchScript file, is given tensors of shape (n,
         n_channels, height, width), float32 from 0 to 1, in evaluation mode, without
@@ -93,14 +98,16 @@ def extract_features(
     >>> extract_features(images, lambda batch: batch.mean(axis=(1, 2))).shape
     (6, 3)
     """
-    levels = _as_bytes(np.asarray(images)).view()
-    levels.flags.writeable = False
+    checked = check_images(images, "images")
+    _check_values(checked)
     if isinstance(extractor, str | Path):
         extractor = _load(Path(extractor), device)
     run = _of_tensors(extractor) if isinstance(extractor, nn.Module) else extractor
-    starts = range(0, len(levels), batch_size)
+    parts = []
     with memory_advice(batch_size):
-        parts = [_rows(run(batch := levels[i : i + batch_size]), batch) for i in starts]
+        for start in range(0, len(checked), batch_size):
+            batch = _as_bytes(checked[start : start + batch_size])
+            parts.append(_rows(run(batch), len(batch)))
     columns = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
     return columns[0] if len(columns) == 1 else tuple(columns)
 
@@ -171,27 +178,28 @@ def inception_extractor(
     return extract
 
 
-def _as_bytes(images: np.ndarray) -> np.ndarray:
-    """Images as uint8, checked."""
-    if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(
-            f"images of shape {images.shape} must be of shape (n_samples, height, "
-            "width, n_channels). Reshape rows to it; give grey images one channel."
-        )
+def _check_values(images: np.ndarray) -> None:
+    """Raise unless images are uint8, or floats from about 0 to 1."""
     if images.dtype == np.uint8:
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
+        return
+    if images.dtype.kind != "f":
         raise ValueError(
             f"images of type {images.dtype} must be uint8, or floats from 0 to 1."
         )
-    if not np.isfinite(images).all():
-        raise ValueError("images contain NaN or infinity.")
-    outside = float(np.mean((images < 0) | (images > 1)))
-    if outside > 0.5:
+    # Some values may overshoot, but not by far.
+    values = images.reshape(-1)[:: max(1, images.size // _LOOKED_AT)]
+    low, high = np.percentile(values, [1, 99])
+    if low < -0.5 or high > 1.5:
         raise ValueError(
-            f"images are floats of which {outside:.0%} are not between 0 and 1. Divide "
-            "by the largest value (255), or pass uint8."
+            f"images are floats from about {low:.3g} to {high:.3g}, and must be from 0 "
+            "to 1. Shift and divide them, or pass uint8."
         )
+
+
+def _as_bytes(images: np.ndarray) -> np.ndarray:
+    """A copy as uint8."""
+    if images.dtype == np.uint8:
+        return images.copy()
     return np.rint(images.clip(0, 1) * 255).astype(np.uint8)
 
 
@@ -232,14 +240,19 @@ def _of_tensors(module: nn.Module) -> Callable[[np.ndarray], Any]:
     return run
 
 
-def _rows(outputs: Any, batch: np.ndarray) -> list[np.ndarray]:
-    """Outputs of an extractor as a list of float64 matrices."""
-    several = outputs if isinstance(outputs, tuple | list) else (outputs,)
-    matrices = [np.asarray(as_array(output), dtype=np.float64) for output in several]
+def _rows(outputs: Any, n_images: int) -> list[np.ndarray]:
+    """Outputs of an extractor, one or a tuple of them, as float64 matrices."""
+    several = outputs if isinstance(outputs, tuple) else (outputs,)
+    matrices = [as_numpy(output) for output in several]
     for matrix in matrices:
-        if matrix.ndim < 1 or len(matrix) != len(batch):
+        if matrix.dtype.kind not in "buif":
+            raise TypeError(
+                f"extractor returned {matrix.dtype} values; it must return an array of "
+                "real numbers, or a tuple of such arrays."
+            )
+        if matrix.ndim < 1 or len(matrix) != n_images:
             raise ValueError(
                 f"extractor returned an array of shape {matrix.shape} for "
-                f"{len(batch)} images; it must return a row for each."
+                f"{n_images} images; it must return a row for each."
             )
-    return [matrix.reshape(len(batch), -1) for matrix in matrices]
+    return [matrix.reshape(n_images, -1).astype(np.float64) for matrix in matrices]

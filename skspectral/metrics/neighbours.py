@@ -250,8 +250,8 @@ def authenticity(X_train: ArrayLike, X_generated: ArrayLike) -> float:
     A sample is a near copy if it is nearer to its nearest training sample than any
     other training sample is. Compare with the share of held-out samples: where the
     training set has samples that are near duplicates, or alone, that is below 1, and a
-    generator may well be above it. Of a training sample that is there twice, no copy
-    counts as near.
+    generator may well be above it. Of a training sample that is there twice, only exact
+    copies count as near.
 
     Shows copies that the mean of `memorization_ratio` hides.
 

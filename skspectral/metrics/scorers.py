@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skspectral._device import as_array
-from skspectral._sklearn_compat import Interval, from_namespace, validate_params
+from skspectral._sklearn_compat import Interval, as_numpy, validate_params
 from skspectral._validation import check_signal_shape
 
 Metric = Callable[..., Any]
@@ -38,7 +37,7 @@ class Scorer:
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """Score of a fitted estimator on ``X``: greater is better. y is not used."""
-        rows = _rows(X)
+        rows = as_numpy(X)
         value = self.metric(
             self._unfolded(rows),
             self._unfolded(self._answer(estimator, X, len(rows))),
@@ -91,7 +90,7 @@ class _ReconstructionScorer(Scorer):
     def _answer(self, estimator: Any, X: Any, n_rows: int) -> np.ndarray:
         for method in ("transform", "inverse_transform"):
             _require(estimator, method, "reconstruction_scorer")
-        return _rows(estimator.inverse_transform(estimator.transform(X)))
+        return as_numpy(estimator.inverse_transform(estimator.transform(X)))
 
     def __repr__(self) -> str:
         return self._said("reconstruction_scorer", {})
@@ -112,7 +111,7 @@ class _GenerationScorer(Scorer):
                 f"of {type(estimator).__name__} takes no random_state."
             )
         n_samples = n_rows if self.n_samples is None else self.n_samples
-        return _rows(estimator.sample(n_samples, random_state=self.random_state))
+        return as_numpy(estimator.sample(n_samples, random_state=self.random_state))
 
     def __repr__(self) -> str:
         own: dict[str, Any] = {"random_state": self.random_state}
@@ -268,13 +267,6 @@ def generation_scorer(
     return _GenerationScorer(
         metric, greater_is_better, signal_shape, field, kwargs, n_samples, random_state
     )
-
-
-def _rows(X: Any) -> np.ndarray:
-    """Rows of a data frame, tensor or array, as an array of numpy."""
-    if hasattr(X, "__dlpack__"):
-        X = as_array(from_namespace(X))
-    return np.asarray(X)
 
 
 def _require(estimator: Any, method: str, scorer: str) -> None:
