@@ -1,8 +1,7 @@
 """How far apart two signals sound: distances of short-time spectra.
 
 Frames are Hann windows, the first centred at the first sample, with the signal
-reflected at both ends, as in ``torch.stft`` for windows and transforms of even length.
-Phases do not count.
+reflected at both ends, as in ``torch.stft`` for even lengths. Phases do not count.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
