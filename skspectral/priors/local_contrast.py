@@ -186,7 +186,15 @@ class LocalContrastPrior(BaseEstimator):
             for part in (rest, rows)
         )
         self._unit = whole or 1.0
-        field.floor = max(_FLOOR * left / self._unit, _ROUNDING)
+        contrast = max(left / self._unit, _ROUNDING / _FLOOR)
+        field.floor = _FLOOR * contrast
+        # With them, numbers are as far apart as the signals that they stand for.
+        n_places = math.prod(field.sizes)
+        self._scales = (
+            math.sqrt(n_places / math.prod(field.coarse_shape)),
+            contrast * math.sqrt(math.prod(shape) / math.prod(field.contrast_shape)),
+            contrast,
+        )
         return field
 
     def _learn_details(self, codes: np.ndarray, weights: np.ndarray) -> None:
@@ -217,19 +225,24 @@ class LocalContrastPrior(BaseEstimator):
         return details.reshape(len(details), -1) @ self._synthesis.axes.T
 
     def _features(self, parts: Parts) -> np.ndarray:
-        """Parts as rows of numbers."""
+        """Parts as rows of numbers, on one scale."""
         details = self._as_codes(parts.details) - self.detail_mean_
         strong = details @ self.detail_axes_[: self.n_details].T
         numbers = parts.coarse, parts.log_contrast, strong
-        return np.concatenate([part.reshape(len(part), -1) for part in numbers], axis=1)
+        scaled = [
+            scale * part.reshape(len(part), -1)
+            for scale, part in zip(self._scales, numbers, strict=True)
+        ]
+        return np.concatenate(scaled, axis=1)
 
     def _parts(self, features: np.ndarray, stream: np.random.Generator) -> Parts:
         """The parts that such rows stand for; weak details are drawn."""
         field, shape = self._field, self._synthesis.signal_shape
         n_coarse = math.prod(field.coarse_shape + field.channels)
         n_contrast = math.prod(field.contrast_shape)
-        coarse, contrast, strong = np.split(
-            features, [n_coarse, n_coarse + n_contrast], axis=1
+        numbers = np.split(features, [n_coarse, n_coarse + n_contrast], axis=1)
+        coarse, contrast, strong = (
+            part / scale for part, scale in zip(numbers, self._scales, strict=True)
         )
         spread = np.sqrt(self.detail_variance_[self.n_details :])
         weak = stream.standard_normal((len(features), len(spread))) * spread
