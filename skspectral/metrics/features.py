@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from skspectral._device import as_array, memory_advice, resolve_device
+from skspectral._device import as_array, as_tensor, memory_advice, resolve_device
 from skspectral._sklearn_compat import Interval, as_numpy, validate_params
 from skspectral.metrics._images import check_images
 
@@ -170,9 +170,8 @@ def inception_extractor(
     network = FeatureExtractorInceptionV3("inception", wanted, str(path)).to(where)
 
     def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        planes = torch.from_numpy(np.moveaxis(images, -1, 1).copy()).to(where)
         with torch.inference_mode():
-            features, logits = network(planes)
+            features, logits = network(as_tensor(np.moveaxis(images, -1, 1), where))
         return as_array(features), as_array(logits)
 
     return extract
@@ -226,13 +225,13 @@ def _of_tensors(module: nn.Module) -> Callable[[np.ndarray], Any]:
     parameter = next(module.parameters(), torch.empty(0))
 
     def run(images: np.ndarray) -> Any:
-        planes = torch.from_numpy(np.moveaxis(images, -1, 1).copy())
+        planes = as_tensor(np.moveaxis(images, -1, 1), parameter.device, torch.float32)
         # Of each part: some may be kept in evaluation mode while others are trained.
         training = [part for part in module.modules() if part.training]
         module.eval()
         try:
             with torch.inference_mode():
-                return module(planes.to(parameter.device, torch.float32) / 255)
+                return module(planes / 255)
         finally:
             for part in training:
                 part.training = True

@@ -1,7 +1,6 @@
 """Nearest neighbours in feature space: fidelity, diversity and copies."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Iterator
 from numbers import Integral
 from typing import NamedTuple
 
@@ -175,7 +174,10 @@ def density_coverage(
     real, generated = check_feature_sets(1, X_real=X_real, X_generated=X_generated)
     radii = _radii(real, n_neighbors, "X_real")
     n_inside, covered = 0, np.zeros(len(real), dtype=bool)
-    for inside in _blocks_inside(generated, real, radii):
+    distances = SquaredDistances(generated, real)
+    for rows, block in distances.blocks():
+        distances.settle_(rows, block, radii)
+        inside = block <= radii
         n_inside += inside.sum()
         covered |= inside.any(axis=0)
     density = n_inside / (n_neighbors * len(generated))
@@ -309,13 +311,3 @@ def _radii(X: np.ndarray, n_neighbors: int, name: str) -> np.ndarray:
             f"{name}."
         )
     return kth_nearest(X, X, n_neighbors)
-
-
-def _blocks_inside(
-    X: np.ndarray, centres: np.ndarray, radii: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Which rows of X are in which balls, some rows at a time."""
-    distances = SquaredDistances(X, centres)
-    for rows, block in distances.blocks():
-        distances.settle_(rows, block, radii)
-        yield block <= radii
