@@ -21,6 +21,7 @@ from skspectral._sklearn_compat import (
 )
 from skspectral.priors.contrast import ContrastField, Parts
 from skspectral.priors.protocol import draw, fit_prior, new_prior
+from skspectral.priors.spectrum import principal_axes
 from skspectral.priors.synthesis import Synthesis
 
 # Signals that are held at a time.
@@ -78,8 +79,9 @@ class LocalContrastPrior(BaseEstimator):
 
     Notes
     -----
-    Costs two passes over the signals, n K T each, and K^3. Where it is not fitted by an
-    estimator, or without ``synthesis``, codes count as the samples of a signal.
+    Costs one pass over the signals, n K T, and K^3, and holds about 2 n K numbers. If
+    it is fitted without ``synthesis``, and not by an estimator, codes count as the
+    samples of a signal.
 
     References
     ----------
@@ -160,8 +162,10 @@ class LocalContrastPrior(BaseEstimator):
             )
         prior = new_prior(self.prior, random_stream(None), y, sample_weight)
         self._field = self._field_of(codes, weights)
-        self._learn_details(codes, weights)
-        features = np.concatenate([self._features(part) for part in self._split(codes)])
+        taken_apart = map(np.concatenate, zip(*self._split(codes), strict=True))
+        coarse, contrast, details = taken_apart
+        self._learn_details(details, weights)
+        features = self._features(coarse, contrast, details)
         given = None if sample_weight is None else weights
         fit_prior(prior, features, y, given)
         self.prior_ = prior
@@ -197,41 +201,36 @@ class LocalContrastPrior(BaseEstimator):
         )
         return field
 
-    def _learn_details(self, codes: np.ndarray, weights: np.ndarray) -> None:
-        """Principal components of the details."""
-        n_codes = codes.shape[1]
-        first, second = np.zeros(n_codes), np.zeros((n_codes, n_codes))
-        start = 0
-        for parts in self._split(codes):
-            details = self._as_codes(parts.details)
-            weighted = details * weights[start : start + len(details), None]
-            first += weighted.sum(0)
-            second += weighted.T @ details
-            start += len(details)
-        self.detail_mean_ = first / weights.sum()
-        covariance = second / weights.sum()
-        covariance -= np.outer(self.detail_mean_, self.detail_mean_)
-        variances, vectors = np.linalg.eigh(covariance)
-        self.detail_variance_ = np.maximum(variances[::-1], 0.0)
-        self.detail_axes_ = np.ascontiguousarray(vectors[:, ::-1].T)
-
-    def _split(self, codes: np.ndarray) -> Iterator[Parts]:
-        """Parts of the signals, some at a time."""
+    def _split(self, codes: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """Coarse part, contrast and codes of the details, rows of some at a time."""
         for rows in gen_batches(len(codes), _CHUNK):
             signals = self._synthesis.signals(codes[rows])
-            yield self._field.split(signals / self._unit)
+            coarse, contrast, details = (
+                part.reshape(len(part), -1)
+                for part in self._field.split(signals / self._unit)
+            )
+            yield coarse, contrast, details @ self._synthesis.axes.T
 
-    def _as_codes(self, details: np.ndarray) -> np.ndarray:
-        return details.reshape(len(details), -1) @ self._synthesis.axes.T
+    def _learn_details(self, details: np.ndarray, weights: np.ndarray) -> None:
+        """Principal components of codes of details."""
+        shares = weights / weights.sum()
+        self.detail_mean_ = shares @ details
+        centred = details - self.detail_mean_
+        axes, variances = principal_axes((centred.T * shares) @ centred)
+        self.detail_axes_ = np.ascontiguousarray(axes.T)
+        self.detail_variance_ = np.maximum(variances, 0.0)
 
-    def _features(self, parts: Parts) -> np.ndarray:
-        """Parts as rows of numbers, on one scale."""
-        details = self._as_codes(parts.details) - self.detail_mean_
-        strong = details @ self.detail_axes_[: self.n_details].T
-        numbers = parts.coarse, parts.log_contrast, strong
+    def _features(
+        self, coarse: np.ndarray, contrast: np.ndarray, details: np.ndarray
+    ) -> np.ndarray:
+        """What the prior is fitted to: numbers on one scale."""
+        centred = details - self.detail_mean_
+        strong = centred @ self.detail_axes_[: self.n_details].T
         scaled = [
-            scale * part.reshape(len(part), -1)
-            for scale, part in zip(self._scales, numbers, strict=True)
+            scale * numbers
+            for scale, numbers in zip(
+                self._scales, (coarse, contrast, strong), strict=True
+            )
         ]
         return np.concatenate(scaled, axis=1)
 
