@@ -64,21 +64,26 @@ class Judge:
         return {self.prefix + name: value for name, value in figures.items()}
 
 
-def figures_of_pixels(data, images):
-    """Those that need no network."""
-    train, test, ours = (
-        halved(part).reshape(len(part), -1)
-        for part in (data.train, data.test[:N_COPIES], images[:N_COPIES])
-    )
-    return {
-        "radial_spectrum_distance": radial_spectrum_distance(data.test, images),
-        "memorization_pixels": memorization_ratio(train, test, ours),
-        "copies": 1 - authenticity(train, ours),
-    }
+class Pixels:
+    """The same without a network."""
+
+    def __init__(self, data):
+        self._test = data.test
+        self._rows_of_train = halved(data.train)
+        self._rows_of_test = halved(data.test[:N_COPIES])
+
+    def figures(self, images):
+        """Distances by name."""
+        train, rows = self._rows_of_train, halved(images[:N_COPIES])
+        return {
+            "radial_spectrum_distance": radial_spectrum_distance(self._test, images),
+            "memorization_pixels": memorization_ratio(train, self._rows_of_test, rows),
+            "copies": 1 - authenticity(train, rows),
+        }
 
 
 def halved(images):
-    """Images of half the height and width: copies are copies there too."""
+    """Rows of images of half the height and width: copies are copies there too."""
     n, height, width, n_channels = images.shape
     pairs = images.reshape(n, height // 2, 2, width // 2, 2, n_channels)
-    return pairs.mean(axis=(2, 4), dtype=np.float32)
+    return pairs.mean(axis=(2, 4), dtype=np.float32).reshape(n, -1)

@@ -31,7 +31,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ from bench_fit import machine
 from diffusion import DiffusionModel
 from gan import AdversarialNetwork
 from linear import linear
-from measure import Judge, figures_of_pixels
+from measure import Judge, Pixels
 from ours import Ours, entries
 from report import as_markdown, save_grid, save_sheet
 from vae import VariationalAutoEncoder
@@ -51,6 +51,7 @@ from skspectral.datasets import load_photograph_patches
 from skspectral.metrics import inception_extractor
 
 REAL = ("training images", "test images")
+N_SHOWN = 36
 # Of the command line, what samples depend on.
 OPTIONS = ("data", "size", "minutes", "n_samples", "device")
 
@@ -149,42 +150,54 @@ class Measures:
     """All figures of a set of images."""
 
     def __init__(self, data, args):
-        self._data = data
-        self._judges = []
+        self._data, self._args = data, args
         # What figures depend on beside the samples.
         self.judges = {"judge": str(args.judge), "inception": str(args.inception)}
-        if args.judge:
-            self._judges.append(Judge(data, args.judge))
-        if args.inception:
-            extractor = inception_extractor(args.inception, device=args.device)
-            self._judges.append(Judge(data, extractor, "inception_"))
+
+    @cached_property
+    def _parts(self):
+        """Made when there is something to measure: real images take a minute."""
+        parts = [Pixels(self._data)]
+        if self._args.judge:
+            parts.append(Judge(self._data, self._args.judge))
+        if self._args.inception:
+            extractor = inception_extractor(
+                self._args.inception, device=self._args.device
+            )
+            parts.append(Judge(self._data, extractor, "inception_"))
+        return parts
 
     def of(self, images):
         """Figures by name."""
-        figures = figures_of_pixels(self._data, images)
-        for judge in self._judges:
-            figures |= judge.figures(images)
+        figures = {}
+        for part in self._parts:
+            figures |= part.figures(images)
         return figures
 
 
 def run(name, data, measures, args):
-    """Figures of one method: from its file, of its samples, or from the start."""
+    """Images and figures of one method: from files, of its samples, or from the start.
+
+    The files tell by which judges; the figures, which are published, do not.
+    """
     path = args.output / f"{name}.json"
-    if kept(name, args) is None:
+    found = kept(name, args)
+    if found is None:
         path.unlink(missing_ok=True)
         if name in REAL:
             images = (data.train, data.test)[REAL.index(name)]
             keep(name, images[: args.n_samples], {}, args)
         else:
             generate_apart(name, args)
-    figures = json.loads(path.read_text()) if path.exists() else {}
-    if figures.get("judges") != measures.judges:
-        images, costs = kept(name, args)
+        found = kept(name, args)
+    images, costs = found
+    measured = json.loads(path.read_text()) if path.exists() else {}
+    if measured.get("judges") != measures.judges:
         save_grid(images, args.output / f"{name}.png")
         figures = {"method": name, **costs, **measures.of(images)}
-        figures["judges"] = measures.judges
-        path.write_text(json.dumps(figures, indent=1))
-    return figures
+        measured = {"judges": measures.judges, "figures": figures}
+        path.write_text(json.dumps(measured, indent=1))
+    return images, measured["figures"]
 
 
 def parse_arguments():
@@ -222,23 +235,24 @@ def main():
     names = chosen_methods(args, data)
     args.output.mkdir(parents=True, exist_ok=True)
     measures = Measures(data, args)
-    results = []
-    failed = []
+    results, shown, failed = [], {}, []
     for name in names:
         try:
-            results.append(run(name, data, measures, args))
+            images, figures = run(name, data, measures, args)
         except subprocess.CalledProcessError as error:
             failed.append(name)
             print(f"error: {name} failed: {error}", file=sys.stderr, flush=True)
             continue
+        results.append(figures)
+        shown[name] = images[:N_SHOWN].copy()
         print(f"  {name}", file=sys.stderr, flush=True)
-        write(results, data, args)
+        write(results, shown, data, args)
     print(as_markdown(results))
     print(f"written to {args.output}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def write(results, data, args):
+def write(results, shown, data, args):
     """Results so far as JSON, as a table, and as a picture."""
     about = {
         "minutes": args.minutes,
@@ -250,8 +264,7 @@ def write(results, data, args):
     report = {"machine": machine(), "options": about, "results": results}
     (args.output / "results.json").write_text(json.dumps(report, indent=1))
     (args.output / "results.md").write_text(as_markdown(results) + "\n")
-    images_of = {row["method"]: kept(row["method"], args)[0][:36] for row in results}
-    save_sheet(images_of, args.output / "samples.jpg")
+    save_sheet(shown, args.output / "samples.jpg")
 
 
 if __name__ == "__main__":
