@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skspectral import BasisModulation, MLPModulation, SpectralDictionaryLearning
 from skspectral.priors import (
     ClassConditionalPrior,
+    DiffusionPrior,
     GaussianMixture,
     GaussianPrior,
     LocalContrastPrior,
@@ -40,6 +41,7 @@ from skspectral.priors import (
         GaussianMixture(2, covariance="diag", shrinkage=0.1),
         ClassConditionalPrior(),
         ClassConditionalPrior(GaussianMixture(2)),
+        DiffusionPrior(max_images=256, width=4),
         LocalContrastPrior(),
         LocalContrastPrior(ClassConditionalPrior()),
         LocalContrastPrior(GaussianMixture(2), coarse=2, n_details=3),

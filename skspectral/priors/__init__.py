@@ -7,6 +7,7 @@ and is told how they become signals, a `Synthesis`, if its ``fit`` takes ``synth
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral.priors.class_conditional import ClassConditionalPrior
+from skspectral.priors.diffusion import DiffusionPrior
 from skspectral.priors.gaussian import GaussianPrior
 from skspectral.priors.local_contrast import LocalContrastPrior
 from skspectral.priors.mixture import GaussianMixture
@@ -14,6 +15,7 @@ from skspectral.priors.synthesis import Synthesis
 
 __all__ = [
     "ClassConditionalPrior",
+    "DiffusionPrior",
     "GaussianMixture",
     "GaussianPrior",
     "LocalContrastPrior",

@@ -19,6 +19,7 @@ from skspectral._sklearn_compat import (
 )
 from skspectral.priors.closed_form import gaussian_components, has_closed_form
 from skspectral.priors.density import Density, GaussianDensity
+from skspectral.priors.labels import label_numbers
 from skspectral.priors.normal import Mixture, log_mixture_density
 from skspectral.priors.protocol import draw, fit_prior, new_prior
 from skspectral.priors.synthesis import Synthesis
@@ -186,29 +187,12 @@ class ClassConditionalPrior(Density):
         if y is None:
             drawn = stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         else:
-            drawn = self._numbers(y, n_samples)
+            drawn = label_numbers(y, n_samples, self.classes_)
         codes = np.empty((n_samples, self.n_features_in_))
         for prior, rows in zip(self.priors_, self._rows(drawn), strict=True):
             if len(rows):
                 codes[rows] = draw(prior, len(rows), self.n_features_in_, None, stream)
         return codes
-
-    def _numbers(self, y: Any, n_samples: int) -> np.ndarray:
-        """Positions in ``classes_``."""
-        labels = np.asarray(y)
-        if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != n_samples):
-            raise ValueError(
-                f"y of shape {labels.shape} must be one label, or one for each of the "
-                f"n_samples={n_samples}."
-            )
-        labels = np.broadcast_to(labels, (n_samples,))
-        unseen = ~np.isin(labels, self.classes_)
-        if unseen.any():
-            raise ValueError(
-                f"y={labels[unseen][0]} is not a label of fit: "
-                f"{self.classes_.tolist()}."
-            )
-        return np.searchsorted(self.classes_, labels)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row, whatever its label.

@@ -155,11 +155,7 @@ class LocalContrastPrior(BaseEstimator):
         codes = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
         self._synthesis = synthesis or Synthesis.identity(codes.shape[1])
-        if len(self._synthesis.axes) != codes.shape[1]:
-            raise ValueError(
-                f"synthesis is of {len(self._synthesis.axes)} codes, but X has "
-                f"{codes.shape[1]}."
-            )
+        self._synthesis.check_codes(codes)
         prior = new_prior(self.prior, random_stream(None), y, sample_weight)
         self._field = self._field_of(codes, weights)
         taken_apart = map(np.concatenate, zip(*self._split(codes), strict=True))

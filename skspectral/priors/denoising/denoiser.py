@@ -1,0 +1,150 @@
+"""From noisy to clean coordinates: Wiener's estimate, corrected by a network."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import torch
+from torch import nn
+
+from skspectral._device import as_tensor
+from skspectral.priors.denoising.law import SpectralLaw
+from skspectral.priors.synthesis import Synthesis
+
+_CPU = torch.device("cpu")
+
+
+class Denoiser(nn.Module):
+    """Estimate of coordinates z of a `SpectralLaw` from z + s e, with white noise e.
+
+    With variances v of the coordinates::
+
+        D(z, s) = g z + c F(z, s),   g = v / (v + s^2),   c^2 = sum(s^2 g) / T
+
+    g z is the posterior mean under the Gaussian and c its root mean square error, in
+    each of T values of a signal. F is the network: it corrects in units of that error.
+
+    Parameters
+    ----------
+    law : SpectralLaw
+    n_values : int
+        T.
+    network : Module
+        Of inputs, noise levels (n,) and labels (n,) or None.
+    n_labels : int
+        Number of labels, or 0; this number itself means none.
+
+    Attributes
+    ----------
+    mixed_precision : bool
+        Whether the network computes in bfloat16 where that is safe.
+    """
+
+    def __init__(
+        self, law: SpectralLaw, n_values: int, network: nn.Module, n_labels: int = 0
+    ):
+        super().__init__()
+        self.network = network
+        self.n_values, self.n_labels = n_values, n_labels
+        self.mixed_precision = False
+        self.variances: torch.Tensor
+        self.register_buffer("variances", _constant(law.variances), persistent=False)
+
+    def gain(self, noise: torch.Tensor) -> torch.Tensor:
+        """g, for noise levels (n, 1)."""
+        return self.variances / (self.variances + noise**2)
+
+    def error(self, noise: torch.Tensor) -> torch.Tensor:
+        """c, of shape (n, 1), for noise levels (n, 1)."""
+        energy = (noise**2 * self.gain(noise)).sum(1, keepdim=True)
+        return (energy / self.n_values).sqrt()
+
+    def forward(
+        self,
+        noisy: torch.Tensor,
+        noise: torch.Tensor,
+        label: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """F, of noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
+        raise NotImplementedError
+
+    def _corrected(
+        self, x: torch.Tensor, noise: torch.Tensor, label: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Output of the network, which is told the noise."""
+        enabled = self.mixed_precision
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=enabled):
+            out: torch.Tensor = self.network(x, noise[:, 0].log() / 4, label)
+        return out.to(x.dtype)
+
+
+class CodeDenoiser(Denoiser):
+    """The network sees coordinates, each of variance 1."""
+
+    def forward(
+        self,
+        noisy: torch.Tensor,
+        noise: torch.Tensor,
+        label: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """F, of noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
+        white = noisy / (self.variances + noise**2).sqrt()
+        out = self._corrected(white, noise, label)
+        # In units of the error of each coordinate.
+        error = noise * self.gain(noise).sqrt()
+        return out * error / self.error(noise)
+
+
+class SignalDenoiser(Denoiser):
+    """The network sees two signals: of noisy coordinates, and of Wiener's estimate.
+
+    Its correction is a signal, too, of which what is in the span of the atoms counts.
+
+    Parameters
+    ----------
+    law : SpectralLaw
+    synthesis : Synthesis
+    network : Module
+        From (n, 2 C, *sides) to (n, C, *sides), with C channels of the signals.
+    n_labels : int
+        Number of labels, or 0.
+    """
+
+    def __init__(
+        self,
+        law: SpectralLaw,
+        synthesis: Synthesis,
+        network: nn.Module,
+        n_labels: int = 0,
+    ):
+        super().__init__(law, synthesis.axes.shape[1], network, n_labels)
+        self.sides, self.n_channels = grid(synthesis.signal_shape)
+        self.axes: torch.Tensor
+        axes = _constant(law.axes @ synthesis.axes)
+        self.register_buffer("axes", axes, persistent=False)
+
+    def forward(
+        self,
+        noisy: torch.Tensor,
+        noise: torch.Tensor,
+        label: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """F, of noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
+        n_codes = noisy.shape[1]
+        size = (1 + noise**2 * (n_codes / self.n_values)).sqrt()
+        seen = torch.cat([noisy / size, self.gain(noise) * noisy])
+        parts = [self._channels_first(part) for part in (seen @ self.axes).chunk(2)]
+        out = self._corrected(torch.cat(parts, dim=1), noise, label)
+        return out.movedim(1, -1).reshape(len(noisy), -1) @ self.axes.T
+
+    def _channels_first(self, signals: torch.Tensor) -> torch.Tensor:
+        return signals.reshape(-1, *self.sides, self.n_channels).movedim(-1, 1)
+
+
+def grid(signal_shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Sides and number of channels of a signal."""
+    if len(signal_shape) == 3:
+        return signal_shape[:2], signal_shape[2]
+    return signal_shape, 1
+
+
+def _constant(array: np.ndarray) -> torch.Tensor:
+    return as_tensor(array, _CPU, torch.float32)

@@ -1,0 +1,136 @@
+"""Codes from a trained model, and their densities."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+
+from skspectral._device import as_array, as_tensor, memory_advice
+from skspectral._random import random_stream
+from skspectral.priors.denoising.denoiser import Denoiser
+from skspectral.priors.denoising.flow import Correction, Flow
+from skspectral.priors.denoising.law import SpectralLaw
+from skspectral.priors.denoising.observation import Observation
+
+# Values of signals at a time, on a CPU and on an accelerator.
+_VALUES, _VALUES_ON_ACCELERATOR = 2**19, 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Linear functions of codes that are known: operator @ code, up to white noise.
+
+    Attributes
+    ----------
+    operator : ndarray of shape (m, K)
+    seen : ndarray of shape (m,) or (n, m)
+    noise_variance : float
+    """
+
+    operator: np.ndarray
+    seen: np.ndarray
+    noise_variance: float
+
+    def of_coordinates(self, law: SpectralLaw, denoiser: Denoiser) -> Observation:
+        """The same of the coordinates of codes."""
+        matrix = law.unit * self.operator @ law.axes.T
+        seen = self.seen - self.operator @ law.mean
+        return Observation(denoiser, matrix, seen, self.noise_variance)
+
+
+def draw_codes(
+    law: SpectralLaw,
+    denoiser: Denoiser,
+    normal: np.ndarray,
+    labels: np.ndarray,
+    *,
+    n_steps: int,
+    guidance: float,
+    known: Known | None = None,
+) -> np.ndarray:
+    """Codes of shape (n, K) from N(0, 1) numbers and labels (n,).
+
+    The numbers have the shape (n, K); for m known functions (n, 2 K + m).
+    """
+    flow = Flow(denoiser, n_steps)
+    observation = None if known is None else known.of_coordinates(law, denoiser)
+    codes = np.empty((len(normal), len(law.mean)))
+    with memory_advice(None), torch.inference_mode():
+        for rows in gen_batches(len(codes), _n_rows(denoiser)):
+            correction = guided(denoiser, labels[rows], guidance)
+            numbers = flow.tensor(normal[rows])
+            if known is None or observation is None:
+                z = flow.draw(flow.start(numbers), correction)
+            else:
+                start = observation.start(numbers, rows, flow.levels[0])
+                z = flow.draw(start, observation.agreeing(correction, rows))
+                if known.noise_variance == 0:
+                    z = observation.pulled(z, rows, flow.levels[-1])
+            codes[rows] = law.codes(as_array(z, np.float64))
+    return codes
+
+
+def log_densities(
+    law: SpectralLaw,
+    denoiser: Denoiser,
+    codes: np.ndarray,
+    *,
+    n_steps: int,
+    n_probes: int,
+) -> np.ndarray:
+    """Of codes (n, K), whatever their label; with a denoiser in float64."""
+    flow = Flow(denoiser, n_steps)
+    probes = flow.tensor(_probes(codes.shape[1], n_probes))
+    correction = unlabelled(denoiser)
+    densities = np.empty(len(codes))
+    with memory_advice(None):
+        for rows in gen_batches(len(codes), _n_rows(denoiser)):
+            z = flow.tensor(law.coordinates(codes[rows]))
+            densities[rows] = as_array(flow.log_density(z, correction, probes))
+    return densities - law.log_volume
+
+
+def _probes(n_codes: int, n_probes: int) -> np.ndarray:
+    """Vectors v, as rows, the mean of v v' of which is I, or is expected to be."""
+    if n_codes <= n_probes:
+        return np.sqrt(n_codes) * np.eye(n_codes)
+    return random_stream(0).choice([-1.0, 1.0], size=(n_probes, n_codes))
+
+
+def _n_rows(denoiser: Denoiser) -> int:
+    on_cpu = denoiser.variances.device.type == "cpu"
+    n_values = _VALUES if on_cpu else _VALUES_ON_ACCELERATOR
+    return max(1, n_values // denoiser.n_values)
+
+
+def guided(denoiser: Denoiser, labels: np.ndarray, guidance: float) -> Correction:
+    """F for labels; F without, and ``guidance`` times the difference that they make.
+
+    1 is plain; more is typical of the label (Ho and Salimans 2021, equation 6).
+    """
+    if not denoiser.n_labels:
+        return unlabelled(denoiser)
+    without = unlabelled(denoiser)
+    given = as_tensor(labels, denoiser.variances.device)
+
+    def correction(noisy: torch.Tensor, level: float) -> torch.Tensor:
+        with_labels = denoiser(noisy, noisy.new_full((len(noisy), 1), level), given)
+        if guidance == 1:
+            return with_labels
+        return torch.lerp(without(noisy, level), with_labels, guidance)
+
+    return correction
+
+
+def unlabelled(denoiser: Denoiser) -> Correction:
+    """F whatever the label."""
+
+    def correction(noisy: torch.Tensor, level: float) -> torch.Tensor:
+        none = None
+        if denoiser.n_labels:
+            none = torch.full((len(noisy),), denoiser.n_labels, device=noisy.device)
+        return denoiser(noisy, noisy.new_full((len(noisy), 1), level), none)
+
+    return correction

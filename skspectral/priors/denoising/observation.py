@@ -1,0 +1,96 @@
+"""Draws that agree with what is known of them."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import torch
+
+from skspectral._device import as_tensor
+from skspectral._linalg import cholesky
+from skspectral.priors.denoising.denoiser import Denoiser
+from skspectral.priors.denoising.flow import Correction
+
+# Relative to the mean variance of what is seen.
+_RIDGE = 1e-9
+_CPU = torch.device("cpu")
+
+
+class Observation:
+    """Linear functions B z of coordinates, seen as b, with white noise or without.
+
+    Where codes are Gaussian of variances v, the posterior of z given its noisy version
+    of level s has some mean D and covariance C = diag(v s^2 / (v + s^2)), and given b
+    as well the mean
+
+        D + C B' (B C B' + r)^(-1) (b - B D)
+
+    with the variance r of the noise in b. That is used with the corrected D, too: an
+    approximation there (moment matching: Song et al. 2023, pseudoinverse-guided
+    diffusion), and exact for the Gaussian.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+    matrix : ndarray of shape (m, K)
+        B.
+    seen : ndarray of shape (n, m) or (m,)
+        b.
+    noise_variance : float
+        r.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        matrix: np.ndarray,
+        seen: np.ndarray,
+        noise_variance: float,
+    ):
+        self._denoiser, self._noise_variance = denoiser, noise_variance
+        self._variances = denoiser.variances.double().cpu().numpy()
+        self._matrix = matrix
+        self._seen = self._tensor(seen)
+        self._to_seen = self._tensor(matrix.T)
+        self._gains: dict[float, torch.Tensor] = {}
+
+    def start(self, normal: torch.Tensor, rows: slice, level: float) -> torch.Tensor:
+        """Noisy coordinates of a level, of the Gaussian given what is seen.
+
+        From N(0, 1) numbers of shape (n, 2 K + m), by Matheron's rule.
+        """
+        n_codes = len(self._variances)
+        free, noise, of_seen = torch.tensor_split(normal, (n_codes, 2 * n_codes), dim=1)
+        drawn = self._denoiser.variances.sqrt() * free
+        moved = self._noise_variance**0.5 * of_seen @ self._gain(np.inf)
+        return self.pulled(drawn, rows, np.inf) + moved + level * noise
+
+    def agreeing(self, correction: Correction, rows: slice) -> Correction:
+        """F of estimates that agree with what is seen, for some of the n rows."""
+
+        def agreed(noisy: torch.Tensor, level: float) -> torch.Tensor:
+            noise = noisy.new_full((1, 1), level)
+            error = self._denoiser.error(noise)
+            wiener = self._denoiser.gain(noise) * noisy
+            clean = wiener + error * correction(noisy, level)
+            return (self.pulled(clean, rows, level) - wiener) / error
+
+        return agreed
+
+    def pulled(self, clean: torch.Tensor, rows: slice, level: float) -> torch.Tensor:
+        """Estimates of coordinates, from noise of a level, moved to agree."""
+        seen = self._seen if self._seen.ndim == 1 else self._seen[rows]
+        return clean + (seen - clean @ self._to_seen) @ self._gain(level)
+
+    def _gain(self, level: float) -> torch.Tensor:
+        """From differences of what is seen (m) to coordinates (K)."""
+        if level not in self._gains:
+            covariance = self._variances / (1 + self._variances / level**2)
+            weighted = as_tensor(covariance * self._matrix, _CPU)
+            inner = weighted @ as_tensor(self._matrix.T, _CPU)
+            inner.diagonal().add_(self._noise_variance)
+            factor = cholesky(inner, _RIDGE)
+            gain = torch.cholesky_solve(weighted, factor)
+            self._gains[level] = gain.to(self._to_seen)
+        return self._gains[level]
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return as_tensor(array, self._denoiser.variances.device, torch.float32)
