@@ -11,10 +11,11 @@ Step = Callable[..., bool]
 class Monitor(Protocol):
     """What a long computation reports to."""
 
-    def stage(self, name: str, n_steps: int) -> Step:
+    def stage(self, name: str, n_steps: int | None) -> Step:
         """Begin a stage of at most ``n_steps``; call the result after each step.
 
-        Keyword arguments of the call describe the state; True asks to stop the stage.
+        None is any number. Keyword arguments of the call describe the state; True asks
+        to stop the stage.
         """
 
 
@@ -37,7 +38,7 @@ class CallbackMonitor:
         self._fit.call_on_fit_task_begin(estimator=estimator)
         self._stage: Any = None
 
-    def stage(self, name: str, n_steps: int) -> Step:
+    def stage(self, name: str, n_steps: int | None) -> Step:
         self._end_stage()
         self._stage = stage = self._fit.subcontext(
             task_name=name, max_subtasks=n_steps

@@ -197,6 +197,10 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
         coordinates = draw(self.prior_, n_samples, self._axes.shape[0], y, stream)
+        return self._signals(coordinates)
+
+    def _signals(self, coordinates: np.ndarray) -> Any:
+        """Signals of coordinates along the axes, as ``components_`` are."""
         mean, _, atoms, axes = self._model()
         with memory_advice(self.batch_size):
             signals = combine(

@@ -1,53 +1,38 @@
 """What x = mean + w S + noise and a prior on w tell of samples, in closed form."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._device import (
     Samples,
     as_array,
-    as_tensor,
-    batch_rows,
     memory_advice,
-    numpy_dtype,
     resolve_device,
     working_dtype,
 )
-from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
-    Interval,
     as_numbers,
     check_same_namespace,
     from_namespace,
     to_namespace_of,
-    validate_params,
 )
 from skspectral._validation import refuse_what_is_not_finite
 from skspectral.coding import add_residuals, combine, coordinates_and_energy
-from skspectral.conditional import Conditional, PartlySeen, patterns
 from skspectral.inference import log_density, posterior_mean, ridge_law
 from skspectral.linear_code_model import LinearCodeModel
 from skspectral.priors.closed_form import gaussian_components, has_closed_form
 from skspectral.priors.normal import Mixture
 from skspectral.priors.spectrum import wiener_gain
 
-# Rows with the same entries missing that are filled at a time.
-_BATCH_BYTES = 64 * 2**20
-# So many are drawn at a time, whatever memory there is: the draws are to be the same.
-_ROWS_DRAWN = 64
-
-_OVERFLOW = "The squares of X overflow. Scale X down."
+OVERFLOW = "The squares of X overflow. Scale X down."
 
 
 class ProbabilisticCodeModel(LinearCodeModel):
-    """Likelihood, denoising, imputation and conditional draws.
+    """Likelihood and denoising.
 
     They are exact for priors made of Gaussians: `GaussianPrior`, `GaussianMixture`,
     `ClassConditionalPrior` of these, and scikit-learn's mixtures.
@@ -159,92 +144,6 @@ class ProbabilisticCodeModel(LinearCodeModel):
                 )
         return to_namespace_of(checked, signals)
 
-    def impute(self, X: ArrayLike, *, return_std: bool = False) -> Any:
-        """Fill missing entries with their posterior mean, given the others.
-
-        Rows that miss the same entries share their matrices: K^3 + K^2 T for each such
-        pattern, then O(K T) for each row, both for each component. With a prior that
-        has no closed form: from ridge least-squares codes of the entries that are seen.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN marks a missing entry; a row may miss any of them, or all.
-        return_std : bool, default=False
-            Whether to return the posterior standard deviations, too.
-
-        Returns
-        -------
-        filled : ndarray of shape (n_samples, n_features)
-            X with the entries that were seen as they were; float32 for uint8.
-        std : ndarray of shape (n_samples, n_features)
-            Only if ``return_std``: of the missing entries as they would be seen, with
-            noise; 0 for the others.
-
-        Raises
-        ------
-        TypeError
-            If ``return_std`` and the prior has no closed form.
-        """
-        check_is_fitted(self)
-        mixture = self._mixture_or_ridge(needed=return_std)
-        checked, filled = self._with_gaps(X, "impute")
-        std = np.zeros_like(filled) if return_std else None
-        with memory_advice(self.batch_size):
-            for rows, missing, law, seen in self._gaps(filled, mixture):
-                mean, variance = law.mean_and_variance(seen, with_variance=return_std)
-                filled[np.ix_(rows, missing)] = as_array(mean)
-                if std is not None and variance is not None:
-                    std[np.ix_(rows, missing)] = as_array(variance.sqrt())
-        if not np.isfinite(filled).all():
-            raise ValueError(_OVERFLOW)
-        if std is not None:
-            return to_namespace_of(checked, filled), to_namespace_of(checked, std)
-        return to_namespace_of(checked, filled)
-
-    @validate_params(
-        {
-            "n_samples": [Interval(Integral, 1, None, closed="left")],
-            "random_state": ["random_state"],
-        },
-        prefer_skip_nested_validation=True,
-    )
-    def sample_posterior(
-        self, X: ArrayLike, n_samples: int = 1, random_state: Any = None
-    ) -> np.ndarray:
-        """Draw what the missing entries may be, given the others.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples_X, n_features)
-            NaN marks a missing entry.
-        n_samples : int, default=1
-            Number of draws for each row.
-        random_state : int, RandomState instance or None, default=None
-            As for `sample`.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, n_samples_X, n_features)
-            Each draw is X with its gaps filled, noise included; their means and
-            standard deviations tend to those of `impute`.
-
-        Raises
-        ------
-        TypeError
-            If the prior has no closed form.
-        """
-        check_is_fitted(self)
-        stream = self._stream if random_state is None else random_stream(random_state)
-        mixture = self._mixture_or_ridge(needed=True)
-        checked, known = self._with_gaps(X, "sample_posterior")
-        draws = np.repeat(known[None], n_samples, axis=0)
-        with memory_advice(self.batch_size):
-            for rows, missing, law, seen in self._gaps(known, mixture, _ROWS_DRAWN):
-                drawn = law.draw(seen, n_samples, stream)
-                draws[:, rows[:, None], missing] = as_array(drawn)
-        return to_namespace_of(checked, draws)
-
     def _seen(
         self, X: ArrayLike, method: str
     ) -> tuple[Any, Samples, np.ndarray, np.ndarray]:
@@ -263,37 +162,8 @@ class ProbabilisticCodeModel(LinearCodeModel):
             )
         if not np.isfinite(energy).all():
             refuse_what_is_not_finite(checked, self)
-            raise ValueError(_OVERFLOW)
+            raise ValueError(OVERFLOW)
         return checked, samples, coordinates, energy
-
-    def _with_gaps(self, X: ArrayLike, method: str) -> tuple[Any, np.ndarray]:
-        """Checked X, and a numpy copy that may be written to."""
-        check_same_namespace(X, self, attribute="components_", method=method)
-        checked = self._checked(X, reset=False, all_finite="allow-nan")
-        samples = from_namespace(checked)
-        copy = np.array(as_array(samples, numpy_dtype(working_dtype(samples))))
-        return checked, copy
-
-    def _gaps(
-        self, X: np.ndarray, mixture: Mixture, n_rows: int | None = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, Conditional, torch.Tensor]]:
-        """Rows, what they miss, its law, and the entries seen: batch by batch."""
-        mean, _, _, axes = self._model()
-        device = resolve_device(self.device, axes)
-        noise = self.noise_variance_
-        clean = [(weight, normal.without_noise(noise)) for weight, normal in mixture]
-        model = PartlySeen(mean, axes, clean, noise, device)
-        if n_rows is None:
-            # Each component has coordinates of its own.
-            n_numbers = max(X.shape[1], len(mixture) * len(self._axes))
-            n_bytes = _BATCH_BYTES * X.shape[1] // n_numbers
-            n_rows = batch_rows(X, self.batch_size, n_bytes, device)
-        for rows, missing in patterns(np.isnan(X)):
-            law = model.given(~missing)
-            for start in range(0, len(rows), n_rows):
-                batch = rows[start : start + n_rows]
-                seen = as_tensor(X[batch][:, ~missing], device, torch.float64)
-                yield batch, np.flatnonzero(missing), law, seen
 
     def _mixture_or_ridge(self, *, needed: bool) -> Mixture:
         """Gaussians of the prior or, if not ``needed``, what stands for ridge codes."""

@@ -16,17 +16,17 @@ from skspectral._parameters import PARAMETER_CONSTRAINTS
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import fit_context, from_namespace, to_namespace_of
 from skspectral._validation import check_weights, input_names_restored_on_failure
+from skspectral.completion_model import CompletionModel
 from skspectral.dictionary.stft import STFT
 from skspectral.fitting import learn_model
 from skspectral.modulation import BasisModulation, MLPModulation
 from skspectral.planning import check_stft
 from skspectral.priors.protocol import new_prior
-from skspectral.probabilistic_model import ProbabilisticCodeModel
 
 _OF_PLANE_WAVES = ("wave_vectors_", "orientations_", "colors_")
 
 
-class SpectralDictionaryLearning(CallbackSupportMixin, ProbabilisticCodeModel):
+class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
     """Learn K sinusoidal atoms, codes in closed form, and a prior to draw from.
 
     A signal or flattened image x of T samples is modelled as mean + w S + noise, where

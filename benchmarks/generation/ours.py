@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skspectral import BasisModulation, SpectralDictionaryLearning
 from skspectral.priors import (
     ClassConditionalPrior,
+    DiffusionPrior,
     GaussianMixture,
     GaussianPrior,
     LocalContrastPrior,
@@ -27,6 +28,8 @@ ATOMS = {
 # Many small components, each of its own shape: weak shrinkage. The likelihood wants
 # more of it, and longer iterations; draws do not.
 SMALL = GaussianMixture(100, shrinkage=0.005, tol=1.0, max_iter=3)
+# Trained for what is left of the time.
+DIFFUSION = DiffusionPrior(max_images=None, max_time=60.0, mirror=True, random_state=0)
 PRIORS = {
     "Gaussian": GaussianPrior(),
     "mixture": GaussianMixture(20, covariance="low_rank", rank=40, tol=0.05),
@@ -36,6 +39,8 @@ PRIORS = {
     "contrast, mixture": LocalContrastPrior(clone(SMALL).set_params(n_components=500)),
     "contrast by class": LocalContrastPrior(ClassConditionalPrior()),
     "contrast, mixtures by class": LocalContrastPrior(ClassConditionalPrior(SMALL)),
+    "diffusion": DIFFUSION,
+    "diffusion by class": DIFFUSION,
 }
 # All atoms are tried with these, the best of them with the others.
 PLAIN = ("Gaussian", "mixture", "by class")
@@ -53,15 +58,26 @@ def entries(labelled):
 
 
 class Deadline:
-    """Callback that stops a fit when the time is over."""
+    """Callback that stops a fit when the time is over.
+
+    Priors that are trained are told before how much is left.
+    """
 
     def __init__(self, seconds):
         self._end = time.perf_counter() + seconds
+        self._told = False
 
     def setup(self, estimator, context):
         """Nothing to do."""
 
-    teardown = on_fit_task_begin = setup
+    teardown = setup
+
+    def on_fit_task_begin(self, estimator, context):
+        """Pass the time on."""
+        if isinstance(estimator, DiffusionPrior) and not self._told:
+            left = self._end - time.perf_counter()
+            estimator.set_params(max_time=max(1.0, left))
+            self._told = True
 
     def on_fit_task_end(self, estimator, context, *, metadata=None):
         """Whether to stop."""
@@ -96,7 +112,8 @@ class Ours:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.estimator.set_callbacks(deadline).fit(rows, labels)
+            wanted = labels if "by class" in self.prior else None
+            self.estimator.set_callbacks(deadline).fit(rows, wanted)
 
     @property
     def n_parameters(self):

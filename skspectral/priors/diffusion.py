@@ -1,6 +1,7 @@
 """The diffusion prior."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 import os
 from dataclasses import replace
 from numbers import Integral, Real
@@ -28,9 +29,6 @@ from skspectral.priors.flow_density import FlowDensity
 from skspectral.priors.labels import label_numbers
 from skspectral.priors.normal import n_parameters
 from skspectral.priors.synthesis import Synthesis
-
-# Where only the time is limited.
-_MANY_IMAGES = 10**9
 
 
 class DiffusionPrior(CallbackSupportMixin, FlowDensity):
@@ -238,7 +236,7 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
     ) -> Model:
         """The model after one run."""
         device = resolve_device(self.device)
-        n_steps = -(-(self.max_images or _MANY_IMAGES) // self.batch_size)
+        n_steps = self.max_images and math.ceil(self.max_images / self.batch_size)
         plan = Plan(
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

@@ -16,6 +16,7 @@ from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.draws import Known, draw_codes, log_densities
 from skspectral.priors.denoising.model import Model
 from skspectral.priors.density import Density
+from skspectral.priors.given import check_known
 from skspectral.priors.labels import label_numbers
 
 
@@ -119,11 +120,7 @@ class FlowDensity(Density):
                 f"operator of shape {matrix.shape} must be of shape (m, {n_codes}): it "
                 "maps codes to what is seen."
             )
-        if values.shape not in ((len(matrix),), (n_samples, len(matrix))):
-            raise ValueError(
-                f"seen of shape {values.shape} must be of shape ({len(matrix)},), or "
-                f"({n_samples}, {len(matrix)}) for each draw to have its own."
-            )
+        check_known(matrix, values, n_samples)
         known = Known(matrix, values, noise_variance)
         return self._draw(n_samples, y, random_state, known)
 

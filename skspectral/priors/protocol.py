@@ -12,7 +12,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skspectral._random import draw_seed, seed_unseeded
+from skspectral.priors.closed_form import gaussian_components
 from skspectral.priors.gaussian import GaussianPrior
+from skspectral.priors.given import draw_given
 from skspectral.priors.synthesis import Synthesis
 
 
@@ -122,3 +124,41 @@ def draw(
             f"{codes.shape}; needed are finite codes of shape {(n_samples, n_codes)}."
         )
     return codes
+
+
+def draw_known(
+    prior: Any,
+    operator: np.ndarray,
+    seen: np.ndarray,
+    n_samples: int,
+    noise_variance: float,
+    y: Any,
+    stream: np.random.Generator,
+) -> np.ndarray:
+    """``n_samples`` codes with ``operator @ code`` = seen, up to white noise.
+
+    By the prior's own ``sample_given``, or in closed form, where labels are not asked.
+
+    Raises
+    ------
+    ValueError
+        If labels are asked of a prior in closed form.
+    TypeError
+        If it has neither.
+    """
+    if hasattr(prior, "sample_given"):
+        return prior.sample_given(
+            operator,
+            seen,
+            n_samples,
+            noise_variance=noise_variance,
+            y=y,
+            random_state=draw_seed(stream),
+        )
+    mixture = gaussian_components(prior)
+    if y is not None:
+        raise ValueError(
+            f"y={y!r}: {type(prior).__name__} draws what fits what is seen, whatever "
+            "the label. Fit on the samples of the label, or use DiffusionPrior."
+        )
+    return draw_given(mixture, operator, seen, noise_variance, n_samples, stream)

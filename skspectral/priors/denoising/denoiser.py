@@ -128,15 +128,24 @@ class SignalDenoiser(Denoiser):
         label: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """F, of noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
-        n_codes = noisy.shape[1]
-        size = (1 + noise**2 * (n_codes / self.n_values)).sqrt()
-        seen = torch.cat([noisy / size, self.gain(noise) * noisy])
-        parts = [self._channels_first(part) for part in (seen @ self.axes).chunk(2)]
-        out = self._corrected(torch.cat(parts, dim=1), noise, label)
-        return out.movedim(1, -1).reshape(len(noisy), -1) @ self.axes.T
+        x = torch.cat([self.signals(z) for z in self.seen(noisy, noise)], dim=1)
+        return self.coordinates(self._corrected(x, noise, label))
 
-    def _channels_first(self, signals: torch.Tensor) -> torch.Tensor:
-        return signals.reshape(-1, *self.sides, self.n_channels).movedim(-1, 1)
+    def seen(
+        self, noisy: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the network sees: coordinates of signals of about unit size, or less."""
+        energy = 1 + noise**2 * (noisy.shape[1] / self.n_values)
+        return noisy / energy.sqrt(), self.gain(noise) * noisy
+
+    def signals(self, z: torch.Tensor) -> torch.Tensor:
+        """Signals about the mean, (n, C, *sides), of coordinates (n, K)."""
+        signals = (z @ self.axes).reshape(-1, *self.sides, self.n_channels)
+        return signals.movedim(-1, 1)
+
+    def coordinates(self, signals: torch.Tensor) -> torch.Tensor:
+        """Coordinates of what signals have in the span."""
+        return signals.movedim(1, -1).reshape(len(signals), -1) @ self.axes.T
 
 
 def grid(signal_shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:

@@ -84,6 +84,9 @@ class Model:
     state: dict[str, Any] = field(default_factory=dict)
     log: Log = field(default_factory=Log)
 
+    # To be replaced in experiments.
+    signal_denoiser = SignalDenoiser
+
     def denoiser(self, weights: str | None = None) -> Denoiser:
         """Denoiser on the CPU: Wiener's, or with "network" or "average" weights."""
         denoiser = self._new()
@@ -106,7 +109,7 @@ class Model:
             return CodeDenoiser(self.law, n_values, made, self.n_labels)
         if len(grid(self.synthesis.signal_shape)[0]) == 2:
             made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return SignalDenoiser(self.law, self.synthesis, made, self.n_labels)
+        return self.signal_denoiser(self.law, self.synthesis, made, self.n_labels)
 
     def _network(self, name: str) -> nn.Module:
         if name == "mlp" or self.synthesis is None:

@@ -31,8 +31,8 @@ class Plan:
     learning_rate : float
     ema : float
         Decay of the average of the weights, in a step.
-    n_steps : int
-        Expected number of steps, of which a share is warm-up if it ``decays``.
+    n_steps : int or None
+        Largest number of steps, of which a share is warm-up if it ``decays``.
     decays : bool
         Whether the step size falls to zero at the end.
     compiled : bool
@@ -41,7 +41,7 @@ class Plan:
     batch_size: int
     learning_rate: float
     ema: float
-    n_steps: int
+    n_steps: int | None
     decays: bool
     compiled: bool = False
 
@@ -158,7 +158,8 @@ class Training:
     def _step_size(self, share: float) -> float:
         warm_up, falling = float(_WARM_UP), 1.0
         if self.plan.decays:
-            warm_up = max(1.0, min(warm_up, _WARM_SHARE * self.plan.n_steps))
+            if self.plan.n_steps is not None:
+                warm_up = max(1.0, min(warm_up, _WARM_SHARE * self.plan.n_steps))
             falling = max(0.0, (1 - share) / _DECAY)
         return min(1.0, (self.n_steps + 1) / warm_up, falling)
 

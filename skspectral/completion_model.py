@@ -1,0 +1,254 @@
+"""What is not known of samples, given what is."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skspectral._device import (
+    as_array,
+    as_tensor,
+    batch_rows,
+    memory_advice,
+    numpy_dtype,
+    resolve_device,
+    working_dtype,
+)
+from skspectral._random import random_stream
+from skspectral._sklearn_compat import (
+    Interval,
+    as_numbers,
+    check_same_namespace,
+    from_namespace,
+    to_namespace_of,
+    validate_params,
+)
+from skspectral.conditional import Conditional, PartlySeen, patterns
+from skspectral.priors.given import check_known
+from skspectral.priors.normal import Mixture
+from skspectral.priors.protocol import draw, draw_known
+from skspectral.probabilistic_model import OVERFLOW, ProbabilisticCodeModel
+
+# Rows with the same entries missing that are filled at a time.
+_BATCH_BYTES = 64 * 2**20
+# So many are drawn at a time, whatever memory there is: the draws are to be the same.
+_ROWS_DRAWN = 64
+
+
+class CompletionModel(ProbabilisticCodeModel):
+    """Imputation, and draws of samples of which something is known.
+
+    They are exact for priors made of Gaussians. `DiffusionPrior` draws, too.
+    """
+
+    def impute(self, X: ArrayLike, *, return_std: bool = False) -> Any:
+        """Fill missing entries with their posterior mean, given the others.
+
+        Rows that miss the same entries share their matrices: K^3 + K^2 T for each such
+        pattern, then O(K T) for each row, both for each component. With a prior that
+        has no closed form: from ridge least-squares codes of the entries that are seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN marks a missing entry; a row may miss any of them, or all.
+        return_std : bool, default=False
+            Whether to return the posterior standard deviations, too.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features)
+            X with the entries that were seen as they were; float32 for uint8.
+        std : ndarray of shape (n_samples, n_features)
+            Only if ``return_std``: of the missing entries as they would be seen, with
+            noise; 0 for the others.
+
+        Raises
+        ------
+        TypeError
+            If ``return_std`` and the prior has no closed form.
+        """
+        check_is_fitted(self)
+        mixture = self._mixture_or_ridge(needed=return_std)
+        checked, filled = self._with_gaps(X, "impute")
+        std = np.zeros_like(filled) if return_std else None
+        with memory_advice(self.batch_size):
+            for rows, missing, law, seen in self._gaps(filled, mixture):
+                mean, variance = law.mean_and_variance(seen, with_variance=return_std)
+                filled[np.ix_(rows, missing)] = as_array(mean)
+                if std is not None and variance is not None:
+                    std[np.ix_(rows, missing)] = as_array(variance.sqrt())
+        if not np.isfinite(filled).all():
+            raise ValueError(OVERFLOW)
+        if std is not None:
+            return to_namespace_of(checked, filled), to_namespace_of(checked, std)
+        return to_namespace_of(checked, filled)
+
+    @validate_params(
+        {
+            "n_samples": [Interval(Integral, 1, None, closed="left")],
+            "random_state": ["random_state"],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def sample_posterior(
+        self, X: ArrayLike, n_samples: int = 1, random_state: Any = None
+    ) -> np.ndarray:
+        """Draw what the missing entries may be, given the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples_X, n_features)
+            NaN marks a missing entry.
+        n_samples : int, default=1
+            Number of draws for each row.
+        random_state : int, RandomState instance or None, default=None
+            As for `sample`.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, n_samples_X, n_features)
+            Each draw is X with its gaps filled, noise included; their means and
+            standard deviations tend to those of `impute`.
+
+        Raises
+        ------
+        TypeError
+            If the prior has neither a closed form nor a ``sample_given``.
+        """
+        check_is_fitted(self)
+        stream = self._stream if random_state is None else random_stream(random_state)
+        by_itself = hasattr(self.prior_, "sample_given")
+        mixture = [] if by_itself else self._mixture_or_ridge(needed=True)
+        checked, known = self._with_gaps(X, "sample_posterior")
+        draws = np.repeat(known[None], n_samples, axis=0)
+        if by_itself:
+            self._fill_by_prior(draws, stream)
+            return to_namespace_of(checked, draws)
+        with memory_advice(self.batch_size):
+            for rows, missing, law, seen in self._gaps(known, mixture, _ROWS_DRAWN):
+                drawn = law.draw(seen, n_samples, stream)
+                draws[:, rows[:, None], missing] = as_array(drawn)
+        return to_namespace_of(checked, draws)
+
+    @validate_params(
+        {
+            "n_samples": [Interval(Integral, 1, None, closed="left")],
+            "noise_variance": [Interval(Real, 0, None, closed="left")],
+            "random_state": ["random_state"],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def sample_given(
+        self,
+        operator: ArrayLike,
+        seen: ArrayLike,
+        n_samples: int = 1,
+        *,
+        noise_variance: float = 0.0,
+        y: Any = None,
+        random_state: Any = None,
+    ) -> np.ndarray:
+        """Draw new signals of which linear functions are known.
+
+        The functions may be products with low-frequency atoms (the details are drawn),
+        local means (the resolution is raised), or any other measurements.
+
+        Parameters
+        ----------
+        operator : array-like of shape (m, n_features)
+            What is measured of a signal: ``operator @ signal``.
+        seen : array-like of shape (m,) or (n_samples, m)
+            What was measured, for all draws or for each.
+        n_samples : int, default=1
+        noise_variance : float, default=0.0
+            Of white noise in what was measured. Without noise, draws agree with it as
+            far as a sum of atoms can.
+        y : object, default=None
+            Label to draw for, with a prior that has labels and no closed form.
+        random_state : int, RandomState instance or None, default=None
+            As for `sample`.
+
+        Returns
+        -------
+        signals : ndarray of shape (n_samples, n_features)
+            In the span of the atoms, as those of `sample`.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit.
+        TypeError
+            If the prior has neither a closed form nor a ``sample_given`` of its own.
+        """
+        check_is_fitted(self)
+        stream = self._stream if random_state is None else random_stream(random_state)
+        matrix, values = as_numbers(operator), as_numbers(seen)
+        n_features = self.n_features_in_
+        if matrix.ndim != 2 or matrix.shape[1] != n_features:
+            raise ValueError(
+                f"operator of shape {matrix.shape} must be of shape (m, {n_features})."
+            )
+        check_known(matrix, values, n_samples)
+        mean, _, _, axes = (as_array(part, np.float64) for part in self._model())
+        coordinates = draw_known(
+            self.prior_,
+            matrix @ axes.T,
+            values - matrix @ mean,
+            n_samples,
+            noise_variance,
+            y,
+            stream,
+        )
+        return self._signals(coordinates)
+
+    def _fill_by_prior(self, draws: np.ndarray, stream: np.random.Generator) -> None:
+        """Fill each of several draws (n_samples, n, T) by the prior's own method."""
+        mean, _, _, axes = (as_array(part, np.float64) for part in self._model())
+        noise_variance = self.noise_variance_
+        flat = draws.reshape(-1, draws.shape[-1])
+        for rows, missing in patterns(np.isnan(flat)):
+            there = ~missing
+            if there.any():
+                seen = flat[rows][:, there] - mean[there]
+                args = len(rows), noise_variance, None, stream
+                codes = draw_known(self.prior_, axes[:, there].T, seen, *args)
+            else:
+                codes = draw(self.prior_, len(rows), len(axes), None, stream)
+            noise = stream.standard_normal((len(rows), missing.sum()))
+            filled = codes @ axes[:, missing] + mean[missing]
+            flat[np.ix_(rows, missing)] = filled + noise_variance**0.5 * noise
+
+    def _with_gaps(self, X: ArrayLike, method: str) -> tuple[Any, np.ndarray]:
+        """Checked X, and a numpy copy that may be written to."""
+        check_same_namespace(X, self, attribute="components_", method=method)
+        checked = self._checked(X, reset=False, all_finite="allow-nan")
+        samples = from_namespace(checked)
+        copy = np.array(as_array(samples, numpy_dtype(working_dtype(samples))))
+        return checked, copy
+
+    def _gaps(
+        self, X: np.ndarray, mixture: Mixture, n_rows: int | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, Conditional, torch.Tensor]]:
+        """Rows, what they miss, its law, and the entries seen: batch by batch."""
+        mean, _, _, axes = self._model()
+        device = resolve_device(self.device, axes)
+        noise = self.noise_variance_
+        clean = [(weight, normal.without_noise(noise)) for weight, normal in mixture]
+        model = PartlySeen(mean, axes, clean, noise, device)
+        if n_rows is None:
+            # Each component has coordinates of its own.
+            n_numbers = max(X.shape[1], len(mixture) * len(self._axes))
+            n_bytes = _BATCH_BYTES * X.shape[1] // n_numbers
+            n_rows = batch_rows(X, self.batch_size, n_bytes, device)
+        for rows, missing in patterns(np.isnan(X)):
+            law = model.given(~missing)
+            for start in range(0, len(rows), n_rows):
+                batch = rows[start : start + n_rows]
+                seen = as_tensor(X[batch][:, ~missing], device, torch.float64)
+                yield batch, np.flatnonzero(missing), law, seen
