@@ -5,6 +5,7 @@ not mix with the CPU's tensors, and do not become numpy arrays by themselves. Wh
 here would fail on a GPU.
 """
 
+import pickle
 import warnings
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from skspectral import MLPModulation, SpectralDictionaryLearning
-from skspectral.priors import GaussianMixture
+from skspectral.priors import DiffusionPrior, GaussianMixture, Synthesis
 
 # A name that torch knows and that no build here implements.
 ELSEWHERE = torch.device("lazy")
@@ -166,6 +167,31 @@ def test_what_the_prior_gives_elsewhere(signals, prior, n_missing):
     for ours, theirs in zip(found, expected, strict=True):
         assert isinstance(ours, np.ndarray)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("network", ["auto", "mlp"])
+def test_diffusion_elsewhere(network):
+    """Training too is the same there, since its noise is the CPU's."""
+    codes = np.random.default_rng(0).normal(size=(60, 12))
+    synthesis = Synthesis(np.eye(12), np.zeros(12), (3, 4))
+    options = {"network": network, "max_images": 256, "width": 4, "random_state": 0}
+
+    def results(prior):
+        prior.fit(codes, np.arange(60) % 2, synthesis=synthesis)
+        yield prior.sample(3, random_state=0)
+        yield prior.sample_given(np.eye(12)[:2], [0, 1], random_state=0)
+        yield prior.score_samples(codes[:3])
+
+    expected = list(results(DiffusionPrior(**options)))
+    with PretendDevice():
+        there = DiffusionPrior(device="lazy", mirror=False, **options)
+        found = list(results(there))
+        pickled = pickle.dumps(there)
+    # It comes back where there is no such device.
+    back = pickle.loads(pickled).set_params(device=None)
+    found.append(back.sample(3, random_state=0))
+    for ours, theirs in zip(found, [*expected, expected[0]], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_the_pretence_notices_what_a_gpu_would():

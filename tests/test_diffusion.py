@@ -13,6 +13,7 @@ from skspectral.priors import DiffusionPrior, GaussianPrior, Synthesis
 from skspectral.priors.denoising.draws import Known, draw_codes, log_densities
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.model import Model, network_name
+from skspectral.priors.denoising.networks import UNet
 
 # Two Gaussians in a plane.
 SHARES = np.array([0.7, 0.3])
@@ -386,6 +387,21 @@ def test_mirrored_codes_are_of_mirrored_signals(shape):
     matrix, offset = law.mirror(synthesis)
     z = law.coordinates(codes) @ matrix + offset
     np.testing.assert_allclose(synthesis.signals(law.codes(z)), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "sides", [(1,), (5,), (24,), (1000,), (1, 7), (2, 2), (5, 9), (28, 30), (64, 3)]
+)
+def test_networks_take_any_size(sides):
+    network = UNet(2, 1, 4, sides)
+    x = torch.randn(3, 2, *sides)
+    level = torch.zeros(3)
+    assert network(x, level).abs().max() == 0
+    nn.init.ones_(network.last.weight)
+    out = network(x, level)
+    assert out.shape == (3, 1, *sides)
+    out.square().sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
 
 
 def test_digits_are_nearer_than_the_gaussians():

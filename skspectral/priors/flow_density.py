@@ -173,15 +173,15 @@ class FlowDensity(Density):
         codes = validate_data(self, X, dtype=np.float64, reset=False)
         return log_densities(
             self._model.law,
-            self._trained_denoiser().double(),
+            self._trained_denoiser(torch.float64),
             codes,
             n_steps=self.n_steps,
             n_probes=self.n_probes,
         )
 
-    def _trained_denoiser(self) -> Denoiser:
+    def _trained_denoiser(self, dtype: torch.dtype = torch.float32) -> Denoiser:
         device = resolve_device(self.device)
-        denoiser = self._model.denoiser("average").to(device).eval()
+        denoiser = self._model.denoiser("average").to(dtype).to(device).eval()
         denoiser.mixed_precision = self._in_mixed_precision(device)
         return denoiser.requires_grad_(False)
 

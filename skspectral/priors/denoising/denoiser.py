@@ -1,6 +1,9 @@
 """From noisy to clean coordinates: Wiener's estimate, corrected by a network."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -70,10 +73,14 @@ class Denoiser(nn.Module):
         self, x: torch.Tensor, noise: torch.Tensor, label: torch.Tensor | None
     ) -> torch.Tensor:
         """Output of the network, which is told the noise."""
-        enabled = self.mixed_precision
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=enabled):
+        with self._precision(x.device.type):
             out: torch.Tensor = self.network(x, noise[:, 0].log() / 4, label)
         return out.to(x.dtype)
+
+    def _precision(self, device_type: str) -> AbstractContextManager[Any]:
+        if self.mixed_precision:
+            return torch.autocast(device_type, torch.bfloat16)
+        return nullcontext()
 
 
 class CodeDenoiser(Denoiser):

@@ -57,7 +57,7 @@ def draw_codes(
     flow = Flow(denoiser, n_steps)
     observation = None if known is None else known.of_coordinates(law, denoiser)
     codes = np.empty((len(normal), len(law.mean)))
-    with memory_advice(None), torch.inference_mode():
+    with memory_advice(None), torch.no_grad():
         for rows in gen_batches(len(codes), _n_rows(denoiser)):
             correction = guided(denoiser, labels[rows], guidance)
             numbers = flow.tensor(normal[rows])
