@@ -25,7 +25,7 @@ from skspectral.priors import ClassConditionalPrior, DiffusionPrior
 SHAPE = (8, 8)
 N_DRAWS = 6
 # Cycles per image: waves below are given, waves above are drawn.
-CUT = 1.6
+CUT = 1.3
 
 
 def parse_arguments():
@@ -48,6 +48,7 @@ def fit(X, y, prior, n_components):
         n_components,
         signal_shape=SHAPE,
         atoms="plane_wave",
+        modulation=None,
         prior=prior,
         random_state=0,
     )
@@ -87,7 +88,7 @@ def plot(gaussian, diffusion, X, y, path):
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 8.4), layout="constrained")
+    figure = Figure(figsize=(13, 7), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1], wspace=0.03)
     above, below = left.subfigures(2, 1)
     show_labels(above, gaussian, "A Gaussian for each label")

@@ -396,6 +396,65 @@ def test_digits_by_class(tmp_path):
 
 
 @pytest.mark.slow
+def test_diffusion_of_digits(tmp_path):
+    out = run(
+        "examples/plot_diffusion_digits.py", "--max-images", 10_000, folder=tmp_path
+    ).stdout
+    first, now = figures(out.replace(",", ""), "10000 digits seen in")[-2:]
+    assert now < 0.9 < first
+    check_picture(tmp_path / "diffusion_digits.png", 2, 2)
+
+
+@pytest.mark.slow
+def test_training_of_diffusion(tmp_path):
+    """A tiny run, killed by its time, that goes on."""
+    rng = np.random.default_rng(0)
+    steps = rng.normal(size=(260, 8, 8, 3)).cumsum(1).cumsum(2)
+    images = np.clip(128 + 20 * steps, 0, 255).astype(np.uint8)
+    np.savez(
+        tmp_path / "images.npz",
+        train=images[:200],
+        test=images[200:],
+        train_labels=np.arange(200) % 2,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Features()).save(tmp_path / "judge.ts")
+    command = (
+        "examples/train_diffusion.py",
+        *("--data", "images.npz", "--judge", "judge.ts", "--labels", "--width", 4),
+        *("--n-components", 150, "--n-samples", 40, "--output", "out"),
+    )
+    seen = []
+    for minutes in (0.02, 0.04):
+        out = run(*command, "--minutes", minutes, folder=tmp_path).stdout
+        line = next(line for line in out.splitlines() if "parameters" in line)
+        seen.append(int(line.split()[0].replace(",", "")))
+        assert "Fréchet distance to 60 test images" in out
+    assert seen[1] > seen[0] > 0
+    with np.load(tmp_path / "out" / "draws.npz") as saved:
+        assert saved["images"].shape == (40, 8, 8, 3)
+        assert saved["images"].std(axis=0).min() > 0
+    check_picture(tmp_path / "out" / "known.png", 2, 3)
+    assert (tmp_path / "out" / "draws.png").exists()
+
+
+@pytest.mark.slow
+def test_parts_of_diffusion(tmp_path):
+    out = run(
+        "benchmarks/bench_diffusion.py",
+        *("--minutes", 0.01, "--width", 4, "--n-samples", 8, "--steps"),
+        *("--output", "results.json", "--variants", "pixels"),
+        *("whole: + a third of the codes", "whole, coloured noise"),
+        folder=tmp_path,
+    ).stdout
+    assert "| exact flow | plain |" in out
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [row["images seen"] > 0 for row in results] == [True] * 3
+    assert 0.5 < results[1]["error, test"] < 3
+
+
+@pytest.mark.slow
 def test_anomalies(tmp_path):
     out = run("examples/plot_anomalies.py", "--n-notes", 60, folder=tmp_path).stdout
     mean, worst, notes = figures(out, "ours")
@@ -471,6 +530,7 @@ def test_generation(tmp_path):
         *(
             "ours, 128 plane waves, Gaussian",
             "ours, 1024 plane waves, contrast by class",
+            "ours, 1024 plane waves, diffusion",
         ),
     )
     table = run(*command, folder=tmp_path).stdout

@@ -54,6 +54,8 @@ def entries(labelled):
     ]
     every += [(512, "plane waves", "mixtures by class")]
     every += [(1024, "plane waves", prior) for prior in PRIORS if prior not in PLAIN]
+    # As many waves as there are values: no detail is left out.
+    every += [(3072, "plane waves", "diffusion")]
     return [entry for entry in every if labelled or "by class" not in entry[2]]
 
 
