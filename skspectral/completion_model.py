@@ -113,8 +113,8 @@ class CompletionModel(ProbabilisticCodeModel):
         Returns
         -------
         draws : ndarray of shape (n_samples, n_samples_X, n_features)
-            Each draw is X with its gaps filled, noise included; their means and
-            standard deviations tend to those of `impute`.
+            Each draw is X with its gaps filled, noise included. With a prior made of
+            Gaussians their means and standard deviations tend to those of `impute`.
 
         Raises
         ------
@@ -211,6 +211,8 @@ class CompletionModel(ProbabilisticCodeModel):
         """Fill each of several draws (n_samples, n, T) by the prior's own method."""
         mean, _, _, axes = (as_array(part, np.float64) for part in self._model())
         noise_variance = self.noise_variance_
+        # Draws of the prior have the share of the noise that is in the span.
+        rest = np.sqrt(noise_variance * (1 - len(axes) / len(mean)))
         flat = draws.reshape(-1, draws.shape[-1])
         for rows, missing in patterns(np.isnan(flat)):
             there = ~missing
@@ -222,7 +224,7 @@ class CompletionModel(ProbabilisticCodeModel):
                 codes = draw(self.prior_, len(rows), len(axes), None, stream)
             noise = stream.standard_normal((len(rows), missing.sum()))
             filled = codes @ axes[:, missing] + mean[missing]
-            flat[np.ix_(rows, missing)] = filled + noise_variance**0.5 * noise
+            flat[np.ix_(rows, missing)] = filled + rest * noise
 
     def _with_gaps(self, X: ArrayLike, method: str) -> tuple[Any, np.ndarray]:
         """Checked X, and a numpy copy that may be written to."""

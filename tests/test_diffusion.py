@@ -1,3 +1,4 @@
+import copy
 import pickle
 
 import numpy as np
@@ -218,12 +219,12 @@ def test_draws_given_linear_functions_follow_the_conditional_gaussian():
     )
     mean = gaussian.mean_ + gain @ (seen - operator @ gaussian.mean_)
     covariance = C - gain @ operator @ C
-    start = rng.normal(size=(20_000, 14))
+    normal = rng.normal(size=(20_000, 22))
     drawn = draw_codes(
         model.law,
         model.denoiser(),
-        start,
-        np.zeros(len(start), int),
+        normal,
+        np.zeros(len(normal), int),
         n_steps=40,
         guidance=1.0,
         known=Known(operator, seen, noise_variance),
@@ -245,9 +246,46 @@ def test_what_is_known_exactly_is_kept(of_mixture):
     np.testing.assert_allclose(twice[:, 0], 0.5, atol=1e-3)
 
 
+def test_what_is_known_tells_of_the_label():
+    """Labels that contradict what is seen are not drawn."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=4000)
+    side = 2 * labels - 1
+    codes = np.stack([3 * side, side], axis=1) + 0.3 * rng.normal(size=(4000, 2))
+    prior = DiffusionPrior(
+        max_images=100_000, batch_size=250, learning_rate=3e-3, width=8, random_state=0
+    )
+    prior.fit(codes, labels)
+    drawn = prior.sample_given([[1.0, 0.0]], [-3.0], 500, random_state=0)
+    assert drawn[:, 1].mean() == pytest.approx(-1, abs=0.1)
+    assert drawn[:, 1].std() == pytest.approx(0.3, abs=0.1)
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.02, 0.2])
+def test_draws_are_as_far_from_what_is_seen_as_its_noise(noise):
+    """Also if that is less than the last level of the flow."""
+    codes = correlated(2000, 6)
+    prior = DiffusionPrior(max_images=1, learning_rate=1e-12, n_steps=40).fit(codes)
+    operator = np.eye(6)[:3]
+    variance = (noise * prior._model.law.unit) ** 2
+    seen = codes[0, :3]
+    drawn = prior.sample_given(
+        operator, seen, 4000, noise_variance=variance, random_state=0
+    )
+    C = GaussianPrior().fit(codes).covariance_
+    inner = operator @ C @ operator.T
+    left = variance * np.linalg.inv(inner + variance * np.eye(3)) @ inner
+    found = np.cov((drawn @ operator.T - seen).T)
+    np.testing.assert_allclose(found / variance, left / variance, atol=0.15)
+
+
 @pytest.mark.parametrize(
     ("operator", "seen", "message"),
     [
+        (np.zeros((0, 2)), [], "tells nothing: it is empty, or zero"),
+        ([[0.0, 0.0]], [1.0], "tells nothing: it is empty, or zero"),
+        ([[1.0, np.nan]], [1.0], "must be finite"),
+        ([[1.0, 0.0]], [np.nan], "must be finite"),
         ([1.0, 0.0], [1.0], r"operator of shape \(2,\) must be of shape \(m, 2\)"),
         ([[1.0, 0.0]], [1.0, 2.0], r"seen of shape \(2,\) must be of shape \(1,\)"),
     ],
@@ -354,18 +392,81 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path):
     codes = correlated(100, 4)
     options = {"max_images": 128, "checkpoint": path}
     DiffusionPrior(**options).fit(codes)
+    # Rounding is not another training.
+    again = DiffusionPrior(**options).fit(codes + 1e-9 * correlated(100, 4, seed=1))
+    assert again.n_images_ == 128
     kept = path.read_bytes()
     for change, rows, message in [
         ({}, 2 * codes, "of a training with other codes"),
+        ({}, codes[:, ::-1], "of a training with other codes"),
+        ({"checkpoint": tmp_path / "no" / "c.pt"}, codes, "there is no folder"),
         ({"width": 16}, codes, "of a training with width=32"),
         ({"ema": 0.9}, codes, "of a training with ema=0.998"),
     ]:
         with pytest.raises(ValueError, match=message):
-            DiffusionPrior(**options, **change).fit(rows)
+            DiffusionPrior(**{**options, **change}).fit(rows)
     assert path.read_bytes() == kept
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match="not a checkpoint of a DiffusionPrior"):
         DiffusionPrior(**options).fit(codes)
+
+
+def test_a_checkpoint_holds_numbers_of_any_kind(tmp_path):
+    options = {
+        "max_images": 128,
+        "batch_size": np.int64(32),
+        "learning_rate": np.float64(1e-3),
+        "width": np.int64(4),
+        "checkpoint": tmp_path / "training.pt",
+    }
+    codes = correlated(100, 4)
+    DiffusionPrior(**options).fit(codes)
+    options["max_images"] = 256
+    assert DiffusionPrior(**options).fit(codes).n_images_ == 256
+
+
+def test_another_kind_of_device_goes_on_with_another_stream():
+    codes = correlated(100, 4)
+    prior = DiffusionPrior(max_images=128, random_state=0).partial_fit(codes)
+    # What a GPU's stream would leave.
+    state = prior._model.state
+    state["generator_device"] = "cuda"
+    state["generator"] = torch.zeros(16, dtype=torch.uint8)
+    assert prior.partial_fit(codes).n_images_ == 256
+
+
+def test_what_was_trained_before_stays_as_it_was():
+    codes = correlated(100, 4)
+    prior = DiffusionPrior(max_images=128, random_state=0).partial_fit(codes)
+    before = copy.copy(prior)
+    kept = pickle.dumps(before)
+    prior.set_params(batch_size=32).partial_fit(codes)
+    assert pickle.dumps(before) == kept
+    assert prior.n_images_ == prior.history_["n_images"][-1] == 256
+    prior.set_callbacks(Killer(2))
+    with pytest.raises(Killed):
+        prior.partial_fit(codes)
+    assert prior.n_images_ == 256
+    assert prior._model.state["n_images"] == 256
+
+
+def test_a_network_that_gives_zero_is_trained_too():
+    codes = correlated(200, 10)
+    network = Lines()
+    nn.init.zeros_(network.layer.weight)
+    nn.init.zeros_(network.layer.bias)
+
+    class Silent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = network.layer
+
+        def forward(self, x, level):
+            return self.layer(x)
+
+    prior = DiffusionPrior(Silent(), max_images=640, random_state=0)
+    prior.fit(codes, synthesis=synthesis_of((24,)))
+    assert prior._model.state["average"]["network.layer.weight"].abs().max() > 0
 
 
 @pytest.mark.parametrize("shape", [(24,), (4, 6), (3, 4, 2)])
@@ -436,7 +537,7 @@ def test_parameters_that_do_not_fit(options, shape, message):
 def test_labels_that_do_not_fit():
     codes = correlated(60, 3)
     prior = DiffusionPrior(max_images=64)
-    with pytest.raises(ValueError, match=r"Unknown label type: continuous"):
+    with pytest.raises(ValueError, match="y must be labels, but these vary"):
         prior.fit(codes, np.linspace(0, 1, 60))
     prior.fit(codes)
     with pytest.raises(ValueError, match="need labels, but the training had none"):

@@ -101,6 +101,8 @@ class Ours:
         while part is not None:
             if hasattr(part, "set_callbacks"):
                 part.set_callbacks(deadline)
+            if isinstance(part, DiffusionPrior):
+                part.device = self.device
             part = getattr(part, "prior", None)
         self._shape = images.shape[1:]
         rows = images.reshape(len(images), -1).astype(np.float32) / 255

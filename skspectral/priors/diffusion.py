@@ -1,7 +1,6 @@
 """The diffusion prior."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
 import os
 from dataclasses import replace
 from numbers import Integral, Real
@@ -12,8 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 from torch import nn
 
@@ -21,18 +18,141 @@ from skspectral._device import memory_advice, resolve_device
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
+from skspectral.priors.denoising.checkpoint import check_folder
 from skspectral.priors.denoising.law import SpectralLaw
-from skspectral.priors.denoising.model import Log, Model, network_name
-from skspectral.priors.denoising.run import Budget, train
-from skspectral.priors.denoising.training import Plan
+from skspectral.priors.denoising.model import Model, network_name
+from skspectral.priors.denoising.run import train
+from skspectral.priors.denoising.training import Budget, Plan
 from skspectral.priors.flow_density import FlowDensity
-from skspectral.priors.labels import label_numbers
+from skspectral.priors.labels import numbered
 from skspectral.priors.normal import n_parameters
 from skspectral.priors.synthesis import Synthesis
 
 
 class DiffusionPrior(CallbackSupportMixin, FlowDensity):
-    """A Gaussian that a network corrects, by learning to take noise away."""
+    """A Gaussian that a network corrects, by learning to take noise away.
+
+    Codes u of a signal are seen with white noise, u + s e, of any level s. Where codes
+    are Gaussian the best estimate of u is Wiener's, a gain for each principal axis; a
+    network that looks at the *signal* of the codes, and so knows of places, adds what
+    it misses. Draws follow the estimates from much noise to none. With the network at
+    zero they are `GaussianPrior`'s, exactly, and training improves on that.
+
+    On two cores of a CPU 8 x 8 digits take about half a minute to fit, 32 x 32
+    photographs a quarter of an hour, where other priors here take seconds.
+
+    Parameters
+    ----------
+    network : {"auto", "unet2d", "unet1d", "mlp"} or torch Module, default="auto"
+        What corrects. A U-Net on the places of images (``signal_shape`` of two or three
+        numbers) or of other signals; or layers on the codes alone, which know of no
+        places. "auto" is the U-Net for the ``signal_shape`` of the estimator, and "mlp"
+        without one. A Module is called with signals (n, 2 C, *sides), those of the
+        noisy codes and of Wiener's estimate; the logarithm of the noise over 4, (n,);
+        and, if there are labels, their numbers (n,), of which the number of labels
+        means none. It returns (n, C, *sides). It is copied, and its output counts
+        times a gain that is learned and starts at zero.
+    width : int, default=32
+        Channels of the U-Net at the finest scale; an eighth of the layers of "mlp".
+    max_images : int or None, default=200_000
+        Rows to see in training, each time with other noise; None is any number.
+    max_time : float or None, default=None
+        Seconds to train; whatever is first stops.
+    batch_size : int, default=64
+        Rows of a step.
+    learning_rate : float, default=1e-3
+        Of Adam. It falls to zero over the last 40 % of ``fit``.
+    ema : float, default=0.998
+        Decay, at each step, of the average of the weights, which is what draws.
+    mirror : bool, default=False
+        Whether signals are as likely mirrored, as photographs are left to right. Half
+        of the rows are, and the Gaussian is of both.
+    n_steps : int, default=12
+        Steps from much noise to none, in draws and densities.
+    guidance : float, default=1.0
+        For labels: how often the difference that a label makes counts. More than 1
+        draws what is typical of the label; 0 takes no notice of it.
+    n_probes : int, default=8
+        Random directions in which ``score_samples`` looks at the flow; with as many as
+        there are codes, or more, it looks in all of them.
+    checkpoint : path or None, default=None
+        File that keeps the training, written every two minutes and at the end. If it is
+        there, ``fit`` goes on where it stopped: run the same program again. With more
+        ``max_images`` or ``max_time`` than before it trains on.
+    mixed_precision : bool or None, default=None
+        Whether the network computes in bfloat16 where that is safe. None: on a GPU.
+        CPUs are often slower with it.
+    compile : bool, default=False
+        Whether torch compiles the training, which takes a minute first and needs a
+        compiler.
+    device : str, torch.device or None, default=None
+        Where to train and draw; None is the CPU. Draws start from the same noise
+        everywhere.
+    random_state : int, RandomState instance or None, default=None
+        Seed of first weights, rows and noise.
+
+    Attributes
+    ----------
+    history_ : dict of ndarray
+        "n_images" seen, and the mean "loss" since the entry before: the squared error
+        of the estimates over the one expected of Wiener's, about 1 at first.
+    n_images_ : int
+        Rows seen, in all runs.
+    classes_ : ndarray
+        Labels, if there were any.
+    class_prior_ : ndarray
+        Their shares.
+    n_parameters_ : int
+        Of the network and of the Gaussian.
+    n_features_in_ : int
+        Number K of codes.
+
+    See Also
+    --------
+    LocalContrastPrior : Also knows of places; fits in a minute.
+
+    Notes
+    -----
+    In units of the root mean square of a value about the mean signal, with principal
+    variances v and T values a signal, the estimate is
+
+        D = g z + c F,   g = v / (v + s^2),   c^2 = sum(s^2 g) / T
+
+    where F is the network and z the noisy coordinates on principal axes. F is fitted by
+    least squares to (u - g z) / c, for ln s ~ N(-0.5, 1.2^2). With the variances of
+    white noise for v these are the preconditioning and the weights of Karras et al.
+    (2022, table 1). Draws follow their flow, dz/ds = (z - D) / s, by Heun's method,
+    relative to the exact flow of the Gaussian.
+
+    The density of a draw follows from the divergence of the flow, which is estimated
+    in ``n_probes`` random directions, the same for all rows and calls: in many codes it
+    is a noisy estimate, with an error that all rows share; and the steps of the flow
+    are those of the draws.
+
+    A step costs what the network costs, and products of the size
+    ``batch_size`` x K x T. A fitted prior holds four copies of the weights: the last,
+    the average, and two moments of Adam, so that ``partial_fit`` can go on. On a device
+    of another kind it goes on with another stream of random numbers.
+
+    References
+    ----------
+    T. Karras, M. Aittala, T. Aila, S. Laine (2022). Elucidating the design space of
+    diffusion-based generative models. J. Ho, T. Salimans (2021). Classifier-free
+    diffusion guidance. Y. Song et al. (2021). Score-based generative modeling through
+    stochastic differential equations. B. Wang, J. Vastola (2024). The unreasonable
+    effectiveness of Gaussian score approximation for diffusion models.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> from skspectral.priors import DiffusionPrior
+    >>> X, y = load_digits(return_X_y=True)
+    >>> prior = DiffusionPrior(max_images=1000, width=8)  # too few: 100,000 is better
+    >>> est = SpectralDictionaryLearning(40, signal_shape=(8, 8), prior=prior)
+    >>> est.fit(X, y).sample(3, y=[0, 1, 2]).shape
+    (3, 64)
+    """
 
     _parameter_constraints = {
         "network": [StrOptions({"auto", "unet2d", "unet1d", "mlp"}), nn.Module],
@@ -127,27 +247,8 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         """Go on with the training where it stopped, for as long again.
 
         The Gaussian, the labels and the synthesis stay those of the first call. The
-        step size does not fall.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_codes)
-            Codes, the same or others.
-        y : array-like of shape (n_samples,), default=None
-            Labels; needed if there were labels.
-        synthesis : Synthesis, default=None
-            Of the first call.
-
-        Returns
-        -------
-        self : DiffusionPrior
-
-        Raises
-        ------
-        ValueError
-            If there are labels that were not there at first, or the codes are others.
-        ArithmeticError
-            If the loss is not finite, naming the step.
+        step size does not fall. Takes, raises and returns what `fit` does; ``y`` is
+        needed if there were labels, and of those.
         """
         go_on = hasattr(self, "_model")
         return self._learn(X, y, synthesis, go_on=go_on, decays=False)
@@ -166,48 +267,35 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         codes = validate_data(
             self, X, dtype=np.float64, ensure_min_samples=2, reset=not go_on
         )
-        classes, numbers = self._numbered(y, codes, go_on=go_on)
+        known = getattr(self, "classes_", np.empty(0)) if go_on else None
+        classes, numbers = numbered(y, len(codes), known)
         if go_on:
-            model = replace(self._model, log=Log(history=self._model.log.history))
+            model = replace(self._model, log=self._model.log.of_next_run())
         else:
             model = self._new_model(codes, synthesis, len(classes))
         path = None if self.checkpoint is None else Path(self.checkpoint)
-        if path is not None and not go_on:
-            model = model.resumed(path, self._options())
+        if path is not None:
+            check_folder(path)
+            if not go_on:
+                model = model.resumed(path, self._options())
+            if not decays and self._budget.is_spent(
+                model.log.n_images, model.log.seconds
+            ):
+                model = replace(model, log=model.log.of_next_run())
         with memory_advice(self.batch_size):
             model = self._trained(model, codes, numbers, path, decays=decays)
         self._model = model
         if not go_on:
-            self._set_labels(classes, numbers)
+            for name in ("classes_", "class_prior_"):
+                self.__dict__.pop(name, None)
+        if len(classes) and not go_on:
+            self.classes_ = classes
+            self.class_prior_ = np.bincount(numbers) / len(numbers)
         self.history_ = {k: np.array(v) for k, v in model.log.history.items()}
-        self.n_images_ = model.state["n_steps"] * self.batch_size
+        self.n_images_ = model.state["n_images"]
         of_network = sum(value.numel() for value in model.state["average"].values())
         self.n_parameters_ = of_network + n_parameters(*2 * (codes.shape[1],))
         return self
-
-    def _numbered(
-        self, y: Any, codes: np.ndarray, *, go_on: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Labels there are, and their positions for each row; empty without any."""
-        if y is None:
-            if go_on and hasattr(self, "classes_"):
-                raise ValueError("The training so far had labels: pass y as before.")
-            return np.empty(0), np.empty(0, int)
-        labels = column_or_1d(y)
-        check_consistent_length(codes, labels)
-        check_classification_targets(labels)
-        if not go_on:
-            return np.unique(labels, return_inverse=True)
-        if not hasattr(self, "classes_"):
-            raise ValueError("The training so far had no labels: pass y=None.")
-        return self.classes_, label_numbers(labels, len(labels), self.classes_)
-
-    def _set_labels(self, classes: np.ndarray, numbers: np.ndarray) -> None:
-        for name in ("classes_", "class_prior_"):
-            self.__dict__.pop(name, None)
-        if len(classes):
-            self.classes_ = classes
-            self.class_prior_ = np.bincount(numbers) / len(numbers)
 
     def _new_model(
         self, codes: np.ndarray, synthesis: Synthesis | None, n_labels: int
@@ -220,6 +308,13 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         law = SpectralLaw.of(codes, signals, mirrored=self.mirror)
         seed = draw_seed(random_stream(self.random_state))
         return Model(law, synthesis, network, self.width, n_labels, seed)
+
+    @property
+    def _budget(self) -> Budget:
+        return Budget(self.max_images, self.max_time)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_model")
 
     def _options(self) -> dict[str, Any]:
         names = ("batch_size", "learning_rate", "ema", "mirror")
@@ -236,13 +331,12 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
     ) -> Model:
         """The model after one run."""
         device = resolve_device(self.device)
-        n_steps = self.max_images and math.ceil(self.max_images / self.batch_size)
+        monitor = CallbackMonitor(self)
         plan = Plan(
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            ema=self.ema,
-            n_steps=n_steps,
+            **self._options(),
+            budget=self._budget,
             decays=decays,
+            mixed_precision=self._in_mixed_precision(device),
             compiled=self.compile,
         )
 
@@ -250,18 +344,7 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
             if path is not None:
                 model.keep(path, self._options())
 
-        monitor = CallbackMonitor(self)
-        trained = train(
-            model,
-            codes,
-            labels,
-            plan,
-            Budget(self.max_images, self.max_time),
-            mirror=self.mirror,
-            mixed_precision=self._in_mixed_precision(device),
-            device=device,
-            on_step=monitor.stage("training", n_steps),
-            keep=keep,
-        )
+        on_step = monitor.stage("training", plan.n_steps)
+        trained = train(model, codes, labels, plan, device, on_step, keep)
         monitor.close()
         return trained

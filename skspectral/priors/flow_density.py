@@ -110,7 +110,11 @@ class FlowDensity(Density):
         Each estimate is moved to the posterior mean given what is known, with the
         covariance that the Gaussian would leave: exact for the Gaussian, a good
         approximation else (Song et al. 2023, pseudoinverse-guided diffusion models for
-        inverse problems). Costs m^2 K + m^3 for each step, once for all draws.
+        inverse problems). The steps are those of a flow that is not known exactly:
+        ``n_steps`` of 30 or 40 come closer than the default. Costs m^2 K + m^3 for each
+        step, once for all draws.
+
+        What is known tells of the label, too: without ``y`` draws are of no label.
         """
         check_is_fitted(self)
         matrix, values = as_numbers(operator), as_numbers(seen)
@@ -129,22 +133,27 @@ class FlowDensity(Density):
     ) -> np.ndarray:
         stream = random_stream(random_state)
         # From the CPU, so that all devices start from the same.
-        n_known = 0 if known is None else self.n_features_in_ + len(known.operator)
+        n_known = (
+            0 if known is None else 2 * (self.n_features_in_ + len(known.operator))
+        )
         normal = standard_normal(stream, n_samples, self.n_features_in_ + n_known)
         return draw_codes(
             self._model.law,
             self._trained_denoiser(),
             normal,
-            self._drawn_labels(n_samples, y, stream),
+            self._drawn_labels(n_samples, y, stream, shares=known is None),
             n_steps=self.n_steps,
             guidance=self.guidance,
             known=known,
         )
 
     def _drawn_labels(
-        self, n_samples: int, y: Any, stream: np.random.Generator
+        self, n_samples: int, y: Any, stream: np.random.Generator, *, shares: bool
     ) -> np.ndarray:
-        """Numbers of labels: as asked, or by their shares."""
+        """Numbers of labels: as asked, or by their ``shares``, or of no label.
+
+        Where something is known, it tells of the label, too.
+        """
         if not hasattr(self, "classes_"):
             if y is not None or self.guidance != 1:
                 raise ValueError(
@@ -152,6 +161,8 @@ class FlowDensity(Density):
                     "training had none. Pass y to fit."
                 )
             return np.zeros(n_samples, int)
+        if y is None and not shares:
+            return np.full(n_samples, len(self.classes_))
         if y is None:
             return stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         return label_numbers(y, n_samples, self.classes_)

@@ -53,8 +53,15 @@ def draw_given(
 
 
 def check_known(operator: np.ndarray, seen: np.ndarray, n_samples: int) -> None:
-    """Raise a ValueError if what is seen has not the shape that the operator gives."""
+    """Raise a ValueError if what is seen is not finite, or of another shape."""
     m = len(operator)
+    if not (np.isfinite(operator).all() and np.isfinite(seen).all()):
+        raise ValueError("operator and seen must be finite.")
+    if not operator.any():
+        raise ValueError(
+            f"operator of shape {operator.shape} tells nothing: it is empty, or zero. "
+            "Use sample."
+        )
     if seen.shape not in ((m,), (n_samples, m)):
         raise ValueError(
             f"seen of shape {seen.shape} must be of shape ({m},), or of "

@@ -4,6 +4,46 @@
 from typing import Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+
+def numbered(
+    y: Any, n_samples: int, known: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels that there are, sorted, and the position of that of each sample.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or None
+        None gives empty arrays.
+    n_samples : int
+    known : ndarray or None
+        Labels there were before, perhaps none; they must be among them.
+
+    Raises
+    ------
+    ValueError
+        If labels vary continuously or are of another number, or if there were labels
+        before and now there are not, or the other way round.
+    """
+    if y is None:
+        if known is not None and len(known):
+            raise ValueError("The training so far had labels: pass y as before.")
+        return np.empty(0), np.empty(0, int)
+    labels = column_or_1d(y)
+    if len(labels) != n_samples:
+        raise ValueError(f"y has {len(labels)} labels for {n_samples} samples.")
+    if type_of_target(labels).startswith("continuous"):
+        raise ValueError(
+            "y must be labels, but these vary continuously: leave y out, or cut it "
+            "into classes."
+        )
+    if known is None:
+        return np.unique(labels, return_inverse=True)
+    if not len(known):
+        raise ValueError("The training so far had no labels: pass y=None.")
+    return known, label_numbers(labels, n_samples, known)
 
 
 def label_numbers(y: Any, n_samples: int, classes: np.ndarray) -> np.ndarray:

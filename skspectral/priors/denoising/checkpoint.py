@@ -1,15 +1,18 @@
 """Files from which a training goes on."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-# So different may means and variances be, relative to the largest, for the same codes:
-# other threads and machines round differently.
+from skspectral._device import as_tensor
+
+_CPU = torch.device("cpu")
+
+# So different may numbers of about unit size be for the same training: other machines
+# round differently.
 _ROUNDING = 1e-3
 
 
@@ -28,12 +31,23 @@ def load(path: Path) -> dict[str, Any]:
     ValueError
         If it is no such file.
     """
-    if not zipfile.is_zipfile(path):
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    # What a broken file raises is nowhere promised.
+    except Exception as error:
         raise ValueError(
             f"checkpoint={str(path)!r} is not a checkpoint of a DiffusionPrior, or is "
-            "damaged. Delete it, or pass another path."
+            f"damaged ({type(error).__name__}). Delete it, or pass another path."
+        ) from error
+
+
+def check_folder(path: Path) -> None:
+    """Raise a ValueError, before a long training, if the file cannot be written."""
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}. Make "
+            "it, or pass another path."
         )
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def check_same(path: Path, kept: dict[str, Any], present: dict[str, Any]) -> None:
@@ -48,9 +62,8 @@ def check_same(path: Path, kept: dict[str, Any], present: dict[str, Any]) -> Non
         other = kept.get(name)
         if isinstance(value, np.ndarray):
             other = np.asarray(other)
-            scale = np.abs(value).max(initial=0.0)
             same = other.shape == value.shape and np.allclose(
-                other, value, rtol=_ROUNDING, atol=_ROUNDING * scale
+                other, value, rtol=_ROUNDING, atol=_ROUNDING
             )
         else:
             same = other == value
@@ -63,8 +76,11 @@ def check_same(path: Path, kept: dict[str, Any], present: dict[str, Any]) -> Non
 
 
 def _as_tensors(tree: Any) -> Any:
+    """Nested dicts and lists of what can be read without running code."""
     if isinstance(tree, dict):
         return {key: _as_tensors(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_as_tensors(value) for value in tree]
     if isinstance(tree, np.ndarray):
-        return torch.from_numpy(tree)
-    return tree
+        return as_tensor(tree, _CPU)
+    return tree.item() if isinstance(tree, np.generic) else tree

@@ -7,15 +7,16 @@ import numpy as np
 import torch
 from sklearn.utils import gen_batches
 
-from skspectral._device import as_array, as_tensor, memory_advice
+from skspectral._device import as_array, as_tensor
 from skspectral._random import random_stream
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.flow import Correction, Flow
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.observation import Observation
 
-# Values of signals at a time, on a CPU and on an accelerator.
-_VALUES, _VALUES_ON_ACCELERATOR = 2**19, 2**22
+# Values of signals at a time, on a CPU and on an accelerator; at least so many a row,
+# since layers of a network are as wide.
+_VALUES, _VALUES_ON_ACCELERATOR, _WIDTH = 2**19, 2**22, 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +53,36 @@ def draw_codes(
 ) -> np.ndarray:
     """Codes of shape (n, K) from N(0, 1) numbers and labels (n,).
 
-    The numbers have the shape (n, K); for m known functions (n, 2 K + m).
+    The numbers have the shape (n, K); for m known functions (n, 3 K + 2 m).
     """
     flow = Flow(denoiser, n_steps)
     observation = None if known is None else known.of_coordinates(law, denoiser)
     codes = np.empty((len(normal), len(law.mean)))
-    with memory_advice(None), torch.no_grad():
+    with torch.no_grad():
         for rows in gen_batches(len(codes), _n_rows(denoiser)):
             correction = guided(denoiser, labels[rows], guidance)
             numbers = flow.tensor(normal[rows])
-            if known is None or observation is None:
+            if observation is None:
                 z = flow.draw(flow.start(numbers), correction)
             else:
-                start = observation.start(numbers, rows, flow.levels[0])
-                z = flow.draw(start, observation.agreeing(correction, rows))
-                if known.noise_variance == 0:
-                    z = observation.pulled(z, rows, flow.levels[-1])
+                z = _draw_known(flow, observation, numbers, rows, correction)
             codes[rows] = law.codes(as_array(z, np.float64))
     return codes
+
+
+def _draw_known(
+    flow: Flow,
+    observation: Observation,
+    numbers: torch.Tensor,
+    rows: slice,
+    correction: Correction,
+) -> torch.Tensor:
+    """Clean coordinates that agree with what is seen."""
+    n = observation.n_numbers
+    first, last, noise = torch.tensor_split(numbers, (n, 2 * n), dim=1)
+    z = observation.start(first, noise, rows, flow.levels[0])
+    z = flow.draw(z, observation.agreeing(correction, rows), clean=False)
+    return observation.finish(z, last, rows, flow.levels[-1], correction)
 
 
 def log_densities(
@@ -85,10 +98,9 @@ def log_densities(
     probes = flow.tensor(_probes(codes.shape[1], n_probes))
     correction = unlabelled(denoiser)
     densities = np.empty(len(codes))
-    with memory_advice(None):
-        for rows in gen_batches(len(codes), _n_rows(denoiser)):
-            z = flow.tensor(law.coordinates(codes[rows]))
-            densities[rows] = as_array(flow.log_density(z, correction, probes))
+    for rows in gen_batches(len(codes), _n_rows(denoiser)):
+        z = flow.tensor(law.coordinates(codes[rows]))
+        densities[rows] = as_array(flow.log_density(z, correction, probes))
     return densities - law.log_volume
 
 
@@ -102,7 +114,7 @@ def _probes(n_codes: int, n_probes: int) -> np.ndarray:
 def _n_rows(denoiser: Denoiser) -> int:
     on_cpu = denoiser.variances.device.type == "cpu"
     n_values = _VALUES if on_cpu else _VALUES_ON_ACCELERATOR
-    return max(1, n_values // denoiser.n_values)
+    return max(1, n_values // max(denoiser.n_values, _WIDTH))
 
 
 def guided(denoiser: Denoiser, labels: np.ndarray, guidance: float) -> Correction:

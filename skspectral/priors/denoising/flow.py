@@ -60,13 +60,21 @@ class Flow:
         """Noisy coordinates of the largest level, from N(0, 1) numbers (n, K)."""
         return normal * self.spread(self.levels[0])
 
-    def draw(self, start: torch.Tensor, correction: Correction) -> torch.Tensor:
-        """Clean coordinates from noisy ones of the largest level, (n, K)."""
+    def draw(
+        self, start: torch.Tensor, correction: Correction, *, clean: bool = True
+    ) -> torch.Tensor:
+        """Clean coordinates from noisy ones of the largest level, (n, K).
+
+        Or, if not ``clean``, noisy ones of the least level.
+        """
         y = start / self.spread(self.levels[0])
         for i, level in enumerate(self.levels):
+            last = i + 1 == len(self.levels)
+            if last and not clean:
+                return y * self.spread(level)
             weight = self.tensor(self._weights[i])
             slope = correction(y * self.spread(level), level)
-            if i + 1 < len(self.levels):
+            if not last:
                 following = self.levels[i + 1]
                 ahead = (y + weight * slope) * self.spread(following)
                 slope = (slope + correction(ahead, following)) / 2
@@ -133,17 +141,23 @@ def _weights(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.nda
     """Integrals of c / (s (v + s^2)^(1/2)) over s, between levels and to none."""
     rows = []
     for above, below in pairwise(levels):
-        logs = np.linspace(np.log(below), np.log(above), _N_POINTS)
-        points = np.exp(logs)[:, None]
-        spread = np.sqrt(variances + points**2)
-        rows.append(
-            np.trapezoid(_error(variances, n_values, points) / spread, logs, axis=0)
-        )
-    # There c is s times a constant.
+        rows.append(_integral(variances, n_values, below, above))
+    # Below the least variance c is s times a constant.
     last = levels[-1]
-    ratio = _error(variances, n_values, np.array([[last]]))[0] / last
-    rows.append(ratio * np.arcsinh(last / np.sqrt(variances)))
+    least = min(last, 0.01 * np.sqrt(variances[-1]))
+    ratio = np.sqrt(len(variances) / n_values)
+    rest = ratio * least / np.sqrt(variances)
+    rows.append(_integral(variances, n_values, least, last) + rest)
     return np.array(rows)
+
+
+def _integral(
+    variances: np.ndarray, n_values: int, below: float, above: float
+) -> np.ndarray:
+    logs = np.linspace(np.log(below), np.log(above), _N_POINTS)
+    points = np.exp(logs)[:, None]
+    spread = np.sqrt(variances + points**2)
+    return np.trapezoid(_error(variances, n_values, points) / spread, logs, axis=0)
 
 
 def _error(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.ndarray:

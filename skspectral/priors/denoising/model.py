@@ -1,11 +1,11 @@
 """What a fitted diffusion prior consists of, and its denoiser."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -51,6 +51,10 @@ class Log:
         history = {name: list(values) for name, values in self.history.items()}
         return {**vars(self), "history": history}
 
+    def of_next_run(self) -> "Log":
+        """Return a log with the history so far."""
+        return Log(history=self.state()["history"])
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -95,27 +99,39 @@ class Model:
         return denoiser
 
     def _new(self) -> Denoiser:
-        if isinstance(self.network, nn.Module):
-            made: nn.Module = Gated(copy.deepcopy(self.network))
-        else:
-            # torch's global stream is put back as it was.
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
-                made = self._network(self.network)
-        if self.synthesis is None:
-            return CodeDenoiser(self.law, len(self.law.mean), made, self.n_labels)
-        if self.network == "mlp":
-            n_values = self.synthesis.axes.shape[1]
-            return CodeDenoiser(self.law, n_values, made, self.n_labels)
-        if len(grid(self.synthesis.signal_shape)[0]) == 2:
-            made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return self.signal_denoiser(self.law, self.synthesis, made, self.n_labels)
-
-    def _network(self, name: str) -> nn.Module:
-        if name == "mlp" or self.synthesis is None:
-            return MLP(len(self.law.mean), _MLP_WIDTHS * self.width, self.n_labels)
+        n_labels = self.n_labels
+        if self.sees_codes:
+            n_values = len(self.law.mean)
+            if self.synthesis is not None:
+                n_values = self.synthesis.axes.shape[1]
+            network = self._network(len(self.law.mean), None)
+            return CodeDenoiser(self.law, n_values, network, n_labels)
+        assert self.synthesis is not None
         sides, n_channels = grid(self.synthesis.signal_shape)
-        return UNet(2 * n_channels, n_channels, self.width, sides, self.n_labels)
+        network = self._network(n_channels, sides)
+        if len(sides) == 2:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self.signal_denoiser(self.law, self.synthesis, network, n_labels)
+
+    @property
+    def sees_codes(self) -> bool:
+        """Whether the network sees codes, and not their signals."""
+        return self.synthesis is None or self.network == "mlp"
+
+    def _network(self, n_channels: int, sides: tuple[int, ...] | None) -> nn.Module:
+        """Network that gives zero, whose weights depend on the seed alone."""
+        n_in = n_channels if sides is None else 2 * n_channels
+        # torch's stream is put back as it was; its manual_seed would seed all devices.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)
+            if isinstance(self.network, nn.Module):
+                example = torch.randn(2, n_in, *(sides or ()), dtype=torch.float32)
+                made: nn.Module = Gated(self.network, example, self.n_labels)
+            elif sides is None:
+                made = MLP(n_in, _MLP_WIDTHS * self.width, self.n_labels)
+            else:
+                made = UNet(n_in, n_channels, self.width, sides, self.n_labels)
+        return made.float()
 
     def resumed(self, path: Path, options: dict[str, Any]) -> "Model":
         """The same training where a checkpoint, if there is one, has brought it.
@@ -129,24 +145,41 @@ class Model:
             return self
         kept = checkpoint.load(path)
         checkpoint.check_same(path, kept, self._identity(options))
-        law = SpectralLaw(**{k: _as_array(v) for k, v in kept["law"].items()})
+        # Signals do not depend on the axes of codes, which may be rounded otherwise.
+        law = self.law
+        if self.sees_codes:
+            law = SpectralLaw(**{k: _as_array(v) for k, v in kept["law"].items()})
         return replace(self, law=law, state=kept["state"], log=Log(**kept["log"]))
 
     def keep(self, path: Path, options: dict[str, Any]) -> None:
         """Write a checkpoint."""
-        content = {"law": vars(self.law), "state": self.state, "log": self.log.state()}
+        content = {"state": self.state, "log": self.log.state()}
+        if self.sees_codes:
+            content["law"] = vars(self.law)
         checkpoint.save(path, self._identity(options) | content)
 
     def _identity(self, options: dict[str, Any]) -> dict[str, Any]:
         """What another training would have otherwise."""
         name = self.network if isinstance(self.network, str) else "module"
-        return {
+        identity = {
             "network": name,
             "width": self.width,
-            "labels": self.n_labels,
-            "mean": self.law.mean,
-            "variances": self.law.variances * self.law.unit**2,
+            "n_labels": self.n_labels,
             **options,
+        }
+        axes, mean = self.law.axes, self.law.mean
+        if not self.sees_codes and self.synthesis is not None:
+            identity["signal_shape"] = list(self.synthesis.signal_shape)
+            axes = axes @ self.synthesis.axes
+            mean = mean @ self.synthesis.axes + self.synthesis.mean
+        # Of the values that the network sees, in units of their deviations.
+        variances = self.law.variances @ axes**2 * self.law.unit**2
+        scale = np.sqrt(variances.max())
+        return identity | {
+            "means": mean / scale,
+            "variances": variances / scale**2,
+            "principal variances": self.law.variances / self.law.variances[0],
+            "scale": np.array([scale]),
         }
 
 

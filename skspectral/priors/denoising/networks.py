@@ -1,6 +1,7 @@
 """Small networks that see noisy signals and the level of the noise."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -175,12 +176,31 @@ class MLP(nn.Module):
 
 
 class Gated(nn.Module):
-    """A network of the user, times a gain that is learned and starts at zero."""
+    """A copy of a network of the user, times a gain that is learned.
 
-    def __init__(self, network: nn.Module):
+    It starts at zero; at one for a network that gives zero by itself, for then nothing
+    would be learned of either.
+
+    Parameters
+    ----------
+    network : Module
+    example : tensor
+        Of what it sees, to try it.
+    n_labels : int
+        Number of labels, or 0.
+    """
+
+    def __init__(self, network: nn.Module, example: torch.Tensor, n_labels: int = 0):
         super().__init__()
-        self.network = network
-        self.gain = nn.Parameter(torch.zeros(()))
+        self.network = copy.deepcopy(network)
+        self.gain = nn.Parameter(torch.ones(()))
+        zeros = torch.zeros(len(example))
+        training = self.network.training
+        with torch.no_grad():
+            label = zeros.long() if n_labels else None
+            found = self.eval()(example, zeros, label)
+            self.gain.fill_(float(not found.any()))
+        self.train(training)
 
     def forward(
         self, x: torch.Tensor, level: torch.Tensor, label: torch.Tensor | None = None

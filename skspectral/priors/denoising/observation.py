@@ -52,39 +52,82 @@ class Observation:
         self._to_seen = self._tensor(matrix.T)
         self._gains: dict[float, torch.Tensor] = {}
 
-    def start(self, normal: torch.Tensor, rows: slice, level: float) -> torch.Tensor:
+    @property
+    def n_numbers(self) -> int:
+        """N(0, 1) numbers that `start` and `finish` need for each draw."""
+        return len(self._variances) + len(self._matrix)
+
+    def start(
+        self, normal: torch.Tensor, noise: torch.Tensor, rows: slice, level: float
+    ) -> torch.Tensor:
         """Noisy coordinates of a level, of the Gaussian given what is seen.
 
-        From N(0, 1) numbers of shape (n, 2 K + m), by Matheron's rule.
+        From N(0, 1) numbers of shapes (n, n_numbers) and (n, K).
         """
-        n_codes = len(self._variances)
-        free, noise, of_seen = torch.tensor_split(normal, (n_codes, 2 * n_codes), dim=1)
-        drawn = self._denoiser.variances.sqrt() * free
-        moved = self._noise_variance**0.5 * of_seen @ self._gain(np.inf)
-        return self.pulled(drawn, rows, np.inf) + moved + level * noise
+        zero = torch.zeros_like(noise)
+        return self._moved(zero, normal, rows, np.inf) + level * noise
+
+    def finish(
+        self,
+        noisy: torch.Tensor,
+        normal: torch.Tensor,
+        rows: slice,
+        level: float,
+        correction: Correction,
+    ) -> torch.Tensor:
+        """Clean coordinates from noisy ones: a draw of the Gaussian posterior.
+
+        Its mean is the estimate, corrected without what is seen.
+        """
+        return self._moved(self._clean(noisy, level, correction), normal, rows, level)
 
     def agreeing(self, correction: Correction, rows: slice) -> Correction:
         """F of estimates that agree with what is seen, for some of the n rows."""
 
         def agreed(noisy: torch.Tensor, level: float) -> torch.Tensor:
             noise = noisy.new_full((1, 1), level)
-            error = self._denoiser.error(noise)
+            clean = self._clean(noisy, level, correction)
             wiener = self._denoiser.gain(noise) * noisy
-            clean = wiener + error * correction(noisy, level)
-            return (self.pulled(clean, rows, level) - wiener) / error
+            pulled = self._pulled(clean, self._of(rows), level)
+            return (pulled - wiener) / self._denoiser.error(noise)
 
         return agreed
 
-    def pulled(self, clean: torch.Tensor, rows: slice, level: float) -> torch.Tensor:
+    def _clean(
+        self, noisy: torch.Tensor, level: float, correction: Correction
+    ) -> torch.Tensor:
+        noise = noisy.new_full((1, 1), level)
+        gain, error = self._denoiser.gain(noise), self._denoiser.error(noise)
+        return gain * noisy + error * correction(noisy, level)
+
+    def _moved(
+        self, mean: torch.Tensor, normal: torch.Tensor, rows: slice, level: float
+    ) -> torch.Tensor:
+        """Draws of N(mean, C) given what is seen, by Matheron's rule."""
+        free, of_seen = torch.tensor_split(normal, (len(self._variances),), dim=1)
+        spread = self._tensor(np.sqrt(self._covariance(level))).to(free)
+        noise = self._noise_variance**0.5 * of_seen.double()
+        return self._pulled(mean + spread * free, self._of(rows) - noise, level)
+
+    def _of(self, rows: slice) -> torch.Tensor:
+        return self._seen if self._seen.ndim == 1 else self._seen[rows]
+
+    def _pulled(
+        self, clean: torch.Tensor, seen: torch.Tensor, level: float
+    ) -> torch.Tensor:
         """Estimates of coordinates, from noise of a level, moved to agree."""
-        seen = self._seen if self._seen.ndim == 1 else self._seen[rows]
-        return clean + (seen - clean @ self._to_seen) @ self._gain(level)
+        double = clean.double()
+        moved = double + (seen - double @ self._to_seen) @ self._gain(level)
+        return moved.to(clean)
+
+    def _covariance(self, level: float) -> np.ndarray:
+        """C, as a diagonal; without noisy coordinates for an infinite level."""
+        return self._variances / (1 + self._variances / level**2)
 
     def _gain(self, level: float) -> torch.Tensor:
         """From differences of what is seen (m) to coordinates (K)."""
         if level not in self._gains:
-            covariance = self._variances / (1 + self._variances / level**2)
-            weighted = as_tensor(covariance * self._matrix, _CPU)
+            weighted = as_tensor(self._covariance(level) * self._matrix, _CPU)
             inner = weighted @ as_tensor(self._matrix.T, _CPU)
             inner.diagonal().add_(self._noise_variance)
             factor = cholesky(inner, _RIDGE)
@@ -93,4 +136,4 @@ class Observation:
         return self._gains[level]
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return as_tensor(array, self._denoiser.variances.device, torch.float32)
+        return as_tensor(array, self._denoiser.variances.device, torch.float64)

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,29 +23,11 @@ _INTERVAL = 120.0
 _CHUNK = 1000
 
 
-@dataclass(frozen=True)
-class Budget:
-    """When to stop: after so many rows or seconds, whatever is first; None is never."""
-
-    max_images: int | None
-    max_time: float | None
-
-    def share(self, n_images: int, seconds: float) -> float:
-        """Share of it that is spent."""
-        of_images = n_images / self.max_images if self.max_images else 0.0
-        of_time = seconds / self.max_time if self.max_time else 0.0
-        return max(of_images, of_time)
-
-
 def train(
     model: Model,
     codes: np.ndarray,
     labels: np.ndarray,
     plan: Plan,
-    budget: Budget,
-    *,
-    mirror: bool,
-    mixed_precision: bool,
     device: torch.device,
     on_step: Step,
     keep: Callable[[Model], None],
@@ -55,15 +37,11 @@ def train(
     Parameters
     ----------
     model : Model
-        Only its log is changed.
+        Unchanged.
     codes : ndarray of shape (n, K)
     labels : ndarray of shape (n,)
         Numbers from 0 to n_labels - 1; of no meaning if the model has none.
     plan : Plan
-    budget : Budget
-    mirror : bool
-        Whether to mirror half of the signals.
-    mixed_precision : bool
     device : torch.device
     on_step : callable
         Is told ``n_images`` and the last known ``loss`` after each step; True stops.
@@ -79,19 +57,18 @@ def train(
     ArithmeticError
         If the loss is not finite, naming the step.
     """
+    model = replace(model, log=Log(**model.log.state()))
     denoiser = model.denoiser().to(device)
-    denoiser.mixed_precision = mixed_precision
+    denoiser.mixed_precision = plan.mixed_precision
     training = Training(denoiser, plan, model.seed + 1)
     if model.state:
         training.load(model.state)
-    examples = _examples(model, codes, labels, device, mirror=mirror)
+    examples = _examples(model, codes, labels, device, mirror=plan.mirror)
 
     def present() -> Model:
         return replace(model, state=training.state())
 
-    _until_spent(
-        training, examples, budget, model.log, on_step, lambda: keep(present())
-    )
+    _until_spent(training, examples, model.log, on_step, lambda: keep(present()))
     return present()
 
 
@@ -124,7 +101,6 @@ def _examples(
 def _until_spent(
     training: Training,
     examples: Examples,
-    budget: Budget,
     log: Log,
     on_step: Step,
     keep: Callable[[], None],
@@ -132,15 +108,17 @@ def _until_spent(
     before, kept = log.seconds, 0.0
     start = time.perf_counter()
     total, n_summed, loss = torch.zeros((), device=examples.coordinates.device), 0, None
-    while (share := budget.share(log.n_images, log.seconds)) < 1:
+    while (share := training.plan.budget.share(log.n_images, log.seconds)) < 1:
         total = total + training.step(examples, share)
         n_summed += 1
         log.n_images += training.plan.batch_size
         log.seconds = before + time.perf_counter() - start
-        if n_summed == _LOOK:
+        due = log.seconds - before - kept > _INTERVAL
+        if due or n_summed == _LOOK:
+            # Also before weights are kept, which may be no numbers.
             loss = _note(log, training, total / n_summed)
             total, n_summed = torch.zeros_like(total), 0
-        if log.seconds - before - kept > _INTERVAL:
+        if due:
             keep()
             kept = log.seconds - before
         if on_step(n_images=training.n_images, loss=loss):

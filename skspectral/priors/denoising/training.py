@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,24 @@ _UNLABELLED = 0.1
 
 
 @dataclass(frozen=True)
+class Budget:
+    """When to stop: after so many rows or seconds, whatever is first; None is never."""
+
+    max_images: int | None
+    max_time: float | None
+
+    def share(self, n_images: int, seconds: float) -> float:
+        """Share of it that is spent."""
+        of_images = n_images / self.max_images if self.max_images else 0.0
+        of_time = seconds / self.max_time if self.max_time else 0.0
+        return max(of_images, of_time)
+
+    def is_spent(self, n_images: int, seconds: float) -> bool:
+        """Whether a run that got so far is done."""
+        return self.share(n_images, seconds) >= 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """How to train.
 
@@ -31,19 +50,30 @@ class Plan:
     learning_rate : float
     ema : float
         Decay of the average of the weights, in a step.
-    n_steps : int or None
-        Largest number of steps, of which a share is warm-up if it ``decays``.
+    mirror : bool
+        Whether to mirror half of the signals.
+    budget : Budget
     decays : bool
         Whether the step size falls to zero at the end.
+    mixed_precision : bool
+        Whether the network computes in bfloat16 where that is safe.
     compiled : bool
     """
 
     batch_size: int
     learning_rate: float
     ema: float
-    n_steps: int | None
+    mirror: bool
+    budget: Budget
     decays: bool
+    mixed_precision: bool = False
     compiled: bool = False
+
+    @property
+    def n_steps(self) -> int | None:
+        """Largest number of steps of a run, if that is known."""
+        n_images = self.budget.max_images
+        return None if n_images is None else math.ceil(n_images / self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -96,7 +126,7 @@ class Training:
     """
 
     def __init__(self, denoiser: Denoiser, plan: Plan, seed: int):
-        self.denoiser, self.plan = denoiser, plan
+        self.denoiser, self.plan, self._seed = denoiser, plan, seed
         device = denoiser.variances.device
         on = device if device.type == "cuda" else torch.device("cpu")
         self._generator = torch.Generator(on).manual_seed(seed)
@@ -105,12 +135,9 @@ class Training:
             denoiser.network.parameters(), plan.learning_rate
         )
         self.n_steps = 0
+        # Rows seen so far.
+        self.n_images = 0
         self._loss = torch.compile(self._error) if plan.compiled else self._error
-
-    @property
-    def n_images(self) -> int:
-        """Number of rows seen so far."""
-        return self.n_steps * self.plan.batch_size
 
     def step(self, examples: Examples, share: float) -> torch.Tensor:
         """One step, at a share of the training; return the loss before it."""
@@ -129,6 +156,7 @@ class Training:
             group["lr"] = self.plan.learning_rate * self._step_size(share)
         self._optimizer.step()
         self.n_steps += 1
+        self.n_images += len(clean)
         self._update_average()
         return loss.detach()
 
@@ -183,7 +211,9 @@ class Training:
                 "average": self._average.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "generator": self._generator.get_state(),
+                "generator_device": self._generator.device.type,
                 "n_steps": self.n_steps,
+                "n_images": self.n_images,
             }
         )
 
@@ -191,9 +221,14 @@ class Training:
         """Go on from a `state`."""
         self.denoiser.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._generator.set_state(state["generator"])
-        self.n_steps = state["n_steps"]
+        # Which would otherwise be changed in place.
+        self._optimizer.load_state_dict(_copied(state["optimizer"]))
+        self.n_steps, self.n_images = state["n_steps"], state["n_images"]
+        if state["generator_device"] == self._generator.device.type:
+            self._generator.set_state(state["generator"])
+        else:
+            # Streams differ between kinds of devices: another one, not the same again.
+            self._generator.manual_seed(self._seed + self.n_steps)
 
 
 def _copied(tree: Any) -> Any:
