@@ -349,7 +349,7 @@ def parse_arguments():
     parser.add_argument("--data", type=Path)
     parser.add_argument("--judge", type=Path)
     parser.add_argument("--minutes", type=float, default=3.5)
-    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--n-samples", type=int, default=N_JUDGED)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=[*VARIANTS])
     parser.add_argument("--steps", action="store_true", help="study their number")

@@ -136,7 +136,7 @@ def main():
     X, y = load_digits(return_X_y=True)
     gaussian = fit(X, y, ClassConditionalPrior(), args.n_components)
     start = time.perf_counter()
-    prior = DiffusionPrior(max_images=args.max_images)
+    prior = DiffusionPrior(width=32, max_images=args.max_images)
     diffusion = fit(X, y, prior, args.n_components)
     seconds = time.perf_counter() - start
     loss = diffusion.prior_.history_["loss"]

@@ -52,7 +52,7 @@ def parse_arguments():
     parser.add_argument("--minutes", type=float, default=10.0, help="of training")
     parser.add_argument("--device", default=None, help="cuda, for example")
     parser.add_argument("--n-components", type=int, default=1024, metavar="K")
-    parser.add_argument("--width", type=int, default=32, help="of the network")
+    parser.add_argument("--width", type=int, default=64, help="of the network")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--ema", type=float, default=0.998)
     parser.add_argument("--compile", action="store_true", help="the training")

@@ -135,7 +135,7 @@ def of_mixture():
         batch_size=500,
         n_steps=16,
         learning_rate=3e-3,
-        width=8,
+        width=16,
         random_state=0,
     )
     return prior.fit(codes, labels)
@@ -253,7 +253,7 @@ def test_what_is_known_tells_of_the_label():
     side = 2 * labels - 1
     codes = np.stack([3 * side, side], axis=1) + 0.3 * rng.normal(size=(4000, 2))
     prior = DiffusionPrior(
-        max_images=100_000, batch_size=250, learning_rate=3e-3, width=8, random_state=0
+        max_images=100_000, batch_size=250, learning_rate=3e-3, width=16, random_state=0
     )
     prior.fit(codes, labels)
     drawn = prior.sample_given([[1.0, 0.0]], [-3.0], 500, random_state=0)
@@ -400,7 +400,7 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path):
         ({}, 2 * codes, "of a training with other codes"),
         ({}, codes[:, ::-1], "of a training with other codes"),
         ({"checkpoint": tmp_path / "no" / "c.pt"}, codes, "there is no folder"),
-        ({"width": 16}, codes, "of a training with width=32"),
+        ({"width": 16}, codes, "of a training with width=64"),
         ({"ema": 0.9}, codes, "of a training with ema=0.998"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -52,15 +52,15 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         and, if there are labels, their numbers (n,), of which the number of labels
         means none. It returns (n, C, *sides). It is copied, and its output counts
         times a gain that is learned and starts at zero.
-    width : int, default=32
-        Channels of the U-Net at the finest scale; an eighth of the layers of "mlp".
+    width : int, default=64
+        Channels of the U-Net at the finest scale; a quarter of the layers of "mlp".
     max_images : int or None, default=200_000
         Rows to see in training, each time with other noise; None is any number.
     max_time : float or None, default=None
         Seconds to train; whatever is first stops.
     batch_size : int, default=64
         Rows of a step.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=2e-3
         Of Adam. It falls to zero over the last 40 % of ``fit``.
     ema : float, default=0.998
         Decay, at each step, of the average of the weights, which is what draws.
@@ -177,11 +177,11 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         self,
         network: str | nn.Module = "auto",
         *,
-        width: int = 32,
+        width: int = 64,
         max_images: int | None = 200_000,
         max_time: float | None = None,
         batch_size: int = 64,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         ema: float = 0.998,
         mirror: bool = False,
         n_steps: int = 12,

@@ -23,7 +23,7 @@ from skspectral.priors.synthesis import Synthesis
 # Sides of the signals that a network is for.
 _N_SIDES = {"unet1d": 1, "unet2d": 2}
 # Layers on numbers that are no grid are so many times as wide.
-_MLP_WIDTHS = 8
+_MLP_WIDTHS = 4
 
 
 @dataclass
