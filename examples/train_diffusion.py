@@ -107,7 +107,8 @@ def train(X, labels, shape, args):
         signal_shape=shape,
         atoms="plane_wave",
         modulation=None,
-        max_iter=50,
+        # With so many waves further steps gain little.
+        tol=0.01,
         prior=prior,
         device=args.device,
         random_state=0,

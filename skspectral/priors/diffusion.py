@@ -21,8 +21,8 @@ from skspectral._sklearn_compat import Interval, StrOptions, fit_context
 from skspectral.priors.denoising.checkpoint import check_folder
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.model import Model, network_name
+from skspectral.priors.denoising.plan import Budget, Plan
 from skspectral.priors.denoising.run import train
-from skspectral.priors.denoising.training import Budget, Plan
 from skspectral.priors.flow_density import FlowDensity
 from skspectral.priors.labels import numbered
 from skspectral.priors.normal import n_parameters
@@ -269,18 +269,16 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         )
         known = getattr(self, "classes_", np.empty(0)) if go_on else None
         classes, numbers = numbered(y, len(codes), known)
+        path = None if self.checkpoint is None else Path(self.checkpoint)
+        if path is not None:
+            check_folder(path)
         if go_on:
             model = replace(self._model, log=self._model.log.of_next_run())
         else:
             model = self._new_model(codes, synthesis, len(classes))
-        path = None if self.checkpoint is None else Path(self.checkpoint)
-        if path is not None:
-            check_folder(path)
-            if not go_on:
+            if path is not None:
                 model = model.resumed(path, self._options())
-            if not decays and self._budget.is_spent(
-                model.log.n_images, model.log.seconds
-            ):
+            if not decays and self._budget.share(model.log) >= 1:
                 model = replace(model, log=model.log.of_next_run())
         with memory_advice(self.batch_size):
             model = self._trained(model, codes, numbers, path, decays=decays)

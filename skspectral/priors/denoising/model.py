@@ -18,42 +18,13 @@ from skspectral.priors.denoising.denoiser import (
 )
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.networks import MLP, Gated, UNet
+from skspectral.priors.denoising.plan import Log
 from skspectral.priors.synthesis import Synthesis
 
 # Sides of the signals that a network is for.
 _N_SIDES = {"unet1d": 1, "unet2d": 2}
 # Layers on numbers that are no grid are so many times as wide.
 _MLP_WIDTHS = 4
-
-
-@dataclass
-class Log:
-    """What happened so far: in this run, and of the loss in all.
-
-    Attributes
-    ----------
-    n_images : int
-        Rows seen in this run.
-    seconds : float
-        That this run took.
-    history : dict of lists
-        "n_images", in all runs, and the mean "loss" since the entry before.
-    """
-
-    n_images: int = 0
-    seconds: float = 0.0
-    history: dict[str, list[float]] = field(
-        default_factory=lambda: {"n_images": [], "loss": []}
-    )
-
-    def state(self) -> dict[str, Any]:
-        """Everything, as `Log` takes it; a copy."""
-        history = {name: list(values) for name, values in self.history.items()}
-        return {**vars(self), "history": history}
-
-    def of_next_run(self) -> "Log":
-        """Return a log with the history so far."""
-        return Log(history=self.state()["history"])
 
 
 @dataclass(frozen=True, eq=False)

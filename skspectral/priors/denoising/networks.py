@@ -99,7 +99,9 @@ def folded(x: torch.Tensor, n: int) -> torch.Tensor:
     short = [-side % n for side in reversed(x.shape[2:])]
     x = F.pad(x, [width for side in short for width in (0, side)])
     for axis in range(2, x.ndim):
-        x = x.unflatten(axis, (-1, n)).movedim(axis + 1, 2).flatten(1, 2)
+        sides = x.shape
+        x = x.reshape(*sides[:axis], sides[axis] // n, n, *sides[axis + 1 :])
+        x = x.movedim(axis + 1, 2).flatten(1, 2)
     return x
 
 
@@ -108,8 +110,10 @@ def unfolded(x: torch.Tensor, n: int, sides: Sequence[int]) -> torch.Tensor:
     if n == 1:
         return x
     for axis in range(x.ndim - 1, 1, -1):
-        x = x.unflatten(1, (-1, n)).movedim(2, axis + 1).flatten(axis, axis + 1)
-    return x[(..., *(slice(side) for side in sides))]
+        x = x.reshape(len(x), -1, n, *x.shape[2:])
+        x = x.movedim(2, axis + 1).flatten(axis, axis + 1)
+        x = x.narrow(axis, 0, sides[axis - 2])
+    return x
 
 
 def n_scales(sides: Sequence[int], factor: int) -> int:

@@ -11,8 +11,9 @@ from sklearn.utils import gen_batches
 
 from skspectral._device import as_tensor
 from skspectral._progress import Step
-from skspectral.priors.denoising.model import Log, Model
-from skspectral.priors.denoising.training import Examples, Plan, Training
+from skspectral.priors.denoising.model import Model
+from skspectral.priors.denoising.plan import Log, Plan
+from skspectral.priors.denoising.training import Examples, Training
 from skspectral.priors.synthesis import Synthesis
 
 # Steps between looks at the loss, which wait for an accelerator.
@@ -108,7 +109,7 @@ def _until_spent(
     before, kept = log.seconds, 0.0
     start = time.perf_counter()
     total, n_summed, loss = torch.zeros((), device=examples.coordinates.device), 0, None
-    while (share := training.plan.budget.share(log.n_images, log.seconds)) < 1:
+    while (share := training.plan.budget.share(log)) < 1:
         total = total + training.step(examples, share)
         n_summed += 1
         log.n_images += training.plan.batch_size

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from skspectral.priors.denoising.denoiser import Denoiser
+from skspectral.priors.denoising.plan import Plan
 
 # Mean and spread of the logarithm of the noise, relative to the root mean square of
 # the values (Karras et al. 2022, table 1, where that is 0.5).
@@ -20,60 +20,6 @@ _WARM_UP, _WARM_SHARE, _DECAY = 200, 0.1, 0.4
 _LARGEST_GRADIENT = 1.0
 # Share of rows without their label, so that draws without one are learned as well.
 _UNLABELLED = 0.1
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When to stop: after so many rows or seconds, whatever is first; None is never."""
-
-    max_images: int | None
-    max_time: float | None
-
-    def share(self, n_images: int, seconds: float) -> float:
-        """Share of it that is spent."""
-        of_images = n_images / self.max_images if self.max_images else 0.0
-        of_time = seconds / self.max_time if self.max_time else 0.0
-        return max(of_images, of_time)
-
-    def is_spent(self, n_images: int, seconds: float) -> bool:
-        """Whether a run that got so far is done."""
-        return self.share(n_images, seconds) >= 1
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train.
-
-    Attributes
-    ----------
-    batch_size : int
-    learning_rate : float
-    ema : float
-        Decay of the average of the weights, in a step.
-    mirror : bool
-        Whether to mirror half of the signals.
-    budget : Budget
-    decays : bool
-        Whether the step size falls to zero at the end.
-    mixed_precision : bool
-        Whether the network computes in bfloat16 where that is safe.
-    compiled : bool
-    """
-
-    batch_size: int
-    learning_rate: float
-    ema: float
-    mirror: bool
-    budget: Budget
-    decays: bool
-    mixed_precision: bool = False
-    compiled: bool = False
-
-    @property
-    def n_steps(self) -> int | None:
-        """Largest number of steps of a run, if that is known."""
-        n_images = self.budget.max_images
-        return None if n_images is None else math.ceil(n_images / self.batch_size)
 
 
 @dataclass(frozen=True)
