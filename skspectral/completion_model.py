@@ -29,13 +29,15 @@ from skspectral._sklearn_compat import (
     validate_params,
 )
 from skspectral.conditional import Conditional, PartlySeen, patterns
-from skspectral.priors.given import check_known
+from skspectral.priors.given import check_known, least_change
 from skspectral.priors.normal import Mixture
 from skspectral.priors.protocol import draw, draw_known
 from skspectral.probabilistic_model import OVERFLOW, ProbabilisticCodeModel
 
 # Rows with the same entries missing that are filled at a time.
 _BATCH_BYTES = 64 * 2**20
+# Share of an operator outside the span of the atoms that is rounding.
+_ROUNDING = 1e-12
 # So many are drawn at a time, whatever memory there is: the draws are to be the same.
 _ROWS_DRAWN = 64
 
@@ -167,8 +169,7 @@ class CompletionModel(ProbabilisticCodeModel):
             What was measured, for all draws or for each.
         n_samples : int, default=1
         noise_variance : float, default=0.0
-            Of white noise in what was measured. Without noise, draws agree with it as
-            far as a sum of atoms can.
+            Of white noise in what was measured; without, draws agree with it.
         y : object, default=None
             Label to draw for, with a prior that has labels and no closed form.
         random_state : int, RandomState instance or None, default=None
@@ -177,7 +178,8 @@ class CompletionModel(ProbabilisticCodeModel):
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
-            In the span of the atoms, as those of `sample`.
+            In the span of the atoms, as those of `sample`, but for the least change
+            that makes them agree where atoms cannot.
 
         Raises
         ------
@@ -196,16 +198,25 @@ class CompletionModel(ProbabilisticCodeModel):
             )
         check_known(matrix, values, n_samples)
         mean, _, _, axes = (as_array(part, np.float64) for part in self._model())
+        values = values - matrix @ mean
+        inside = matrix @ axes.T
+        outside = matrix - inside @ axes
+        within = (outside**2).sum() <= _ROUNDING * (matrix**2).sum()
+        noise: float | np.ndarray = noise_variance
+        if not within:
+            # What the model has outside the span is noise.
+            noise = self.noise_variance_ * (outside @ outside.T)
+            noise = noise + noise_variance * np.eye(len(matrix))
         coordinates = draw_known(
-            self.prior_,
-            matrix @ axes.T,
-            values - matrix @ mean,
-            n_samples,
-            noise_variance,
-            y,
-            stream,
+            self.prior_, inside, values, n_samples, noise, y, stream
         )
-        return self._signals(coordinates)
+        signals = self._signals(coordinates)
+        if within:
+            return signals
+        missed = values - coordinates @ inside.T
+        change = least_change(outside, missed, noise_variance / self.noise_variance_)
+        dtype = numpy_dtype(working_dtype(from_namespace(signals)))
+        return signals + to_namespace_of(signals, change.astype(dtype))
 
     def _fill_by_prior(self, draws: np.ndarray, stream: np.random.Generator) -> None:
         """Fill each of several draws (n_samples, n, T) by the prior's own method."""

@@ -614,15 +614,15 @@ def test_gaps_are_filled():
     prior = DiffusionPrior(max_images=20_000, width=8, random_state=0)
     est = SpectralDictionaryLearning(40, signal_shape=(8, 8), prior=prior)
     est.fit(X)
-    rows = X[:30].copy()
+    rows = X[:200].copy()
     rows[:, 24:40] = np.nan
     rows[0] = np.nan
     draws = est.sample_posterior(rows, 4, random_state=0)
-    assert draws.shape == (4, 30, 64)
+    assert draws.shape == (4, 200, 64)
     seen = ~np.isnan(rows)
     np.testing.assert_array_equal(draws[:, seen], np.stack([rows[seen]] * 4))
     mean_filled = np.where(seen, rows, X.mean(0))
-    truth = X[1:30]
+    truth = X[1:200]
     error = ((draws.mean(0)[1:] - truth) ** 2).mean()
     assert error < 0.6 * ((mean_filled[1:] - truth) ** 2).mean()
     seen = est.inverse_transform(est.transform(X[:1]))[0, :8]

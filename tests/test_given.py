@@ -63,6 +63,15 @@ def test_draws_of_signals_agree_with_what_is_seen(prior):
     seen = truth @ operator.T
     drawn = est.sample_given(operator, seen, 6, random_state=0)
     np.testing.assert_allclose(drawn @ operator.T, seen, atol=1e-3)
+    # Also with what atoms cannot tell.
+    means = np.kron(np.kron(np.eye(4), [[0.5, 0.5]]), np.kron(np.eye(4), [[0.5, 0.5]]))
+    means = means.reshape(16, 64)
+    for known in (means, np.eye(64)[:40], est.components_[:9]):
+        exact = est.sample_given(known, X[:6] @ known.T, 6, random_state=0)
+        np.testing.assert_allclose(exact @ known.T, X[:6] @ known.T, atol=1e-3)
+        assert np.abs(exact).max() < 60
+    noisy = est.sample_given(means, X[0] @ means.T, 6, noise_variance=4.0)
+    assert 0.1 < (noisy @ means.T - X[0] @ means.T).std() < 4
     np.testing.assert_array_equal(
         drawn, est.sample_given(operator, seen, 6, random_state=0)
     )

@@ -66,7 +66,7 @@ class FlowDensity(Density):
     @validate_params(
         {
             "n_samples": [Interval(Integral, 1, None, closed="left")],
-            "noise_variance": [Interval(Real, 0, None, closed="left")],
+            "noise_variance": [Interval(Real, 0, None, closed="left"), np.ndarray],
         },
         prefer_skip_nested_validation=True,
     )
@@ -76,7 +76,7 @@ class FlowDensity(Density):
         seen: ArrayLike,
         n_samples: int = 1,
         *,
-        noise_variance: float = 0.0,
+        noise_variance: float | np.ndarray = 0.0,
         y: Any = None,
         random_state: Any = None,
     ) -> np.ndarray:
@@ -92,8 +92,8 @@ class FlowDensity(Density):
         seen : array-like of shape (m,) or (n_samples, m)
             Its values, for all draws or for each.
         n_samples : int, default=1
-        noise_variance : float, default=0.0
-            Of white noise in the values.
+        noise_variance : float or ndarray of shape (m, m), default=0.0
+            Of white noise in the values, or the covariance of any noise in them.
         y, random_state : as in `sample`
 
         Returns

@@ -12,17 +12,19 @@ from skspectral.priors.normal import Mixture, Normal
 _CPU = torch.device("cpu")
 # Relative to the mean variance of what is known, which may say some things twice.
 _RIDGE = 1e-9
+# The same of what is outside the span of the atoms, where rounding is relatively more.
+_LEAST = 1e-6
 
 
 def draw_given(
     mixture: Mixture,
     operator: np.ndarray,
     seen: np.ndarray,
-    noise_variance: float,
+    noise_variance: float | np.ndarray,
     n_samples: int,
     stream: np.random.Generator,
 ) -> np.ndarray:
-    """Codes w with ``operator @ w`` = seen up to white noise, shape (n_samples, K).
+    """Codes w with ``operator @ w`` = seen up to noise, shape (n_samples, K).
 
     The component by its share times the density of what is seen; then a draw of it,
     moved by the difference that remains (Matheron's rule). Costs m^2 K + m^3 for each
@@ -33,7 +35,8 @@ def draw_given(
     mixture : list of (weight, Normal)
     operator : ndarray of shape (m, K)
     seen : ndarray of shape (m,) or (n_samples, m)
-    noise_variance : float
+    noise_variance : float or ndarray of shape (m, m)
+        Of white noise, or the covariance of any.
     n_samples : int
     stream : Generator
     """
@@ -69,15 +72,28 @@ def check_known(operator: np.ndarray, seen: np.ndarray, n_samples: int) -> None:
         )
 
 
+def noise_of(
+    variance: float | np.ndarray, n_seen: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance of the noise of what is seen, and R with R R' = covariance."""
+    if np.ndim(variance) == 0:
+        identity = np.eye(n_seen)
+        return variance * identity, np.sqrt(variance) * identity
+    covariance = np.asarray(variance, dtype=np.float64)
+    return covariance, as_array(cholesky(as_tensor(covariance, _CPU), _RIDGE))
+
+
 class _Given:
     """One Gaussian, and the law of linear functions of it with white noise."""
 
-    def __init__(self, normal: Normal, operator: np.ndarray, noise_variance: float):
+    def __init__(
+        self, normal: Normal, operator: np.ndarray, noise_variance: float | np.ndarray
+    ):
         self._normal, self._operator = normal, operator
-        self._noise = np.sqrt(noise_variance)
+        noise, self._noise_root = noise_of(noise_variance, len(operator))
         through = operator @ normal.root
         covariance = as_tensor(through @ through.T, _CPU)
-        covariance.diagonal().add_(noise_variance)
+        covariance += as_tensor(noise, _CPU)
         self._factor = cholesky(covariance, _RIDGE)
         self._crossed = through @ normal.root.T
 
@@ -95,8 +111,31 @@ class _Given:
     def draw(self, seen: np.ndarray, stream: np.random.Generator) -> np.ndarray:
         """One draw for each row of what is seen."""
         drawn = self._normal.draw(len(seen), stream)
-        noise = self._noise * stream.standard_normal(seen.shape)
+        noise = stream.standard_normal(seen.shape) @ self._noise_root.T
         white = self._white(seen - drawn @ self._operator.T - noise)
         gain = as_tensor(self._crossed, _CPU)
         half = torch.linalg.solve_triangular(self._factor, gain, upper=False)
         return drawn + as_array(white.T @ half)
+
+
+def least_change(
+    functions: np.ndarray, missed: np.ndarray, noise: float = 0.0
+) -> np.ndarray:
+    """Smallest signals, in squared norm, of which linear functions are ``missed``.
+
+    The posterior mean of white noise of variance 1, of which the functions were seen
+    with noise of a variance. Costs m^2 T + m^3.
+
+    Parameters
+    ----------
+    functions : ndarray of shape (m, T)
+        Rows may be dependent, or rounding.
+    missed : ndarray of shape (n, m)
+    noise : float, default=0.0
+    """
+    rows = as_tensor(functions, _CPU)
+    inner = rows @ rows.T
+    inner.diagonal().add_(noise)
+    factor = cholesky(inner, _LEAST)
+    weights = torch.cholesky_solve(as_tensor(missed.T, _CPU), factor)
+    return as_array(weights.T @ rows)

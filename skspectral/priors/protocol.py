@@ -131,7 +131,7 @@ def draw_known(
     operator: np.ndarray,
     seen: np.ndarray,
     n_samples: int,
-    noise_variance: float,
+    noise_variance: float | np.ndarray,
     y: Any,
     stream: np.random.Generator,
 ) -> np.ndarray:

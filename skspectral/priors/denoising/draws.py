@@ -21,18 +21,18 @@ _VALUES, _VALUES_ON_ACCELERATOR, _WIDTH = 2**19, 2**22, 256
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Linear functions of codes that are known: operator @ code, up to white noise.
+    """Linear functions of codes that are known: operator @ code, up to noise.
 
     Attributes
     ----------
     operator : ndarray of shape (m, K)
     seen : ndarray of shape (m,) or (n, m)
-    noise_variance : float
+    noise_variance : float or ndarray of shape (m, m)
     """
 
     operator: np.ndarray
     seen: np.ndarray
-    noise_variance: float
+    noise_variance: float | np.ndarray
 
     def of_coordinates(self, law: SpectralLaw, denoiser: Denoiser) -> Observation:
         """The same of the coordinates of codes."""

@@ -8,6 +8,7 @@ from skspectral._device import as_tensor
 from skspectral._linalg import cholesky
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.flow import Correction
+from skspectral.priors.given import noise_of
 
 # Relative to the mean variance of what is seen.
 _RIDGE = 1e-9
@@ -23,7 +24,7 @@ class Observation:
 
         D + C B' (B C B' + r)^(-1) (b - B D)
 
-    with the variance r of the noise in b. That is used with the corrected D, too: an
+    with the covariance r of the noise in b. That is used with the corrected D, too: an
     approximation there (moment matching: Song et al. 2023, pseudoinverse-guided
     diffusion), and exact for the Gaussian.
 
@@ -34,8 +35,8 @@ class Observation:
         B.
     seen : ndarray of shape (n, m) or (m,)
         b.
-    noise_variance : float
-        r.
+    noise_variance : float or ndarray of shape (m, m)
+        r, or its covariance.
     """
 
     def __init__(
@@ -43,13 +44,15 @@ class Observation:
         denoiser: Denoiser,
         matrix: np.ndarray,
         seen: np.ndarray,
-        noise_variance: float,
+        noise_variance: float | np.ndarray,
     ):
-        self._denoiser, self._noise_variance = denoiser, noise_variance
+        self._denoiser = denoiser
+        self._noise_covariance, root = noise_of(noise_variance, len(matrix))
         self._variances = denoiser.variances.double().cpu().numpy()
         self._matrix = matrix
         self._seen = self._tensor(seen)
         self._to_seen = self._tensor(matrix.T)
+        self._noise_root = self._tensor(root.T)
         self._gains: dict[float, torch.Tensor] = {}
 
     @property
@@ -106,7 +109,7 @@ class Observation:
         """Draws of N(mean, C) given what is seen, by Matheron's rule."""
         free, of_seen = torch.tensor_split(normal, (len(self._variances),), dim=1)
         spread = self._tensor(np.sqrt(self._covariance(level))).to(free)
-        noise = self._noise_variance**0.5 * of_seen.double()
+        noise = of_seen.double() @ self._noise_root
         return self._pulled(mean + spread * free, self._of(rows) - noise, level)
 
     def _of(self, rows: slice) -> torch.Tensor:
@@ -129,7 +132,7 @@ class Observation:
         if level not in self._gains:
             weighted = as_tensor(self._covariance(level) * self._matrix, _CPU)
             inner = weighted @ as_tensor(self._matrix.T, _CPU)
-            inner.diagonal().add_(self._noise_variance)
+            inner += as_tensor(self._noise_covariance, _CPU)
             factor = cholesky(inner, _RIDGE)
             gain = torch.cholesky_solve(weighted, factor)
             self._gains[level] = gain.to(self._to_seen)
