@@ -217,7 +217,7 @@ def measure(images, train, test, extractor, name):
         part[0] if isinstance(part, tuple) else part for part in (ours, real, known)
     )
     distance = frechet_distance(ours, real)
-    ratio = memorization_ratio(ours, known, real)
+    ratio = memorization_ratio(known, real, ours)
     print(
         f"{name}: Fréchet distance to {len(real):,} test images {distance:.2f} with "
         f"{len(ours):,} draws; nearest training image at {ratio:.2f} of the distance "
