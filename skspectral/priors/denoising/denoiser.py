@@ -24,6 +24,7 @@ class Denoiser(nn.Module):
 
     g z is the posterior mean under the Gaussian and c its root mean square error, in
     each of T values of a signal. F is the network: it corrects in units of that error.
+    ``forward``, of a subclass, gives F.
 
     Parameters
     ----------
@@ -59,15 +60,6 @@ class Denoiser(nn.Module):
         """c, of shape (n, 1), for noise levels (n, 1)."""
         energy = (noise**2 * self.gain(noise)).sum(1, keepdim=True)
         return (energy / self.n_values).sqrt()
-
-    def forward(
-        self,
-        noisy: torch.Tensor,
-        noise: torch.Tensor,
-        label: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """F, of noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
-        raise NotImplementedError
 
     def _corrected(
         self, x: torch.Tensor, noise: torch.Tensor, label: torch.Tensor | None
