@@ -130,7 +130,9 @@ class Changed(DiffusionPrior):
     change = staticmethod(lambda model: model)
 
     def _new_model(self, *args):
-        return self.change(super()._new_model(*args))
+        model = super()._new_model(*args)
+        self.unchanged = model
+        return self.change(model)
 
 
 def unchanged(model):
@@ -202,13 +204,11 @@ def error(prior, data, n_images=1000):
     level = torch.randn(len(z), 1, generator=generator)
     level = (centre + spread * level).exp()
     noisy = z + level * torch.randn(z.shape, generator=generator)
-    variances = torch.from_numpy(
-        SpectralLaw.of(data.train, data.synthesis, mirrored=True).variances
-    ).float()
+    variances = torch.from_numpy(prior.unchanged.law.variances).float()
     expected = (variances * level**2 / (variances + level**2)).sum(1)
     with torch.inference_mode():
         clean = [
-            denoiser.gain(s) * part + denoiser.error(s) * denoiser(part, s)
+            denoiser.estimate(part, s, denoiser(part, s))
             for part, s in zip(noisy.split(100), level.split(100), strict=True)
         ]
     return float(((torch.cat(clean) - z).square().sum(1) / expected).mean())
@@ -230,7 +230,7 @@ def plain_draws(prior, n_samples, n_steps, n_rows=100):
 
     def slope(z, level):
         s = z.new_full((len(z), 1), level)
-        clean = denoiser.gain(s) * z + denoiser.error(s) * correction(z, level)
+        clean = denoiser.estimate(z, s, correction(z, level))
         return (z - clean) / level
 
     def draw(z):
@@ -284,12 +284,13 @@ def run(name, args):
     prior.fit(data.train, synthesis=data.synthesis)
     training.LOG_NOISE = (Variant.log_noise, training.LOG_NOISE[1])
 
+    real = None if args.judge is None else features_of(test, args.judge)
+
     def judged(codes):
-        if args.judge is None:
+        if real is None:
             return None
-        drawn = as_images(codes, data.synthesis)
-        features = [features_of(part, args.judge) for part in (drawn, test)]
-        return round(float(frechet_distance(*features)), 2)
+        drawn = features_of(as_images(codes, data.synthesis), args.judge)
+        return round(float(frechet_distance(drawn, real)), 2)
 
     start = time.perf_counter()
     codes = prior.sample(args.n_samples, random_state=1)

@@ -210,12 +210,12 @@ def show_answers(estimator, X, shape, path):
 
 def measure(images, train, test, extractor, name):
     """Print figures in the features of a network."""
-    ours, real, known = (
-        extract_features(part, extractor) for part in (images, test, train)
-    )
-    ours, real, known = (
-        part[0] if isinstance(part, tuple) else part for part in (ours, real, known)
-    )
+
+    def features(part):
+        outputs = extract_features(part, extractor)
+        return outputs[0] if isinstance(outputs, tuple) else outputs
+
+    ours, real, known = map(features, (images, test, train))
     distance = frechet_distance(ours, real)
     ratio = memorization_ratio(known, real, ours)
     print(

@@ -22,14 +22,13 @@ from skspectral._device import (
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
     Interval,
-    as_numbers,
     check_same_namespace,
     from_namespace,
     to_namespace_of,
     validate_params,
 )
 from skspectral.conditional import Conditional, PartlySeen, patterns
-from skspectral.priors.given import check_known, least_change
+from skspectral.priors.given import checked_known, least_change
 from skspectral.priors.normal import Mixture
 from skspectral.priors.protocol import draw, draw_known
 from skspectral.probabilistic_model import OVERFLOW, ProbabilisticCodeModel
@@ -190,13 +189,8 @@ class CompletionModel(ProbabilisticCodeModel):
         """
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
-        matrix, values = as_numbers(operator), as_numbers(seen)
         n_features = self.n_features_in_
-        if matrix.ndim != 2 or matrix.shape[1] != n_features:
-            raise ValueError(
-                f"operator of shape {matrix.shape} must be of shape (m, {n_features})."
-            )
-        check_known(matrix, values, n_samples)
+        matrix, values = checked_known(operator, seen, n_samples, n_features)
         mean, _, _, axes = (as_array(part, np.float64) for part in self._model())
         values = values - matrix @ mean
         inside = matrix @ axes.T

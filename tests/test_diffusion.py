@@ -151,8 +151,7 @@ def test_the_denoiser_of_a_mixture_is_learned(of_mixture, noise):
     level = torch.full((len(z), 1), noise / law.unit).float()
     none = torch.full((len(z),), denoiser.n_labels)
     correction = denoiser(z, level, none)
-    estimate = denoiser.gain(level) * z + denoiser.error(level) * correction
-    estimate = law.codes(estimate.numpy())
+    estimate = law.codes(denoiser.estimate(z, level, correction).numpy())
     wiener = law.codes((denoiser.gain(level) * z).numpy())
     exact = posterior_mean(noisy, noise)
     # The error of the learned estimate, beside that of Wiener's.

@@ -38,6 +38,20 @@ def write_images(path):
     np.savez(path, train=train, test=test)
 
 
+def random_walks(n_images, side, step):
+    """Images that are smooth, as photographs are."""
+    steps = np.random.default_rng(0).normal(size=(n_images, side, side, 3))
+    return np.clip(128 + step * steps.cumsum(1).cumsum(2), 0, 255).astype(np.uint8)
+
+
+def write_judge(path):
+    """A network for metrics, as a TorchScript file."""
+    with warnings.catch_warnings():
+        # Writing such files is out of fashion.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Features()).save(path)
+
+
 def write_notes(path, n_train, n_test):
     """Windows of made notes, as the benchmarks of sound take them."""
     notes, _ = make_tones(n_train + n_test, 96, sampling_rate=2000, random_state=0)
@@ -408,18 +422,14 @@ def test_diffusion_of_digits(tmp_path):
 @pytest.mark.slow
 def test_training_of_diffusion(tmp_path):
     """A tiny run, killed by its time, that goes on."""
-    rng = np.random.default_rng(0)
-    steps = rng.normal(size=(260, 8, 8, 3)).cumsum(1).cumsum(2)
-    images = np.clip(128 + 20 * steps, 0, 255).astype(np.uint8)
+    images = random_walks(260, 8, 20)
     np.savez(
         tmp_path / "images.npz",
         train=images[:200],
         test=images[200:],
         train_labels=np.arange(200) % 2,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(Features()).save(tmp_path / "judge.ts")
+    write_judge(tmp_path / "judge.ts")
     command = (
         "examples/train_diffusion.py",
         *("--data", "images.npz", "--judge", "judge.ts", "--labels", "--width", 4),
@@ -468,9 +478,7 @@ def test_anomalies(tmp_path):
 
 @pytest.mark.slow
 def test_bench_inference(tmp_path):
-    rng = np.random.default_rng(0)
-    steps = rng.normal(size=(140, 10, 10, 3)).cumsum(1).cumsum(2)
-    images = np.clip(128 + 8 * steps, 0, 255).astype(np.uint8)
+    images = random_walks(140, 10, 8)
     np.savez(tmp_path / "images.npz", train=images[:100], test=images[100:])
     write_notes(tmp_path / "notes.npz", 100, 40)
     out = run(
@@ -507,20 +515,15 @@ class Features(torch.nn.Module):
 
 @pytest.mark.slow
 def test_generation(tmp_path):
-    rng = np.random.default_rng(0)
-    steps = rng.normal(size=(400, 8, 8, 3)).cumsum(1).cumsum(2)
-    images = np.clip(128 + 20 * steps, 0, 255).astype(np.uint8)
-    labels = rng.integers(2, size=300)
+    images = random_walks(400, 8, 20)
+    labels = np.random.default_rng(1).integers(2, size=300)
     np.savez(
         tmp_path / "images.npz",
         train=images[:300],
         test=images[300:],
         train_labels=labels,
     )
-    with warnings.catch_warnings():
-        # Writing such files is out of fashion.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(Features()).save(tmp_path / "judge.ts")
+    write_judge(tmp_path / "judge.ts")
     command = (
         "benchmarks/generation/run.py",
         *("--data", "images.npz", "--judge", "judge.ts", "--n-samples", 100),

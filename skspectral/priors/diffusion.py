@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -276,19 +278,23 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
             model = replace(self._model, log=self._model.log.of_next_run())
         else:
             model = self._new_model(codes, synthesis, len(classes))
-            if path is not None:
-                model = model.resumed(path, self._options())
-            if not decays and self._budget.share(model.log) >= 1:
-                model = replace(model, log=model.log.of_next_run())
+        keep = None
+        if path is not None:
+            identity = model.identity(self._options())
+            keep = partial(Model.keep, path=path, identity=identity)
+            if not go_on:
+                model = model.resumed(path, identity)
+                if not decays and self._budget.share(model.log) >= 1:
+                    model = replace(model, log=model.log.of_next_run())
         with memory_advice(self.batch_size):
-            model = self._trained(model, codes, numbers, path, decays=decays)
+            model = self._trained(model, codes, numbers, keep, decays=decays)
         self._model = model
         if not go_on:
             for name in ("classes_", "class_prior_"):
                 self.__dict__.pop(name, None)
-        if len(classes) and not go_on:
-            self.classes_ = classes
-            self.class_prior_ = np.bincount(numbers) / len(numbers)
+            if len(classes):
+                self.classes_ = classes
+                self.class_prior_ = np.bincount(numbers) / len(numbers)
         self.history_ = {k: np.array(v) for k, v in model.log.history.items()}
         self.n_images_ = model.state["n_images"]
         of_network = sum(value.numel() for value in model.state["average"].values())
@@ -323,7 +329,7 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         model: Model,
         codes: np.ndarray,
         labels: np.ndarray,
-        path: Path | None,
+        keep: Callable[[Model], None] | None,
         *,
         decays: bool,
     ) -> Model:
@@ -337,10 +343,6 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
             mixed_precision=self._in_mixed_precision(device),
             compiled=self.compile,
         )
-
-        def keep(model: Model) -> None:
-            if path is not None:
-                model.keep(path, self._options())
 
         on_step = monitor.stage("training", plan.n_steps)
         trained = train(model, codes, labels, plan, device, on_step, keep)

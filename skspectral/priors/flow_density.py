@@ -11,12 +11,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._device import resolve_device
 from skspectral._random import random_stream, standard_normal
-from skspectral._sklearn_compat import Interval, as_numbers, validate_params
+from skspectral._sklearn_compat import Interval, validate_params
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.draws import Known, draw_codes, log_densities
 from skspectral.priors.denoising.model import Model
 from skspectral.priors.density import Density
-from skspectral.priors.given import check_known
+from skspectral.priors.given import checked_known
 from skspectral.priors.labels import label_numbers
 
 
@@ -117,14 +117,8 @@ class FlowDensity(Density):
         What is known tells of the label, too: without ``y`` draws are of no label.
         """
         check_is_fitted(self)
-        matrix, values = as_numbers(operator), as_numbers(seen)
         n_codes = self.n_features_in_
-        if matrix.ndim != 2 or matrix.shape[1] != n_codes:
-            raise ValueError(
-                f"operator of shape {matrix.shape} must be of shape (m, {n_codes}): it "
-                "maps codes to what is seen."
-            )
-        check_known(matrix, values, n_samples)
+        matrix, values = checked_known(operator, seen, n_samples, n_codes)
         known = Known(matrix, values, noise_variance)
         return self._draw(n_samples, y, random_state, known)
 
@@ -133,10 +127,10 @@ class FlowDensity(Density):
     ) -> np.ndarray:
         stream = random_stream(random_state)
         # From the CPU, so that all devices start from the same.
-        n_known = (
-            0 if known is None else 2 * (self.n_features_in_ + len(known.operator))
-        )
-        normal = standard_normal(stream, n_samples, self.n_features_in_ + n_known)
+        n_numbers = self.n_features_in_
+        if known is not None:
+            n_numbers += 2 * (self.n_features_in_ + len(known.operator))
+        normal = standard_normal(stream, n_samples, n_numbers)
         return draw_codes(
             self._model.law,
             self._trained_denoiser(),

@@ -3,10 +3,12 @@
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 
 from skspectral._device import as_array, as_tensor
 from skspectral._linalg import cholesky
+from skspectral._sklearn_compat import as_numbers
 from skspectral.priors.normal import Mixture, Normal
 
 _CPU = torch.device("cpu")
@@ -55,8 +57,22 @@ def draw_given(
     return codes
 
 
-def check_known(operator: np.ndarray, seen: np.ndarray, n_samples: int) -> None:
-    """Raise a ValueError if what is seen is not finite, or of another shape."""
+def checked_known(
+    operator: ArrayLike, seen: ArrayLike, n_samples: int, n_columns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Operator and what is seen, float64.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite, tell nothing, or have other shapes than they should.
+    """
+    operator, seen = as_numbers(operator), as_numbers(seen)
+    if operator.ndim != 2 or operator.shape[1] != n_columns:
+        raise ValueError(
+            f"operator of shape {operator.shape} must be of shape (m, {n_columns}): "
+            "operator @ x is what is seen of x."
+        )
     m = len(operator)
     if not (np.isfinite(operator).all() and np.isfinite(seen).all()):
         raise ValueError("operator and seen must be finite.")
@@ -70,6 +86,7 @@ def check_known(operator: np.ndarray, seen: np.ndarray, n_samples: int) -> None:
             f"seen of shape {seen.shape} must be of shape ({m},), or of "
             f"({n_samples}, {m}) for each draw to have its own."
         )
+    return operator, seen
 
 
 def noise_of(
@@ -84,7 +101,7 @@ def noise_of(
 
 
 class _Given:
-    """One Gaussian, and the law of linear functions of it with white noise."""
+    """One Gaussian, and the law of linear functions of it with noise."""
 
     def __init__(
         self, normal: Normal, operator: np.ndarray, noise_variance: float | np.ndarray

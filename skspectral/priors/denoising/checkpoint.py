@@ -1,6 +1,7 @@
 """Files from which a training goes on."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _ROUNDING = 1e-3
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write a dict of tensors, arrays and numbers; if killed, the old file stays."""
     part = path.with_name(f"{path.name}.part")
-    torch.save(_as_tensors(content), part)
+    torch.save(map_leaves(_readable, content), part)
     part.replace(path)
 
 
@@ -75,12 +76,17 @@ def check_same(path: Path, kept: dict[str, Any], present: dict[str, Any]) -> Non
             )
 
 
-def _as_tensors(tree: Any) -> Any:
-    """Nested dicts and lists of what can be read without running code."""
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply a function to what nested dicts and lists hold."""
     if isinstance(tree, dict):
-        return {key: _as_tensors(value) for key, value in tree.items()}
+        return {key: map_leaves(function, value) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_as_tensors(value) for value in tree]
-    if isinstance(tree, np.ndarray):
-        return as_tensor(tree, _CPU)
-    return tree.item() if isinstance(tree, np.generic) else tree
+        return [map_leaves(function, value) for value in tree]
+    return function(tree)
+
+
+def _readable(leaf: Any) -> Any:
+    """What can be read without running code."""
+    if isinstance(leaf, np.ndarray):
+        return as_tensor(leaf, _CPU)
+    return leaf.item() if isinstance(leaf, np.generic) else leaf

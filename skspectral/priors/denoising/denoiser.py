@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.synthesis import Synthesis
 
 _CPU = torch.device("cpu")
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 
 class Denoiser(nn.Module):
@@ -58,8 +59,13 @@ class Denoiser(nn.Module):
 
     def error(self, noise: torch.Tensor) -> torch.Tensor:
         """c, of shape (n, 1), for noise levels (n, 1)."""
-        energy = (noise**2 * self.gain(noise)).sum(1, keepdim=True)
-        return (energy / self.n_values).sqrt()
+        return wiener_error(self.variances, self.n_values, noise)
+
+    def estimate(
+        self, noisy: torch.Tensor, noise: torch.Tensor, correction: torch.Tensor
+    ) -> torch.Tensor:
+        """D, of noisy coordinates (n, K), noise levels (n, 1) and F (n, K)."""
+        return self.gain(noise) * noisy + self.error(noise) * correction
 
     def _corrected(
         self, x: torch.Tensor, noise: torch.Tensor, label: torch.Tensor | None
@@ -145,6 +151,12 @@ class SignalDenoiser(Denoiser):
     def coordinates(self, signals: torch.Tensor) -> torch.Tensor:
         """Coordinates of what signals have in the span."""
         return signals.movedim(1, -1).reshape(len(signals), -1) @ self.axes.T
+
+
+def wiener_error(variances: Array, n_values: int, noise: Array) -> Array:
+    """c of a `Denoiser`, of shape (n, 1), for noise levels (n, 1)."""
+    energy = (noise**2 * (variances / (variances + noise**2))).sum(-1)[:, None]
+    return (energy / n_values) ** 0.5
 
 
 def grid(signal_shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:

@@ -122,27 +122,30 @@ def guided(denoiser: Denoiser, labels: np.ndarray, guidance: float) -> Correctio
 
     1 is plain; more is typical of the label (Ho and Salimans 2021, equation 6).
     """
-    if not denoiser.n_labels:
-        return unlabelled(denoiser)
     without = unlabelled(denoiser)
-    given = as_tensor(labels, denoiser.variances.device)
-
-    def correction(noisy: torch.Tensor, level: float) -> torch.Tensor:
-        with_labels = denoiser(noisy, noisy.new_full((len(noisy), 1), level), given)
-        if guidance == 1:
-            return with_labels
-        return torch.lerp(without(noisy, level), with_labels, guidance)
-
-    return correction
+    if not denoiser.n_labels:
+        return without
+    given = _labelled(denoiser, as_tensor(labels, denoiser.variances.device))
+    if guidance == 1:
+        return given
+    return lambda noisy, level: torch.lerp(
+        without(noisy, level), given(noisy, level), guidance
+    )
 
 
 def unlabelled(denoiser: Denoiser) -> Correction:
     """F whatever the label."""
+    device, n_labels = denoiser.variances.device, denoiser.n_labels
+    none = torch.full((1,), n_labels, device=device) if n_labels else None
+    return _labelled(denoiser, none)
+
+
+def _labelled(denoiser: Denoiser, labels: torch.Tensor | None) -> Correction:
+    """F for a label of each row, for one of all, or for none."""
 
     def correction(noisy: torch.Tensor, level: float) -> torch.Tensor:
-        none = None
-        if denoiser.n_labels:
-            none = torch.full((len(noisy),), denoiser.n_labels, device=noisy.device)
-        return denoiser(noisy, noisy.new_full((len(noisy), 1), level), none)
+        noise = noisy.new_full((len(noisy), 1), level)
+        of_rows = None if labels is None else labels.expand(len(noisy))
+        return denoiser(noisy, noise, of_rows)
 
     return correction

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skspectral._device import as_tensor
-from skspectral.priors.denoising.denoiser import Denoiser
+from skspectral.priors.denoising.denoiser import Denoiser, wiener_error
 
 # Noise from the largest to the least level, as a share of the root mean square of the
 # values; closer together where there is little (Karras et al. 2022, equation 5).
@@ -139,9 +139,10 @@ class Flow:
 
 def _weights(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.ndarray:
     """Integrals of c / (s (v + s^2)^(1/2)) over s, between levels and to none."""
-    rows = []
-    for above, below in pairwise(levels):
-        rows.append(_integral(variances, n_values, below, above))
+    rows = [
+        _integral(variances, n_values, below, above)
+        for above, below in pairwise(levels)
+    ]
     # Below the least variance c is s times a constant.
     last = levels[-1]
     least = min(last, 0.01 * np.sqrt(variances[-1]))
@@ -157,10 +158,6 @@ def _integral(
     logs = np.linspace(np.log(below), np.log(above), _N_POINTS)
     points = np.exp(logs)[:, None]
     spread = np.sqrt(variances + points**2)
-    return np.trapezoid(_error(variances, n_values, points) / spread, logs, axis=0)
-
-
-def _error(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.ndarray:
-    """c of a `Denoiser`, of shape (n, 1)."""
-    energy = variances * levels**2 / (variances + levels**2)
-    return np.sqrt(energy.sum(1, keepdims=True) / n_values)
+    return np.trapezoid(
+        wiener_error(variances, n_values, points) / spread, logs, axis=0
+    )

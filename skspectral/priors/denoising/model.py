@@ -1,7 +1,7 @@
 """What a fitted diffusion prior consists of, and its denoiser."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,10 @@ class Model:
                 made = UNet(n_in, n_channels, self.width, sides, self.n_labels)
         return made.float()
 
-    def resumed(self, path: Path, options: dict[str, Any]) -> "Model":
+    def resumed(self, path: Path, identity: dict[str, Any]) -> "Model":
         """The same training where a checkpoint, if there is one, has brought it.
+
+        Of the `identity` of this model.
 
         Raises
         ------
@@ -115,22 +117,22 @@ class Model:
         if not path.exists():
             return self
         kept = checkpoint.load(path)
-        checkpoint.check_same(path, kept, self._identity(options))
+        checkpoint.check_same(path, kept, identity)
         # Signals do not depend on the axes of codes, which may be rounded otherwise.
         law = self.law
         if self.sees_codes:
             law = SpectralLaw(**{k: _as_array(v) for k, v in kept["law"].items()})
         return replace(self, law=law, state=kept["state"], log=Log(**kept["log"]))
 
-    def keep(self, path: Path, options: dict[str, Any]) -> None:
+    def keep(self, path: Path, identity: dict[str, Any]) -> None:
         """Write a checkpoint."""
-        content = {"state": self.state, "log": self.log.state()}
+        content = {"state": self.state, "log": asdict(self.log)}
         if self.sees_codes:
             content["law"] = vars(self.law)
-        checkpoint.save(path, self._identity(options) | content)
+        checkpoint.save(path, identity | content)
 
-    def _identity(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What another training would have otherwise."""
+    def identity(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What another training would have otherwise; costs K^2 T."""
         name = self.network if isinstance(self.network, str) else "module"
         identity = {
             "network": name,

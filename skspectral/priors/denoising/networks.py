@@ -150,7 +150,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, pointwise: Any):
         super().__init__()
-        self.n_heads = max(1, width // 32) if width % 32 == 0 else 1
+        self.n_heads = width // 32 if width % 32 == 0 else 1
         self.norm = normalisation(width)
         self.project = pointwise(width, 3 * width, 1)
         self.out = zeroed(pointwise(width, width, 1))

@@ -16,7 +16,7 @@ _CPU = torch.device("cpu")
 
 
 class Observation:
-    """Linear functions B z of coordinates, seen as b, with white noise or without.
+    """Linear functions B z of coordinates, seen as b, with noise or without.
 
     Where codes are Gaussian of variances v, the posterior of z given its noisy version
     of level s has some mean D and covariance C = diag(v s^2 / (v + s^2)), and given b
@@ -100,8 +100,7 @@ class Observation:
         self, noisy: torch.Tensor, level: float, correction: Correction
     ) -> torch.Tensor:
         noise = noisy.new_full((1, 1), level)
-        gain, error = self._denoiser.gain(noise), self._denoiser.error(noise)
-        return gain * noisy + error * correction(noisy, level)
+        return self._denoiser.estimate(noisy, noise, correction(noisy, level))
 
     def _moved(
         self, mean: torch.Tensor, normal: torch.Tensor, rows: slice, level: float

@@ -1,9 +1,9 @@
 """How to train, for how long, and how far it is."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass
@@ -26,14 +26,9 @@ class Log:
         default_factory=lambda: {"n_images": [], "loss": []}
     )
 
-    def state(self) -> dict[str, Any]:
-        """Everything, as `Log` takes it; a copy."""
-        history = {name: list(values) for name, values in self.history.items()}
-        return {**vars(self), "history": history}
-
     def of_next_run(self) -> "Log":
         """Return a log with the history so far."""
-        return Log(history=self.state()["history"])
+        return Log(history=copy.deepcopy(self.history))
 
 
 @dataclass(frozen=True)

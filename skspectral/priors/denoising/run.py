@@ -1,6 +1,7 @@
 """A run of a training: from codes, until its budget is spent."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +32,7 @@ def train(
     plan: Plan,
     device: torch.device,
     on_step: Step,
-    keep: Callable[[Model], None],
+    keep: Callable[[Model], None] | None,
 ) -> Model:
     """Train the network of a model for one run, or go on with the run.
 
@@ -46,7 +47,7 @@ def train(
     device : torch.device
     on_step : callable
         Is told ``n_images`` and the last known ``loss`` after each step; True stops.
-    keep : callable
+    keep : callable or None
         Is given the model every two minutes, and at the end, for a checkpoint.
 
     Returns
@@ -58,7 +59,7 @@ def train(
     ArithmeticError
         If the loss is not finite, naming the step.
     """
-    model = replace(model, log=Log(**model.log.state()))
+    model = replace(model, log=copy.deepcopy(model.log))
     denoiser = model.denoiser().to(device)
     denoiser.mixed_precision = plan.mixed_precision
     training = Training(denoiser, plan, model.seed + 1)
@@ -69,8 +70,15 @@ def train(
     def present() -> Model:
         return replace(model, state=training.state())
 
-    _until_spent(training, examples, model.log, on_step, lambda: keep(present()))
-    return present()
+    def keep_present() -> None:
+        if keep is not None:
+            keep(present())
+
+    _until_spent(training, examples, model.log, on_step, keep_present)
+    trained = present()
+    if keep is not None:
+        keep(trained)
+    return trained
 
 
 def _examples(
@@ -126,7 +134,6 @@ def _until_spent(
             break
     if n_summed:
         _note(log, training, total / n_summed)
-    keep()
 
 
 def _note(log: Log, training: Training, mean: torch.Tensor) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from skspectral.priors.denoising.checkpoint import map_leaves
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.plan import Plan
 
@@ -151,7 +152,8 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """All that `load` needs to go on, on the CPU; copies."""
-        return _copied(
+        return map_leaves(
+            _copied,
             {
                 "network": self.denoiser.network.state_dict(),
                 "average": self._average.state_dict(),
@@ -160,7 +162,7 @@ class Training:
                 "generator_device": self._generator.device.type,
                 "n_steps": self.n_steps,
                 "n_images": self.n_images,
-            }
+            },
         )
 
     def load(self, state: dict[str, Any]) -> None:
@@ -168,7 +170,7 @@ class Training:
         self.denoiser.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         # Which would otherwise be changed in place.
-        self._optimizer.load_state_dict(_copied(state["optimizer"]))
+        self._optimizer.load_state_dict(map_leaves(_copied, state["optimizer"]))
         self.n_steps, self.n_images = state["n_steps"], state["n_images"]
         if state["generator_device"] == self._generator.device.type:
             self._generator.set_state(state["generator"])
@@ -177,12 +179,8 @@ class Training:
             self._generator.manual_seed(self._seed + self.n_steps)
 
 
-def _copied(tree: Any) -> Any:
-    """Nested dicts and lists with their tensors copied to the CPU."""
-    if isinstance(tree, torch.Tensor):
-        return tree.detach().to("cpu", copy=True)
-    if isinstance(tree, dict):
-        return {key: _copied(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_copied(value) for value in tree]
-    return tree
+def _copied(leaf: Any) -> Any:
+    """A tensor copied to the CPU, or anything else."""
+    if isinstance(leaf, torch.Tensor):
+        return leaf.detach().to("cpu", copy=True)
+    return leaf
