@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
+from scipy.stats import kurtosis, multivariate_normal
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -74,9 +74,7 @@ def test_untrained_it_is_the_gaussian(shape, network):
     start = np.random.default_rng(1).normal(size=(7, 10))
     labels = np.zeros(7, int)
     for n_steps in (1, 5):
-        drawn = draw_codes(
-            model.law, denoiser, start, labels, n_steps=n_steps, guidance=1.0
-        )
+        drawn = draw_codes(model.law, denoiser, start, labels, n_steps=n_steps)
         # The same numbers through a square root of the covariance.
         values, vectors = np.linalg.eigh(gaussian.covariance_)
         axes = model.law.axes
@@ -103,6 +101,11 @@ def mixture(n_samples, seed):
     roots = np.linalg.cholesky(COVARIANCES)
     noise = rng.normal(size=(n_samples, 2))
     return MEANS[of] + np.einsum("nij,nj->ni", roots[of], noise), of
+
+
+def moments_of_mixture():
+    covariance = np.einsum("k,kij->ij", SHARES, COVARIANCES)
+    return SHARES @ MEANS, covariance + np.cov(MEANS.T, aweights=SHARES, ddof=0)
 
 
 def log_mixture(X, noise=0.0):
@@ -163,9 +166,7 @@ def test_the_denoiser_of_a_mixture_is_learned(of_mixture, noise):
 
 def test_moments_of_draws(of_mixture):
     drawn = of_mixture.sample(5000, random_state=0)
-    mean = SHARES @ MEANS
-    covariance = np.einsum("k,kij->ij", SHARES, COVARIANCES)
-    covariance += np.cov(MEANS.T, aweights=SHARES, ddof=0)
+    mean, covariance = moments_of_mixture()
     np.testing.assert_allclose(drawn.mean(0), mean, atol=0.15)
     np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.3)
     # Not those of a Gaussian: between the two there is nothing.
@@ -202,6 +203,23 @@ def test_guidance_scales_what_a_label_changes(of_mixture):
     assert more[:, 0].std() < plain[:, 0].std() < none[:, 0].std()
 
 
+def test_gaussian_guidance_scales_what_the_network_adds(of_mixture):
+    prior = pickle.loads(pickle.dumps(of_mixture))
+    prior.set_params(gaussian_guidance=0.0, n_steps=2)
+    drawn = prior.sample(4000, random_state=0)
+    mean, covariance = moments_of_mixture()
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=0.15)
+    np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.5)
+    assert abs(kurtosis(drawn[:, 0])) < 0.2
+    # Further from the Gaussian than the mixture is: the groups are tighter.
+    prior.set_params(n_steps=12)
+    plain, more = (
+        prior.set_params(gaussian_guidance=g).sample(1000, y=1, random_state=0)[:, 0]
+        for g in (1.0, 1.3)
+    )
+    assert more.std() < plain.std() < np.sqrt(covariance[0, 0])
+
+
 def test_draws_given_linear_functions_follow_the_conditional_gaussian():
     codes = correlated(2000, 6)
     model = untrained(codes, None)
@@ -225,7 +243,6 @@ def test_draws_given_linear_functions_follow_the_conditional_gaussian():
         normal,
         np.zeros(len(normal), int),
         n_steps=40,
-        guidance=1.0,
         known=Known(operator, seen, noise_variance),
     )
     scale = np.sqrt(np.diag(C))

@@ -28,6 +28,7 @@ class FlowDensity(Density):
 
     n_steps: int
     guidance: float
+    gaussian_guidance: float
     n_probes: int
     mixed_precision: bool | None
     device: str | torch.device | None
@@ -138,6 +139,7 @@ class FlowDensity(Density):
             self._drawn_labels(n_samples, y, stream, shares=known is None),
             n_steps=self.n_steps,
             guidance=self.guidance,
+            gaussian_guidance=self.gaussian_guidance,
             known=known,
         )
 

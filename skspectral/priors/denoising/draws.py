@@ -48,7 +48,8 @@ def draw_codes(
     labels: np.ndarray,
     *,
     n_steps: int,
-    guidance: float,
+    guidance: float = 1.0,
+    gaussian_guidance: float = 1.0,
     known: Known | None = None,
 ) -> np.ndarray:
     """Codes of shape (n, K) from N(0, 1) numbers and labels (n,).
@@ -60,7 +61,7 @@ def draw_codes(
     codes = np.empty((len(normal), len(law.mean)))
     with torch.no_grad():
         for rows in gen_batches(len(codes), _n_rows(denoiser)):
-            correction = guided(denoiser, labels[rows], guidance)
+            correction = guided(denoiser, labels[rows], guidance, gaussian_guidance)
             numbers = flow.tensor(normal[rows])
             if observation is None:
                 z = flow.draw(flow.start(numbers), correction)
@@ -117,11 +118,28 @@ def _n_rows(denoiser: Denoiser) -> int:
     return max(1, n_values // max(denoiser.n_values, _WIDTH))
 
 
-def guided(denoiser: Denoiser, labels: np.ndarray, guidance: float) -> Correction:
-    """F for labels; F without, and ``guidance`` times the difference that they make.
+def guided(
+    denoiser: Denoiser,
+    labels: np.ndarray,
+    guidance: float,
+    gaussian_guidance: float = 1.0,
+) -> Correction:
+    """F for labels, away from what knows less: F without a label, and the Gaussian.
 
-    1 is plain; more is typical of the label (Ho and Salimans 2021, equation 6).
+    F without, plus ``guidance`` times the difference that labels make (Ho and Salimans
+    2021, equation 6); and, since the Gaussian's F is zero, ``gaussian_guidance`` times
+    that (Karras et al. 2024, guiding a diffusion model with a bad version of itself,
+    equation 3). 1 is plain.
     """
+    correction = _guided_by_labels(denoiser, labels, guidance)
+    if gaussian_guidance == 1:
+        return correction
+    return lambda noisy, level: gaussian_guidance * correction(noisy, level)
+
+
+def _guided_by_labels(
+    denoiser: Denoiser, labels: np.ndarray, guidance: float
+) -> Correction:
     without = unlabelled(denoiser)
     if not denoiser.n_labels:
         return without
