@@ -28,8 +28,14 @@ ATOMS = {
 # Many small components, each of its own shape: weak shrinkage. The likelihood wants
 # more of it, and longer iterations; draws do not.
 SMALL = GaussianMixture(100, shrinkage=0.005, tol=1.0, max_iter=3)
-# Trained for what is left of the time.
-DIFFUSION = DiffusionPrior(max_images=None, max_time=60.0, mirror=True, random_state=0)
+# Trained for what is left of the time, minutes: it corrects too little.
+DIFFUSION = DiffusionPrior(
+    max_images=None,
+    max_time=60.0,
+    mirror=True,
+    gaussian_guidance=1.1,
+    random_state=0,
+)
 PRIORS = {
     "Gaussian": GaussianPrior(),
     "mixture": GaussianMixture(20, covariance="low_rank", rank=40, tol=0.05),
