@@ -7,6 +7,7 @@ not fitted, so that the checks have nothing to check.
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skspectral import BasisModulation, MLPModulation, SpectralDictionaryLearning
+from skspectral.control import SpectralEqualizer, SpectralFilter
 from skspectral.priors import (
     ClassConditionalPrior,
     DiffusionPrior,
@@ -31,6 +32,8 @@ from skspectral.priors import (
             # weights are repetitions.
             tol=0.1,
         ),
+        SpectralEqualizer(gains=0.5),
+        SpectralFilter(SpectralDictionaryLearning(n_components=2), high=1.5),
         GaussianPrior(),
         GaussianPrior(shrinkage=0.1),
         GaussianPrior(shrinkage="ledoit_wolf"),

@@ -1,0 +1,210 @@
+"""Gains over frequency, and paths, for signals that are drawn."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skspectral._sklearn_compat import (
+    Interval,
+    as_numbers,
+    as_numpy,
+    validate_params,
+)
+from skspectral.control.atoms import Gains, atom_values
+from skspectral.control.filtering import estimator_array
+from skspectral.moments import Moments
+from skspectral.priors.closed_form import gaussian_components, has_closed_form
+from skspectral.priors.spectrum import principal_axes
+
+_CPU = torch.device("cpu")
+# Variances below this share of the largest are rounding; sines below this, too.
+_LEAST_VARIANCE, _LEAST_SINE = 1e-12, 1e-6
+
+
+def sample(
+    estimator: Any,
+    n_samples: int = 1,
+    *,
+    gains: Gains = 1.0,
+    limit: Gains = np.inf,
+    y: Any = None,
+    random_state: Any = None,
+) -> np.ndarray:
+    """Draw signals with bands that vary more or less, or are clamped.
+
+    Deviations of the codes from the mean signal are limited, then multiplied.
+
+    Parameters
+    ----------
+    estimator : SpectralDictionaryLearning
+        Fitted.
+    n_samples : int, default=1
+    gains : callable, array-like or float, default=1.0
+        As of `equalize`, of the deviations: a band's variance is multiplied by the
+        square. 0 leaves the mean signal there.
+    limit : callable, array-like or float, default=inf
+        Of the same forms: largest deviation of a code, in standard deviations of the
+        training codes.
+    y : object, default=None
+        Label, for a prior that takes one.
+    random_state : int, RandomState instance or None, default=None
+        As in ``estimator.sample``: the same draws without gains and limits.
+
+    Returns
+    -------
+    signals : ndarray of shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        If gains or limits are of no form that `equalize` takes, or negative.
+
+    Examples
+    --------
+    Digits whose details are twice as strong:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> from skspectral.control import sample
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> est = SpectralDictionaryLearning(40, signal_shape=(8, 8), atoms="plane_wave")
+    >>> rough = sample(est.fit(X), 3, gains=lambda f: 1.0 + (f > 2), random_state=0)
+    >>> rough.shape
+    (3, 64)
+    """
+    check_is_fitted(estimator)
+    gain = atom_values(estimator, gains, "gains")
+    largest = atom_values(estimator, limit, "limit") * _code_deviations(estimator)
+    drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
+    mean = estimator_array(estimator, "mean_")
+    codes = (drawn - mean) @ estimator_array(estimator, "_code_map").T
+    changed = gain * np.clip(codes, -largest, largest)
+    change = (changed - codes) @ estimator_array(estimator, "components_")
+    return drawn + change.astype(drawn.dtype)
+
+
+def _code_deviations(estimator: Any) -> np.ndarray:
+    """Root mean square of the training codes about zero, (K,)."""
+    mean, covariance = _training_law(estimator, "_code_map")
+    return np.sqrt(np.diag(covariance) + mean**2)
+
+
+def _training_law(estimator: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the training samples, along codes or axes."""
+    moments = Moments.from_arrays(estimator._moments, _CPU)
+    return moments.project(
+        estimator_array(estimator, name), estimator_array(estimator, "mean_")
+    )
+
+
+@validate_params(
+    {"n_samples": [Interval(Integral, 2, None, closed="left")], "prior": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def interpolate(
+    estimator: Any,
+    start: ArrayLike,
+    stop: ArrayLike,
+    n_samples: int = 10,
+    *,
+    prior: bool = True,
+) -> np.ndarray:
+    """Signals on a path between two, in the space of codes.
+
+    Parameters
+    ----------
+    estimator : SpectralDictionaryLearning
+        Fitted.
+    start, stop : array-like of shape (n_features,)
+        Two signals; the path is between their reconstructions.
+    n_samples : int, default=10
+        At least 2, both ends among them.
+    prior : bool, default=True
+        Whether the path follows the prior: the arc of a circle in coordinates in which
+        the prior's covariance is the identity, where draws lie near a sphere. Signals
+        in the middle then vary as much as draws do. False is the straight line, on
+        which they fade into each other.
+
+    Returns
+    -------
+    signals : ndarray of shape (n_samples, n_features), float64
+
+    Raises
+    ------
+    ValueError
+        If an end is not one finite signal.
+
+    Notes
+    -----
+    The arc of spherical interpolation (Shoemake 1985), with norms between those of the
+    ends. Of a mixture mean and covariance of the whole are taken, and of a prior
+    without a closed form those of the training codes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> from skspectral.control import interpolate
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> est = SpectralDictionaryLearning(40, signal_shape=(8, 8)).fit(X)
+    >>> interpolate(est, X[0], X[1], 5).shape
+    (5, 64)
+    """
+    check_is_fitted(estimator)
+    ends = np.stack(
+        [_signal(estimator, start, "start"), _signal(estimator, stop, "stop")]
+    )
+    at = np.linspace(0, 1, n_samples)[:, None]
+    axes, mean = (estimator_array(estimator, name) for name in ("_axes", "mean_"))
+    coordinates = (ends - mean) @ axes.T
+    if not prior:
+        return mean + ((1 - at) * coordinates[0] + at * coordinates[1]) @ axes
+    centre, covariance = _pooled_law(estimator)
+    vectors, variances = principal_axes(covariance)
+    spread = np.sqrt(np.maximum(variances, _LEAST_VARIANCE * variances[0]))
+    path = _arc((coordinates - centre) @ vectors / spread, at)
+    return mean + (path * spread @ vectors.T + centre) @ axes
+
+
+def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
+    values = as_numbers(signal)
+    n_features = len(estimator.mean_)
+    if values.shape != (n_features,) or not np.isfinite(values).all():
+        raise ValueError(
+            f"{name} of shape {values.shape} must be one signal of {n_features} finite "
+            "numbers, such as a row of X."
+        )
+    return values
+
+
+def _pooled_law(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the prior, or of what it was fitted to."""
+    if not has_closed_form(estimator.prior_):
+        return _training_law(estimator, "_axes")
+    mixture = gaussian_components(estimator.prior_)
+    mean = np.sum([weight * part.mean for weight, part in mixture], axis=0)
+    covariance = np.sum(
+        [
+            weight * (part.covariance + np.outer(part.mean - mean, part.mean - mean))
+            for weight, part in mixture
+        ],
+        axis=0,
+    )
+    return mean, covariance
+
+
+def _arc(ends: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Points at shares ``at`` (n, 1) of the way, of shape (n, K)."""
+    norms = np.linalg.norm(ends, axis=1, keepdims=True)
+    first, last = ends / np.maximum(norms, np.finfo(float).tiny)
+    # More exact than the arc cosine where the two are close, or opposite.
+    angle = 2 * np.arctan2(np.linalg.norm(first - last), np.linalg.norm(first + last))
+    if np.sin(angle) < _LEAST_SINE:
+        return (1 - at) * ends[0] + at * ends[1]
+    directions = np.sin((1 - at) * angle) * first + np.sin(at * angle) * last
+    return ((1 - at) * norms[0] + at * norms[1]) * directions / np.sin(angle)
