@@ -37,6 +37,7 @@ PARAMETER_CONSTRAINTS = {
     "batch_size": [Interval(Integral, 1, None, closed="left"), None],
     "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"}), None],
     "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
+    "windows": [Interval(Integral, 1, None, closed="left"), "array-like", None],
     "device": [str, torch.device, None],
     "random_state": ["random_state"],
     "warm_start": ["boolean"],

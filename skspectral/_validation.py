@@ -58,6 +58,26 @@ def check_signal_shape(
     return tuple(int(size) for size in shape)
 
 
+def check_windows(
+    windows: int | Sequence[int], shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Number of windows along each axis of the places of signals."""
+    n_axes = 2 if len(shape) > 1 else 1
+    one = isinstance(windows, Integral)
+    counts: tuple[Any, ...] = (windows,) * n_axes if one else tuple(windows)  # type: ignore[arg-type]
+    fits = len(counts) == n_axes and all(
+        isinstance(n, Integral) and 1 <= int(n) <= side
+        for n, side in zip(counts, shape, strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"windows={windows!r} must be a number of windows, or one for each of the "
+            f"{n_axes} axes of signal_shape={shape} (n_features={math.prod(shape)}), "
+            "not more than its samples."
+        )
+    return tuple(int(n) for n in counts)
+
+
 def refuse_what_is_not_finite(X: Samples, estimator: Any) -> None:
     """Raise scikit-learn's error if X has NaN or infinite values.
 

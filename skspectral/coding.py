@@ -84,7 +84,7 @@ def polish_codes(
     X: Samples,
     codes: Samples,
     mean: Samples,
-    components: Samples,
+    code_map: Samples,
     axes: Samples,
     stft: STFT,
     weight: float,
@@ -100,12 +100,7 @@ def polish_codes(
     dtype = working_dtype(X)
     written = as_destination(codes)
     span = as_tensor(axes, device, torch.float64)
-    atoms = as_tensor(components, device, torch.float64)
-    # S = R Q: a change q of the coordinates is the change q R^-1 of the codes.
-    triangle = atoms @ span.T
-    to_codes = torch.linalg.solve_triangular(
-        triangle, torch.eye(len(atoms)).to(atoms), upper=False
-    )
+    to_codes = span @ as_tensor(code_map, device, torch.float64).T
     centre, span = as_tensor(mean, device, dtype), span.to(dtype)
     n_rows = _POLISHED_ROWS if batch_size is None else batch_size
     for rows, batch in iter_batches(X, n_rows, device):

@@ -15,7 +15,11 @@ from skspectral._device import (
     working_dtype,
 )
 from skspectral._progress import CallbackMonitor
-from skspectral._validation import check_signal_shape, check_variance
+from skspectral._validation import (
+    check_signal_shape,
+    check_variance,
+    check_windows,
+)
 from skspectral.coding import (
     coordinates_and_energy,
     orthonormal_axes,
@@ -23,13 +27,27 @@ from skspectral.coding import (
 from skspectral.dictionary.learning import Dictionary, LearningPlan, learn_dictionary
 from skspectral.dictionary.projection import least_squares_map
 from skspectral.dictionary.stochastic import Batches
+from skspectral.dictionary.windows import (
+    smooth_windows,
+    span_axes,
+    windowed_atoms,
+    windowed_variance,
+)
 from skspectral.moments import Moments
 from skspectral.planning import frequency_units, plan_learning
 from skspectral.priors.protocol import fit_prior, fits_from_moments
 from skspectral.priors.synthesis import Synthesis
 from skspectral.shrinkage import best_weight, lag_products, shrink_
 
-# Residual variance below this share of the whole is rounding.
+_OF_ATOMS = (
+    "frequencies_",
+    "phases_",
+    "amplitudes_",
+    "wave_vectors_",
+    "orientations_",
+    "colors_",
+)
+# Residual variance of a feature below this share of the whole is rounding.
 _NOISE_FLOOR = 1e-12
 
 
@@ -69,6 +87,9 @@ def learn_model(
         Random numbers of the learning.
     """
     n_features, dtype = samples.shape[1], working_dtype(samples)
+    if estimator.windows is not None:
+        shape = check_signal_shape(estimator.signal_shape, n_features)
+        check_windows(estimator.windows, shape)
     plan = plan_learning(
         estimator,
         n_features,
@@ -96,16 +117,19 @@ def learn_model(
         batches = Batches(samples, weights, mean, unit, size, dtype, stream)
         plan = plan.in_units(unit)
     learned = learn_dictionary(C, plan, monitor, batches)
-    del C
     attributes = _describe(learned, plan, total, estimator, numpy_dtype(dtype))
+    if estimator.windows is not None:
+        attributes |= _in_windows(attributes, C, total, estimator)
+    del C
 
     # From the rounded atoms, so that they agree with the public attribute.
     atoms = as_tensor(attributes["components_"], device, torch.float64)
+    if estimator.windows is None:
+        attributes["_axes"] = as_array(orthonormal_axes(atoms))
     attributes |= {
         "mean_": as_array(mean, numpy_dtype(dtype)),
         "n_samples_seen_": moments.n_samples,
         "_code_map": as_array(least_squares_map(atoms, estimator.ridge)),
-        "_axes": as_array(orthonormal_axes(atoms)),
         "_moments": moments.as_arrays(),
         "shrinkage_": shrunk.weight,
         "prior_": prior,
@@ -200,15 +224,13 @@ def _describe(
     n_atoms, n_features = learned.components.shape
     waves, axes = learned.waves, plan.model.axes
     vectors = as_array(waves.frequency) * frequency_units(estimator, axes)
-    left = max(0.0, 1 - float(learned.variance.sum()))
-    noise = max(left / max(1, n_features - n_atoms), _NOISE_FLOOR / n_features)
     attributes = {
         "components_": as_array(learned.components, dtype),
         "frequencies_": np.linalg.norm(vectors, axis=1),
         "phases_": as_array(waves.phase),
         "amplitudes_": as_array(learned.amplitude),
         "explained_variance_ratio_": as_array(learned.variance),
-        "noise_variance_": total * noise,
+        "noise_variance_": _noise(total, learned.variance, n_features, n_atoms),
         "history_": _history(learned, plan, total),
         "n_iter_": max(1, learned.n_steps),
         "converged_": learned.converged,
@@ -230,6 +252,40 @@ def _describe(
             "colors_": as_array(waves.colour),
         }
     return attributes
+
+
+def _noise(total: float, variance: torch.Tensor, n_features: int, rank: int) -> float:
+    """Mean variance of the dimensions outside the span, for shares of the whole."""
+    left = max(0.0, 1 - float(variance.sum()))
+    return total * max(left / max(1, n_features - rank), _NOISE_FLOOR / n_features)
+
+
+def _in_windows(
+    attributes: dict[str, Any], C: torch.Tensor, total: float, estimator: Any
+) -> dict[str, Any]:
+    """The attributes that change where each atom has a code in each window."""
+    shape = check_signal_shape(estimator.signal_shape, len(C))
+    windows, centers = smooth_windows(shape, check_windows(estimator.windows, shape))
+    components = attributes["components_"]
+    whole = as_tensor(components, C.device, torch.float64)
+    components = as_array(
+        windowed_atoms(whole, as_tensor(windows, C.device)), components.dtype.type
+    )
+    atoms = as_tensor(components, C.device, torch.float64)
+    axes, kept = span_axes(atoms)
+    variance = windowed_variance(atoms, axes, kept, C)
+    of_atoms = {
+        name: np.repeat(attributes[name], len(windows), axis=0)
+        for name in _OF_ATOMS
+        if name in attributes
+    }
+    return of_atoms | {
+        "components_": components,
+        "_axes": as_array(axes),
+        "explained_variance_ratio_": as_array(variance),
+        "noise_variance_": _noise(total, variance, len(C), len(axes)),
+        "window_centers_": np.tile(centers, (len(whole), 1)),
+    }
 
 
 def _history(learned: Dictionary, plan: LearningPlan, total: float) -> dict[str, Any]:

@@ -88,13 +88,13 @@ def ridge_law(components: np.ndarray, noise_variance: float, ridge: float) -> No
 
     Parameters
     ----------
-    components : ndarray of shape (K, K)
+    components : ndarray of shape (K, r)
         Coordinates of the atoms.
     noise_variance : float
         v.
     ridge : float
     """
     smallest = np.finfo(np.float64).eps * len(components)
-    _, singular, axes = np.linalg.svd(components)
+    _, singular, axes = np.linalg.svd(components, full_matrices=False)
     clean = singular**2 * noise_variance / max(ridge, smallest)
-    return Normal(np.zeros(len(components)), axes.T, clean + noise_variance)
+    return Normal(np.zeros(len(axes)), axes.T, clean + noise_variance)

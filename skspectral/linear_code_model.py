@@ -65,8 +65,8 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     device: str | torch.device | None
     transform_stft_weight: float
 
-    # (K, T), float64: maps centred samples to codes, and to coordinates along
-    # orthonormal axes of the span of the atoms.
+    # (K, T) and (r, T), float64: map centred samples to codes, and to coordinates
+    # along orthonormal axes of the span of the atoms.
     _code_map: np.ndarray
     _axes: np.ndarray
     _stream: np.random.Generator
@@ -122,13 +122,15 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         }
         stft = self._stft()
         with memory_advice(self.batch_size):
-            mean, code_map, atoms, axes = self._model()
+            mean, code_map, _, axes = self._model()
             codes = apply_centred(samples, mean, code_map, **where)
             if not bool(_isfinite(codes)):
                 refuse_what_is_not_finite(checked, self)
             if stft is not None:
                 weight = self.transform_stft_weight
-                polish_codes(samples, codes, mean, atoms, axes, stft, weight, **where)
+                polish_codes(
+                    samples, codes, mean, code_map, axes, stft, weight, **where
+                )
         return to_namespace_of(checked, codes)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
@@ -212,6 +214,32 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 like=atoms,
             )
         return to_namespace_of(self.components_, signals)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the codes, with the number of the atom.
+
+        With ``windows`` also with the place of the window, from 0 to 1.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Not used.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        names = super().get_feature_names_out(input_features)
+        if not hasattr(self, "window_centers_"):
+            return names
+        centers = np.asarray(self.window_centers_)
+        n_windows = len(np.unique(centers, axis=0))
+        places = ["_".join(f"{x:.3g}" for x in center) for center in centers]
+        atoms = names[np.arange(len(names)) // n_windows]
+        return np.array(
+            [f"{atom}_at_{place}" for atom, place in zip(atoms, places, strict=True)],
+            dtype=object,
+        )
 
     @property
     def _n_features_out(self) -> int:

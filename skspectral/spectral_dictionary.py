@@ -23,7 +23,8 @@ from skspectral.modulation import BasisModulation, MLPModulation
 from skspectral.planning import check_stft
 from skspectral.priors.protocol import new_prior
 
-_OF_PLANE_WAVES = ("wave_vectors_", "orientations_", "colors_")
+# Not of all fits.
+_OPTIONAL = ("wave_vectors_", "orientations_", "colors_", "window_centers_")
 
 
 class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
@@ -36,7 +37,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         s_i(t) = A_i(t) sin(2 pi f_i t + phi_i(t)),     t = 0, 1/T, .., (T-1)/T
 
     The atoms minimise the squared error of the best codes, a function of the mean and
-    the T x T second moment alone: one pass over the data, whatever its size.
+    the second moment alone: one pass over the data, whatever its size.
 
     Parameters
     ----------
@@ -50,11 +51,10 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         colour: s_i(y, x, c) = g_ic A_i sin(2 pi (u_i y + v_i x) + phi_i), where A_i and
         phi_i may drift over y and x.
     init : {"greedy", "spectrum", "random"}, array-like or estimator, default="greedy"
-        First waves: greedy selection on the spectrum of the second moment; the peaks of
-        the mean spectrum; at random; given frequencies in units of ``frequencies_``, of
-        shape (n_components,) or, for plane waves, (n_components, 2); or the atoms of a
-        fitted estimator (in a grid search, as ``FrozenEstimator``), the missing ones
-        being selected greedily.
+        First waves: greedy selection on the second moment's spectrum; the peaks of the
+        mean spectrum; at random; frequencies in units of ``frequencies_``, of shape
+        (n_components,) or, for plane waves, (n_components, 2); or the atoms of a fitted
+        estimator (in a grid search, as ``FrozenEstimator``), missing ones being added.
     modulation : {"basis", "mlp"}, BasisModulation, MLPModulation or None, \
             default="basis"
         Drift of amplitude and phase. "basis" is ``BasisModulation()``: smooth functions
@@ -66,17 +66,15 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         least-squares codes with steps on minibatches of X.
     stft_weight : float, default=0.0
         Weight of the spectral loss. If positive, Adam lowers the sum of both losses
-        once the squared error is lowest. It is in units of the data: "squared_error"
-        over "stft_error" of ``history_`` makes the two terms equal.
+        then. "squared_error" over "stft_error" of ``history_`` makes them equal.
     stft_window : int, default=64
-        Length of the Hann window of the short-time spectra, in samples.
+        Length of the Hann window of short-time spectra, in samples.
     stft_hop : int or None, default=None
         Samples from one window to the next. None is a quarter of the window.
     transform_stft_weight : float, default=0.0
-        The same for the codes that `transform` returns. A tenth to three times the
-        weight of equal terms is useful; more takes long.
+        The same for the codes of `transform`: a tenth to three times equal terms.
     ridge : float, default=1e-6
-        Penalty on the squared codes of unit-norm atoms, in [0, 1).
+        Penalty on squared codes, in [0, 1).
     center : bool, default=True
         Whether to subtract the mean.
     prior : object or None, default=None
@@ -85,32 +83,35 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         It is cloned, and fitted in float64 along orthonormal axes of the atoms' span.
     max_iter : int, default=50
         Most Gauss-Newton iterations, tens of L-BFGS or spectral steps, or epochs of
-        Adam in each stage; where weak atoms were replaced, up to three times again.
+        Adam in a stage; up to three times again where weak atoms were replaced.
     tol : float, default=2e-3
         Stop when an iteration lowers the loss by less than this share.
     learning_rate : float, default=3e-3
         Step size of Adam: cycles, radians and the like.
     batch_size : int or None, default=None
-        Rows that are processed at a time. None chooses by their size, and 256 for Adam.
+        Rows at a time. None chooses by their size, and 256 for Adam.
     shrinkage : "auto", float or None, default=None
         Weight in [0, 1] of the stationary part of the covariance, its mean over the
         places of ``signal_shape``, when atoms, noise and Gaussian prior are learned.
-        None is 0; "auto" estimates the best. It helps where samples are few. Adam, the
-        spectral losses and other priors see the samples themselves.
+        None is 0; "auto" estimates the best. It helps where samples are few. Not for
+        Adam, spectral losses and other priors.
     sampling_rate : float or None, default=None
         Samples per second. If given, frequencies are in Hz.
+    windows : int, tuple of int or None, default=None
+        Codes that vary over the signal: each learned atom becomes one for each of so
+        many smooth windows along each axis, and the attributes are of all of these.
     device : str, torch.device or None, default=None
         Where to compute. None is where X is: the CPU for numpy.
     random_state : int, RandomState instance or None, default=None
-        Seed of `sample`, of minibatches, of random first frequencies and networks, and
-        of the prior if it has none. By default the atoms do not depend on it.
+        Seed of `sample`, of what is random in learning (by default nothing), and of the
+        prior if it has none.
     warm_start : bool, default=False
         Whether `fit` starts from the atoms of the last fit.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Atoms of unit norm, ordered by the variance they add.
+        Atoms of unit norm, ordered by the variance they add; windows are neighbours.
     frequencies_ : ndarray of shape (n_components,)
         Frequency of the plain wave nearest to each atom, from 0 to the Nyquist
         frequency: cycles per (flattened) signal, or Hz with ``sampling_rate``. Of plane
@@ -121,13 +122,15 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         Root mean square of A_i(t), in units of ``components_``: plain sinusoids are
         ``amplitudes_ * sin(2 pi frequencies_ t + phases_)``.
     wave_vectors_ : ndarray of shape (n_components, 2)
-        Of plane waves only: cycles per height and per width, or per unit of length with
-        ``sampling_rate`` samples in it.
+        Of plane waves only: cycles per height and width, or in units of
+        ``sampling_rate``.
     orientations_ : ndarray of shape (n_components,)
         Of plane waves only: angle of the wave vector, in [0, pi) radians, from growing
         columns towards growing rows.
     colors_ : ndarray of shape (n_components, n_channels)
         Of plane waves only: share of each channel, of unit norm, with a sum >= 0.
+    window_centers_ : ndarray of shape (n_components, n_axes)
+        With ``windows`` only: where each atom is, from 0 to 1 along each axis.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Share of the variance that each atom adds to those before; in sum, the model's.
     mean_ : ndarray of shape (n_features,)
@@ -135,14 +138,13 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
     noise_variance_ : float
         Mean variance of what the atoms leave, for each dimension outside their span.
     shrinkage_ : float
-        Weight of the stationary part. If not 0, the variances and errors named here are
-        those of the shrunk covariance; its trace is that of the data's.
+        Weight of the stationary part. If not 0, variances and errors named here are of
+        the shrunk covariance, with the trace of the data's.
     prior_ : object
         The fitted prior.
     history_ : dict
-        "stage", "loss", "squared_error" and "stft_error" (means over the samples; the
-        second with the ridge's penalty, the third unweighted, NaN where not evaluated)
-        after each step, and before the first step and the first spectral one.
+        "stage", "loss", "squared_error" and "stft_error" (NaN where not evaluated),
+        means over samples, before the first step and after each.
     n_iter_ : int
         Number of steps, at least 1.
     converged_ : bool
@@ -164,10 +166,8 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
     fit costs n T^2 multiplications in one pass, O(K T^2) for the selection and, for
     each iteration, O(K T^2 + (K p)^2 T) with p numbers an atom (3 without modulation).
     It holds about three T x T matrices in float64, and keeps one for `partial_fit`.
-    Sums and solves are float64; the products of float32 data are float32. The result
-    does not depend on the order of the rows, nor on a seed, unless the solver, the
-    spectral loss, "mlp" or ``init="random"`` brings chance in; rounding may lead to
-    another minimum of the same depth.
+    Sums and solves are float64; the products of float32 data are float32. Only "adam",
+    spectral losses, "mlp" and ``init="random"`` depend on the seed.
 
     With ``sklearn.set_config(array_api_dispatch=True)`` tensors, and arrays of other
     libraries, go in and come out, and fitted attributes are of their kind.
@@ -212,6 +212,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         batch_size: int | None = None,
         shrinkage: float | str | None = None,
         sampling_rate: float | None = None,
+        windows: int | Sequence[int] | None = None,
         device: str | torch.device | None = None,
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
@@ -235,6 +236,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         self.batch_size = batch_size
         self.shrinkage = shrinkage
         self.sampling_rate = sampling_rate
+        self.windows = windows
         self.device = device
         self.random_state = random_state
         self.warm_start = warm_start
@@ -248,8 +250,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            One signal or flattened image a row; float64, float32 or uint8 (others
-            become float64). Not modified.
+            A signal or image a row; float64, float32 or uint8, others are converted.
         y : array-like of shape (n_samples,), default=None
             Passed on to the prior, if its ``fit`` takes it.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -275,15 +276,14 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
     ) -> "SpectralDictionaryLearning":
         """Add rows to those seen before, and refine the atoms on all of them.
 
-        The first call is `fit`. The moments are those of all rows; the atoms go on to a
-        minimum near where they were: not that of `fit`, but about as deep (after sorted
-        rows, 0.01 less). Spectral losses, "ledoit_wolf" and priors that are not
-        `GaussianPrior` see the last call's rows.
+        The first call is `fit`. The moments are of all rows; the atoms go on to a
+        minimum near, about as deep as that of `fit`. Spectral losses, "ledoit_wolf" and
+        priors that are not `GaussianPrior` see the last call's rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Not modified; may be smaller than ``n_components``, but for the first call.
+            Not modified; of any number of rows, but for the first call.
         y : array-like of shape (n_samples,), default=None
             As for `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -328,7 +328,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
                 device=resolve_device(self.device, samples),
                 stream=chance,
             )
-        for name in _OF_PLANE_WAVES:
+        for name in _OPTIONAL:
             self.__dict__.pop(name, None)
         for name, value in attributes.items():
             if isinstance(value, np.ndarray):

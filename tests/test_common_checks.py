@@ -24,6 +24,7 @@ from skspectral.priors import (
         SpectralDictionaryLearning(n_components=2, modulation=None, center=False),
         SpectralDictionaryLearning(n_components=2, shrinkage="auto"),
         SpectralDictionaryLearning(n_components=2, modulation=None, shrinkage=0.5),
+        SpectralDictionaryLearning(n_components=2, modulation=None, windows=2),
         SpectralDictionaryLearning(n_components=1, modulation=BasisModulation(order=1)),
         SpectralDictionaryLearning(
             n_components=2,
