@@ -1,0 +1,130 @@
+"""The atoms themselves."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skspectral.plotting._common import (
+    SMALL,
+    choose_atoms,
+    draw_signal,
+    fitted,
+    frequency_unit,
+    grid_of_panels,
+    largest,
+    signal_shape_of,
+    with_unit,
+)
+
+
+@dataclass(eq=False)
+class AtomDisplay:
+    """Atoms as images or curves, with frequency, orientation and share of variance.
+
+    Atoms are signed. Images of one channel have a diverging map with zero in the
+    middle, colour images are 0.5 + 0.5 s / max |s|, each atom by its own maximum.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_atoms, n_features)
+    frequencies, shares : ndarray of shape (n_atoms,)
+        Frequency and share of variance of each.
+    orientations : ndarray of shape (n_atoms,) or None
+        In radians.
+    signal_shape : tuple of int
+    frequency_unit : str
+    sampling_rate : float or None
+
+    Attributes
+    ----------
+    figure_, ax_ : Figure, Axes
+        Where the panels are.
+    axes_ : ndarray of shape (n_atoms,)
+        The panels.
+    artists_ : list of AxesImage or Line2D
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> from skspectral.plotting import AtomDisplay
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+    >>> display = AtomDisplay.from_estimator(est, atoms=4, ax=Figure().subplots())
+    >>> display.axes_.shape
+    (4,)
+    """
+
+    components: np.ndarray
+    frequencies: np.ndarray
+    shares: np.ndarray
+    orientations: np.ndarray | None
+    signal_shape: tuple[int, ...]
+    frequency_unit: str
+    sampling_rate: float | None
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, atoms: Any = 16, ax: Any = None, **kwargs: Any
+    ) -> "AtomDisplay":
+        """Show atoms of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : SpectralDictionaryLearning
+        atoms : int, array-like of int or of bool, or None, default=16
+            Number of first atoms (at most), indices, a mask, or None: all.
+        ax : Axes, default=None
+            None makes a figure.
+        **kwargs
+            For `plot`.
+
+        Raises
+        ------
+        ValueError
+            If there are no such atoms, or images have neither one nor three channels.
+        """
+        components = fitted(estimator, "components_")
+        chosen = choose_atoms(atoms, len(components))
+        plane = hasattr(estimator, "orientations_")
+        return cls(
+            components[chosen],
+            fitted(estimator, "frequencies_")[chosen],
+            fitted(estimator, "explained_variance_ratio_")[chosen],
+            fitted(estimator, "orientations_")[chosen] if plane else None,
+            signal_shape_of(estimator),
+            frequency_unit(estimator),
+            estimator.sampling_rate,
+        ).plot(ax, **kwargs)
+
+    def plot(self, ax: Any = None, *, n_columns: int | None = None) -> "AtomDisplay":
+        """Draw into ``ax`` or a new figure; None for ``n_columns`` makes a square."""
+        size = (1.6, 1.9) if len(self.signal_shape) > 1 else (2.0, 1.7)
+        n_atoms = len(self.components)
+        self.ax_, self.axes_ = grid_of_panels(ax, n_atoms, n_columns, size)
+        self.figure_ = self.ax_.figure
+        self.artists_ = []
+        for i, (panel, atom) in enumerate(
+            zip(self.axes_, self.components, strict=True)
+        ):
+            limit = largest(atom)
+            artist = draw_signal(
+                panel,
+                atom,
+                self.signal_shape,
+                (-limit, limit),
+                sampling_rate=self.sampling_rate,
+                signed=True,
+            )
+            self.artists_.append(artist)
+            panel.set_title(self._title(i), fontsize=SMALL)
+        return self
+
+    def _title(self, i: int) -> str:
+        title = with_unit(self.frequencies[i], self.frequency_unit)
+        if self.orientations is not None:
+            title += f", {np.degrees(self.orientations[i]):.0f}°"
+        return f"{title}\n{self.shares[i]:.1%} of variance"
