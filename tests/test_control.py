@@ -131,7 +131,8 @@ def test_bands_add_up_to_the_signal():
     low, high = filter(est, X, high=4), filter(est, X, low=4)
     shown = est.inverse_transform(est.transform(X))
     # Of the mean, too, what the atoms do not tell is in neither band.
-    of_mean = 2 * est.mean_ - est.inverse_transform(est.transform(2 * est.mean_[None]))
+    rest = est.mean_ - est.mean_.mean()
+    of_mean = rest - rest @ est._code_map.T @ est.components_
     assert_allclose(low + high, shown - of_mean, atol=1e-9)
     assert_allclose(filter(est, X, high=4, residual=1) + high, X, atol=1e-9)
 
@@ -305,3 +306,18 @@ def test_a_grid_search_chooses_the_band():
     search.fit(X, y)
     assert search.best_params_ == {"spectralfilter__high": 4.5}
     assert search.best_score_ > 0.8
+
+
+def test_the_constant_of_the_mean_has_the_frequency_zero():
+    rng = np.random.default_rng(0)
+    level = np.tile([0.2, 0.7, 0.4], 64)
+    X = level + 0.01 * rng.normal(size=(300, 192))
+    est = SpectralDictionaryLearning(
+        5, signal_shape=(8, 8, 3), atoms="plane_wave", modulation=None
+    ).fit(X)
+    above = filter(est, X, low=1.0, residual=1.0)
+    assert_allclose(above, 0, atol=0.1)
+    assert_allclose(filter(est, X, high=1.0, residual=1.0), X, atol=0.1)
+    expected = X + np.tile(X.mean(0).reshape(-1, 3).mean(0), 64)
+    assert_allclose(equalize(est, X, lambda f: 2.0 - (f > 0)), expected, atol=1e-9)
+    assert_allclose(equalize(est, X, [(0, 2.0), (1e-9, 1.0)]), expected, atol=1e-9)

@@ -178,3 +178,16 @@ def test_torchvision_cannot_be_imported(tmp_path, monkeypatch, error, message):
     monkeypatch.setattr(builtins, "__import__", fail)
     with pytest.raises(ImportError, match=message):
         load_cifar10(tmp_path)
+
+
+def test_patches_of_grey_pictures():
+    picture = np.arange(400, dtype=np.uint8).reshape(20, 20)
+    patches = cut_patches([picture], 5, 8, random_state=0)
+    assert patches.shape == (5, 8, 8)
+    for patch in patches:
+        found = [
+            np.array_equal(picture[r : r + 8, c : c + 8], patch)
+            for r in range(13)
+            for c in range(13)
+        ]
+        assert any(found)

@@ -108,8 +108,10 @@ def _limits(
     return low, high
 
 
-def atom_values(estimator: Any, values: Gains, name: str) -> np.ndarray:
-    """A number >= 0 for each atom, of shape (K,), float64.
+def atom_values(
+    estimator: Any, values: Gains, name: str
+) -> tuple[np.ndarray, float | None]:
+    """A number >= 0 for each atom, (K,), float64; and for frequency 0, where known.
 
     Parameters
     ----------
@@ -128,11 +130,13 @@ def atom_values(estimator: Any, values: Gains, name: str) -> np.ndarray:
         If it is none of these, or a number is negative or NaN.
     """
     frequencies = as_numbers(estimator.frequencies_)
-    found = as_numbers(values(frequencies) if callable(values) else values)
+    with_zero = np.append(frequencies, 0.0)
+    found = as_numbers(values(with_zero) if callable(values) else values)
     if not callable(values) and found.ndim == 2 and found.shape[1] == 2:
         at, of = found[np.argsort(found[:, 0], kind="stable")].T
-        found = np.interp(frequencies, at, of)
-    if found.shape not in ((), frequencies.shape):
+        found = np.interp(with_zero, at, of)
+    of_atoms = not callable(values) and found.shape == frequencies.shape
+    if not of_atoms and found.shape not in ((), with_zero.shape):
         raise ValueError(
             f"{name} of shape {found.shape} must be a function of frequencies, a table "
             f"of shape (n, 2) with rows (frequency, value), or {len(frequencies)} "
@@ -140,4 +144,7 @@ def atom_values(estimator: Any, values: Gains, name: str) -> np.ndarray:
         )
     if not (found >= 0).all():
         raise ValueError(f"{name}={values!r} must be >= 0, but is {found.min():g}.")
-    return np.broadcast_to(found, frequencies.shape)
+    if of_atoms:
+        return found, None
+    found = np.broadcast_to(found, with_zero.shape)
+    return found[:-1], float(found[-1])

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers, as_numpy, to_namespace_of
+from skspectral._validation import check_signal_shape
 from skspectral.control.atoms import Gains, atom_values, select_atoms
 
 _BANDS = ("bandpass", "bandstop")
@@ -18,10 +19,10 @@ def equalize(
 ) -> Any:
     """Signals with each atom's share times the gain of its frequency.
 
-    With w the least-squares codes of a signal x, its mean not subtracted, and r what
-    the atoms S leave::
+    With a constant c, of frequency 0 and for each channel that of the mean signal, w
+    the least-squares codes of x - c, and r what the atoms S leave::
 
-        x = w S + r      ->      (g w) S + residual r
+        x = c + w S + r      ->      g(0) c + (g w) S + residual r
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ def equalize(
         g >= 0 of amplitudes; 10^(d / 20) for d decibels. A function of frequencies, an
         array to an array; a table of shape (n, 2) with rows (frequency, gain),
         interpolated linearly and constant beyond its ends; or one for each atom, such
-        as the mask of `select_atoms`. Frequencies are in units of ``frequencies_``.
+        as the mask of `select_atoms`, where the constant belongs to the residual.
+        Frequencies are in units of ``frequencies_``.
     residual : float, default=1.0
         Gain of what the atoms do not tell, which is of no known frequency.
 
@@ -71,14 +73,39 @@ def equalize(
     ((1797, 64), True)
     """
     check_is_fitted(estimator)
-    gain = atom_values(estimator, gains, "gains")
-    signals, codes = signals_and_codes(estimator, X)
-    # transform takes the mean away: with it, the codes are those of the whole signal.
-    codes = codes + estimator_array(estimator, "_code_map") @ estimator_array(
-        estimator, "mean_"
+    gain, of_constant = atom_values(estimator, gains, "gains")
+    if of_constant is None:
+        of_constant = residual
+    return _changed(estimator, X, gain, of_constant, residual)
+
+
+def _changed(
+    estimator: Any,
+    X: ArrayLike,
+    gain: np.ndarray,
+    of_constant: float,
+    residual: float,
+) -> Any:
+    """Signals with gains of the atoms, of the constant, and of the rest."""
+    codes = as_numpy(estimator.transform(X))
+    signals, codes = as_numpy(X).astype(codes.dtype), codes.astype(np.float64)
+    mean, code_map, atoms = (
+        estimator_array(estimator, name)
+        for name in ("mean_", "_code_map", "components_")
     )
-    change = codes * (gain - residual) @ estimator_array(estimator, "components_")
-    return like_input(X, residual * signals + change.astype(signals.dtype))
+    constant = _constant(estimator, mean)
+    # transform takes the mean away: with this, the codes are those of x - c.
+    codes += code_map @ (mean - constant)
+    change = (gain - residual) * codes @ atoms + (of_constant - residual) * constant
+    changed = residual * signals + change.astype(signals.dtype)
+    return to_namespace_of(X, changed) if hasattr(X, "__dlpack__") else changed
+
+
+def _constant(estimator: Any, mean: np.ndarray) -> np.ndarray:
+    """The mean signal's own mean over all places, for each channel."""
+    shape = check_signal_shape(estimator.signal_shape, len(mean))
+    places = mean.reshape(-1, shape[2] if len(shape) == 3 else 1)
+    return np.tile(places.mean(axis=0), len(places))
 
 
 def filter(
@@ -110,7 +137,7 @@ def filter(
     Returns
     -------
     filtered : ndarray of shape (n_samples, n_features)
-        As by `equalize`; low-pass filters keep the mean signal's low frequencies.
+        As by `equalize`; the constant of the mean signal is in bands that hold 0.
 
     Raises
     ------
@@ -129,34 +156,18 @@ def filter(
     >>> bool(abs(low + rest - X).max() < 1e-9)
     True
     """
-    gains, of_residual = band_gains(estimator, low, high, btype)
-    kept = of_residual if residual is None else residual
-    return equalize(estimator, X, gains, residual=kept)
-
-
-def band_gains(
-    estimator: Any, low: float | None, high: float | None, btype: str
-) -> tuple[np.ndarray, float]:
-    """Gains of the atoms, and of what they do not tell, of a filter."""
     if btype not in _BANDS:
         raise ValueError(f"btype={btype!r} must be one of {_BANDS}.")
-    band = select_atoms(estimator, frequency=(low, high))
+    check_is_fitted(estimator)
+    band = select_atoms(estimator, frequency=(low, high)).astype(float)
+    of_constant = float((low is None or low <= 0) and (high is None or high > 0))
+    of_rest = 0.0
     if btype == "bandstop":
-        return (~band).astype(float), 1.0
-    return band.astype(float), 0.0
-
-
-def signals_and_codes(estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Signals in the dtype of their codes, and codes in float64."""
-    codes = as_numpy(estimator.transform(X))
-    return as_numpy(X).astype(codes.dtype), codes.astype(np.float64)
+        band, of_constant, of_rest = 1 - band, 1 - of_constant, 1.0
+    kept = of_rest if residual is None else residual
+    return _changed(estimator, X, band, of_constant, kept)
 
 
 def estimator_array(estimator: Any, name: str) -> np.ndarray:
     """An attribute in float64, wherever it is."""
     return as_numbers(getattr(estimator, name))
-
-
-def like_input(X: Any, array: np.ndarray) -> Any:
-    """In the library and on the device of X, if it is an array."""
-    return to_namespace_of(X, array) if hasattr(X, "__dlpack__") else array

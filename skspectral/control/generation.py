@@ -78,8 +78,9 @@ def sample(
     (3, 64)
     """
     check_is_fitted(estimator)
-    gain = atom_values(estimator, gains, "gains")
-    largest = atom_values(estimator, limit, "limit") * _code_deviations(estimator)
+    gain, _ = atom_values(estimator, gains, "gains")
+    largest, _ = atom_values(estimator, limit, "limit")
+    largest = largest * _code_deviations(estimator)
     drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
     mean = estimator_array(estimator, "mean_")
     codes = (drawn - mean) @ estimator_array(estimator, "_code_map").T

@@ -109,7 +109,8 @@ def cut_patches(
 
     Parameters
     ----------
-    images : list of ndarray of shape (height, width, 3)
+    images : list of ndarray of shape (height, width, 3) or (height, width)
+        All grey, or all in colour.
     n_patches : int
     size : int
         Height and width of a patch in pixels.
@@ -117,7 +118,7 @@ def cut_patches(
 
     Returns
     -------
-    patches : ndarray of shape (n_patches, size, size, 3)
+    patches : ndarray of shape (n_patches, size, size, 3) or (n_patches, size, size)
 
     Raises
     ------
@@ -131,7 +132,8 @@ def cut_patches(
         )
     stream = random_stream(random_state)
     which = stream.permutation(np.arange(n_patches) % len(images))
-    patches = np.empty((n_patches, size, size, 3), dtype=np.uint8)
+    shape = (n_patches, size, size, *images[0].shape[2:])
+    patches = np.empty(shape, dtype=np.uint8)
     for patch, image in zip(patches, which, strict=True):
         height, width = images[image].shape[:2]
         row = stream.integers(height - size + 1)
