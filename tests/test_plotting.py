@@ -229,3 +229,11 @@ def test_pyplot_is_imported_only_to_make_figures():
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_frames_of_pandas():
+    X, _ = load_digits(return_X_y=True, as_frame=True)
+    est = SpectralDictionaryLearning(4, signal_shape=(8, 8), modulation=None)
+    est.set_output(transform="pandas").fit(X)
+    for name in DISPLAYS:
+        DISPLAYS[name](est, X[:6])
