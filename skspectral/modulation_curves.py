@@ -26,21 +26,21 @@ class ModulationCurves(NamedTuple):
     ----------
     amplitude : ndarray
         A_i(t), in units of ``components_``; its root mean square is ``amplitudes_``.
-    phase : ndarray
-        phi_i(t) in radians, near ``phases_`` and without jumps of 2 pi between
-        neighbours.
     frequency : ndarray
         Derivative of the angle 2 pi f_i t + phi_i(t) over 2 pi, in the units of
         ``frequencies_``.
+    phase : ndarray
+        phi_i(t) in radians, near ``phases_`` and without jumps of 2 pi between
+        neighbours.
     """
 
     amplitude: np.ndarray
-    phase: np.ndarray
     frequency: np.ndarray
+    phase: np.ndarray
 
 
 def modulation_curves(estimator: Any) -> ModulationCurves:
-    """Amplitude, phase and instantaneous frequency of the atoms.
+    """Amplitude, instantaneous frequency and phase of the atoms.
 
     The atoms are A_i(t) sin(2 pi f_i t + phi_i(t)), times the colours of plane waves,
     with the public ``frequencies_`` (``wave_vectors_``) for f_i.
@@ -89,7 +89,8 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     colour = learned["colour"] @ as_array(model.channel)
     signed = _with_sign(angle, colour * amplitude, as_numbers(estimator.components_))
     middle = learned["phase"][:, None]
-    phase = _nearest_phase(signed - carrier - middle, -signed - carrier - middle)
+    offset = carrier + middle
+    phase = _nearest_phase(signed - offset, -signed - offset, amplitude**2)
 
     shape = check_signal_shape(estimator.signal_shape, angle.shape[1])
     flat = len(model.axes.sizes) == 1
@@ -102,7 +103,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     units = frequency_units(estimator, model.axes)
     frequency = _frequency(learned["frequency"], phase, shape, flat=flat, units=units)
     middle = middle.reshape(-1, *[1] * len(places))
-    return ModulationCurves(amplitude, phase + middle, frequency)
+    return ModulationCurves(amplitude, frequency, phase + middle)
 
 
 def _fitted_waves(estimator: Any) -> tuple[DriftingWaves, torch.Tensor]:
@@ -129,10 +130,12 @@ def _with_sign(
     return np.where(agree, angle, angle + math.pi)
 
 
-def _nearest_phase(phase: np.ndarray, of_negative: np.ndarray) -> np.ndarray:
+def _nearest_phase(
+    phase: np.ndarray, of_negative: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Whichever of ``phase`` and pi + ``of_negative`` is nearer to zero, wrapped."""
     candidates = np.stack([phase, math.pi + of_negative])
-    best = np.cos(candidates).mean(axis=2).argmax(axis=0)
+    best = np.sum(weights * np.cos(candidates), axis=2).argmax(axis=0)
     chosen = np.take_along_axis(candidates, best[None, :, None], axis=0)[0]
     return np.remainder(chosen + math.pi, 2 * math.pi) - math.pi
 

@@ -145,8 +145,8 @@ def unit_of_frequency(of_images: bool, sampling_rate: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """At most three digits, without a needless one."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Two decimals at most, and about three digits."""
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
 def with_unit(frequency: float, unit: str) -> str:

@@ -28,6 +28,8 @@ from skspectral.plotting._common import (
 
 _MOST_SAMPLES = len(PALETTE)
 _MAPPED = 4
+# Share of the codes within the colours of a heatmap.
+_SHOWN = 0.98
 
 
 @dataclass(eq=False)
@@ -37,7 +39,7 @@ class CodeDisplay:
     The first three are the ways of Kiruluta (2025), figure 2; the atoms come in order.
     A "map" has a row of panels for each sample: the sample, its reconstruction, and the
     contributions w_i s_i, whose sum over all atoms is the reconstruction less the mean.
-    Contributions share one scale, zero in its middle.
+    Contributions to a sample share a scale, zero in its middle.
 
     Parameters
     ----------
@@ -234,12 +236,14 @@ class CodeDisplay:
     def _draw_heatmap(self, ax: Any) -> None:
         self.ax_ = axes_for(ax, 6.4, 4.2)
         codes = self.codes[:, self.order_]
-        limit = largest(codes)
+        # A few codes are far larger than all others, which would be left pale.
+        limit = float(np.quantile(np.abs(codes), _SHOWN)) or largest(codes)
         image = self.ax_.imshow(
             codes, cmap=SIGNED_MAP, vmin=-limit, vmax=limit, aspect="auto"
         )
         self.artists_ = [image]
-        self.ax_.figure.colorbar(image, ax=self.ax_, label="code (units of the data)")
+        label = "code (units of the data)"
+        self.ax_.figure.colorbar(image, ax=self.ax_, label=label, extend="both")
         self.ax_.set_ylabel("sample")
 
     def _draw_maps(self, ax: Any) -> None:
@@ -253,24 +257,30 @@ class CodeDisplay:
         self.axes_ = panels(self.ax_, n_rows, n_columns)
         parts = self.codes[:, self.order_, None] * self.components[self.order_]
         reconstructions = self.codes @ self.components + self.mean
-        limit, artists = largest(parts), []
         shape = self.signal_shape or self.samples.shape[1:]
+        self.artists_ = []
         for i, row in enumerate(self.axes_):
             pair = np.stack([self.samples[i], reconstructions[i]])
-            wide = [limits_of(pair)] * 2 + [(-limit, limit)] * len(self.order_)
-            for j, signal in enumerate([*pair, *parts[i]]):
-                artist = draw_signal(
-                    row[j],
+            limit = largest(parts[i])
+            artists = [
+                draw_signal(
+                    panel,
                     signal,
                     shape,
-                    wide[j],
+                    (-limit, limit) if j > 1 else limits_of(pair),
                     sampling_rate=self.sampling_rate,
                     signed=j > 1,
                 )
-                artists.append(artist)
+                for j, (panel, signal) in enumerate(
+                    zip(row, [*pair, *parts[i]], strict=True)
+                )
+            ]
+            self.artists_.append(artists)
+            if shape[1:] and shape[2:] in ((), (1,)):
+                bar = self.ax_.figure.colorbar(artists[-1], ax=list(row[2:]))
+                bar.ax.tick_params(labelsize=SMALL)
         shown = self.frequencies[self.order_]
-        names = [with_unit(frequency, self.frequency_unit) for frequency in shown]
+        names = [f"part of\n{with_unit(f, self.frequency_unit)}" for f in shown]
         titles = ["sample", "reconstruction", *names]
         for panel, title in zip(self.axes_[0], titles, strict=True):
             panel.set_title(title, fontsize=SMALL)
-        self.artists_ = np.array(artists, dtype=object).reshape(n_rows, -1).tolist()

@@ -147,7 +147,11 @@ class LatentDisplay:
                 for i, label in enumerate(np.unique(self.y))
             ]
             self.ax_.legend(
-                title="y", fontsize=SMALL, loc="center left", bbox_to_anchor=(1, 0.5)
+                title="y",
+                fontsize=SMALL,
+                markerscale=1.5,
+                loc="center left",
+                bbox_to_anchor=(1, 0.5),
             )
         self.ax_.set(xlabel=self.axis_labels[0], ylabel=self.axis_labels[1])
         return self

@@ -80,7 +80,7 @@ class LearningDisplay:
                 f"{type(prior).__name__} has no history_: it is not learned in steps."
             )
         history = prior.history_
-        label = "loss (share of the squared error of Wiener's estimate)"
+        label = "squared error / that of Wiener's estimate"
         losses = {"loss": history["loss"]}
         return cls(history["n_images"], losses, None, "rows seen", label).plot(ax)
 
@@ -111,7 +111,7 @@ class LearningDisplay:
         return self
 
     def _mark_stages(self, stages: np.ndarray) -> None:
-        """A line where a stage begins, and its name along it."""
+        """A line where a stage begins, and its name above it."""
         for i in np.flatnonzero(stages[1:] != stages[:-1]):
             place = (self.steps[i] + self.steps[i + 1]) / 2
             line = self.ax_.axvline(place, color="0.6", linewidth=0.8, zorder=0)
@@ -120,10 +120,8 @@ class LearningDisplay:
                 str(stages[i + 1]),
                 (place, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(3, -3),
-                textcoords="offset points",
-                rotation=90,
-                va="top",
+                rotation=30,
+                va="bottom",
                 fontsize=SMALL,
                 color="0.4",
             )

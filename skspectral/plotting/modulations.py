@@ -121,8 +121,7 @@ class ModulationDisplay:
         self.ax_ = axes_for(ax, 6.4, 5.0)
         self.axes_ = panels(self.ax_, 3, 1, sharex=True).T
         t, label = times(self.curves.phase.shape[1], self.sampling_rate)
-        names = ("amplitude", f"frequency\n({self.frequency_unit})", "phase (rad)")
-        for panel, name in zip(self.axes_[0], names, strict=True):
+        for panel, name in zip(self.axes_[0], self._names(), strict=True):
             panel.set_ylabel(name, fontsize=SMALL)
             panel.tick_params(labelsize=SMALL)
         self.axes_[0, 2].set_xlabel(label)
@@ -142,15 +141,13 @@ class ModulationDisplay:
 
     def _draw_maps(self, ax: Any) -> list[Any]:
         n_atoms = len(self.frequencies)
-        self.ax_ = axes_for(ax, 6.6, 0.4 + 1.7 * n_atoms)
+        self.ax_ = axes_for(ax, 6.8, 1.9 * n_atoms)
         self.axes_ = panels(self.ax_, n_atoms, 3)
-        names = ("amplitude", f"frequency ({self.frequency_unit})", "phase (rad)")
-        for panel, name in zip(self.axes_[0], names, strict=True):
-            panel.set_title(name, fontsize=SMALL)
         artists = []
         for i, row in enumerate(self.axes_):
-            title = with_unit(self.frequencies[i], self.frequency_unit)
-            row[0].set_ylabel(f"atom of\n{title}", fontsize=SMALL)
+            atom = f"atom of {with_unit(self.frequencies[i], self.frequency_unit)}\n"
+            for panel, name in zip(row, self._names(atom), strict=True):
+                panel.set_title(name, fontsize=SMALL)
             amplitude, frequency, phase = (curve[i] for curve in self.curves)
             middle, drift = self.phases[i], largest(phase - self.phases[i])
             artists.append(
@@ -161,6 +158,9 @@ class ModulationDisplay:
                 ]
             )
         return artists
+
+    def _names(self, atom: str = "") -> tuple[str, str, str]:
+        return f"{atom}amplitude", f"frequency\n({self.frequency_unit})", "phase\n(rad)"
 
 
 def _map(

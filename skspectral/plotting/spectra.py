@@ -145,10 +145,12 @@ class SpectrumDisplay:
             frequencies, power = spectrum(signals.reshape(-1, *shape), sampling_rate)
             powers[str(name)] = power
         unit = unit_of_frequency(of_images, sampling_rate)
-        per_unit = "" if of_images else f" / ({unit})"
-        return cls(frequencies, powers, unit, f"squared unit of data{per_unit}").plot(
-            ax
-        )
+        power_unit = "squared unit of data"
+        if not of_images:
+            power_unit += (
+                f" / {'(cycle per signal)' if sampling_rate is None else unit}"
+            )
+        return cls(frequencies, powers, unit, power_unit).plot(ax)
 
     def plot(self, ax: Any = None) -> "SpectrumDisplay":
         """Draw into ``ax`` or a new figure; powers of zero are left out."""
