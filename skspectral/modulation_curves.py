@@ -11,9 +11,13 @@ from torch.nn.functional import softplus
 
 from skspectral._device import as_array, as_tensor
 from skspectral._sklearn_compat import as_numbers
-from skspectral._validation import check_signal_shape
+from skspectral._validation import check_signal_shape, check_windows
 from skspectral.dictionary.atoms import BasisWaves, DriftingWaves
+from skspectral.dictionary.windows import smooth_windows
 from skspectral.planning import drifting_waves, frequency_units, wave_axes
+
+_AGAIN = "Fit it again."
+_TINY = np.finfo(np.float64).tiny
 
 
 class ModulationCurves(NamedTuple):
@@ -26,6 +30,7 @@ class ModulationCurves(NamedTuple):
     ----------
     amplitude : ndarray
         A_i(t), in units of ``components_``; its root mean square is ``amplitudes_``.
+        With ``windows``, those are of whole waves, and A_i(t) is of the windowed one.
     frequency : ndarray
         Derivative of the angle 2 pi f_i t + phi_i(t) over 2 pi, in the units of
         ``frequencies_``.
@@ -57,7 +62,8 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     Raises
     ------
     ValueError
-        If ``atoms``, ``modulation`` or ``signal_shape`` were changed after fit.
+        If ``atoms``, ``modulation``, ``signal_shape`` or ``windows`` were changed
+        after fit.
 
     Notes
     -----
@@ -81,16 +87,27 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     angle, raw = (as_array(part) for part in model.angle_and_amplitude(params))
     amplitude = as_array(softplus(torch.from_numpy(raw)))
     mean_square = np.mean(amplitude**2, axis=1, keepdims=True)
-    amplitude *= as_numbers(estimator.amplitudes_)[:, None] / np.sqrt(mean_square)
+    windows = _windows(estimator, len(angle))
+    rms, atoms = (
+        as_numbers(part)[:: len(windows)]
+        for part in (estimator.amplitudes_, estimator.components_)
+    )
+    amplitude *= rms[:, None] / np.sqrt(mean_square)
 
     learned = estimator._learned
     x = as_array(model.coordinates) + 0.5
     carrier = 2 * math.pi * (learned["frequency"] @ x)
     colour = learned["colour"] @ as_array(model.channel)
-    signed = _with_sign(angle, colour * amplitude, as_numbers(estimator.components_))
+    signed = _with_sign(angle, colour * amplitude, atoms)
     middle = learned["phase"][:, None]
     offset = carrier + middle
     phase = _nearest_phase(signed - offset, -signed - offset, amplitude**2)
+
+    if len(windows) > 1:
+        waves = colour * amplitude * np.sin(signed)
+        norms = np.linalg.norm(waves[:, None] * windows, axis=2, keepdims=True)
+        amplitude = amplitude[:, None] * windows / np.maximum(norms, _TINY)
+        amplitude = amplitude.reshape(-1, amplitude.shape[2])
 
     shape = check_signal_shape(estimator.signal_shape, angle.shape[1])
     flat = len(model.axes.sizes) == 1
@@ -103,7 +120,23 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     units = frequency_units(estimator, model.axes)
     frequency = _frequency(learned["frequency"], phase, shape, flat=flat, units=units)
     middle = middle.reshape(-1, *[1] * len(places))
-    return ModulationCurves(amplitude, frequency, phase + middle)
+    frequency, phase = (
+        np.repeat(part, len(windows), axis=0) for part in (frequency, phase + middle)
+    )
+    return ModulationCurves(amplitude, frequency, phase)
+
+
+def _windows(estimator: Any, n_waves: int) -> np.ndarray:
+    """Windows that each wave was fitted in, (B, T): one of ones without ``windows``."""
+    n_features = estimator.components_.shape[1]
+    windows = np.ones((1, n_features))
+    if estimator.windows is not None:
+        shape = check_signal_shape(estimator.signal_shape, n_features)
+        counts = check_windows(estimator.windows, shape)
+        windows, _ = smooth_windows(shape, counts)
+    if n_waves * len(windows) != len(estimator.components_):
+        raise ValueError(f"The estimator was fitted with other windows. {_AGAIN}")
+    return windows
 
 
 def _fitted_waves(estimator: Any) -> tuple[DriftingWaves, torch.Tensor]:
@@ -116,8 +149,8 @@ def _fitted_waves(estimator: Any) -> tuple[DriftingWaves, torch.Tensor]:
     model = drifting_waves(estimator.modulation, shape, plain, device, stream)
     if model.form != learned["form"]:
         raise ValueError(
-            "The estimator was fitted with other atoms, modulation or signal_shape "
-            "than it has now. Fit it again."
+            "The estimator was fitted with other atoms, modulation or signal_shape. "
+            + _AGAIN
         )
     return model, as_tensor(learned["params"], device, torch.float64)
 

@@ -29,8 +29,8 @@ def rebuilt(est, curves):
         n = est.n_features_in_
         t = np.arange(n) / (est.sampling_rate or n)
         angle = 2 * np.pi * est.frequencies_[:, None] * t
-        angle += curves.phase.reshape(4, n)
-        return curves.amplitude.reshape(4, n) * np.sin(angle)
+        angle += curves.phase.reshape(-1, n)
+        return curves.amplitude.reshape(-1, n) * np.sin(angle)
     sizes = est.signal_shape[:2]
     places = [
         index / (est.sampling_rate or size)
@@ -38,7 +38,7 @@ def rebuilt(est, curves):
     ]
     angle = 2 * np.pi * np.tensordot(est.wave_vectors_, places, axes=1) + curves.phase
     wave = curves.amplitude * np.sin(angle)
-    return (wave[..., None] * est.colors_[:, None, None]).reshape(4, -1)
+    return (wave[..., None] * est.colors_[:, None, None]).reshape(len(wave), -1)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,23 @@ def test_atoms_rebuilt_from_their_curves(shape, atoms, modulation, rate):
     # The root mean square of amplitudes is the public one.
     power = np.mean(curves.amplitude.reshape(4, -1) ** 2, axis=1)
     np.testing.assert_allclose(np.sqrt(power), est.amplitudes_)
+
+
+@pytest.mark.parametrize(
+    ("shape", "atoms", "windows"),
+    [
+        ((30,), "sinusoid", 3),
+        ((6, 5), "sinusoid", (2, 3)),
+        ((6, 5, 3), "plane_wave", (3, 1)),
+    ],
+)
+def test_windowed_atoms_rebuilt_from_their_curves(shape, atoms, windows):
+    est = fit(shape, atoms, windows=windows)
+    curves = modulation_curves(est)
+    assert len(curves.phase) == len(est.components_) == 4 * np.prod(windows)
+    np.testing.assert_allclose(rebuilt(est, curves), est.components_, atol=1e-12)
+    with pytest.raises(ValueError, match="windows"):
+        modulation_curves(est.set_params(windows=None))
 
 
 @pytest.mark.parametrize("rate", [None, 100.0])
