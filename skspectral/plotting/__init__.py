@@ -14,6 +14,7 @@ from skspectral.plotting.learning import LearningDisplay
 from skspectral.plotting.modulations import ModulationDisplay
 from skspectral.plotting.samples import SampleGridDisplay
 from skspectral.plotting.spectra import SpectrumDisplay
+from skspectral.plotting.windowed_codes import WindowedCodeDisplay
 
 __all__ = [
     "AtomDisplay",
@@ -24,4 +25,5 @@ __all__ = [
     "ModulationDisplay",
     "SampleGridDisplay",
     "SpectrumDisplay",
+    "WindowedCodeDisplay",
 ]
