@@ -19,7 +19,7 @@ def plt():
 def test_panels_of_signals_have_time_and_frequency(plt):
     X = np.random.default_rng(0).normal(size=(60, 64)).cumsum(axis=1)
     est = SpectralDictionaryLearning(5, sampling_rate=100.0, windows=4, tol=0.1).fit(X)
-    figure, (left, right) = plt.subplots(1, 2)
+    figure, (_, right) = plt.subplots(1, 2)
     before = plt.get_fignums()
     display = WindowedCodeDisplay.from_estimator(est, X[:2], ax=right)
     assert plt.get_fignums() == before
@@ -52,7 +52,7 @@ def test_bad_input():
     est = SpectralDictionaryLearning(6, signal_shape=(8, 8), windows=2).fit(X)
     with pytest.raises(ValueError, match="9 rows"):
         WindowedCodeDisplay.from_estimator(est, X[:9])
-    with pytest.raises(ValueError, match="atoms=.7."):
+    with pytest.raises(ValueError, match=r"atoms=\[7\]"):
         WindowedCodeDisplay.from_estimator(est, X[:2], atoms=[7])
     with pytest.raises(ValueError, match="no windows"):
         WindowedCodeDisplay.from_estimator(est.set_params(windows=None).fit(X), X[:2])
