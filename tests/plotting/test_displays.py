@@ -41,15 +41,6 @@ DISPLAYS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def plt():
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    yield plt
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def data():
     """Three kinds of signals: estimators and six samples."""

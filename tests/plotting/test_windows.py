@@ -1,19 +1,9 @@
-import matplotlib
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.plotting import WindowedCodeDisplay
-
-
-@pytest.fixture(autouse=True)
-def plt():
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    yield plt
-    plt.close("all")
 
 
 def test_panels_of_signals_have_time_and_frequency(plt):
