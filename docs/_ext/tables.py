@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def setup(app):
+    return {"parallel_read_safe": True}
