@@ -10,7 +10,7 @@ import skspectral
 
 project = "skspectral"
 author = "The skspectral developers"
-copyright = "The skspectral developers"  # noqa: A001
+copyright = "The skspectral developers"
 version = release = skspectral.__version__
 
 extensions = [

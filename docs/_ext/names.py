@@ -1,7 +1,7 @@
 """Names of the package in single backticks, from any module of it.
 
-Sphinx looks for a name in the module that mentions it. Docstrings here also name what is
-public elsewhere in the package, as `GaussianPrior`, and methods of the estimator.
+Sphinx looks for a name in the module that mentions it. Docstrings here also name what
+is public elsewhere in the package, as `GaussianPrior`, and methods of the estimator.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

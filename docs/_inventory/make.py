@@ -1,7 +1,7 @@
 """Write the inventories of other projects' pages that ours link to.
 
-Sphinx would fetch whole ones; with these it builds offline, and a link to a name that is
-not listed here fails the build.
+Sphinx would fetch whole ones; with these it builds offline, and a link to a name that
+is not listed here fails the build.
 
     python docs/_inventory/make.py
 """
@@ -16,8 +16,7 @@ HEADER = """\
 # Version:
 # The remainder of this file is compressed using zlib.
 """
-# Names, or short ones and the full ones that they stand for; type; page. "$" in an
-# address stands for the full name.
+# Name, after a short one if docstrings use that; type; page, in which "$" is the name.
 _API = "modules/generated/$.html#$"
 PAGES = {
     "python": [
@@ -58,9 +57,9 @@ def inventory(project: str, pages: list[tuple[str, str, str]]) -> bytes:
     """Return the bytes of an inventory."""
     lines = []
     for names, kind, page in pages:
-        name, _, full = names.partition("=")
-        address = page.replace("$", full or name)
-        lines.append(f"{name} {kind} 1 {address} -\n")
+        *short, name = names.split("=")
+        address = page.replace("$", name)
+        lines += [f"{key} {kind} 1 {address} -\n" for key in (*short, name)]
     header = HEADER.format(project=project).encode()
     return header + zlib.compress("".join(lines).encode())
 
