@@ -42,7 +42,7 @@ PAGES = {
         (
             "df_output_transform",
             "std:label",
-            "auto_examples/miscellaneous/plot_set_output.html#df-output-transform",
+            "modules/df_output_transform.html#df-output-transform",
         ),
         (
             "sphx_glr_auto_examples_miscellaneous_plot_set_output.py",
