@@ -13,10 +13,8 @@ REFERENCE = Path(__file__).parents[1] / "docs/api.rst"
 
 def public_modules():
     """Those that say what is public."""
-    names = [
-        f"skspectral.{found.name}"
-        for found in pkgutil.iter_modules(skspectral.__path__)
-    ]
+    found = (module.name for module in pkgutil.iter_modules(skspectral.__path__))
+    names = [f"skspectral.{name}" for name in found if not name.startswith("_")]
     modules = [skspectral, *map(importlib.import_module, names)]
     return [module for module in modules if hasattr(module, "__all__")]
 
