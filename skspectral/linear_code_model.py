@@ -92,9 +92,10 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Ridge least-squares codes; one matrix product.
 
-        With ``transform_stft_weight`` the codes of each sample then lower
-        ||x - x^||^2 + transform_stft_weight * || |STFT x| - |STFT x^| ||_1 (Kiruluta
-        2025, equation 8), by a few iterations on its short-time spectra.
+        With ``transform_stft_weight`` the codes of each sample then lower, by a few
+        iterations on its short-time spectra (Kiruluta 2025, equation 8)::
+
+            ||x - x^||^2 + transform_stft_weight * || |STFT x| - |STFT x^| ||_1
 
         Parameters
         ----------

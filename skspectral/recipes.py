@@ -6,6 +6,8 @@ from typing import Any
 from skspectral.modulation import MLPModulation
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
+__all__ = ["published_recipe"]
+
 
 def published_recipe(
     n_components: int = 128, **parameters: Any

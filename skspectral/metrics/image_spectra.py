@@ -34,7 +34,7 @@ class RadialSpectrum(NamedTuple):
     frequencies : ndarray of shape (n_rings,)
         1, 2, ... cycles per image; of the shorter side, where sides differ.
     power : ndarray of shape (n_rings,) or (n_channels, n_rings)
-        Mean over images and bins of |DFT|^2 / (height * width), in the squared units of
+        Mean over images and bins of ``|DFT|^2 / (height * width)``, in squared units of
         the pixels: white noise has its variance in every ring.
     """
 

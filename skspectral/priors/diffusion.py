@@ -49,11 +49,11 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         What corrects. A U-Net on the places of images (``signal_shape`` of two or three
         numbers) or of other signals; or layers on the codes alone, which know of no
         places. "auto" is the U-Net for the ``signal_shape`` of the estimator, and "mlp"
-        without one. A Module is called with signals (n, 2 C, *sides), those of the
+        without one. A Module is called with signals ``(n, 2 C, *sides)``, those of the
         noisy codes and of Wiener's estimate; the logarithm of the noise over 4, (n,);
         and, if there are labels, their numbers (n,), of which the number of labels
-        means none. It returns (n, C, *sides). It is copied, and its output counts
-        times a gain that is learned and starts at zero.
+        means none. It returns ``(n, C, *sides)``. It is copied, and its output
+        counts times a gain that is learned and starts at zero.
     width : int, default=64
         Channels of the U-Net at the finest scale; a quarter of the layers of "mlp".
     max_images : int or None, default=200_000

@@ -31,9 +31,9 @@ class GaussianPrior(GaussianDensity):
 
     Attributes
     ----------
-    mean_ : ndarray of shape (n_features_in_,)
+    mean_ : ndarray of shape (`n_features_in_`,)
         Mean, float64.
-    covariance_ : ndarray of shape (n_features_in_, n_features_in_)
+    covariance_ : ndarray of shape (`n_features_in_`, `n_features_in_`)
         Covariance, float64.
     shrinkage_ : float
         The weight that was used.

@@ -57,9 +57,10 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
-    means_ : ndarray of shape (n_components, n_features_in_)
-    covariances_ : ndarray of shape (n_components, n_features_in_, n_features_in_)
-    lower_bounds_ : ndarray of shape (n_iter_ + 1,)
+    means_ : ndarray of shape (n_components, `n_features_in_`)
+    covariances_ : ndarray of shape (n_components, `n_features_in_`, \
+            `n_features_in_`)
+    lower_bounds_ : ndarray of shape (`n_iter_` + 1,)
         Mean log-likelihood plus the log-density of the covariances under the inverse
         Wishart law of ``shrinkage``, for each sample, before each iteration and after
         the last: what the iterations climb.

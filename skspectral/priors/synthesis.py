@@ -38,7 +38,7 @@ class Synthesis:
             )
 
     def signals(self, codes: np.ndarray) -> np.ndarray:
-        """Signals of shape (n, *signal_shape), from codes of shape (n, K)."""
+        """Signals of shape ``(n, *signal_shape)``, from codes of shape (n, K)."""
         return (codes @ self.axes + self.mean).reshape(-1, *self.signal_shape)
 
     def codes(self, signals: np.ndarray) -> np.ndarray:

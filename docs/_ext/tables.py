@@ -1,0 +1,95 @@
+"""Tables of the page of benchmarks, from stored results and from the scripts.
+
+They are written before the pages are read, into a folder that is not kept.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+# Of each file of results: where a figure is in a row, and how it is shown.
+COLUMNS = {
+    "generation": {
+        "method": "{}",
+        "frechet_distance": "{:.2f}",
+        "density": "{:.2f}",
+        "coverage": "{:.2f}",
+        "copies": "{:.3f}",
+        "fit_s": "{:.0f}",
+        "sample_s_per_1000": "{:.2f}",
+    },
+    "diffusion": {
+        "variant": "{}",
+        "images seen": "{:,}",
+        "error, test": "{:.3f}",
+        "frechet_distance": "{:.1f}",
+        "s per 1,000 draws": "{:.1f}",
+    },
+}
+BEST_FIRST = {"generation": "frechet_distance"}
+HEADINGS = {
+    "frechet_distance": "Fréchet distance",
+    "copies": "near copies",
+    "fit_s": "fit, s",
+    "sample_s_per_1000": "draws, s per 1,000",
+    "error, test": "error of test images, over the Gaussian's",
+}
+
+
+def write_tables(app: Sphinx) -> None:
+    """Write all tables, as Markdown."""
+    docs = Path(app.srcdir)
+    out = docs / "_tables"
+    out.mkdir(exist_ok=True)
+    for name, columns in COLUMNS.items():
+        report = json.loads((docs / f"{name}.json").read_text())
+        text = results(report, columns, BEST_FIRST.get(name))
+        (out / f"{name}.md").write_text(text)
+    scripts = sorted((docs.parent / "benchmarks").glob("bench_*.py"))
+    scripts.append(docs.parent / "benchmarks/generation/run.py")
+    (out / "scripts.md").write_text("\n".join(map(usage, scripts)))
+
+
+def results(report: Any, columns: dict[str, str], order: str | None) -> str:
+    """Return the rows of a report, the machine above them if it is known."""
+    lines = []
+    if isinstance(report, dict):
+        machine = (f"{key} {value}" for key, value in report["machine"].items())
+        lines += ["; ".join(machine) + ".", ""]
+        report = report["results"]
+    lines.append(line(HEADINGS.get(name, name) for name in columns))
+    lines.append(line("---" for _ in columns))
+    if order is not None:
+        report = sorted(report, key=lambda row: row[order])
+    for row in report:
+        shown = [cell(form, row.get(name)) for name, form in columns.items()]
+        lines.append(line(shown))
+    return "\n".join(lines) + "\n"
+
+
+def line(cells: Any) -> str:
+    """Return a row of a table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def cell(form: str, value: Any) -> str:
+    """Return a figure as text; nothing where there is none."""
+    return "" if value is None else form.format(value)
+
+
+def usage(script: Path) -> str:
+    """Return what a script says of itself: its first line, and how it is called."""
+    said = ast.get_docstring(ast.parse(script.read_text())) or ""
+    calls = [x.strip() for x in said.splitlines() if x.startswith("    python ")]
+    parts = [f"**{said.splitlines()[0]}**", "", "```bash", *calls, "```", ""]
+    return "\n".join(parts)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("builder-inited", write_tables)
+    return {"parallel_read_safe": True}

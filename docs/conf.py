@@ -1,0 +1,77 @@
+"""How the documentation is built; nothing is fetched for it."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import skspectral
+
+project = "skspectral"
+author = "The skspectral developers"
+copyright = "The skspectral developers"
+version = release = skspectral.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx.ext.intersphinx",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+    "_ext.consoles",
+    "_ext.mathml",
+    "_ext.names",
+    "_ext.tables",
+]
+exclude_patterns = ["_build", "_tables"]
+templates_path = ["_templates"]
+nitpicky = True
+# Words in docstrings of types, and in what is inherited from scikit-learn.
+nitpick_ignore_regex = [("py:obj", r'X|y|fit_params|n_\w+_|".*"|\[.*\]')]
+
+# Markdown: formulas between dollars, links to headings.
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+# One backtick in a docstring is a name of the package, see _ext/names.py.
+default_role = "py:obj"
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+# Only what is marked is run here; pytest runs the docstrings.
+doctest_test_doctest_blocks = ""
+
+# Pages of others that are linked to, see _inventory/make.py.
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", "_inventory/python.inv"),
+    "sklearn": ("https://scikit-learn.org/stable", "_inventory/sklearn.inv"),
+}
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": "plot_",
+    "ignore_pattern": "train_",
+    "doc_module": ("skspectral",),
+    "backreferences_dir": "generated/examples",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    # The examples write their pictures to files, see _ext/examples.py.
+    "reset_argv": "_ext.examples.arguments",
+    "image_scrapers": "_ext.examples.pictures_and_sounds",
+    "matplotlib_animations": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skspectral {release}"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}

@@ -1,0 +1,29 @@
+"""The reference has every public name; the build of the pages tests the rest."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import skspectral
+
+REFERENCE = Path(__file__).parents[1] / "docs/api.rst"
+
+
+def public_modules():
+    """Those that say what is public."""
+    found = (module.name for module in pkgutil.iter_modules(skspectral.__path__))
+    names = [f"skspectral.{name}" for name in found if not name.startswith("_")]
+    modules = [skspectral, *map(importlib.import_module, names)]
+    return [module for module in modules if hasattr(module, "__all__")]
+
+
+@pytest.mark.parametrize("module", public_modules(), ids=lambda module: module.__name__)
+def test_reference_is_complete(module):
+    listed = REFERENCE.read_text().split()
+    # Of a module without a part of its own: its name, then that of the function.
+    prefix = "recipes." if module.__name__ == "skspectral.recipes" else ""
+    public = {prefix + name for name in module.__all__ if name != "__version__"}
+    assert public
+    assert public <= set(listed)
