@@ -30,7 +30,9 @@ exclude_patterns = ["_build", "_tables"]
 templates_path = ["_templates"]
 nitpicky = True
 # Words in docstrings of types, and in what is inherited from scikit-learn.
-nitpick_ignore_regex = [("py:obj", r'X|y|fit_params|n_\w+_|".*"|\[.*\]')]
+nitpick_ignore_regex = [
+    ("py:obj", r'X|y|fit_params|input_features|(feature|n)_\w+_|".*"|\[.*\]')
+]
 
 # Markdown: formulas between dollars, links to headings.
 myst_enable_extensions = ["dollarmath"]
@@ -59,9 +61,9 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
-    # The examples write their pictures to files, see _ext/examples.py.
+    # Examples show figures, or write them to files, see _ext/examples.py.
     "reset_argv": "_ext.examples.arguments",
-    "image_scrapers": "_ext.examples.pictures_and_sounds",
+    "image_scrapers": ("matplotlib", "_ext.examples.pictures_and_sounds"),
     "matplotlib_animations": False,
 }
 

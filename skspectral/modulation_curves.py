@@ -23,7 +23,7 @@ _TINY = np.finfo(np.float64).tiny
 class ModulationCurves(NamedTuple):
     """How each atom's sinusoid drifts over the signal.
 
-    All are of shape (n_components, *signal_shape), for plane waves without the
+    All are of shape ``(n_components, *signal_shape)``, for plane waves without the
     channels, which drift together.
 
     Attributes

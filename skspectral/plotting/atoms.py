@@ -24,7 +24,7 @@ class AtomDisplay:
     """Atoms as images or curves, with frequency, orientation and share of variance.
 
     Atoms are signed. Images of one channel have a diverging map with zero in the
-    middle, colour images are 0.5 + 0.5 s / max |s|, each atom by its own maximum.
+    middle, colour images are ``0.5 + 0.5 s / max |s|``, each atom by its own maximum.
 
     Parameters
     ----------
