@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
     # Examples show figures, or write them to files, see _ext/examples.py.
     "reset_argv": "_ext.examples.arguments",
     "image_scrapers": ("matplotlib", "_ext.examples.pictures_and_sounds"),
