@@ -9,7 +9,6 @@ their number and form together with the classifier.
 # SPDX-License-Identifier: BSD-3-Clause
 # %%
 import matplotlib.pyplot as plt
-import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -44,10 +43,21 @@ search = GridSearchCV(model, grid, cv=3).fit(X_train, y_train)
 # What was tried
 # --------------
 # Where codes are few, those of two-dimensional waves tell more.
-table = pd.DataFrame(search.cv_results_).pivot_table(
-    "mean_test_score", "param_atoms__n_components", "param_atoms__atoms", aggfunc="max"
-)
-print(table.round(3))
+tried = search.cv_results_
+kinds = grid["atoms__atoms"]
+print(f"{'atoms':>5s} " + " ".join(f"{kind:>10s}" for kind in kinds))
+for n in grid["atoms__n_components"]:
+    best = [
+        max(
+            score
+            for score, params in zip(
+                tried["mean_test_score"], tried["params"], strict=True
+            )
+            if params["atoms__atoms"] == kind and params["atoms__n_components"] == n
+        )
+        for kind in kinds
+    ]
+    print(f"{n:5d} " + " ".join(f"{score:10.3f}" for score in best))
 print(f"best: {search.best_params_}")
 
 # %%
