@@ -42,7 +42,7 @@ search = GridSearchCV(model, grid, cv=3).fit(X_train, y_train)
 # %%
 # What was tried
 # --------------
-# Where codes are few, those of two-dimensional waves tell more.
+# The number of atoms counts, more than their kind.
 tried = search.cv_results_
 kinds = grid["atoms__atoms"]
 print(f"{'atoms':>5s} " + " ".join(f"{kind:>10s}" for kind in kinds))

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from skspectral import BasisModulation, SpectralDictionaryLearning
-from skspectral.plotting import AtomDisplay, ModulationDisplay
+from skspectral.plotting import AtomDisplay, LearningDisplay, ModulationDisplay
 
 RATE, LENGTH = 512.0, 256
 rng = np.random.default_rng(0)
@@ -39,6 +39,10 @@ for name, modulation in (("plain", None), ("drifting", BasisModulation(order=6))
 
 AtomDisplay.from_estimator(est)
 ModulationDisplay.from_estimator(est)
+
+# %%
+# How they were learned: first the frequencies of plain sinusoids, then the drift.
+LearningDisplay.from_estimator(est)
 
 # %%
 # Drift over images

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.control import filter
-from skspectral.plotting import AtomDisplay, SpectrumDisplay
+from skspectral.plotting import AtomDisplay, SpectrumDisplay, WindowedCodeDisplay
 
 RATE, LENGTH, N = 1024.0, 512, 600
 rng = np.random.default_rng(0)
@@ -58,11 +58,15 @@ axes.legend(loc="upper right")
 # %%
 # Codes that say when
 # -------------------
-# With ``windows`` each atom becomes one for each of sixteen windows. What those near
-# 300 Hz give together, window by window, is a heatmap of the ring.
+# With ``windows`` each atom becomes one for each of sixteen windows. The codes of the
+# signal above:
 local = SpectralDictionaryLearning(
     8, modulation=None, sampling_rate=RATE, windows=16
 ).fit(X)
+WindowedCodeDisplay.from_estimator(local, X[[shown]])
+
+# %%
+# What the atoms near 300 Hz give together, window by window, is a heatmap of the rings.
 codes, places = local.transform(X), local.window_centers_[:, 0]
 ringing = np.abs(local.frequencies_ - 300) < 30
 strength = np.stack(
