@@ -10,6 +10,8 @@ import torch
 # Share of an atom that none before it has, below which it adds nothing: about the
 # ridge that codes are found with.
 _LEAST = 1e-6
+# Atoms at a time.
+_BLOCK = 64
 
 
 def smooth_windows(
@@ -80,14 +82,19 @@ def span_axes(atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     axes = torch.empty_like(atoms[: atoms.shape[1]])
     kept: list[int] = []
-    for i, atom in enumerate(atoms):
-        rest, found = atom, axes[: len(kept)]
+    for start in range(0, len(atoms), _BLOCK):
+        # Away from the axes so far in one product for many atoms.
+        block, found = atoms[start : start + _BLOCK], len(kept)
         for _ in range(2):
-            rest = rest - (found @ rest) @ found
-        size = rest @ rest
-        if size > _LEAST and len(kept) < len(axes):
-            axes[len(kept)] = rest / size.sqrt()
-            kept.append(i)
+            block = block - (block @ axes[:found].T) @ axes[:found]
+        for i, rest in enumerate(block):
+            for _ in range(2):
+                new = axes[found : len(kept)]
+                rest = rest - (new @ rest) @ new
+            size = rest @ rest
+            if size > _LEAST and len(kept) < len(axes):
+                axes[len(kept)] = rest / size.sqrt()
+                kept.append(start + i)
     return axes[: len(kept)].clone(), torch.tensor(kept, device=atoms.device)
 
 
