@@ -230,7 +230,9 @@ def _describe(
         "phases_": as_array(waves.phase),
         "amplitudes_": as_array(learned.amplitude),
         "explained_variance_ratio_": as_array(learned.variance),
-        "noise_variance_": _noise(total, learned.variance, n_features, n_atoms),
+        "noise_variance_": _noise(
+            total, float(learned.variance.sum()), n_features, n_atoms
+        ),
         "history_": _history(learned, plan, total),
         "n_iter_": max(1, learned.n_steps),
         "converged_": learned.converged,
@@ -254,9 +256,9 @@ def _describe(
     return attributes
 
 
-def _noise(total: float, variance: torch.Tensor, n_features: int, rank: int) -> float:
+def _noise(total: float, explained: float, n_features: int, rank: int) -> float:
     """Mean variance of the dimensions outside the span, for shares of the whole."""
-    left = max(0.0, 1 - float(variance.sum()))
+    left = max(0.0, 1 - explained)
     return total * max(left / max(1, n_features - rank), _NOISE_FLOOR / n_features)
 
 
@@ -273,7 +275,7 @@ def _in_windows(
     )
     atoms = as_tensor(components, C.device, torch.float64)
     axes, kept = span_axes(atoms)
-    variance = windowed_variance(atoms, axes, kept, C)
+    variance = windowed_variance(axes, kept, len(atoms), C)
     of_atoms = {
         name: np.repeat(attributes[name], len(windows), axis=0)
         for name in _OF_ATOMS
@@ -282,8 +284,8 @@ def _in_windows(
     return of_atoms | {
         "components_": components,
         "_axes": as_array(axes),
-        "explained_variance_ratio_": as_array(variance),
-        "noise_variance_": _noise(total, variance, len(C), len(axes)),
+        "explained_variance_ratio_": variance,
+        "noise_variance_": _noise(total, variance.sum(), len(C), len(axes)),
         "window_centers_": np.tile(centers, (len(whole), 1)),
     }
 

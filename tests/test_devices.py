@@ -100,6 +100,7 @@ def learn(X, **options):
 
 PLANES = {"atoms": "plane_wave", "signal_shape": (4, 6, 2)}
 WAYS = [
+    {"modulation": None, "windows": 3},
     {"modulation": None},
     {},
     {"modulation": MLPModulation(width=3, depth=1)},

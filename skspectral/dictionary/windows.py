@@ -7,6 +7,8 @@ from itertools import product
 import numpy as np
 import torch
 
+from skspectral._device import as_array
+
 # Share of an atom that none before it has, below which it adds nothing: about the
 # ridge that codes are found with.
 _LEAST = 1e-6
@@ -63,7 +65,7 @@ def windowed_atoms(components: torch.Tensor, windows: torch.Tensor) -> torch.Ten
     return atoms / norms.clamp_min(torch.finfo(atoms.dtype).tiny)
 
 
-def span_axes(atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def span_axes(atoms: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
     """Orthonormal axes of the span of atoms that may depend on each other.
 
     Gram and Schmidt's, of the atoms in turn, each but for those that are nearly
@@ -77,8 +79,8 @@ def span_axes(atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Returns
     -------
     axes : tensor of shape (r, T)
-    kept : tensor of shape (r,), int64
-        The atoms that they come from.
+    kept : list of int
+        The r atoms that they come from.
     """
     axes = torch.empty_like(atoms[: atoms.shape[1]])
     kept: list[int] = []
@@ -95,13 +97,13 @@ def span_axes(atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             if size > _LEAST and len(kept) < len(axes):
                 axes[len(kept)] = rest / size.sqrt()
                 kept.append(start + i)
-    return axes[: len(kept)].clone(), torch.tensor(kept, device=atoms.device)
+    return axes[: len(kept)].clone(), kept
 
 
 def windowed_variance(
-    atoms: torch.Tensor, axes: torch.Tensor, kept: torch.Tensor, C: torch.Tensor
-) -> torch.Tensor:
-    """Variance that each atom adds to those before it, (n,), under the moment C."""
-    variance = atoms.new_zeros(len(atoms))
-    variance[kept] = ((axes @ C) * axes).sum(1)
+    axes: torch.Tensor, kept: list[int], n_atoms: int, C: torch.Tensor
+) -> np.ndarray:
+    """Variance that each atom adds to those before it, (n_atoms,), under moment C."""
+    variance = np.zeros(n_atoms)
+    variance[kept] = as_array(((axes @ C) * axes).sum(1))
     return variance
