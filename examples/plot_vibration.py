@@ -61,7 +61,7 @@ axes.legend(loc="upper right")
 # With ``windows`` each atom becomes one for each of sixteen windows. The codes of the
 # signal above:
 local = SpectralDictionaryLearning(
-    8, modulation=None, sampling_rate=RATE, windows=16
+    8, modulation=None, sampling_rate=RATE, windows=16, ridge=0.01
 ).fit(X)
 WindowedCodeDisplay.from_estimator(local, X[[shown]])
 

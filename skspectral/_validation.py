@@ -18,6 +18,8 @@ from skspectral.moments import Moments
 
 # Variance of a feature whose products still have all their digits in float32.
 _SMALLEST_SINGLE = 1e-30
+# Of atoms in windows, for each feature.
+_MOST_ATOMS = 4
 
 
 @contextmanager
@@ -59,14 +61,15 @@ def check_signal_shape(
 
 
 def check_windows(
-    windows: int | Sequence[int], shape: tuple[int, ...]
+    windows: int | Sequence[int], shape: tuple[int, ...], n_waves: int = 1
 ) -> tuple[int, ...]:
     """Number of windows along each axis of the places of signals."""
     n_axes = 2 if len(shape) > 1 else 1
+    windows = windows.tolist() if isinstance(windows, np.ndarray) else windows
     one = isinstance(windows, Integral)
     counts: tuple[Any, ...] = (windows,) * n_axes if one else tuple(windows)  # type: ignore[arg-type]
     fits = len(counts) == n_axes and all(
-        isinstance(n, Integral) and 1 <= int(n) <= side
+        isinstance(n, Integral) and not isinstance(n, bool) and 1 <= int(n) <= side
         for n, side in zip(counts, shape, strict=False)
     )
     if not fits:
@@ -74,6 +77,13 @@ def check_windows(
             f"windows={windows!r} must be a number of windows, or one for each of the "
             f"{n_axes} axes of signal_shape={shape} (n_features={math.prod(shape)}), "
             "not more than its samples."
+        )
+    n_atoms = n_waves * math.prod(int(n) for n in counts)
+    if n_atoms > _MOST_ATOMS * math.prod(shape):
+        raise ValueError(
+            f"windows={windows!r} makes {n_atoms} atoms of {n_waves}, more than "
+            f"{_MOST_ATOMS} for each of n_features={math.prod(shape)}. Pass fewer "
+            "windows, or a smaller n_components."
         )
     return tuple(int(n) for n in counts)
 

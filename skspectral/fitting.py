@@ -87,9 +87,6 @@ def learn_model(
         Random numbers of the learning.
     """
     n_features, dtype = samples.shape[1], working_dtype(samples)
-    if estimator.windows is not None:
-        shape = check_signal_shape(estimator.signal_shape, n_features)
-        check_windows(estimator.windows, shape)
     plan = plan_learning(
         estimator,
         n_features,
@@ -99,6 +96,9 @@ def learn_model(
         go_on=go_on,
         in_pieces=earlier is not None,
     )
+    if estimator.windows is not None:
+        shape = check_signal_shape(estimator.signal_shape, n_features)
+        check_windows(estimator.windows, shape, plan.n_atoms)
     monitor = CallbackMonitor(estimator)
     moments = _gather(estimator, samples, weights, earlier, device, monitor)
     mean = moments.mean if estimator.center else torch.zeros_like(moments.mean)

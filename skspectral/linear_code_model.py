@@ -25,6 +25,7 @@ from skspectral._device import (
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
     Interval,
+    as_numbers,
     check_same_namespace,
     from_namespace,
     input_dtypes,
@@ -233,9 +234,10 @@ class LinearCodeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         names = super().get_feature_names_out(input_features)
         if not hasattr(self, "window_centers_"):
             return names
-        centers = np.asarray(self.window_centers_)
+        centers = as_numbers(self.window_centers_)
         n_windows = len(np.unique(centers, axis=0))
-        places = ["_".join(f"{x:.3g}" for x in center) for center in centers]
+        digits = max(3, len(str(n_windows)) + 1)
+        places = ["_".join(f"{x:.{digits}g}" for x in center) for center in centers]
         atoms = names[np.arange(len(names)) // n_windows]
         return np.array(
             [f"{atom}_at_{place}" for atom, place in zip(atoms, places, strict=True)],

@@ -129,12 +129,14 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
 def _windows(estimator: Any, n_waves: int) -> np.ndarray:
     """Windows that each wave was fitted in, (B, T): one of ones without ``windows``."""
     n_features = estimator.components_.shape[1]
-    windows = np.ones((1, n_features))
+    windows, centers = np.ones((1, n_features)), np.empty(0)
     if estimator.windows is not None:
         shape = check_signal_shape(estimator.signal_shape, n_features)
         counts = check_windows(estimator.windows, shape)
-        windows, _ = smooth_windows(shape, counts)
-    if n_waves * len(windows) != len(estimator.components_):
+        windows, centers = smooth_windows(shape, counts)
+        centers = np.tile(centers, (n_waves, 1))
+    fitted = as_numbers(getattr(estimator, "window_centers_", np.empty(0)))
+    if not np.array_equal(centers, fitted):
         raise ValueError(f"The estimator was fitted with other windows. {_AGAIN}")
     return windows
 

@@ -99,7 +99,7 @@ class SpectralDictionaryLearning(CallbackSupportMixin, CompletionModel):
         Samples per second. If given, frequencies are in Hz.
     windows : int, tuple of int or None, default=None
         Codes that vary over the signal: each learned atom becomes one for each of so
-        many smooth windows along each axis, and the attributes are of all of these.
+        many smooth windows along each axis. All but ``history_`` is of these.
     device : str, torch.device or None, default=None
         Where to compute. None is where X is: the CPU for numpy.
     random_state : int, RandomState instance or None, default=None

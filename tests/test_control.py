@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import signal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -45,7 +47,10 @@ def spectrum(X):
 
 @pytest.fixture(scope="module")
 def of_tones():
-    est = SpectralDictionaryLearning(16, modulation=None, sampling_rate=RATE)
+    # Their mean is chance.
+    est = SpectralDictionaryLearning(
+        16, modulation=None, sampling_rate=RATE, center=False
+    )
     return est.fit(tones(200))
 
 
@@ -130,11 +135,10 @@ def test_bands_add_up_to_the_signal():
     assert_allclose(low + rest, X, atol=1e-9)
     low, high = filter(est, X, high=4), filter(est, X, low=4)
     shown = est.inverse_transform(est.transform(X))
-    # Of the mean, too, what the atoms do not tell is in neither band.
-    rest = est.mean_ - est.mean_.mean()
-    of_mean = rest - rest @ est._code_map.T @ est.components_
-    assert_allclose(low + high, shown - of_mean, atol=1e-9)
-    assert_allclose(filter(est, X, high=4, residual=1) + high, X, atol=1e-9)
+    assert_allclose(low + high, shown, atol=1e-9)
+    # Without limits it is what the model tells, the mean image among it.
+    assert_allclose(filter(est, X), shown, atol=1e-9)
+    assert_allclose(filter(est, X, residual=1), X, atol=1e-9)
 
 
 def test_types_follow_the_input(of_digits):
@@ -198,15 +202,21 @@ def test_a_mask_is_a_gain(of_tones):
     ("call", "message"),
     [
         (lambda e, X: equalize(e, X, [1.0, 2.0, 3.0]), r"gains of shape \(3,\)"),
-        (lambda e, X: equalize(e, X, -1.0), "must be >= 0"),
-        (lambda e, X: equalize(e, X, lambda f: f * np.nan), "must be >= 0"),
+        (lambda e, X: equalize(e, X, np.ones(17)), r"gains of shape \(17,\)"),
+        (lambda e, X: equalize(e, X, "low"), "gains='low'"),
+        (lambda e, X: equalize(e, X, -1.0), "gains must be finite and >= 0"),
+        (lambda e, X: equalize(e, X, lambda f: f * np.nan), "it is nan"),
+        (lambda e, X: equalize(e, X, lambda f: 1 / f), "inf at the frequency 0"),
+        (lambda e, X: equalize(e, X, lambda f: f[:3]), r"gave \(3,\) values"),
+        (lambda e, X: equalize(e, X, 1.0, residual=np.nan), "residual=nan"),
+        (lambda e, X: equalize(e, X * np.nan, 1.0), "NaN"),
         (lambda e, X: filter(e, X, 5, 5), "low < high"),
         (lambda e, X: filter(e, X, btype="notch"), "btype='notch'"),
         (lambda e, X: select_atoms(e, frequency=3), "frequency=3 must be"),
         (lambda e, X: select_atoms(e, orientation=(0, 1)), "plane waves"),
         (lambda e, X: interpolate(e, X, X), "start of shape"),
         (lambda e, X: interpolate(e, X[0], X[1] * np.nan), "stop of shape"),
-        (lambda e, X: sample(e, 2, limit=-1), "limit=-1"),
+        (lambda e, X: sample(e, 2, limit=-1), "limit must be >= 0"),
     ],
 )
 def test_errors_name_the_parameter(of_tones, call, message):
@@ -229,8 +239,7 @@ def test_sample_clamps_codes(of_tones):
     limit = np.where(inside, 0.5, np.inf)
     drawn = sample(of_tones, 500, limit=limit, random_state=0)
     codes = of_tones.transform(drawn)
-    # Of training codes, which the mean of the data is taken from.
-    largest = 0.5 * of_tones.transform(tones(200)).std(0)
+    largest = 0.5 * np.sqrt((of_tones.transform(tones(200)) ** 2).mean(0))
     assert (np.abs(codes[:, inside]) <= 1.001 * largest[inside]).all()
     plain = of_tones.transform(of_tones.sample(500, random_state=0))
     assert_allclose(codes[:, ~inside], plain[:, ~inside], atol=1e-6)
@@ -308,16 +317,108 @@ def test_a_grid_search_chooses_the_band():
     assert search.best_score_ > 0.8
 
 
-def test_the_constant_of_the_mean_has_the_frequency_zero():
+@pytest.mark.parametrize(
+    ("shape", "atoms"), [((64,), "sinusoid"), ((8, 8, 3), "plane_wave")]
+)
+@pytest.mark.parametrize("rate", [None, 50.0])
+def test_the_mean_has_the_gains_of_its_own_frequencies(shape, atoms, rate):
     rng = np.random.default_rng(0)
-    level = np.tile([0.2, 0.7, 0.4], 64)
-    X = level + 0.01 * rng.normal(size=(300, 192))
+    n = int(np.prod(shape))
+    t = (np.arange(shape[0]) + 0.5) / shape[0]
+    slow, fast = np.cos(np.pi * t), np.cos(6 * np.pi * t)
+    mean = np.multiply.outer(1 + slow + 2 * fast, np.ones(shape[1:])).ravel()
+    X = mean + 1e-6 * rng.normal(size=(300, n))
     est = SpectralDictionaryLearning(
-        5, signal_shape=(8, 8, 3), atoms="plane_wave", modulation=None
+        5, signal_shape=shape, atoms=atoms, modulation=None, sampling_rate=rate
     ).fit(X)
-    above = filter(est, X, low=1.0, residual=1.0)
-    assert_allclose(above, 0, atol=0.1)
-    assert_allclose(filter(est, X, high=1.0, residual=1.0), X, atol=0.1)
-    expected = X + np.tile(X.mean(0).reshape(-1, 3).mean(0), 64)
-    assert_allclose(equalize(est, X, lambda f: 2.0 - (f > 0)), expected, atol=1e-9)
-    assert_allclose(equalize(est, X, [(0, 2.0), (1e-9, 1.0)]), expected, atol=1e-9)
+    # Half a cycle and three cycles; the constant is of frequency 0.
+    unit = 1 if rate is None else rate / shape[0]
+    part = {
+        (None, 0.25): np.ones_like(slow),
+        (0.25, 1): slow,
+        (1, None): 2 * fast,
+    }
+    for (low, high), wave in part.items():
+        band = [x if x is None else x * unit for x in (low, high)]
+        expected = np.multiply.outer(wave, np.ones(shape[1:])).ravel()
+        assert_allclose(filter(est, X, *band)[0], expected, atol=1e-4)
+    doubled = equalize(est, X, [(0, 2.0), (1e-9, 1.0)])
+    assert_allclose(doubled, X + 1, atol=1e-4)
+    assert_allclose(equalize(est, X, select_atoms(est), residual=0), 0, atol=1e-4)
+
+
+def test_bands_of_atoms_in_windows():
+    """Which depend on each other: codes of the least ridge would be of no use."""
+    X = np.random.default_rng(0).normal(size=(400, 256)).cumsum(axis=1)
+    X -= X.mean(axis=1, keepdims=True)
+    options = {"modulation": None, "tol": 0.01}
+    whole = SpectralDictionaryLearning(20, **options).fit(X)
+    windowed = SpectralDictionaryLearning(20, windows=8, **options).fit(X)
+    transform = np.fft.rfft(X)
+    transform[:, 10:] = 0
+    expected = np.fft.irfft(transform)
+
+    def error(est):
+        found = filter(est, X, high=10)
+        return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+    assert error(windowed) < 1.6 * error(whole)
+    drawn = sample(windowed, 200, gains=lambda f: 1.0 * (f < 10), random_state=0)
+    assert drawn.std() < 1.2 * X.std()
+
+
+def test_codes_without_variance_are_no_trouble():
+    X, _ = load_digits(return_X_y=True)
+    est = SpectralDictionaryLearning(4, signal_shape=(8, 8), windows=8).fit(X)
+    drawn = sample(est, 5, random_state=0)
+    assert_allclose(drawn, est.sample(5, random_state=0), atol=1e-6)
+    assert np.isfinite(sample(est, 5, limit=0.5, random_state=0)).all()
+
+
+def test_polished_codes_do_not_enter():
+    X, _ = load_digits(return_X_y=True)
+    est = SpectralDictionaryLearning(20, stft_window=16).fit(X)
+    plain = equalize(est, X, 0.5)
+    est.set_params(transform_stft_weight=0.5)
+    assert_allclose(equalize(est, X, 0.5), plain)
+
+
+def test_a_path_between_signals_that_were_not_trained_on():
+    X, _ = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    for train in (X, X[:50]):
+        est = SpectralDictionaryLearning(
+            64, signal_shape=(8, 8), modulation=None, max_iter=200
+        ).fit(train)
+        noisy = X[1000] + rng.normal(size=64)
+        for start in (noisy, 16 - X[1000], X[1001]):
+            path = interpolate(est, start, X[1002], 9)
+            assert np.abs(path).max() < 40
+
+
+def test_weights_are_passed_on():
+    X, y = load_digits(return_X_y=True)
+    weights = np.random.default_rng(0).uniform(size=len(X))
+    atoms = SpectralDictionaryLearning(5, signal_shape=(8, 8), modulation=None)
+    expected = clone(atoms).fit(X, sample_weight=weights).components_
+    with config_context(enable_metadata_routing=True):
+        step = SpectralFilter(atoms, high=4.0).set_fit_request(sample_weight=True)
+        model = make_pipeline(step, KNeighborsClassifier())
+        model.fit(X, y, sample_weight=weights)
+    assert_allclose(model[0].estimator_.components_, expected)
+
+
+def test_what_cannot_be_changed_is_refused_by_fit():
+    X, _ = load_digits(return_X_y=True)
+    atoms = SpectralDictionaryLearning(5, modulation=None)
+    with pytest.raises(ValueError, match="low < high"):
+        SpectralFilter(atoms, low=4, high=3).fit(X)
+    with pytest.raises(ValueError, match="gains"):
+        SpectralEqualizer(atoms, gains=[-1.0]).fit(X)
+    with pytest.raises(TypeError, match="no atoms with frequencies"):
+        SpectralFilter(PCA(5), high=3).fit(X)
+    with pytest.raises(ValueError, match="both limits"):
+        select_atoms(clone(atoms).set_params(**PLANES).fit(X), orientation=(0.5, None))
+
+
+PLANES = {"signal_shape": (8, 8), "atoms": "plane_wave"}

@@ -157,7 +157,21 @@ def test_partial_fit_and_warm_start_go_on(X):
     assert est.components_.shape == (4, LENGTH)
 
 
-@pytest.mark.parametrize("windows", [0, (2, 2), 300, (1.5,), ()])
+@pytest.mark.parametrize(
+    "windows", [0, True, (2, 2), 300, (1.5,), (), np.array([2, 2])]
+)
 def test_errors_name_windows(X, windows):
     with pytest.raises(ValueError, match="windows"):
         of(X, windows=windows)
+
+
+def test_too_many_atoms_are_refused(X):
+    with pytest.raises(ValueError, match=r"windows=200 makes 1600 atoms"):
+        of(X, n_components=8, windows=200)
+    of(X, windows=np.array(3))
+
+
+def test_names_of_many_windows_differ():
+    rng = np.random.default_rng(0)
+    est = of(rng.normal(size=(20, 1500)), n_components=1, windows=1200, tol=0.5)
+    assert len(set(est.get_feature_names_out())) == 1200

@@ -11,8 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from skspectral._sklearn_compat import as_numbers
 
 Interval = tuple[float | None, float | None]
-# Of each atom, from frequencies; a table of them; or one for each atom.
-Gains = Callable[[np.ndarray], ArrayLike] | ArrayLike
+# Of frequencies.
+Curve = Callable[[np.ndarray], Any]
+# A function of frequencies, a table of them, or one for each atom.
+Gains = Curve | ArrayLike
 
 
 def select_atoms(
@@ -59,11 +61,10 @@ def select_atoms(
     >>> bool((est.frequencies_[mask] < 1.5).all()), mask.shape
     (True, (20,))
     """
-    check_is_fitted(estimator)
-    mask = np.ones(len(estimator.components_), dtype=bool)
+    frequencies = frequencies_of(estimator)
+    mask = np.ones(len(frequencies), dtype=bool)
     if frequency is not None:
-        low, high = _limits("frequency", frequency)
-        mask &= _between(as_numbers(estimator.frequencies_), low, high)
+        mask &= in_band(frequencies, frequency)
     if explained_variance_ratio is not None:
         low, high = _limits("explained_variance_ratio", explained_variance_ratio)
         shares = as_numbers(estimator.explained_variance_ratio_)
@@ -80,10 +81,19 @@ def _oriented(estimator: Any, orientation: Interval) -> np.ndarray:
             'sinusoids of the flattened signal. Fit with atoms="plane_wave".'
         )
     low, high = _limits("orientation", orientation, ordered=False)
+    if np.isinf(low) != np.isinf(high):
+        raise ValueError(
+            f"orientation={orientation!r}: directions have no end. Pass both limits."
+        )
     if high - low >= np.pi:
         return np.ones(len(estimator.components_), dtype=bool)
     width = (high - low) % np.pi
     return (as_numbers(estimator.orientations_) - low) % np.pi < width
+
+
+def in_band(frequencies: np.ndarray, band: Interval) -> np.ndarray:
+    """Mask of the frequencies within (low, high)."""
+    return _between(frequencies, *_limits("frequency", band))
 
 
 def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -108,43 +118,96 @@ def _limits(
     return low, high
 
 
+def frequencies_of(estimator: Any) -> np.ndarray:
+    """Of the atoms of a fitted estimator.
+
+    Raises
+    ------
+    TypeError
+        If what it learned has none.
+    """
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "frequencies_"):
+        raise TypeError(
+            f"estimator={estimator!r} has no atoms with frequencies. Pass a "
+            "SpectralDictionaryLearning."
+        )
+    return as_numbers(estimator.frequencies_)
+
+
 def atom_values(
-    estimator: Any, values: Gains, name: str
-) -> tuple[np.ndarray, float | None]:
-    """A number >= 0 for each atom, (K,), float64; and for frequency 0, where known.
+    estimator: Any, values: Gains, name: str, *, finite: bool = True
+) -> tuple[np.ndarray, Curve | None]:
+    """A number >= 0 for each atom, (K,), float64; and a function of any frequencies.
 
     Parameters
     ----------
     estimator : SpectralDictionaryLearning
         Fitted.
     values : callable, array-like of shape (n, 2) or (K,), or float
-        Of the frequencies of all atoms; or a table with rows (frequency, value),
-        interpolated linearly and constant beyond its ends; or one for each atom, such
-        as a mask; or one for all.
+        Of frequencies, an array; or a table with rows (frequency, value), interpolated
+        linearly and constant beyond its ends; or one for each atom, such as a mask, of
+        which no function is known; or one for all.
     name : str
         Of the parameter, for errors.
+    finite : bool
+        Whether infinity is refused.
 
     Raises
     ------
     ValueError
-        If it is none of these, or a number is negative or NaN.
+        If it is none of these, or a number is negative, NaN or infinite.
+    TypeError
+        If the estimator has no frequencies.
     """
-    frequencies = as_numbers(estimator.frequencies_)
-    with_zero = np.append(frequencies, 0.0)
-    found = as_numbers(values(with_zero) if callable(values) else values)
-    if not callable(values) and found.ndim == 2 and found.shape[1] == 2:
-        at, of = found[np.argsort(found[:, 0], kind="stable")].T
-        found = np.interp(with_zero, at, of)
-    of_atoms = not callable(values) and found.shape == frequencies.shape
-    if not of_atoms and found.shape not in ((), with_zero.shape):
+    frequencies = frequencies_of(estimator)
+    if callable(values):
+        curve = _checked_curve(values, name, finite)
+        return curve(frequencies), curve
+    try:
+        table = as_numbers(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}={values!r} must be numbers.") from error
+    if table.ndim == 2 and table.shape[1] == 2 and len(table):
+        at, of = table[np.argsort(table[:, 0], kind="stable")].T
+        curve = _checked_curve(lambda f: np.interp(f, at, of), name, finite)
+        return curve(frequencies), curve
+    if table.ndim == 0:
+        curve = _checked_curve(lambda f: np.full(len(f), table), name, finite)
+        return curve(frequencies), curve
+    if table.shape != frequencies.shape:
         raise ValueError(
-            f"{name} of shape {found.shape} must be a function of frequencies, a table "
+            f"{name} of shape {table.shape} must be a function of frequencies, a table "
             f"of shape (n, 2) with rows (frequency, value), or {len(frequencies)} "
             "numbers, one for each atom."
         )
-    if not (found >= 0).all():
-        raise ValueError(f"{name}={values!r} must be >= 0, but is {found.min():g}.")
-    if of_atoms:
-        return found, None
-    found = np.broadcast_to(found, with_zero.shape)
-    return found[:-1], float(found[-1])
+    return _checked_values(table, frequencies, name, finite), None
+
+
+def _checked_curve(function: Curve, name: str, finite: bool) -> Curve:
+    def curve(frequencies: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            found = as_numbers(function(frequencies))
+        if found.shape not in ((), frequencies.shape):
+            raise ValueError(
+                f"{name} gave {found.shape} values for {frequencies.shape} frequencies:"
+                " a function of an array of frequencies has to give one for each."
+            )
+        return _checked_values(
+            np.broadcast_to(found, frequencies.shape), frequencies, name, finite
+        )
+
+    return curve
+
+
+def _checked_values(
+    values: np.ndarray, frequencies: np.ndarray, name: str, finite: bool
+) -> np.ndarray:
+    wrong = ~(values >= 0) | (finite & np.isinf(values))
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(
+            f"{name} must be {'finite and ' if finite else ''}>= 0, but it is "
+            f"{values[i]:g} at the frequency {frequencies[i]:g}."
+        )
+    return values

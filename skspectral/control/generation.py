@@ -16,14 +16,16 @@ from skspectral._sklearn_compat import (
     validate_params,
 )
 from skspectral.control.atoms import Gains, atom_values
-from skspectral.control.filtering import estimator_array
+from skspectral.control.filtering import estimator_array, splitting_map
 from skspectral.moments import Moments
 from skspectral.priors.closed_form import gaussian_components, has_closed_form
 from skspectral.priors.spectrum import principal_axes
 
 _CPU = torch.device("cpu")
-# Variances below this share of the largest are rounding; sines below this, too.
-_LEAST_VARIANCE, _LEAST_SINE = 1e-12, 1e-6
+# Along the arc variances count as at least this share of the largest: signals that are
+# not of the training set have more than the prior's in its weakest directions, and
+# would be taken for far away. Sines below this are rounding.
+_LEAST_VARIANCE, _LEAST_SINE = 1e-2, 1e-6
 
 
 def sample(
@@ -46,10 +48,10 @@ def sample(
     n_samples : int, default=1
     gains : callable, array-like or float, default=1.0
         As of `equalize`, of the deviations: a band's variance is multiplied by the
-        square. 0 leaves the mean signal there.
+        square. 0 leaves ``mean_`` there.
     limit : callable, array-like or float, default=inf
-        Of the same forms: largest deviation of a code, in standard deviations of the
-        training codes.
+        Of the same forms: largest deviation of a code, over the root mean square of
+        those of the training samples.
     y : object, default=None
         Label, for a prior that takes one.
     random_state : int, RandomState instance or None, default=None
@@ -79,28 +81,30 @@ def sample(
     """
     check_is_fitted(estimator)
     gain, _ = atom_values(estimator, gains, "gains")
-    largest, _ = atom_values(estimator, limit, "limit")
-    largest = largest * _code_deviations(estimator)
+    limits, _ = atom_values(estimator, limit, "limit", finite=False)
+    # Codes without variance have no deviation to be infinitely many of.
+    largest = np.full(len(limits), np.inf)
+    some = np.isfinite(limits)
+    code_map = splitting_map(estimator)
+    largest[some] = limits[some] * _code_deviations(estimator, code_map)[some]
     drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
     mean = estimator_array(estimator, "mean_")
-    codes = (drawn - mean) @ estimator_array(estimator, "_code_map").T
+    codes = (drawn - mean) @ code_map.T
     changed = gain * np.clip(codes, -largest, largest)
     change = (changed - codes) @ estimator_array(estimator, "components_")
     return drawn + change.astype(drawn.dtype)
 
 
-def _code_deviations(estimator: Any) -> np.ndarray:
+def _code_deviations(estimator: Any, code_map: np.ndarray) -> np.ndarray:
     """Root mean square of the training codes about zero, (K,)."""
-    mean, covariance = _training_law(estimator, "_code_map")
-    return np.sqrt(np.diag(covariance) + mean**2)
+    mean, covariance = _training_law(estimator, code_map)
+    return np.sqrt(np.maximum(np.diag(covariance), 0) + mean**2)
 
 
-def _training_law(estimator: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the training samples, along codes or axes."""
+def _training_law(estimator: Any, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the training samples, along rows of a matrix."""
     moments = Moments.from_arrays(estimator._moments, _CPU)
-    return moments.project(
-        estimator_array(estimator, name), estimator_array(estimator, "mean_")
-    )
+    return moments.project(matrix, estimator_array(estimator, "mean_"))
 
 
 @validate_params(
@@ -127,7 +131,8 @@ def interpolate(
         At least 2, both ends among them.
     prior : bool, default=True
         Whether the path follows the prior: the arc of a circle in coordinates in which
-        the prior's covariance is the identity, where draws lie near a sphere. Signals
+        the prior's covariance is the identity (but for its weakest directions, which
+        count as a hundredth of the strongest), where draws lie near a sphere. Signals
         in the middle then vary as much as draws do. False is the straight line, on
         which they fade into each other.
 
@@ -186,7 +191,7 @@ def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
 def _pooled_law(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the prior, or of what it was fitted to."""
     if not has_closed_form(estimator.prior_):
-        return _training_law(estimator, "_axes")
+        return _training_law(estimator, estimator_array(estimator, "_axes"))
     mixture = gaussian_components(estimator.prior_)
     mean = np.sum([weight * part.mean for weight, part in mixture], axis=0)
     covariance = np.sum(

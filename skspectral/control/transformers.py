@@ -15,7 +15,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
-from skspectral.control.atoms import Gains
+from skspectral.control.atoms import Gains, atom_values, select_atoms
 from skspectral.control.filtering import equalize, filter
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
@@ -27,7 +27,7 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
     estimator_: Any
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Any:
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: Any = None) -> Any:
         """Fit the atoms.
 
         Parameters
@@ -35,17 +35,26 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         X : array-like of shape (n_samples, n_features)
         y : object, default=None
             Passed on.
-        **fit_params : dict
-            Passed on, such as ``sample_weight``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Passed on.
 
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            If the gains or the band do not fit.
+        TypeError
+            If the estimator has no atoms with frequencies.
         """
         estimator = self.estimator
         if estimator is None:
             estimator = SpectralDictionaryLearning()
-        self.estimator_ = clone(estimator).fit(X, y, **fit_params)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.estimator_ = clone(estimator).fit(X, y, **weights)
+        self._check()
         self.n_features_in_ = self.estimator_.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.estimator_, "feature_names_in_"):
@@ -69,6 +78,10 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         return self._changed(X)
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Raise where the fitted atoms cannot be changed so."""
 
     @abstractmethod
     def _changed(self, X: ArrayLike) -> Any: ...
@@ -124,6 +137,9 @@ class SpectralEqualizer(_OfAtoms):
         self.estimator = estimator
         self.gains = gains
         self.residual = residual
+
+    def _check(self) -> None:
+        atom_values(self.estimator_, self.gains, "gains")
 
     def _changed(self, X: ArrayLike) -> Any:
         return equalize(self.estimator_, X, self.gains, residual=self.residual)
@@ -188,6 +204,9 @@ class SpectralFilter(_OfAtoms):
         self.high = high
         self.btype = btype
         self.residual = residual
+
+    def _check(self) -> None:
+        select_atoms(self.estimator_, frequency=(self.low, self.high))
 
     def _changed(self, X: ArrayLike) -> Any:
         return filter(

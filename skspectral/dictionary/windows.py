@@ -85,6 +85,8 @@ def span_axes(atoms: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
     axes = torch.empty_like(atoms[: atoms.shape[1]])
     kept: list[int] = []
     for start in range(0, len(atoms), _BLOCK):
+        if len(kept) == len(axes):
+            break
         # Away from the axes so far in one product for many atoms.
         block, found = atoms[start : start + _BLOCK], len(kept)
         for _ in range(2):

@@ -75,8 +75,8 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         For labels: how often the difference that a label makes counts. More than 1
         draws what is typical of the label; 0 takes no notice of it.
     gaussian_guidance : float, default=1.0
-        How often what the network adds to the Gaussian counts in draws. Trained for
-        minutes it adds too little: draws of photographs are better with 1.1.
+        How often what the network adds to the Gaussian counts in draws; 0 draws from
+        the Gaussian. After minutes it adds too little: 1.1 is better for photographs.
     n_probes : int, default=8
         Random directions in which ``score_samples`` looks at the flow; with as many as
         there are codes, or more, it looks in all of them.
@@ -126,14 +126,12 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
     (2022, table 1). Draws follow their flow, dz/ds = (z - D) / s, by Heun's method,
     relative to the exact flow of the Gaussian.
 
-    The density of a draw follows from the divergence of the flow, which is estimated
-    in ``n_probes`` random directions, the same for all rows and calls: in many codes it
-    is a noisy estimate, with an error that all rows share. It is that of plain draws.
+    The density of plain draws follows from the divergence of the flow, estimated in
+    ``n_probes`` random directions, which all rows share: noisy where codes are many.
 
     A step costs what the network costs, and products of the size
-    ``batch_size`` x K x T. A fitted prior holds four copies of the weights: the last,
-    the average, and two moments of Adam, so that ``partial_fit`` can go on. On a device
-    of another kind its stream of random numbers is another.
+    ``batch_size`` x K x T. A fitted prior holds four copies of the weights, so that
+    ``partial_fit`` can go on; on another kind of device with other random numbers.
 
     References
     ----------
