@@ -20,13 +20,13 @@ from skspectral.refinement._input import (
     as_numbers,
     check_image_shape,
     check_same_kind,
+    check_set,
     check_within,
     extent_of,
     find_range,
     laid_out,
     n_axes,
     real_rows,
-    refuse_constant,
     restored,
     rows_and_shape,
 )
@@ -81,12 +81,9 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
             generated, real = self._pair(images, y)
             limits = find_range(self.data_range, generated, real)
             extent = extent_of(limits, real)
-            for part, name in ((generated, "Generated images"), (real, "Real images")):
-                if len(part) < 2:
-                    raise ValueError(f"{name}: there is 1. Pass two or more.")
-                refuse_constant(part, name)
-                if self.data_range is not None:
-                    check_within(part, limits, name)
+            checked = None if self.data_range is None else limits
+            check_set(generated, checked, "Generated images")
+            check_set(real, checked, "Real images")
         self.image_shape_ = images.shape[1:]
         self.data_range_, self._extent = limits, extent
         self._bytes = generated.dtype == np.uint8

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from skspectral.refinement._spectra import frequencies_of, iter_spectra
+from skspectral.refinement._spectra import cycles_of, iter_spectra
 
 
 def cross_spectra(images: np.ndarray) -> np.ndarray:
@@ -33,7 +33,7 @@ def identity_below(
     maps: np.ndarray, min_frequency: float, shape: tuple[int, ...]
 ) -> np.ndarray:
     """The maps, with the identity at DC and at frequencies below the one given."""
-    frequencies = frequencies_of(shape)
+    frequencies = cycles_of(shape)
     kept = (frequencies < min_frequency) | (frequencies == 0)
     return np.where(kept[..., None, None], np.eye(maps.shape[-1]), maps)
 

@@ -173,12 +173,16 @@ def extent_of(limits: Range, real: np.ndarray) -> Range:
     return float(real.min()), float(real.max())
 
 
-def refuse_constant(images: np.ndarray, name: str) -> None:
-    """Raise where no image has anything but a mean."""
+def check_set(images: np.ndarray, limits: Range | None, name: str) -> None:
+    """Raise unless there are images to learn a spectrum from, within limits if any."""
+    if len(images) < 2:
+        raise ValueError(f"{name}: there is only {len(images)}. Pass two or more.")
+    if limits is not None:
+        check_within(images, limits, name)
     for rows in iter_slices(images):
         if (images[rows] != images[rows, :1, :1]).any():
             return
-    raise ValueError(f"{name}: all images are constant, so there is no spectrum.")
+    raise ValueError(f"{name}: all are constant, so that there is no spectrum.")
 
 
 def laid_out(images: np.ndarray, axes: int) -> np.ndarray:

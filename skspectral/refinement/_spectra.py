@@ -88,7 +88,7 @@ def _statistic(batches: Iterator[np.ndarray]) -> Statistic:
     return Statistic(np.asarray(mean), np.asarray(scatter) / max(n - 1, 1), n)
 
 
-def frequencies_of(shape: tuple[int, ...]) -> np.ndarray:
+def cycles_of(shape: tuple[int, ...]) -> np.ndarray:
     """Cycles along the longer side of each bin; (height, width // 2 + 1)."""
     height, width = shape[:2]
     return max(height, width) * np.hypot(
@@ -98,7 +98,7 @@ def frequencies_of(shape: tuple[int, ...]) -> np.ndarray:
 
 def rings_of(shape: tuple[int, ...]) -> np.ndarray:
     """Number of the ring of each bin: its frequency, rounded. Ring 0 is DC alone."""
-    return np.rint(frequencies_of(shape)).astype(int)
+    return np.rint(cycles_of(shape)).astype(int)
 
 
 def ring_means(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
