@@ -1,0 +1,283 @@
+"""What all that refine spectra share: input, output, and the change in between."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import ClassifierTags, check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skspectral._sklearn_compat import fit_context
+from skspectral._validation import input_names_restored_on_failure
+from skspectral.metrics import mean_spectrum_distance
+from skspectral.metrics._images import iter_slices
+from skspectral.refinement._input import (
+    as_numbers,
+    check_image_shape,
+    check_same_kind,
+    check_set,
+    check_within,
+    extent_of,
+    find_range,
+    laid_out,
+    n_axes,
+    real_rows,
+    restored,
+    rows_and_shape,
+)
+from skspectral.refinement._spectra import (
+    images_of,
+    log_magnitude,
+    rounding_floor,
+    spectra_of,
+)
+
+
+class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
+    """Changes spectra of generated images towards those of real ones.
+
+    Subclasses say what they learn (`_fit_images`) and by how much they change spectra
+    (`_change`); images enter and leave here.
+    """
+
+    image_shape: Sequence[int] | None
+    data_range: Sequence[float] | None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "image_shape": ["array-like", None],
+        "data_range": ["array-like", None],
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None) -> Any:
+        """Learn from generated and real images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, height, width[, channels]) or (n, n_features)
+            Generated images, two or more.
+        y : array-like
+            Real images, two or more, as X; or labels, one for each row of X, where the
+            larger of two values marks the real ones, as 1 beside 0 does.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If images are not finite or of one size, if there are fewer than two of a
+            kind, if values lie outside ``data_range``, if types do not tell it, or if
+            all images are constant.
+        """
+        with input_names_restored_on_failure(self):
+            images = self._fit_input(X)
+            generated, real = self._pair(images, y)
+            limits = find_range(self.data_range, generated, real)
+            extent = extent_of(limits, real)
+            checked = None if self.data_range is None else limits
+            check_set(generated, checked, "Generated images")
+            check_set(real, checked, "Real images")
+        self.image_shape_ = images.shape[1:]
+        self.data_range_, self._extent = limits, extent
+        self._bytes = generated.dtype == np.uint8
+        self.log_floor_ = rounding_floor(self.image_shape_, extent[1] - extent[0])
+        self.n_generated_, self.n_real_ = len(generated), len(real)
+        self._fit_images(generated, real)
+        return self
+
+    def transform(self, X: ArrayLike) -> Any:
+        """Images with changed spectra.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, height, width[, channels]) or (n, n_features)
+            Of the size of those in ``fit``.
+
+        Returns
+        -------
+        refined : ndarray
+            In the shape and type of X, within ``data_range_``; rounded where X is of
+            integers.
+
+        Raises
+        ------
+        ValueError
+            If images are not finite, of another size, or outside ``data_range``.
+        """
+        return laid_out(self._refined(self._input(X)), n_axes(X))
+
+    def score(self, X: ArrayLike, y: Any) -> float:
+        """Minus the distance of mean spectra of refined and real images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, height, width[, channels]) or (n, n_features)
+            Generated images, that are refined first.
+        y : array-like
+            Real images, or labels, as in ``fit``.
+
+        Returns
+        -------
+        score : float
+            Higher is better, up to minus the floor that
+            `skspectral.metrics.mean_spectrum_distance` gives.
+
+        Notes
+        -----
+        The distance depends on the numbers of images: compare scores of equal ones.
+        """
+        generated, real = self._pair(self._input(X), y)
+        black, white = self._extent
+        refined = self._refined(generated)
+        if black != 0:
+            refined, real = (
+                part.astype(np.float64) - black for part in (refined, real)
+            )
+        return -mean_spectrum_distance(real, refined, data_range=white - black).distance
+
+    def log_gain(self, X: ArrayLike | None = None) -> np.ndarray:
+        """What bins are multiplied by, as natural logarithms.
+
+        Parameters
+        ----------
+        X : array-like, default=None
+            Images, as in ``transform``. None is for filters, which are the same for all
+            images.
+
+        Returns
+        -------
+        log_gain : ndarray of shape ([n, ]channels, height, width // 2 + 1)
+            Before clipping and rounding; 8.686 times that are dB. Bins are those of
+            ``numpy.fft.rfft2``. Without a first axis if X is None.
+
+        Raises
+        ------
+        ValueError
+            If X is None and gains depend on the image.
+        """
+        check_is_fitted(self)
+        if X is None:
+            return self._common_log_gain()
+        images = self._input(X)
+        gains = [
+            self._log_gains(spectra_of(images[rows])) for rows in iter_slices(images)
+        ]
+        return np.concatenate(gains)
+
+    @abstractmethod
+    def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
+        """Learn from two sets of images, (n, height, width, channels)."""
+
+    @abstractmethod
+    def _change(self, spectra: np.ndarray) -> np.ndarray:
+        """What is to be added to spectra (n, channels, height, width // 2 + 1)."""
+
+    def _log_gains(self, spectra: np.ndarray) -> np.ndarray:
+        changed = spectra + self._change(spectra)
+        before, after = (log_magnitude(z, self.log_floor_) for z in (spectra, changed))
+        return after - before
+
+    def _common_log_gain(self) -> np.ndarray:
+        raise ValueError(
+            f"The gains of {type(self).__name__} depend on the image. Pass X."
+        )
+
+    def _refined(self, images: np.ndarray) -> np.ndarray:
+        """Images, batch by batch; a change of 0 leaves them exactly as they are."""
+        refined = np.empty(images.shape, images.dtype)
+        for rows in iter_slices(images):
+            change = images_of(
+                self._change(spectra_of(images[rows])), self.image_shape_
+            )
+            refined[rows] = restored(
+                images[rows] + change, self.data_range_, images.dtype
+            )
+        return refined
+
+    def _fit_input(self, X: Any) -> np.ndarray:
+        """X as (n, height, width, channels), whose size and names are kept."""
+        rows, shape = rows_and_shape(X, "X")
+        rows = validate_data(self, rows, dtype="numeric", ensure_min_samples=2)
+        shape = check_image_shape(self.image_shape, shape, rows.shape[1])
+        return as_numbers(rows, shape)
+
+    def _input(self, X: Any) -> np.ndarray:
+        """The same of images like those of ``fit``."""
+        check_is_fitted(self)
+        rows, shape = rows_and_shape(X, "X")
+        self._check_same_shape(shape, self.image_shape_, "X")
+        rows = validate_data(self, rows, dtype="numeric", reset=False)
+        images = as_numbers(rows, self.image_shape_)
+        if self.data_range is None:
+            check_same_kind(images, self._bytes)
+        else:
+            check_within(images, self.data_range_, "X")
+        return images
+
+    def _pair(self, images: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Generated and real images."""
+        is_real = real_rows(y, len(images))
+        if is_real is not None:
+            return images[~is_real], images[is_real]
+        others, found = rows_and_shape(y, "y")
+        others = check_array(others, dtype="numeric", input_name="y")
+        shape = images.shape[1:]
+        self._check_same_shape(found, shape, "y")
+        if others.shape[1] != math.prod(shape):
+            raise ValueError(
+                f"y has {others.shape[1]} features, but X has {math.prod(shape)}. Pass "
+                "real images of the same size, or labels in one dimension."
+            )
+        return images, as_numbers(others, shape)
+
+    def _check_same_shape(self, found: Any, wanted: Any, name: str) -> None:
+        if found is not None and found != wanted:
+            raise ValueError(
+                f"{name} has images of shape {found}, but {type(self).__name__} is "
+                f"expecting images of shape {wanted}."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "log_floor_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        # The only place to say that there are two labels.
+        tags.classifier_tags = ClassifierTags(multi_class=False)
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class GainRefiner(SpectrumRefiner):
+    """Multiplies bins by gains that are real and even: phases stay as they are."""
+
+    @abstractmethod
+    def _log_gains(self, spectra: np.ndarray) -> np.ndarray: ...
+
+    def _change(self, spectra: np.ndarray) -> np.ndarray:
+        return spectra * np.expm1(self._log_gains(spectra))
+
+
+class FilterRefiner(GainRefiner):
+    """A filter of zero phase, the same for all images: ``log_gain_``."""
+
+    log_gain_: np.ndarray
+
+    def _log_gains(self, spectra: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(self.log_gain_, spectra.shape)
+
+    def _common_log_gain(self) -> np.ndarray:
+        return self.log_gain_.copy()
+
+    def _change(self, spectra: np.ndarray) -> np.ndarray:
+        # Once, not once for each image.
+        return spectra * np.expm1(self.log_gain_)

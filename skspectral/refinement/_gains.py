@@ -1,0 +1,96 @@
+"""Gains, as logarithms, that give one set of images the mean spectrum of another."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from skspectral.refinement._spectra import (
+    Statistic,
+    mirrored,
+    ring_means,
+    rings_of,
+)
+
+# Bins along each axis over which the spread of gains is estimated: a spike of a single
+# bin has to stand out among its neighbours.
+_NEIGHBOURS = 3
+
+
+class LogGain(NamedTuple):
+    """A log-gain in nats for each bin, and the variance of its estimate."""
+
+    value: np.ndarray
+    variance: np.ndarray
+
+
+def log_mean_gain(generated: Statistic, real: Statistic) -> LogGain:
+    """Difference of mean log-magnitudes: the least change that makes them equal."""
+    value = real.mean - generated.mean
+    variance = sum(s.variance / s.n_images for s in (generated, real))
+    return LogGain(without_dc(value), np.asarray(variance))
+
+
+def power_gain(generated: Statistic, real: Statistic, floor: float) -> LogGain:
+    """Half the logarithm of the ratio of mean powers, each with the floor's.
+
+    The variance is that of the logarithm of a mean, to first order.
+    """
+    means = [statistic.mean + floor**2 for statistic in (generated, real)]
+    value = 0.5 * np.log(means[1] / means[0])
+    variance = sum(
+        0.25 * statistic.variance / (statistic.n_images * mean**2)
+        for statistic, mean in zip((generated, real), means, strict=True)
+    )
+    return LogGain(without_dc(value), np.asarray(variance))
+
+
+def ring_power_gain(
+    generated: np.ndarray, real: np.ndarray, floor: float, shape: tuple[int, ...]
+) -> np.ndarray:
+    """The same of mean powers over rings; (channels, n_rings)."""
+    power, wanted = (ring_means(p, shape) + floor**2 for p in (generated, real))
+    gain = 0.5 * np.log(wanted / power)
+    gain[:, 0] = 0.0
+    return gain
+
+
+def without_dc(values: np.ndarray) -> np.ndarray:
+    """Log-gains that keep each image's mean colour."""
+    kept = values.copy()
+    kept[..., 0, 0] = 0.0
+    return kept
+
+
+def shrunk(
+    gain: LogGain, shape: tuple[int, ...], shrinkage: float | str | None
+) -> np.ndarray:
+    """Log-gains drawn to the means of their rings.
+
+    With a number, by that share of the way. With "auto" by empirical Bayes: a gain is
+    ring mean + deviation + error of estimation, of variances 0 + tau^2 + s^2, so that
+    the deviation expected is ``tau^2 / (tau^2 + s^2)`` of the one found. tau^2 is what
+    squared deviations of the neighbouring bins exceed s^2 by, on average.
+    """
+    if shrinkage is None:
+        return gain.value
+    base = ring_means(gain.value, shape)[:, rings_of(shape)]
+    deviation = gain.value - base
+    if shrinkage == "auto":
+        excess = without_dc(deviation**2 - gain.variance)
+        spread = np.maximum(_local_mean(excess, shape[1]), 0.0)
+        # Where nothing varies there is nothing to shrink.
+        total = spread + gain.variance
+        kept = np.divide(spread, total, out=np.ones_like(total), where=total > 0)
+    else:
+        kept = np.full_like(deviation, 1.0 - float(shrinkage))
+    return without_dc(base + kept * deviation)
+
+
+def _local_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """Mean over the neighbouring bins; the plane of frequencies is periodic."""
+    plane = uniform_filter(
+        mirrored(values, width), size=(1, _NEIGHBOURS, _NEIGHBOURS), mode="wrap"
+    )
+    return plane[..., : values.shape[-1]]

@@ -1,0 +1,201 @@
+"""What matchers ask of images: layout, labels, range of values and type."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+
+from skspectral.metrics._images import iter_slices
+
+# Of the range of values: what rounding in single precision may add to it.
+_TOLERANCE = 1e-6
+
+Range = tuple[float, float]
+Shape = tuple[int, int, int]
+UNLIMITED: Range = (-math.inf, math.inf)
+
+
+def n_axes(X: Any) -> int:
+    """Number of axes of anything like an array."""
+    return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
+
+
+def rows_and_shape(X: Any, name: str) -> tuple[Any, Shape | None]:
+    """Rows of values, and the shape (height, width, channels) where X has axes."""
+    if n_axes(X) < 3:
+        return X, None
+    # Rows are looked at for what is not finite.
+    array = check_array(
+        X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name=name
+    )
+    if array.ndim > 4:
+        raise ValueError(
+            f"{name} has shape {array.shape}. Images are (n, height, width), "
+            "(n, height, width, channels), or rows with image_shape."
+        )
+    height, width, *channels = array.shape[1:]
+    return array.reshape(len(array), -1), (height, width, *(channels or (1,)))
+
+
+def check_image_shape(
+    image_shape: Sequence[int] | None, found: Shape | None, n_features: int
+) -> Shape:
+    """The shape asked for, or found; of rows alone that of signals, of height 1."""
+    if image_shape is None:
+        shape = found or (1, n_features, 1)
+    else:
+        shape = _given_shape(image_shape, n_features)
+    if found is not None and shape != found:
+        raise ValueError(
+            f"X has images of shape {found}, but image_shape={image_shape!r}."
+        )
+    if shape[0] * shape[1] < 2:
+        raise ValueError(
+            f"Images of shape {shape} (n_features={n_features}) have no frequency but "
+            "0. Pass at least two pixels."
+        )
+    return shape
+
+
+def _given_shape(image_shape: Sequence[int], n_features: int) -> Shape:
+    sizes = tuple(image_shape)
+    if len(sizes) not in (2, 3) or not all(
+        isinstance(size, Integral) and size > 0 for size in sizes
+    ):
+        raise ValueError(
+            f"image_shape={image_shape!r} must be (height, width) or (height, width, "
+            "channels), of positive integers."
+        )
+    if math.prod(sizes) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} holds {math.prod(sizes)} values, but X has "
+            f"{n_features} features."
+        )
+    height, width, *channels = map(int, sizes)
+    return (height, width, *(channels or (1,)))
+
+
+def as_numbers(rows: np.ndarray, shape: Shape) -> np.ndarray:
+    """Images of rows: floats of two precisions and integers as they are."""
+    if rows.dtype.kind not in "iu" and rows.dtype not in (np.float32, np.float64):
+        rows = rows.astype(np.float32 if rows.dtype == np.float16 else np.float64)
+    return rows.reshape(len(rows), *shape)
+
+
+def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
+    """Which rows are real where y is labels; None where y is images itself."""
+    if y is None:
+        raise ValueError(
+            "This estimator requires y to be passed, but the target y is None. Pass "
+            "real images, or labels of the rows of X: 0 for generated, 1 for real."
+        )
+    if n_axes(y) > 1:
+        return None
+    labels = column_or_1d(y)
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"y has {len(labels)} labels for {n_samples} rows of X. Pass one label for "
+            "each, or real images."
+        )
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    values = np.unique(labels)
+    if len(values) != 2:
+        raise ValueError(
+            f"y has {len(values)} different labels, the first of them "
+            f"{values[:3].tolist()}. Labels are 0 for generated and 1 for real images, "
+            "and both have to be there."
+        )
+    return labels == values[1]
+
+
+def find_range(
+    data_range: Sequence[float] | None, generated: np.ndarray, real: np.ndarray
+) -> Range:
+    """The limits of values: those asked for, or those that real images suggest.
+
+    Bytes go from 0 to 255, floats from 0 to 1 where real images do, others are without
+    limits.
+
+    Raises
+    ------
+    ValueError
+        If ``data_range`` is no range, or one set holds bytes and the other does not.
+    """
+    if data_range is not None:
+        return _checked_range(data_range)
+    check_same_kind(generated, real.dtype == np.uint8)
+    if real.dtype == np.uint8:
+        return (0.0, 255.0)
+    low, high = real.min(), real.max()
+    unit = real.dtype.kind == "f" and low >= 0 and high <= 1 + _TOLERANCE
+    return (0.0, 1.0) if unit else UNLIMITED
+
+
+def check_same_kind(images: np.ndarray, bytes_wanted: bool) -> None:
+    """Raise where bytes meet another type: their ranges would be guesses."""
+    if (images.dtype == np.uint8) != bytes_wanted:
+        raise ValueError(
+            f"Some images are uint8 and others are not (here {images.dtype}). Bring "
+            "all to one type, or pass data_range."
+        )
+
+
+def _checked_range(data_range: Sequence[float]) -> Range:
+    limits = tuple(data_range)
+    numbers = len(limits) == 2 and all(isinstance(x, Real) for x in limits)
+    if not numbers or not limits[0] < limits[1]:
+        raise ValueError(
+            f"data_range={data_range!r} must be (low, high), such as (0, 255)."
+        )
+    return float(limits[0]), float(limits[1])
+
+
+def check_within(images: np.ndarray, limits: Range, name: str) -> None:
+    """Raise where values lie outside limits that were asked for."""
+    slack = _TOLERANCE * (limits[1] - limits[0]) if math.isfinite(limits[1]) else 0.0
+    low, high = images.min(), images.max()
+    if low < limits[0] - slack or high > limits[1] + slack:
+        raise ValueError(
+            f"{name} has values from {low:.6g} to {high:.6g}, outside data_range="
+            f"{limits}. Clip them, or pass the range of these images."
+        )
+
+
+def extent_of(limits: Range, real: np.ndarray) -> Range:
+    """Black and white: the limits, or where there are none the extremes of images."""
+    if math.isfinite(limits[1] - limits[0]):
+        return limits
+    return float(real.min()), float(real.max())
+
+
+def check_set(images: np.ndarray, limits: Range | None, name: str) -> None:
+    """Raise unless there are images to learn a spectrum from, within limits if any."""
+    if len(images) < 2:
+        raise ValueError(f"{name}: there is only {len(images)}. Pass two or more.")
+    if limits is not None:
+        check_within(images, limits, name)
+    for rows in iter_slices(images):
+        if (images[rows] != images[rows, :1, :1]).any():
+            return
+    raise ValueError(f"{name}: all are constant, so that there is no spectrum.")
+
+
+def laid_out(images: np.ndarray, axes: int) -> np.ndarray:
+    """Images as rows, without an axis of channels, or with one."""
+    if axes == 2:
+        return images.reshape(len(images), -1)
+    return images[..., 0] if axes == 3 else images
+
+
+def restored(values: np.ndarray, limits: Range, dtype: np.dtype) -> np.ndarray:
+    """Values within limits, rounded where the type is one of integers."""
+    values = np.clip(values, *limits)
+    if dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        values = np.clip(np.rint(values), bounds.min, bounds.max)
+    return values.astype(dtype)

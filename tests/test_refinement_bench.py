@@ -1,0 +1,34 @@
+"""The benchmark of matchers runs, on little data."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks/bench_refinement.py"
+
+
+@pytest.mark.parametrize("generated", [False, True])
+def test_bench_refinement(tmp_path, generated):
+    options = ["--size", "40", "--fit-size", "60"]
+    if generated:
+        noise = np.random.default_rng(0).integers(0, 256, (140, 32, 32, 3))
+        np.savez(tmp_path / "noise.npz", images=noise.astype(np.uint8))
+        options += ["--generated", "noise.npz"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(SCRIPT), *options],
+        cwd=tmp_path,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    results = json.loads((tmp_path / "bench_refinement.json").read_text())["results"]
+    rows = results["noise" if generated else "artefacts"]
+    assert "| mean log |" in done.stdout
+    assert rows["none"]["AUC frozen"] > 0.95
+    assert rows["none"]["distance"] > rows["mean log"]["distance"]
+    assert rows["mean log"]["fit s"] > 0
+    assert np.isfinite(rows["mean log"]["PSNR"])
