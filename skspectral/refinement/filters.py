@@ -25,8 +25,8 @@ from skspectral.refinement._spectra import (
 class RadialSpectrumMatcher(FilterRefiner):
     """Match mean power at each frequency, whatever the direction.
 
-    With P the mean of |Z|^2 over images and over the bins of a ring of equal frequency,
-    and e the floor of rounding, each channel's bins are multiplied by::
+    With P the mean of ``|Z|^2`` over images and over the bins of a ring of equal
+    frequency, and e the floor of rounding, each channel's bins are multiplied by::
 
         h(ring) = sqrt((P_real + e^2) / (P_generated + e^2))
 

@@ -21,7 +21,7 @@ from skspectral.refinement._spectra import log_magnitude, log_magnitude_statisti
 class SpectrumQuantileMatcher(GainRefiner):
     """Match the distribution over images of each bin's log-magnitude.
 
-    With l = log(|Z|^2 + e^2) / 2, e the floor of rounding, and F the distribution
+    With ``l = log(|Z|^2 + e^2) / 2``, e the floor of rounding, and F the distribution
     function of a bin over images, l becomes ``F_real^(-1)(F_generated(l))``, by linear
     interpolation between quantiles. The gain depends on the image. DC stays.
 
@@ -46,7 +46,7 @@ class SpectrumQuantileMatcher(GainRefiner):
     ----------
     n_quantiles_ : int
     generated_quantiles_, real_quantiles_ : ndarray of shape \
-            (n_quantiles_, channels, height, width // 2 + 1), float32
+            (`n_quantiles_`, channels, height, width // 2 + 1), float32
         Only if not ``affine``.
     image_shape_ : tuple of int
         (height, width, channels).
