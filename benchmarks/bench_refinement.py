@@ -1,17 +1,18 @@
 """Generated images before and after repair of their spectra.
 
-Real images pass through a small maker of artefacts (pooling, then an up-sampling by
-transposed convolution whose phases differ, and a grid at the Nyquist frequency), and
-each matcher of `skspectral.refinement` learns to undo it from other images. The same
-for samples of other generators.
+Real images pass through a small autoencoder whose transposed convolutions leave
+checkerboards, trained here for it on others, and each class of `skspectral.refinement`
+learns to undo that from other images. Then the same for samples of other generators.
 
     python benchmarks/bench_refinement.py                      # bundled photographs
-    python benchmarks/bench_refinement.py --data images.npz --size 2000
+    python benchmarks/bench_refinement.py --data images.npz --size 2000 --translator
     python benchmarks/bench_refinement.py --data images.npz --generated samples.npz ...
 
 --data is an .npz with train and test of shape (n, height, width, channels), uint8;
 --generated one or more with images of that kind. --judge is a TorchScript file of
-features, for the Frechet distance.
+features, for the Frechet distance. --translator trains the network as well, minutes
+for each set; --official in the size and with the settings of the published code, for a
+GPU. --pictures is a folder for spectra and gains.
 
 Images fall in three groups: a matcher is fitted to the first, detectors to the second,
 and all figures are of the third. A detector is a logistic regression on standardised
@@ -25,10 +26,13 @@ tables and writes JSON with the machine's description.
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from _autoencoder import BATCH, passed_through, train
+from _refinement_pictures import picture
 from bench_fit import machine
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -47,6 +51,7 @@ from skspectral.refinement import (
     RadialSpectrumMatcher,
     SpectrumMatcher,
     SpectrumQuantileMatcher,
+    SpectrumTranslator,
 )
 
 METHODS = {
@@ -68,24 +73,29 @@ COLUMNS = {
     "PSNR": ".1f",
     "Frechet": ".1f",
 }
-# Weights of a transposed convolution along an axis: even pixels get 1, odd ones 0.9.
-KERNEL = np.array([0.45, 1.0, 0.45])
-GRID = 2.0
-
-
-def with_artefacts(images):
-    """Images as a careless decoder would give them; sides are even."""
-    n, height, width, n_channels = images.shape
-    blocks = images.reshape(n, height // 2, 2, width // 2, 2, n_channels)
-    wide = np.zeros(images.shape)
-    wide[:, ::2, ::2] = blocks.mean(axis=(2, 4))
-    for axis in (1, 2):
-        wide = sum(
-            weight * np.roll(wide, shift, axis)
-            for weight, shift in zip(KERNEL, (-1, 0, 1), strict=True)
-        )
-    wide += GRID * (-1.0) ** np.indices((height, width)).sum(axis=0)[..., None]
-    return np.clip(np.rint(wide), 0, 255).astype(np.uint8)
+TRANSLATOR = {"translator": SpectrumTranslator(random_state=0)}
+# What the published code has, where this one has a choice; and of gains instead.
+PAPER = {
+    "profile": "rings",
+    "base_channels": 64,
+    "depth": 4,
+    "lambda_nce": 20.0,
+    "lambda_nce_identity": 20.0,
+    "lambda_lowfreq": 3.0,
+    "lambda_ssim_identity": 3.0,
+    "n_patches": 256,
+    "projection_dim": 256,
+    "learning_rate": 8e-5,
+    "max_steps_per_epoch": None,
+    "early_stopping": False,
+    "random_state": 0,
+}
+OFFICIAL = {
+    "official, magnitudes": SpectrumTranslator(
+        parameterization="absolute", recalibrate=False, **PAPER
+    ),
+    "official, gains": SpectrumTranslator(**PAPER),
+}
 
 
 def load_real(path, n_images):
@@ -97,9 +107,29 @@ def load_real(path, n_images):
     return np.random.default_rng(0).permutation(images)[:n_images]
 
 
+def sets(args, fit_size, size):
+    """Name, real and generated images of each set."""
+    n_real, n_generated = fit_size + 4 * size, fit_size + 2 * size
+    # All there are, or as many again for the autoencoder.
+    images = load_real(args.data, None if args.data else 2 * n_real + n_generated)
+    real, sources, others = np.split(images, [n_real, n_real + n_generated])
+    autoencoder = train(enough(others, BATCH), 60 * args.minutes)
+    sources = enough(sources, n_generated)
+    yield "autoencoder", real, passed_through(autoencoder, sources)
+    for path in args.generated:
+        yield path.stem, real, load_generated(path, n_generated)
+
+
+def enough(images, n_images):
+    if len(images) < n_images:
+        raise SystemExit(f"{n_images} images are needed, not {len(images)}.")
+    return images
+
+
 def load_generated(path, n_images):
     with np.load(path) as data:
-        return np.random.default_rng(0).permutation(data["images"])[:n_images]
+        images = np.random.default_rng(0).permutation(data["images"])[:n_images]
+    return enough(images, n_images)
 
 
 def log_spectra(images):
@@ -171,17 +201,20 @@ class Bench:
         refined, transform = timed(matcher.transform, self.generated[2])
         row = {"fit s": fit, "transform ms": 1000 * transform / len(refined)}
         row |= self.figures(matcher.transform(self.generated[1]), refined)
+        if isinstance(matcher, SpectrumTranslator):
+            row |= {"epochs": matcher.n_iter_, "best epoch": matcher.best_iter_}
         # Images that stayed exactly as they were have no finite ratio.
         changed = (refined != self.generated[2]).any(axis=(1, 2, 3))
         if changed.any():
             row["PSNR"] = psnr(self.generated[2][changed], refined[changed])
         return row
 
-    def run(self):
+    def run(self, methods):
         """Figures by method, beside those of no repair, and of other real images."""
         rows = {"none": self.figures(*self.generated[1:3])}
-        for name, matcher in METHODS.items():
+        for name, matcher in methods.items():
             rows[name] = self.measure(matcher)
+            print(name, rows[name], file=sys.stderr, flush=True)
         rows["real images"] = self.figures(*self.real[3:5])
         return rows
 
@@ -205,6 +238,11 @@ def parse_arguments():
     parser.add_argument("--size", type=int, default=1000, help="images of a group")
     parser.add_argument("--fit-size", type=int, help="of that for matchers, if other")
     parser.add_argument("--judge", type=Path)
+    parser.add_argument("--minutes", type=float, default=0.25, help="of the autoencoder")
+    parser.add_argument("--translator", action="store_true")
+    parser.add_argument("--official", action="store_true")
+    parser.add_argument("--device", default="cpu", help="of the translators")
+    parser.add_argument("--pictures", type=Path, help="folder")
     parser.add_argument("--output", type=Path, default=Path("bench_refinement.json"))
     return parser.parse_args()
 
@@ -212,22 +250,28 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     sizes = args.fit_size or args.size, args.size
-    n_real, n_generated = sizes[0] + 4 * sizes[1], sizes[0] + 2 * sizes[1]
-    images = load_real(args.data, n_real + n_generated)
-    real, sources = images[:n_real], images[n_real:]
-    sets = {"artefacts": with_artefacts(sources)}
-    if args.generated:
-        sets = {p.stem: load_generated(p, n_generated) for p in args.generated}
-    for name, part in {"real": real, **sets}.items():
-        needed = n_real if name == "real" else n_generated
-        if len(part) < needed:
-            raise SystemExit(f"{name}: {needed} images are needed, not {len(part)}.")
-    results = {}
-    for name, generated in sets.items():
-        results[name] = rows = Bench(real, generated, sizes, args.judge).run()
+    methods = {
+        **METHODS,
+        **(TRANSLATOR if args.translator else {}),
+        **(OFFICIAL if args.official else {}),
+    }
+    for method in methods.values():
+        if isinstance(method, SpectrumTranslator):
+            method.set_params(device=args.device)
+    results = []
+    for name, real, generated in sets(args, *sizes):
+        bench = Bench(real, generated, sizes, args.judge)
+        rows = bench.run(methods)
+        results += [{"images": name, "method": key, **rows[key]} for key in rows]
         print(f"\n{name}; floor of the distance {rows['none']['floor']:.2f}\n")
         print(table(rows), flush=True)
-    report = {"data": str(args.data), "sizes": sizes, "machine": machine()}
+        if args.pictures:
+            shown = ("mean log", "quantiles", *(TRANSLATOR if args.translator else ()))
+            args.pictures.mkdir(exist_ok=True)
+            groups = bench.generated[2], bench.real[2]
+            figure = picture(name, *groups, {key: methods[key] for key in shown})
+            figure.savefig(args.pictures / f"{name}.png", dpi=100)
+    report = {"sizes": sizes, "machine": machine()}
     args.output.write_text(json.dumps({**report, "results": results}, indent=1))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks/bench_refinement.py"
 
@@ -18,6 +19,8 @@ def test_bench_refinement(tmp_path, generated):
         noise = np.random.default_rng(0).integers(0, 256, (140, 32, 32, 3))
         np.savez(tmp_path / "noise.npz", images=noise.astype(np.uint8))
         options += ["--generated", "noise.npz"]
+    else:
+        options += ["--minutes", "0.02", "--translator", "--pictures", "pictures"]
     done = subprocess.run(
         [sys.executable, "-W", "error", str(SCRIPT), *options],
         cwd=tmp_path,
@@ -25,10 +28,15 @@ def test_bench_refinement(tmp_path, generated):
         text=True,
         stdout=subprocess.PIPE,
     )
+    name = "noise" if generated else "autoencoder"
     results = json.loads((tmp_path / "bench_refinement.json").read_text())["results"]
-    rows = results["noise" if generated else "artefacts"]
+    rows = {row["method"]: row for row in results if row["images"] == name}
     assert "| mean log |" in done.stdout
     assert rows["none"]["AUC frozen"] > 0.95
     assert rows["none"]["distance"] > rows["mean log"]["distance"]
     assert rows["mean log"]["fit s"] > 0
     assert np.isfinite(rows["mean log"]["PSNR"])
+    if not generated:
+        assert rows["translator"]["epochs"] > 0
+        picture = np.asarray(Image.open(tmp_path / "pictures/autoencoder.png"))
+        assert np.ptp(picture) == 255

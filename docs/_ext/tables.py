@@ -31,6 +31,17 @@ COLUMNS = {
         "frechet_distance": "{:.1f}",
         "s per 1,000 draws": "{:.1f}",
     },
+    "refinement": {
+        "images": "{}",
+        "method": "{}",
+        "fit s": "{:.2f}",
+        "distance": "{:.2f}",
+        "flag rate": "{:.3f}",
+        "AUC frozen": "{:.2f}",
+        "AUC re-trained": "{:.3f}",
+        "PSNR": "{:.1f}",
+        "Frechet": "{:.1f}",
+    },
 }
 BEST_FIRST = dict.fromkeys(["generation", "generation_15min"], "frechet_distance")
 HEADINGS = {
@@ -39,6 +50,7 @@ HEADINGS = {
     "fit_s": "fit, s",
     "sample_s_per_1000": "draws, s per 1,000",
     "error, test": "error of test images, over the Gaussian's",
+    "Frechet": "Fréchet distance",
 }
 
 

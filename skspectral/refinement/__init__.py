@@ -12,10 +12,12 @@ pipeline has to: fit chains of matchers with images as y.
 from skspectral.refinement.cross_spectrum import CrossSpectrumMatcher
 from skspectral.refinement.filters import RadialSpectrumMatcher, SpectrumMatcher
 from skspectral.refinement.quantile import SpectrumQuantileMatcher
+from skspectral.refinement.translator import SpectrumTranslator
 
 __all__ = [
     "CrossSpectrumMatcher",
     "RadialSpectrumMatcher",
     "SpectrumMatcher",
     "SpectrumQuantileMatcher",
+    "SpectrumTranslator",
 ]

@@ -16,6 +16,7 @@ from skspectral._sklearn_compat import fit_context
 from skspectral._validation import input_names_restored_on_failure
 from skspectral.metrics import mean_spectrum_distance
 from skspectral.metrics._images import iter_slices
+from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
     as_numbers,
     check_image_shape,
@@ -33,6 +34,7 @@ from skspectral.refinement._input import (
 from skspectral.refinement._spectra import (
     images_of,
     log_magnitude,
+    power_of,
     rounding_floor,
     spectra_of,
 )
@@ -265,6 +267,29 @@ class GainRefiner(SpectrumRefiner):
 
     def _change(self, spectra: np.ndarray) -> np.ndarray:
         return spectra * np.expm1(self._log_gains(spectra))
+
+    def _excess(self, images: np.ndarray, statistic: str = "log") -> np.ndarray:
+        """What mean spectra of refined images have more than gains ask for.
+
+        Clipping and rounding change them, and bins below the floor grow by less than
+        their gain. In nats, of the logarithm of mean magnitudes, "log", or of mean
+        powers, "power".
+        """
+        sums: list[Any] = [0.0, 0.0, 0.0]
+        for rows in iter_slices(images):
+            spectra = spectra_of(images[rows])
+            refined = spectra_of(self._refined(images[rows]))
+            if statistic == "power":
+                values = [power_of(spectra), power_of(refined)]
+            else:
+                values = [log_magnitude(z, self.log_floor_) for z in (spectra, refined)]
+            for i, part in enumerate([*values, self._log_gains(spectra)]):
+                sums[i] = sums[i] + part.sum(axis=0)
+        before, after, gain = (np.asarray(part) / len(images) for part in sums)
+        if statistic == "power":
+            floor = self.log_floor_**2
+            before, after = (0.5 * np.log(part + floor) for part in (before, after))
+        return without_dc(after - before - gain)
 
 
 class FilterRefiner(GainRefiner):

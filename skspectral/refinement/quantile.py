@@ -35,6 +35,9 @@ class SpectrumQuantileMatcher(GainRefiner):
             l -> m_real + (s_real / s_generated) (l - m_generated)
 
         with a slope from 1/2 to 2.
+    n_rounds : int, default=3
+        Rounds of the fit: after the first, gains for all images make up for what
+        clipping, rounding and the floor do to the mean spectrum.
     image_shape : sequence of int, default=None
         (height, width) or (height, width, channels) of rows. None takes rows as signals
         of one channel, images of height 1.
@@ -48,6 +51,8 @@ class SpectrumQuantileMatcher(GainRefiner):
     generated_quantiles_, real_quantiles_ : ndarray of shape \
             (`n_quantiles_`, channels, height, width // 2 + 1), float32
         Only if not ``affine``.
+    offset_log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
+        These gains.
     image_shape_ : tuple of int
         (height, width, channels).
     data_range_ : tuple of float
@@ -97,6 +102,7 @@ class SpectrumQuantileMatcher(GainRefiner):
         **GainRefiner._parameter_constraints,
         "n_quantiles": [Interval(Integral, 2, None, closed="left")],
         "affine": ["boolean"],
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -104,11 +110,13 @@ class SpectrumQuantileMatcher(GainRefiner):
         *,
         n_quantiles: int = 33,
         affine: bool = False,
+        n_rounds: int = 3,
         image_shape: Sequence[int] | None = None,
         data_range: Sequence[float] | None = None,
     ) -> None:
         self.n_quantiles = n_quantiles
         self.affine = affine
+        self.n_rounds = n_rounds
         self.image_shape = image_shape
         self.data_range = data_range
 
@@ -119,10 +127,15 @@ class SpectrumQuantileMatcher(GainRefiner):
             self._statistics = [
                 log_magnitude_statistic(part, floor) for part in (generated, real)
             ]
-            return
-        self.generated_quantiles_, self.real_quantiles_ = (
-            quantile_table(part, self.n_quantiles_, floor) for part in (generated, real)
-        )
+        else:
+            self.generated_quantiles_, self.real_quantiles_ = (
+                quantile_table(part, self.n_quantiles_, floor)
+                for part in (generated, real)
+            )
+        height, width, n_channels = self.image_shape_
+        self.offset_log_gain_ = np.zeros((n_channels, height, width // 2 + 1))
+        for _ in range(self.n_rounds - 1):
+            self.offset_log_gain_ = -self._excess(generated)
 
     def _log_gains(self, spectra: np.ndarray) -> np.ndarray:
         logs = log_magnitude(spectra, self.log_floor_)
@@ -132,4 +145,4 @@ class SpectrumQuantileMatcher(GainRefiner):
             gains = quantile_log_gain(
                 logs, self.generated_quantiles_, self.real_quantiles_
             )
-        return without_dc(gains)
+        return without_dc(gains) + self.offset_log_gain_
