@@ -127,9 +127,9 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         By which log-magnitudes are standardised.
     n_iter_, best_iter_ : int
         Epochs of training, and the one that is kept; 0 is the start.
-    loss_history_ : dict of str to ndarray of shape (n_iter_,)
+    loss_history_ : dict of str to ndarray of shape (`n_iter_`,)
         Terms of the network's loss, without their weights, averaged over each epoch.
-    detector_auc_ : ndarray of shape (n_iter_ + 1,)
+    detector_auc_ : ndarray of shape (`n_iter_` + 1,)
         Area under the ROC curve of the detector for the start and after each epoch, or
         1 minus it; 0.5 is chance. Empty without early stopping.
     image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
