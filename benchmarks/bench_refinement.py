@@ -238,7 +238,9 @@ def parse_arguments():
     parser.add_argument("--size", type=int, default=1000, help="images of a group")
     parser.add_argument("--fit-size", type=int, help="of that for matchers, if other")
     parser.add_argument("--judge", type=Path)
-    parser.add_argument("--minutes", type=float, default=0.25, help="of the autoencoder")
+    parser.add_argument(
+        "--minutes", type=float, default=0.25, help="of the autoencoder"
+    )
     parser.add_argument("--translator", action="store_true")
     parser.add_argument("--official", action="store_true")
     parser.add_argument("--device", default="cpu", help="of the translators")
