@@ -86,6 +86,7 @@ PAPER = {
     "n_patches": 256,
     "projection_dim": 256,
     "learning_rate": 8e-5,
+    "batch_size": 1,
     "max_steps_per_epoch": None,
     "early_stopping": False,
     "random_state": 0,
