@@ -55,7 +55,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     network learns to mislead them, while other terms keep the image what it was. The
     recalibration makes mean log-magnitudes equal once more.
 
-    Training takes minutes, the matchers a tenth of a second: try those first.
+    Training takes minutes, the matchers less than a second: try those first.
 
     Parameters
     ----------
