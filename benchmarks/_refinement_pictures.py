@@ -5,6 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from skspectral.metrics import radial_power_spectrum
+from skspectral.refinement._spectra import mirrored
 
 DB = 20 / np.log(10)
 N_SHOWN, N_GAINS = 6, 500
@@ -23,8 +24,7 @@ def mean_logs(images):
 def as_plane(log_gain, width):
     """A mean over images and channels, in dB, on the whole plane."""
     half = DB * log_gain.reshape(-1, *log_gain.shape[-2:]).mean(axis=0)
-    opposite = np.roll(half[::-1], 1, axis=0)[:, 1 : width - half.shape[1] + 1][:, ::-1]
-    return np.fft.fftshift(np.concatenate([half, opposite], axis=1))
+    return np.fft.fftshift(mirrored(half[None], width)[0])
 
 
 def picture(title, generated, real, refiners):

@@ -1,10 +1,13 @@
-"""Random streams that never touch numpy's global state."""
+"""Random streams that leave the global states of numpy and torch as they were."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 _MAX_SEED = 2**31 - 1
@@ -50,6 +53,17 @@ def standard_normal(stream: np.random.Generator, n_rows: int, width: int) -> np.
         with ThreadPoolExecutor() as pool:
             list(pool.map(fill, starts, streams))
     return out
+
+
+@contextmanager
+def seeded_torch(seed: int) -> Iterator[None]:
+    """Begin torch's own stream, of which weights are drawn, and put it back at the end.
+
+    Not by ``torch.manual_seed``, which seeds all devices.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def seed_unseeded(estimator: Any, stream: np.random.Generator) -> None:

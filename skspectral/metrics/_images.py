@@ -9,6 +9,8 @@ from sklearn.utils import assert_all_finite
 
 from skspectral._sklearn_compat import as_numpy
 
+# Weights of red, green and blue in luma (ITU-R BT.601).
+LUMA = np.array([0.299, 0.587, 0.114])
 # 8 MiB in float64: a batch and its copies stay near the caches.
 _BATCH_VALUES = 2**20
 

@@ -11,14 +11,13 @@ from scipy.signal.windows import hann
 
 from skspectral._sklearn_compat import Interval, StrOptions, validate_params
 from skspectral.metrics._images import (
+    LUMA,
     check_images,
     check_same_shape,
     columns_of_half_plane,
     iter_floats,
 )
 
-# ITU-R BT.601: red, green, blue.
-_LUMA = np.array([0.299, 0.587, 0.114])
 _RING_OPTIONS = {
     "window": [StrOptions({"hann"}), None],
     "channels": [StrOptions({"luma", "separate"})],
@@ -225,7 +224,7 @@ def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.nda
     total: np.ndarray | float = 0.0
     for (batch,) in iter_floats(images):
         if channels == "luma" and batch.shape[3] == 3:
-            planes = (batch @ _LUMA)[:, None]
+            planes = (batch @ LUMA)[:, None]
         else:
             planes = np.moveaxis(batch, 3, 1)
         planes = planes - planes.mean(axis=(2, 3), keepdims=True)

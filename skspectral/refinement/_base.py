@@ -195,13 +195,14 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         """Images, batch by batch; a change of 0 leaves them exactly as they are."""
         refined = np.empty(images.shape, images.dtype)
         for rows in iter_slices(images):
-            change = images_of(
-                self._change(spectra_of(images[rows])), self.image_shape_
-            )
-            refined[rows] = restored(
-                images[rows] + change, self.data_range_, images.dtype
-            )
+            part = images[rows]
+            refined[rows] = self._with_change(part, self._change(spectra_of(part)))
         return refined
+
+    def _with_change(self, images: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Images whose spectra change, within limits."""
+        values = images + images_of(change, self.image_shape_)
+        return restored(values, self.data_range_, images.dtype)
 
     def _fit_input(self, X: Any) -> np.ndarray:
         """X as (n, height, width, channels), whose size and names are kept."""
@@ -277,18 +278,20 @@ class GainRefiner(SpectrumRefiner):
         """
         sums: list[Any] = [0.0, 0.0, 0.0]
         for rows in iter_slices(images):
-            spectra = spectra_of(images[rows])
-            refined = spectra_of(self._refined(images[rows]))
+            part = images[rows]
+            spectra = spectra_of(part)
+            gains = self._log_gains(spectra)
+            refined = spectra_of(self._with_change(part, spectra * np.expm1(gains)))
             if statistic == "power":
                 values = [power_of(spectra), power_of(refined)]
             else:
                 values = [log_magnitude(z, self.log_floor_) for z in (spectra, refined)]
-            for i, part in enumerate([*values, self._log_gains(spectra)]):
-                sums[i] = sums[i] + part.sum(axis=0)
-        before, after, gain = (np.asarray(part) / len(images) for part in sums)
+            for i, quantity in enumerate([*values, gains]):
+                sums[i] = sums[i] + quantity.sum(axis=0)
+        before, after, gain = (np.asarray(total) / len(images) for total in sums)
         if statistic == "power":
             floor = self.log_floor_**2
-            before, after = (0.5 * np.log(part + floor) for part in (before, after))
+            before, after = (0.5 * np.log(power + floor) for power in (before, after))
         return without_dc(after - before - gain)
 
 

@@ -53,9 +53,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     The start is `SpectrumMatcher`'s. Two discriminators learn to tell refined from real
     spectra, one by patches of the plane and one by a weighted sum of all bins, and the
     network learns to mislead them, while other terms keep the image what it was. The
-    recalibration makes mean log-magnitudes equal once more.
-
-    Training takes minutes, the matchers less than a second: try those first.
+    recalibration makes mean log-magnitudes equal once more. The user guide says in what
+    this departs from the published code. It takes minutes: try the matchers first.
 
     Parameters
     ----------
@@ -139,8 +138,6 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     -----
     If a term of the loss is not finite, ``fit`` warns (ConvergenceWarning) and keeps
     the best epoch so far. Progress is told to callbacks of scikit-learn, by epochs.
-
-    The user guide says in what this departs from the published code.
 
     References
     ----------
@@ -258,13 +255,14 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         seed = draw_seed(random_stream(self.random_state))
         stream = np.random.default_rng(seed)
         splits = [split_rows(part, stream) for part in images]
-        judged = self.early_stopping and all(len(split.held) for split in splits)
+        held = all(len(split.held) for split in splits)
+        judged = held and self.early_stopping and self.max_epochs > 0
         rows = [split.learnt if judged else np.concatenate(split) for split in splits]
-        plan = Plan.of(self.get_params(), self.image_shape_, max(map(len, rows)))
-        course = Course()
+        learnt = [part[some] for part, some in zip(images, rows, strict=True)]
+        plan = Plan.of(self.get_params(), self.image_shape_, max(map(len, learnt)))
+        of_real, course = self._standardise(*learnt), Course()
+        self.initial_log_gain_ = self._start(*learnt)
         if self.max_epochs:
-            learnt = [part[some] for part, some in zip(images, rows, strict=True)]
-            of_real = self._prepare(*learnt)
             judge = Judge(images, splits, self.log_floor_) if judged else None
             units = Units(*self._extent, self.log_floor_)
             pairs = Pairs(learnt, units, self.batch_size, device, stream)
@@ -276,7 +274,10 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
                 device,
             )
             course = self._train(training, pairs, judge, of_real)
-        self._adopt(course.best, generated, self._prepare(generated, real, whole=True))
+        if judged:
+            self.initial_log_gain_ = self._start(generated, real)
+            of_real = log_magnitude_statistic(real, self.log_floor_)
+        self._adopt(course.best, generated, of_real)
         self.n_iter_, self.best_iter_ = course.n_epochs, course.n_best
         self.loss_history_ = course.history
         self.detector_auc_ = np.array(course.verdicts)
@@ -288,22 +289,21 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
                 stacklevel=4,
             )
 
-    def _prepare(
-        self, generated: np.ndarray, real: np.ndarray, *, whole: bool = False
-    ) -> Statistic:
-        """Find the start, and how bins are standardised; return that of real images."""
-        statistics = [
+    def _standardise(self, generated: np.ndarray, real: np.ndarray) -> Statistic:
+        """Find by what bins are standardised; return the statistic of real images."""
+        of_generated, of_real = (
             log_magnitude_statistic(part, self.log_floor_) for part in (generated, real)
-        ]
-        self.initial_log_gain_ = np.zeros_like(statistics[1].mean)
-        if self.init == "log_mean" and self.parameterization == "residual":
-            start = SpectrumMatcher(data_range=self.data_range).fit(generated, real)
-            self.initial_log_gain_ = start.log_gain_
-        if not (whole and self.max_epochs):  # A network has learned with them.
-            self.real_log_mean_ = statistics[1].mean
-            variance = np.mean([part.variance for part in statistics], axis=0)
-            self.log_scale_ = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
-        return statistics[1]
+        )
+        self.real_log_mean_ = of_real.mean
+        variance = (of_generated.variance + of_real.variance) / 2
+        self.log_scale_ = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
+        return of_real
+
+    def _start(self, generated: np.ndarray, real: np.ndarray) -> np.ndarray:
+        if self.init == "identity" or self.parameterization == "absolute":
+            return np.zeros_like(self.real_log_mean_)
+        start = SpectrumMatcher(data_range=self.data_range).fit(generated, real)
+        return start.log_gain_
 
     def _train(
         self, training: Training, pairs: Pairs, judge: Judge | None, of_real: Statistic

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skspectral._random import seeded_torch
 from skspectral.priors.denoising import checkpoint
 from skspectral.priors.denoising.denoiser import (
     CodeDenoiser,
@@ -92,9 +93,7 @@ class Model:
     def _network(self, n_channels: int, sides: tuple[int, ...] | None) -> nn.Module:
         """Network that gives zero, whose weights depend on the seed alone."""
         n_in = n_channels if sides is None else 2 * n_channels
-        # torch's stream is put back as it was; its manual_seed would seed all devices.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)
+        with seeded_torch(self.seed):
             if isinstance(self.network, nn.Module):
                 example = torch.randn(2, n_in, *(sides or ()), dtype=torch.float32)
                 made: nn.Module = Gated(self.network, example, self.n_labels)

@@ -10,11 +10,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skspectral.metrics._images import iter_slices
+from skspectral.metrics._images import LUMA, iter_slices
 from skspectral.refinement._spectra import log_magnitude, spectra_of
 
-# Weights of red, green and blue in luma (ITU-R BT.601).
-_LUMA = np.array([0.299, 0.587, 0.114])
 # Images of either kind by which epochs are judged, at most, and of which there are less
 # if they are large; the share of them that is held out, and the least number.
 _JUDGED, _VALUES, _HELD, _FEWEST = 2500, 2**26, 0.2, 20
@@ -88,7 +86,7 @@ class Judge:
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         n_channels = images.shape[3]
-        weights = _LUMA if n_channels == 3 else np.full(n_channels, 1 / n_channels)
+        weights = LUMA if n_channels == 3 else np.full(n_channels, 1 / n_channels)
         values = [
             log_magnitude(spectra_of(images[rows] @ weights[:, None]), self._floor)
             for rows in iter_slices(images)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from skspectral._device import as_tensor
+from skspectral._random import seeded_torch
 from skspectral.refinement.translation.batches import Batch
 from skspectral.refinement.translation.losses import (
     dissimilarity,
@@ -129,9 +130,7 @@ class Training:
         mean, spread, start = (
             as_tensor(part, device, torch.float32) for part in of_bins
         )
-        with torch.random.fork_rng(devices=[]):
-            # Not torch.manual_seed, which seeds accelerators as well.
-            torch.default_generator.manual_seed(seed)
+        with seeded_torch(seed):
             translation = Translation(mean, spread, width, plan.network).to(device)
             generator = torch.Generator().manual_seed(seed)
             return cls(translation, start, plan, generator)
