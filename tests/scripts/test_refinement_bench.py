@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks/bench_refinement.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks/bench_refinement.py"
 
 
 @pytest.mark.parametrize("generated", [False, True])

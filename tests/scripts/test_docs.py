@@ -8,7 +8,7 @@ import pytest
 
 import skspectral
 
-REFERENCE = Path(__file__).parents[1] / "docs/api.rst"
+REFERENCE = Path(__file__).parents[2] / "docs/api.rst"
 
 
 def public_modules():

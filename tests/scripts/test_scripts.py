@@ -15,7 +15,7 @@ from scipy.io import wavfile
 
 from skspectral.datasets import make_tones
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(script, *args, folder, check=True):
