@@ -2,12 +2,12 @@
 
 The path of the data, one module a step:
 
-    X -> moments -> atoms -> dictionary -> codes -> prior -> samples
+    X -> moments -> learning (of atoms) -> model -> coding -> priors -> samples
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral._version import __version__
-from skspectral.modulation import BasisModulation, MLPModulation
+from skspectral.atoms import BasisModulation, MLPModulation
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 __all__ = [

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 Step = Callable[..., bool]
@@ -17,6 +17,9 @@ class Monitor(Protocol):
         None is any number. Keyword arguments of the call describe the state; True asks
         to stop the stage.
         """
+
+    def fitting(self, name: str, other: Any) -> AbstractContextManager[None]:
+        """Begin a stage in which another estimator is fitted, and end it."""
 
 
 class CallbackMonitor:

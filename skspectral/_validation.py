@@ -1,10 +1,8 @@
 """Checks of the input that scikit-learn does not make, or not in time."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,14 +10,34 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
-from skspectral._device import Samples, as_array, numpy_dtype, working_dtype
+from skspectral._device import as_array, memory_advice
 from skspectral._sklearn_compat import check_sample_weight, from_namespace
-from skspectral.moments import Moments
 
-# Variance of a feature whose products still have all their digits in float32.
-_SMALLEST_SINGLE = 1e-30
-# Of atoms in windows, for each feature.
-_MOST_ATOMS = 4
+
+class NonFiniteError(ValueError):
+    """A result is not finite: the input is not, or its powers overflow."""
+
+
+@contextmanager
+def input_errors(
+    X: Any, estimator: Any, *, batch_size: int | None = None
+) -> Iterator[None]:
+    """Turn errors of the numerics into those that name the input or a parameter.
+
+    Whether X is finite is looked at only where a result is not: to look at X first
+    would cost a pass over the data.
+    """
+    try:
+        with memory_advice(batch_size):
+            yield
+    except NonFiniteError:
+        check_finite(X, estimator)
+        raise
+
+
+def check_finite(X: Any, estimator: Any) -> None:
+    """Raise scikit-learn's error if X has NaN or infinite values."""
+    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
 
 
 @contextmanager
@@ -36,67 +54,7 @@ def input_names_restored_on_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_signal_shape(
-    signal_shape: Sequence[int] | None, n_features: int
-) -> tuple[int, ...]:
-    """The shape as a tuple of ints, checked against the number of features."""
-    if signal_shape is None:
-        return (n_features,)
-    shape = tuple(signal_shape)
-    if not all(isinstance(size, Integral) and size > 0 for size in shape):
-        raise ValueError(
-            f"signal_shape={signal_shape!r} must be a tuple of positive integers."
-        )
-    if not 1 <= len(shape) <= 3:
-        raise ValueError(
-            f"signal_shape={signal_shape!r} must have one to three axes: (length,), "
-            "(height, width) or (height, width, channels)."
-        )
-    if math.prod(shape) != n_features:
-        raise ValueError(
-            f"signal_shape={signal_shape!r} holds {math.prod(shape)} values, but X has "
-            f"{n_features} features."
-        )
-    return tuple(int(size) for size in shape)
-
-
-def check_windows(
-    windows: int | Sequence[int], shape: tuple[int, ...], n_waves: int = 1
-) -> tuple[int, ...]:
-    """Number of windows along each axis of the places of signals."""
-    n_axes = 2 if len(shape) > 1 else 1
-    windows = windows.tolist() if isinstance(windows, np.ndarray) else windows
-    one = isinstance(windows, Integral)
-    counts: tuple[Any, ...] = (windows,) * n_axes if one else tuple(windows)  # type: ignore[arg-type]
-    fits = len(counts) == n_axes and all(
-        isinstance(n, Integral) and not isinstance(n, bool) and 1 <= int(n) <= side
-        for n, side in zip(counts, shape, strict=False)
-    )
-    if not fits:
-        raise ValueError(
-            f"windows={windows!r} must be a number of windows, or one for each of the "
-            f"{n_axes} axes of signal_shape={shape} (n_features={math.prod(shape)}), "
-            "not more than its samples."
-        )
-    n_atoms = n_waves * math.prod(int(n) for n in counts)
-    if n_atoms > _MOST_ATOMS * math.prod(shape):
-        raise ValueError(
-            f"windows={windows!r} makes {n_atoms} atoms of {n_waves}, more than "
-            f"{_MOST_ATOMS} for each of n_features={math.prod(shape)}. Pass fewer "
-            "windows, or a smaller n_components."
-        )
-    return tuple(int(n) for n in counts)
-
-
-def refuse_what_is_not_finite(X: Samples, estimator: Any) -> None:
-    """Raise scikit-learn's error if X has NaN or infinite values.
-
-    Called where a result is not finite: looking at X itself first would cost a pass.
-    """
-    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
-
-
-def refuse_tensors_of_no_use(X: Any) -> None:
+def refuse_unusable_tensors(X: Any) -> None:
     """Raise where a tensor is of a type that scikit-learn does not take."""
     if not isinstance(X, torch.Tensor):
         return
@@ -107,7 +65,7 @@ def refuse_tensors_of_no_use(X: Any) -> None:
 
 
 def check_weights(
-    sample_weight: ArrayLike | None, X: Samples, estimator: Any
+    sample_weight: ArrayLike | None, X: Any, estimator: Any
 ) -> np.ndarray | None:
     """Weights of shape (n,), float64."""
     if sample_weight is None:
@@ -116,25 +74,5 @@ def check_weights(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
     # A row of weight 0 does not show in any result.
-    refuse_what_is_not_finite(X, estimator)
+    check_finite(X, estimator)
     return as_array(from_namespace(weights))
-
-
-def check_variance(X: Samples, moments: Moments, estimator: Any) -> None:
-    """Raise if the second moment of X is not finite, zero, or out of range."""
-    variance = float(moments.scatter.trace()) / moments.weight
-    if not np.isfinite(variance):
-        refuse_what_is_not_finite(X, estimator)
-        raise ValueError(
-            "The second moment of X overflows. Scale X down before fitting."
-        )
-    dtype = numpy_dtype(working_dtype(X))
-    if variance <= np.finfo(dtype).eps ** 2 * float((moments.mean**2).sum()):
-        raise ValueError(
-            "X has no variance: all rows are equal, so there is nothing to learn."
-        )
-    if dtype == np.float32 and variance < _SMALLEST_SINGLE * X.shape[1]:
-        raise ValueError(
-            "The second moment of X underflows in float32. Scale X up before fitting, "
-            "or pass float64."
-        )

@@ -7,16 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch.nn.functional import softplus
 
 from skspectral._device import as_array, as_tensor
-from skspectral._sklearn_compat import as_numbers
-from skspectral._validation import check_signal_shape, check_windows
-from skspectral.dictionary.atoms import BasisWaves, DriftingWaves
-from skspectral.dictionary.windows import smooth_windows
-from skspectral.planning import drifting_waves, frequency_units, wave_axes
+from skspectral.atoms.wave_family import WaveFamily
+from skspectral.grid import Grid
 
-_AGAIN = "Fit it again."
+_CPU = torch.device("cpu")
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -61,9 +57,8 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
 
     Raises
     ------
-    ValueError
-        If ``atoms``, ``modulation``, ``signal_shape`` or ``windows`` were changed
-        after fit.
+    TypeError
+        If the family of the atoms does not derive from `WaveFamily`.
 
     Notes
     -----
@@ -83,23 +78,27 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     (5, 8, 8)
     """
     check_is_fitted(estimator)
-    model, params = _fitted_waves(estimator)
-    angle, raw = (as_array(part) for part in model.angle_and_amplitude(params))
-    amplitude = as_array(softplus(torch.from_numpy(raw)))
-    mean_square = np.mean(amplitude**2, axis=1, keepdims=True)
-    windows = _windows(estimator, len(angle))
-    rms, atoms = (
-        as_numbers(part)[:: len(windows)]
-        for part in (estimator.amplitudes_, estimator.components_)
+    learned = estimator.model_.dictionary
+    family, grid, on = learned.atoms.family, learned.grid, learned.wave_grid
+    if not isinstance(family, WaveFamily):
+        raise TypeError(
+            f"Atoms of the family {type(family).__name__} have no amplitude and phase "
+            "at each place, because it does not derive from WaveFamily."
+        )
+    params = as_tensor(learned.params, _CPU, torch.float64)
+    angle, amplitude = (
+        as_array(part) for part in family.angle_and_amplitude(params, grid)
     )
-    amplitude *= rms[:, None] / np.sqrt(mean_square)
+    mean_square = np.mean(amplitude**2, axis=1, keepdims=True)
+    amplitude = amplitude * (learned.amplitude[:, None] / np.sqrt(mean_square))
+    windows = learned.windows
+    atoms = as_array(learned.components)[:: len(windows)]
 
-    learned = estimator._learned
-    x = as_array(model.coordinates) + 0.5
-    carrier = 2 * math.pi * (learned["frequency"] @ x)
-    colour = learned["colour"] @ as_array(model.channel)
+    x = as_array(on.coordinates(_CPU)) + 0.5
+    carrier = 2 * math.pi * (learned.frequency @ x)
+    colour = learned.colour @ as_array(on.channel_indicator(_CPU))
     signed = _with_sign(angle, colour * amplitude, atoms)
-    middle = learned["phase"][:, None]
+    middle = learned.phase[:, None]
     offset = carrier + middle
     phase = _nearest_phase(signed - offset, -signed - offset, amplitude**2)
 
@@ -109,52 +108,19 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
         amplitude = amplitude[:, None] * windows / np.maximum(norms, _TINY)
         amplitude = amplitude.reshape(-1, amplitude.shape[2])
 
-    shape = check_signal_shape(estimator.signal_shape, angle.shape[1])
-    flat = len(model.axes.sizes) == 1
-    if not flat:
-        channels = model.axes.channels
-        amplitude, phase = amplitude[:, ::channels], phase[:, ::channels]
-    places = shape if flat else shape[:2]
+    # The channels of waves that run along the axes of images drift together.
+    together = on.is_image or on.channels > 1
+    places = grid.sizes if together else grid.shape
+    if together:
+        amplitude, phase = amplitude[:, :: on.channels], phase[:, :: on.channels]
     amplitude, phase = (part.reshape(-1, *places) for part in (amplitude, phase))
-    phase = _unwrap(phase, n_axes=min(2, len(shape)))
-    units = frequency_units(estimator, model.axes)
-    frequency = _frequency(learned["frequency"], phase, shape, flat=flat, units=units)
+    phase = _unwrap(phase, grid.n_axes)
+    frequency = _frequency(learned.frequency, phase, grid, on)
     middle = middle.reshape(-1, *[1] * len(places))
     frequency, phase = (
         np.repeat(part, len(windows), axis=0) for part in (frequency, phase + middle)
     )
     return ModulationCurves(amplitude, frequency, phase)
-
-
-def _windows(estimator: Any, n_waves: int) -> np.ndarray:
-    """Windows that each wave was fitted in, (B, T): one of ones without ``windows``."""
-    n_features = estimator.components_.shape[1]
-    windows, centers = np.ones((1, n_features)), np.empty(0)
-    if estimator.windows is not None:
-        shape = check_signal_shape(estimator.signal_shape, n_features)
-        counts = check_windows(estimator.windows, shape)
-        windows, centers = smooth_windows(shape, counts)
-        centers = np.tile(centers, (n_waves, 1))
-    fitted = as_numbers(getattr(estimator, "window_centers_", np.empty(0)))
-    if not np.array_equal(centers, fitted):
-        raise ValueError(f"The estimator was fitted with other windows. {_AGAIN}")
-    return windows
-
-
-def _fitted_waves(estimator: Any) -> tuple[DriftingWaves, torch.Tensor]:
-    """The atoms' form and parameters, on the CPU."""
-    device, learned = torch.device("cpu"), estimator._learned
-    shape = check_signal_shape(estimator.signal_shape, learned["n_features"])
-    plain = BasisWaves.plain(wave_axes(estimator.atoms, shape), device)
-    # A network's first weights are of no use: the learned ones are in the parameters.
-    stream = np.random.default_rng(0)
-    model = drifting_waves(estimator.modulation, shape, plain, device, stream)
-    if model.form != learned["form"]:
-        raise ValueError(
-            "The estimator was fitted with other atoms, modulation or signal_shape. "
-            + _AGAIN
-        )
-    return model, as_tensor(learned["params"], device, torch.float64)
 
 
 def _with_sign(
@@ -185,25 +151,22 @@ def _unwrap(phase: np.ndarray, n_axes: int) -> np.ndarray:
 
 
 def _frequency(
-    vectors: np.ndarray,
-    phase: np.ndarray,
-    shape: tuple[int, ...],
-    *,
-    flat: bool,
-    units: np.ndarray,
+    vectors: np.ndarray, phase: np.ndarray, grid: Grid, on: Grid
 ) -> np.ndarray:
     """Length of the local wave vector; along the rows of a flattened signal."""
     # Axes of the phase along which waves run, and how many places make one unit.
     axes = (
-        {min(2, len(shape)): math.prod(shape[:2])}
-        if flat
-        else dict(enumerate(shape[:2], 1))
+        {grid.n_axes: grid.n_places}
+        if on.n_axes < grid.n_axes
+        else dict(enumerate(on.sizes, 1))
     )
     local = [
         (vector.reshape(-1, *[1] * (phase.ndim - 1)) + _slope(phase, axis) * n) * unit
-        for (axis, n), vector, unit in zip(axes.items(), vectors.T, units, strict=True)
+        for (axis, n), vector, unit in zip(
+            axes.items(), vectors.T, on.units, strict=True
+        )
     ]
-    return local[0] if flat else np.hypot(*local)
+    return np.sqrt(sum(part**2 for part in local)) if len(local) > 1 else local[0]
 
 
 def _slope(phase: np.ndarray, axis: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from skspectral.modulation import MLPModulation
+from skspectral.atoms import MLPModulation
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 __all__ = ["published_recipe"]

@@ -8,12 +8,18 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.fft import dctn, idctn
 from sklearn.utils import gen_batches
+from sklearn.utils.validation import validate_data
 
-from skspectral._sklearn_compat import as_numbers, as_numpy, to_namespace_of
-from skspectral._validation import check_signal_shape
+from skspectral._device import as_array
+from skspectral._sklearn_compat import (
+    as_numbers,
+    as_numpy,
+    input_dtypes,
+    to_namespace_of,
+)
+from skspectral._validation import refuse_unusable_tensors
+from skspectral.coding.linear import least_squares_map
 from skspectral.control.atoms import Curve, Gains, atom_values, in_band
-from skspectral.dictionary.projection import least_squares_map
-from skspectral.planning import frequency_units, wave_axes
 
 _BANDS = ("bandpass", "bandstop")
 # Rows at a time, in float64.
@@ -98,7 +104,8 @@ def _changed(
     """Signals with gains of the atoms, of the mean, and of the rest."""
     if not np.isfinite(residual):
         raise ValueError(f"residual={residual!r} must be finite.")
-    checked = estimator._checked(X, reset=False, all_finite=True)
+    refuse_unusable_tensors(X)
+    checked = validate_data(estimator, X, dtype=input_dtypes(X), reset=False)
     signals = as_numpy(checked)
     if signals.dtype != np.float64:
         signals = signals.astype(np.float32)
@@ -123,10 +130,11 @@ def splitting_map(estimator: Any) -> np.ndarray:
     Those of the estimator but for atoms in windows, which are nearly dependent: there
     codes of the least ridge are huge and opposite, and a band cuts between them.
     """
-    if not hasattr(estimator, "window_centers_"):
-        return estimator_array(estimator, "_code_map")
+    model = estimator.model_
+    if model.dictionary.window_counts is None:
+        return as_array(model.code_map, np.float64)
     atoms = torch.from_numpy(estimator_array(estimator, "components_"))
-    return least_squares_map(atoms, max(estimator.ridge, _WINDOWED_RIDGE)).numpy()
+    return least_squares_map(atoms, max(model.ridge, _WINDOWED_RIDGE)).numpy()
 
 
 def _mean_with_gains(estimator: Any, mean: np.ndarray, curve: Curve) -> np.ndarray:
@@ -135,16 +143,15 @@ def _mean_with_gains(estimator: Any, mean: np.ndarray, curve: Curve) -> np.ndarr
     By the cosine transform along the axes of the waves: half cycles from one end to
     the other, and no jump where the ends would meet.
     """
-    shape = check_signal_shape(estimator.signal_shape, len(mean))
-    axes = wave_axes(estimator.atoms, shape)
-    places = mean.reshape(*axes.sizes, -1)
-    along = tuple(range(len(axes.sizes)))
+    on = estimator.model_.dictionary.wave_grid
+    places = mean.reshape(*on.sizes, -1)
+    along = tuple(range(on.n_axes))
     cycles = [
         unit * np.arange(size) / 2
-        for unit, size in zip(frequency_units(estimator, axes), axes.sizes, strict=True)
+        for unit, size in zip(on.units, on.sizes, strict=True)
     ]
     frequencies = np.sqrt(sum(f**2 for f in np.meshgrid(*cycles, indexing="ij")))
-    gains = curve(frequencies.ravel()).reshape(*axes.sizes, 1)
+    gains = curve(frequencies.ravel()).reshape(*on.sizes, 1)
     spectrum = gains * dctn(places, axes=along, norm="ortho")
     return idctn(spectrum, axes=along, norm="ortho").ravel()
 

@@ -5,7 +5,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,11 +16,9 @@ from skspectral._sklearn_compat import (
 )
 from skspectral.control.atoms import Gains, atom_values
 from skspectral.control.filtering import estimator_array, splitting_map
-from skspectral.moments import Moments
 from skspectral.priors.closed_form import gaussian_components, has_closed_form
 from skspectral.priors.spectrum import principal_axes
 
-_CPU = torch.device("cpu")
 # Along the arc variances count as at least this share of the largest: signals that are
 # not of the training set have more than the prior's in its weakest directions, and
 # would be taken for far away. Sines below this are rounding.
@@ -103,8 +100,7 @@ def _code_deviations(estimator: Any, code_map: np.ndarray) -> np.ndarray:
 
 def _training_law(estimator: Any, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the training samples, along rows of a matrix."""
-    moments = Moments.from_arrays(estimator._moments, _CPU)
-    return moments.project(matrix, estimator_array(estimator, "mean_"))
+    return estimator.moments_.project(matrix, estimator_array(estimator, "mean_"))
 
 
 @validate_params(
@@ -166,7 +162,7 @@ def interpolate(
         [_signal(estimator, start, "start"), _signal(estimator, stop, "stop")]
     )
     at = np.linspace(0, 1, n_samples)[:, None]
-    axes, mean = (estimator_array(estimator, name) for name in ("_axes", "mean_"))
+    axes, mean = (estimator_array(estimator, name) for name in ("basis_", "mean_"))
     coordinates = (ends - mean) @ axes.T
     if not prior:
         return mean + ((1 - at) * coordinates[0] + at * coordinates[1]) @ axes
@@ -191,7 +187,7 @@ def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
 def _pooled_law(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the prior, or of what it was fitted to."""
     if not has_closed_form(estimator.prior_):
-        return _training_law(estimator, estimator_array(estimator, "_axes"))
+        return _training_law(estimator, estimator_array(estimator, "basis_"))
     mixture = gaussian_components(estimator.prior_)
     mean = np.sum([weight * part.mean for weight, part in mixture], axis=0)
     covariance = np.sum(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skspectral._sklearn_compat import Interval, as_numpy, validate_params
-from skspectral._validation import check_signal_shape
+from skspectral.grid import Grid
 
 Metric = Callable[..., Any]
 _OPTIONS = {
@@ -53,7 +53,7 @@ class Scorer:
     def _unfolded(self, rows: np.ndarray) -> np.ndarray:
         if self.signal_shape is None:
             return rows
-        shape = check_signal_shape(self.signal_shape, rows[0].size)
+        shape = Grid.of(self.signal_shape, rows[0].size).shape
         return rows.reshape(len(rows), *shape)
 
     def _number(self, value: Any) -> float:

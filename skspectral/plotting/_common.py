@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers, as_numpy
-from skspectral._validation import check_signal_shape
+from skspectral.grid import Grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,9 +125,11 @@ def fitted(estimator: Any, name: str) -> np.ndarray:
     return as_numpy(getattr(estimator, name))
 
 
-def signal_shape_of(estimator: Any) -> tuple[int, ...]:
-    """How a row unfolds."""
-    return check_signal_shape(estimator.signal_shape, estimator.n_features_in_)
+def grid_of(estimator: Any) -> Grid:
+    """How a row of a fitted estimator unfolds."""
+    check_is_fitted(estimator)
+    grid: Grid = estimator.model_.grid
+    return grid
 
 
 def frequency_unit(estimator: Any) -> str:
@@ -190,13 +192,14 @@ def draw_signal(
     ValueError
         If an image has neither one nor three channels.
     """
-    if len(shape) == 1:
-        t, label = times(shape[0], sampling_rate)
+    grid = Grid.of(shape, signal.size)
+    if not grid.is_image:
+        t, label = times(grid.n_features, sampling_rate)
         ax.set_ylim(*limits)
         ax.set_xlabel(label, fontsize=SMALL)
         ax.tick_params(labelsize=SMALL)
         return ax.plot(t, signal, color=PALETTE[0], linewidth=1)[0]
-    image = signal.reshape(*shape[:2], -1)
+    image = signal.reshape(*grid.sizes, -1)
     if image.shape[2] not in (1, 3):
         raise ValueError(
             f"Images of {image.shape[2]} channels have no colours to be shown in: one "

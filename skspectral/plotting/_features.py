@@ -5,12 +5,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from skspectral.grid import Grid
+
 Feature = Callable[[np.ndarray], np.ndarray]
 
 
-def default_features(shape: tuple[int, ...]) -> dict[str, Feature]:
-    """Features by name, of signals of a shape: functions (n, *shape) -> (n,)."""
-    if len(shape) == 1:
+def default_features(grid: Grid) -> dict[str, Feature]:
+    """Features of signals by name: functions (n, *signal_shape) -> (n,)."""
+    if not grid.is_image:
         return {
             "mean": _mean,
             "rms": _rms,
@@ -18,9 +20,9 @@ def default_features(shape: tuple[int, ...]) -> dict[str, Feature]:
             "spectral centroid": _spectral_centroid,
         }
     features: dict[str, Feature] = {"brightness": _mean, "contrast": _contrast}
-    if min(shape[:2]) > 1:
+    if min(grid.sizes) > 1:
         features["edges"] = _edges
-    if shape[2:] == (3,):
+    if grid.channels == 3:
         features["colourfulness"] = _colourfulness
     return features
 

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from skspectral.grid import Grid
 from skspectral.plotting._common import (
     SMALL,
     choose_atoms,
     draw_signal,
     fitted,
     frequency_unit,
+    grid_of,
     grid_of_panels,
     largest,
-    signal_shape_of,
     with_unit,
 )
 
@@ -95,14 +96,15 @@ class AtomDisplay:
             fitted(estimator, "frequencies_")[chosen],
             fitted(estimator, "explained_variance_ratio_")[chosen],
             fitted(estimator, "orientations_")[chosen] if plane else None,
-            signal_shape_of(estimator),
+            grid_of(estimator).shape,
             frequency_unit(estimator),
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, n_columns: int | None = None) -> "AtomDisplay":
         """Draw into ``ax`` or a new figure; None for ``n_columns`` makes a square."""
-        size = (1.6, 1.9) if len(self.signal_shape) > 1 else (2.0, 1.7)
+        grid = Grid.of(self.signal_shape, self.components.shape[1])
+        size = (1.6, 1.9) if grid.is_image else (2.0, 1.7)
         n_atoms = len(self.components)
         self.ax_, self.axes_ = grid_of_panels(ax, n_atoms, n_columns, size)
         self.figure_ = self.ax_.figure

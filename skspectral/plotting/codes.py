@@ -18,11 +18,11 @@ from skspectral.plotting._common import (
     draw_signal,
     fitted,
     frequency_unit,
+    grid_of,
     label_atoms,
     largest,
     limits_of,
     panels,
-    signal_shape_of,
     with_unit,
 )
 
@@ -119,7 +119,7 @@ class CodeDisplay:
             components,
             fitted(estimator, "mean_"),
             check_rows(X, "X"),
-            signal_shape_of(estimator),
+            grid_of(estimator).shape,
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 

@@ -17,8 +17,8 @@ from skspectral.plotting._common import (
     choose_atoms,
     fitted,
     frequency_unit,
+    grid_of,
     label_atoms,
-    signal_shape_of,
 )
 from skspectral.plotting._features import correlations, default_features
 
@@ -104,11 +104,11 @@ class CorrelationDisplay:
         codes = as_numbers(estimator.transform(X))
         if len(codes) < 2:
             raise ValueError("X has one sample, but correlations need at least two.")
-        shape = signal_shape_of(estimator)
-        given = default_features(shape) if features is None else dict(features)
+        grid = grid_of(estimator)
+        given = default_features(grid) if features is None else dict(features)
         if not given:
             raise ValueError("features is empty. Pass at least one, by its name.")
-        signals = check_rows(X, "X").reshape(-1, *shape)
+        signals = check_rows(X, "X").reshape(-1, *grid.shape)
         columns = [_values(name, feature, signals) for name, feature in given.items()]
         frequencies = fitted(estimator, "frequencies_")
         chosen = choose_atoms(atoms, len(frequencies))

@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers
-from skspectral._validation import check_signal_shape
+from skspectral.grid import Grid
 from skspectral.plotting._common import (
     check_rows,
     draw_signal,
     fitted,
+    grid_of,
     grid_of_panels,
     limits_of,
-    signal_shape_of,
 )
 
 
@@ -96,9 +96,9 @@ class SampleGridDisplay:
         """
         check_is_fitted(estimator)
         rows = as_numbers(estimator.sample(n_samples, y=y, random_state=random_state))
-        shape = signal_shape_of(estimator)
-        values = _guess_range(fitted(estimator, "mean_"), rows, shape)
-        return cls(rows, shape, values, estimator.sampling_rate).plot(ax, **kwargs)
+        grid = grid_of(estimator)
+        values = _guess_range(fitted(estimator, "mean_"), rows, grid)
+        return cls(rows, grid.shape, values, grid.sampling_rate).plot(ax, **kwargs)
 
     @classmethod
     def from_arrays(
@@ -116,9 +116,9 @@ class SampleGridDisplay:
         `from_estimator`.
         """
         rows = check_rows(images, "images")
-        shape = check_signal_shape(signal_shape, rows.shape[1])
-        values = _guess_range(rows.mean(axis=0), rows, shape)
-        return cls(rows, shape, values, sampling_rate).plot(ax, **kwargs)
+        grid = Grid.of(signal_shape, rows.shape[1])
+        values = _guess_range(rows.mean(axis=0), rows, grid)
+        return cls(rows, grid.shape, values, sampling_rate).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -148,7 +148,8 @@ class SampleGridDisplay:
         limits = low if vmin is None else vmin, high if vmax is None else vmax
         if not limits[0] < limits[1]:
             raise ValueError(f"vmin={limits[0]} must be less than vmax={limits[1]}.")
-        curves = len(self.signal_shape) == 1
+        grid = Grid.of(self.signal_shape, self.samples.shape[1])
+        curves = not grid.is_image
         self.ax_, self.axes_ = grid_of_panels(
             ax,
             len(self.samples),
@@ -173,10 +174,8 @@ class SampleGridDisplay:
         return self
 
 
-def _guess_range(
-    mean: np.ndarray, rows: np.ndarray, shape: tuple[int, ...]
-) -> tuple[float, float]:
-    if len(shape) == 1:
+def _guess_range(mean: np.ndarray, rows: np.ndarray, grid: Grid) -> tuple[float, float]:
+    if not grid.is_image:
         return limits_of(rows)
     if mean.min() >= 0 and 0 < mean.max() <= 1:
         return 0.0, 1.0

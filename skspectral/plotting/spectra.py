@@ -11,7 +11,7 @@ from scipy.signal import periodogram
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers
-from skspectral._validation import check_signal_shape
+from skspectral.grid import Grid
 from skspectral.metrics import radial_power_spectrum
 from skspectral.plotting._common import (
     LINE_STYLES,
@@ -19,7 +19,7 @@ from skspectral.plotting._common import (
     SMALL,
     axes_for,
     check_rows,
-    signal_shape_of,
+    grid_of,
     unit_of_frequency,
 )
 
@@ -97,8 +97,10 @@ class SpectrumDisplay:
             "reconstruction": estimator.inverse_transform(estimator.transform(X)),
             "samples": estimator.sample(n_samples, random_state=random_state),
         }
-        shape, rate = signal_shape_of(estimator), estimator.sampling_rate
-        return cls.from_arrays(sets, signal_shape=shape, sampling_rate=rate, ax=ax)
+        grid = grid_of(estimator)
+        return cls.from_arrays(
+            sets, signal_shape=grid.shape, sampling_rate=grid.sampling_rate, ax=ax
+        )
 
     @classmethod
     def from_arrays(
@@ -131,13 +133,14 @@ class SpectrumDisplay:
         if not arrays:
             raise ValueError("arrays is empty. Pass at least one set, by its name.")
         n_features = as_numbers(next(iter(arrays.values()))).shape[-1]
-        shape = check_signal_shape(signal_shape, n_features)
-        if min(shape[:2]) < 2:
+        grid = Grid.of(signal_shape, n_features)
+        shape = grid.shape
+        if min(grid.sizes) < 2:
             raise ValueError(
                 f"Signals of shape {shape} have no frequencies: at least two places "
                 "along each axis are needed."
             )
-        of_images = len(shape) > 1
+        of_images = grid.is_image
         spectrum = _of_images if of_images else _of_signals
         powers = {}
         for name, rows in arrays.items():

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from skspectral._device import as_array, resolve_device
 from skspectral._random import standard_normal
-from skspectral.coding import combine
+from skspectral.coding.linear import combine
 from skspectral.priors.spectrum import flattest, less, principal_axes, wiener_gain
 
 _EPS = np.finfo(np.float64).eps

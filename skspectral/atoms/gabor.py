@@ -1,0 +1,167 @@
+"""Gabor atoms: waves in a Gaussian window whose place and width are learned."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from numbers import Integral
+
+import numpy as np
+import torch
+
+from skspectral._device import as_tensor
+from skspectral.atoms.family import Description
+from skspectral.atoms.wave_family import (
+    Slopes,
+    WaveFamily,
+    angle_at_centre,
+    own_colour,
+)
+from skspectral.atoms.waves import Waves
+from skspectral.grid import Grid
+
+
+class Gabor(WaveFamily):
+    """Waves in a Gaussian window, for signals and images.
+
+    An atom is ``exp(-sum_d ((x_d - c_d) / s_d)^2 / 2) sin(2 pi f . x + phi)``, with a
+    centre c and a width s along each axis; in images with several channels times a
+    colour. The greedy selection looks at waves in windows of several places and
+    widths; learning then moves all parameters. A width is at least one sample.
+
+    Parameters
+    ----------
+    n_scales : int or None, default=None
+        Number of widths that the selection tries beside a window over the whole signal:
+        1/4 of each axis, 1/8, and so on, at 2, 4, .. places along it. None is 4 for
+        signals and 2 for images. The time of the selection is in proportion to the
+        number of windows.
+
+    Notes
+    -----
+    An estimator with these atoms has the attributes ``centers_`` and ``widths_``, of
+    shape (n_components, n_axes), as shares of the axes.
+
+    References
+    ----------
+    D. Gabor (1946). Theory of communication. J. G. Daugman (1985). Uncertainty relation
+    for resolution in space, spatial frequency, and orientation optimized by
+    two-dimensional visual cortical filters.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> est = SpectralDictionaryLearning(10, signal_shape=(8, 8), atoms="gabor")
+    >>> est.fit(X).centers_.shape
+    (10, 2)
+    """
+
+    def __init__(self, n_scales: int | None = None):
+        self.n_scales = n_scales
+
+    def runs_on(self, grid: Grid) -> Grid:
+        """Return the grid of the signal or image."""
+        return grid
+
+    def _windows(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """Centres and widths of the windows to select from, each (n_windows, D)."""
+        n_scales = self.n_scales
+        if n_scales is None:
+            n_scales = 2 if grid.is_image else 4
+        if not isinstance(n_scales, Integral) or n_scales < 0:
+            raise ValueError(
+                f"Gabor(n_scales={n_scales!r}): n_scales must be a non-negative "
+                "integer or None."
+            )
+        n_axes = grid.n_axes
+        centres, widths = [np.zeros((1, n_axes))], [np.ones((1, n_axes))]
+        for n_places in 2 ** np.arange(1, n_scales + 1):
+            along = (np.arange(n_places) + 0.5) / n_places - 0.5
+            mesh = np.meshgrid(*[along] * n_axes, indexing="ij")
+            centres.append(np.stack([axis.ravel() for axis in mesh], axis=1))
+            widths.append(np.full(centres[-1].shape, 0.5 / n_places))
+        return np.concatenate(centres), np.concatenate(widths)
+
+    def envelopes(self, grid: Grid, device: torch.device) -> torch.Tensor:
+        """Return the windows to select from, (n_windows, T), the widest first."""
+        centres, widths = (
+            as_tensor(part, device, torch.float64) for part in self._windows(grid)
+        )
+        return _window(centres, _log_width(widths, grid), grid)
+
+    def new_atoms(self, waves: Waves, grid: Grid) -> torch.Tensor:
+        """Return parameters of waves in the windows that they were selected in."""
+        centres, widths = (
+            as_tensor(part, waves.phase.device, torch.float64)[waves.envelope]
+            for part in self._windows(grid)
+        )
+        parts = [
+            waves.frequency,
+            angle_at_centre(waves)[:, None],
+            centres,
+            _log_width(widths, grid),
+            own_colour(waves),
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _split(
+        self, params: torch.Tensor, grid: Grid
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Frequency, phase, centre and logarithm of the width."""
+        n = grid.n_axes
+        stops = (n, n + 1, 2 * n + 1, 3 * n + 1)
+        frequency, phase, centre, log_width, _ = torch.tensor_split(params, stops, 1)
+        return frequency, phase, centre, log_width
+
+    def angle_and_amplitude(
+        self, params: torch.Tensor, grid: Grid
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the argument of the sine and the window, both of shape (K, T)."""
+        frequency, phase, centre, log_width = self._split(params, grid)
+        angle = 2 * math.pi * (frequency @ grid.coordinates(params.device)) + phase
+        return angle, _window(centre, log_width, grid)
+
+    def slopes(self, params: torch.Tensor, grid: Grid, dtype: torch.dtype) -> Slopes:
+        """Return the derivatives of angle and window by their parameters."""
+        _, _, centre, log_width = self._split(params, grid)
+        x = grid.coordinates(params.device)
+        away = x - centre[:, :, None]
+        squared = _squared_width(log_width, grid)[:, :, None]
+        by_centre = away / squared
+        by_width = by_centre**2 * (2 * log_width).exp()[:, :, None]
+        return Slopes(
+            torch.cat([2 * math.pi * x, torch.ones_like(x[:1])]).to(dtype),
+            _window(centre, log_width, grid),
+            torch.cat([by_centre, by_width], dim=1).to(dtype),
+        )
+
+    def describe(self, params: torch.Tensor, grid: Grid) -> Description:
+        """Return the waves, and the centres and widths of their windows."""
+        _, _, centre, log_width = self._split(params, grid)
+        plain = super().describe(params, grid)
+        widths = _squared_width(log_width, grid).sqrt()
+        extras = {"centers": centre + 0.5, "widths": widths}
+        return Description(plain.waves, plain.amplitude, extras)
+
+
+def _samples(grid: Grid, like: torch.Tensor) -> torch.Tensor:
+    """Distance of neighbouring samples along each axis, shape (D,)."""
+    return 1 / like.new_tensor(grid.sizes)
+
+
+def _squared_width(log_width: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Squared standard deviations of the windows; at least one sample."""
+    return (2 * log_width).exp() + _samples(grid, log_width) ** 2
+
+
+def _log_width(widths: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """The inverse of `_squared_width`, for widths of more than a sample."""
+    free = widths**2 - _samples(grid, widths) ** 2
+    return 0.5 * free.clamp_min(1e-2 * widths.square()).log()
+
+
+def _window(centre: torch.Tensor, log_width: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Gaussian windows, (K, T)."""
+    away = grid.coordinates(centre.device) - centre[:, :, None]
+    squared = _squared_width(log_width, grid)[:, :, None]
+    return (-(away**2) / (2 * squared)).sum(1).exp()

@@ -1,0 +1,2 @@
+"""From samples to codes and back, for given atoms."""
+# SPDX-License-Identifier: BSD-3-Clause

@@ -1,2 +1,0 @@
-"""Describing and learning atoms."""
-# SPDX-License-Identifier: BSD-3-Clause

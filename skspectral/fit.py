@@ -1,0 +1,251 @@
+"""The path of the data through one fit: samples, moments, atoms, model, prior."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from skspectral._device import Samples, as_array, as_tensor, numpy_dtype
+from skspectral._progress import Monitor
+from skspectral.atoms.windows import (
+    basis_of_dependent,
+    smooth_windows,
+    windowed_atoms,
+    windowed_variance,
+)
+from skspectral.coding.linear import least_squares_map, orthonormal_basis
+from skspectral.fit_plan import FitPlan
+from skspectral.learning.dictionary import LearnedAtoms, LearningPlan, learn_dictionary
+from skspectral.learning.stochastic import Batches
+from skspectral.model import Dictionary, LinearModel
+from skspectral.moments.moments import Moments
+from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
+from skspectral.moments.stationary import best_weight, shrunk, stationary_mean
+from skspectral.priors.protocol import fit_prior, fits_from_moments
+from skspectral.priors.synthesis import Synthesis
+
+# Residual variance of a feature below this share of the whole is rounding.
+_NOISE_FLOOR = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a fit has learned.
+
+    Attributes
+    ----------
+    model : LinearModel
+    prior : object
+        Fitted on the coordinates of the model.
+    moments : Moments
+        Of all rows seen so far.
+    explained_variance_ratio : ndarray of shape (K,)
+        Share of the variance that each atom adds to those before.
+    shrinkage : float
+        Weight of the stationary part of the covariance.
+    history : dict of str to ndarray
+        "stage", "loss", "squared_error" and "stft_error" after each step.
+    n_iter : int
+        Number of steps, at least 1.
+    converged, stopped : bool
+        Whether the tolerance was reached; whether the monitor stopped the fit.
+    """
+
+    model: LinearModel
+    prior: Any
+    moments: Moments
+    explained_variance_ratio: np.ndarray
+    shrinkage: float
+    history: dict[str, np.ndarray]
+    n_iter: int
+    converged: bool
+    stopped: bool
+
+
+def fit_model(
+    samples: Samples,
+    weights: np.ndarray | None,
+    labels: Any,
+    plan: FitPlan,
+    prior: Any,
+    monitor: Monitor,
+    rng: np.random.Generator,
+    *,
+    earlier: Moments | None = None,
+) -> FitResult:
+    """Learn x = mean + w S + noise, and fit the prior on its coordinates.
+
+    Parameters
+    ----------
+    samples : ndarray or tensor of shape (n, T)
+        Not modified.
+    weights : ndarray of shape (n,) or None
+    labels : object
+        For the prior.
+    plan : FitPlan
+    prior : object
+        Unfitted; it is fitted in place.
+    monitor : Monitor
+        Is told the progress.
+    rng : Generator
+        Random numbers of the learning.
+    earlier : Moments or None, default=None
+        Of the rows that came before, which these are added to; not modified.
+
+    Raises
+    ------
+    ValueError
+        If the samples have no variance, or their squares are out of range.
+    """
+    moments = _gather(samples, weights, plan, earlier, monitor)
+    covariance, shrinkage = _shrunk_covariance(moments, plan)
+    mean = moments.mean if plan.center else torch.zeros_like(moments.mean)
+    second = covariance
+    if not plan.center:
+        second = SumMoment([covariance, FactorMoment(moments.mean[None])])
+    total = second.trace()
+    # As shares of the whole, no scale of the data overflows.
+    C = second.scaled(1 / total)
+    learning, batches = plan.learning, None
+    if learning.needs_samples:
+        unit = total**-0.5
+        batches = Batches(
+            samples, weights, mean, unit, plan.batch_size, plan.dtype, rng
+        )
+        learning = learning.in_units(unit)
+    learned = learn_dictionary(C, learning, monitor, batches)
+    model, variance = _model(learned, mean, C, total, plan)
+    with monitor.fitting("prior", prior):
+        if fits_from_moments(prior):
+            coordinates = moments.project(model.basis, model.mean, covariance)
+            prior.fit_moments(*coordinates, moments.weight)
+        else:
+            rows, _ = model.coordinates(
+                samples, device=plan.device, batch_size=plan.batch_size
+            )
+            fit_prior(prior, rows, labels, weights, synthesis_of(model))
+    return FitResult(
+        model=model,
+        prior=prior,
+        moments=moments,
+        explained_variance_ratio=variance,
+        shrinkage=shrinkage,
+        history=_history(learned, learning, total),
+        n_iter=max(1, learned.n_steps),
+        converged=learned.converged,
+        stopped=learned.stopped,
+    )
+
+
+def _gather(
+    samples: Samples,
+    weights: np.ndarray | None,
+    plan: FitPlan,
+    earlier: Moments | None,
+    monitor: Monitor,
+) -> Moments:
+    """Moments of these rows, and of the earlier ones."""
+    tails = plan.shrinkage == "auto"
+    moments = Moments(samples.shape[1], plan.device, tails=tails)
+    n_batches = moments.n_batches(samples, plan.batch_size)
+    passed = monitor.stage("moments", n_batches)
+    moments.update(samples, weights, batch_size=plan.batch_size, on_batch=passed)
+    if earlier is not None:
+        # This way round, so that the earlier ones stay as they are.
+        moments.merge(earlier.moved_to(plan.device))
+    moments.check_variance(plan.dtype)
+    return moments
+
+
+def _shrunk_covariance(moments: Moments, plan: FitPlan) -> tuple[SecondMoment, float]:
+    """Covariance shrunk towards a stationary one, and the weight of that."""
+    covariance, weight = moments.covariance(), plan.shrinkage
+    if weight == 0:
+        return covariance, 0.0
+    target = stationary_mean(covariance, plan.grid)
+    if isinstance(weight, str):
+        fourth = moments.fourth / moments.weight
+        weight = best_weight(covariance, target, fourth, moments.weight)
+    return shrunk(covariance, target, float(weight)), float(weight)
+
+
+def _model(
+    learned: LearnedAtoms,
+    mean: torch.Tensor,
+    C: SecondMoment,
+    total: float,
+    plan: FitPlan,
+) -> tuple[LinearModel, np.ndarray]:
+    """The model, and the share of the variance that each atom adds.
+
+    ``C`` has the trace 1 and ``total`` is the variance of the data.
+    """
+    dtype, ridge = numpy_dtype(plan.dtype), plan.learning.settings.ridge
+    components, variance = learned.components, as_array(learned.variance)
+    if plan.window_counts is not None:
+        windows, _ = smooth_windows(plan.grid, plan.window_counts)
+        whole = _rounded(components, dtype)
+        components = windowed_atoms(whole, as_tensor(windows, plan.device))
+    # From the rounded atoms, so that they agree with the public attribute.
+    atoms = _rounded(components, dtype)
+    if plan.window_counts is None:
+        basis = orthonormal_basis(atoms)
+    else:
+        basis, kept = basis_of_dependent(atoms)
+        variance = windowed_variance(basis, kept, len(atoms), C)
+    waves = learned.description.waves
+    dictionary = Dictionary(
+        components=as_array(components, dtype),
+        atoms=plan.learning.model,
+        params=as_array(learned.params),
+        frequency=as_array(waves.frequency),
+        phase=as_array(waves.phase),
+        colour=as_array(waves.colour),
+        amplitude=as_array(learned.description.amplitude),
+        extras={k: as_array(v) for k, v in learned.description.extras.items()},
+        window_counts=plan.window_counts,
+    )
+    model = LinearModel(
+        mean=as_array(mean, dtype),
+        dictionary=dictionary,
+        basis=as_array(basis),
+        code_map=as_array(least_squares_map(atoms, ridge)),
+        noise_variance=_noise(total, float(variance.sum()), C.n_features, len(basis)),
+        ridge=ridge,
+    )
+    return model, variance
+
+
+def _rounded(atoms: torch.Tensor, dtype: type[np.floating]) -> torch.Tensor:
+    """The atoms as they are published, in float64."""
+    return as_tensor(as_array(atoms, dtype), atoms.device, torch.float64)
+
+
+def _noise(total: float, explained: float, n_features: int, rank: int) -> float:
+    """Mean variance of the dimensions outside the span, from shares of the whole."""
+    left = max(0.0, 1 - explained)
+    return total * max(left / max(1, n_features - rank), _NOISE_FLOOR / n_features)
+
+
+def synthesis_of(model: LinearModel) -> Synthesis:
+    """How coordinates become signals, for priors that look at places."""
+    mean, _, basis = model.float64()
+    return Synthesis(basis, mean, model.grid.shape)
+
+
+def _history(
+    learned: LearnedAtoms, plan: LearningPlan, total: float
+) -> dict[str, np.ndarray]:
+    """Errors of a sample after each step, in the units of the data."""
+    steps = learned.history
+    squared = np.array([step.squared_error for step in steps])
+    stft = np.array([step.stft_error for step in steps])
+    weight = 0.0 if plan.spectral is None else plan.spectral.weight
+    return {
+        "stage": np.array([step.stage for step in steps]),
+        "loss": total * (squared + weight * np.nan_to_num(stft)),
+        "squared_error": total * squared,
+        "stft_error": total**0.5 * stft,
+    }

@@ -1,0 +1,75 @@
+"""New signals from the prior, free or given linear functions of them."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from typing import Any
+
+import numpy as np
+
+from skspectral.model import LinearModel
+from skspectral.priors.given import least_change
+from skspectral.priors.protocol import draw, draw_known
+
+# Share of an operator outside the span of the atoms that is rounding.
+_ROUNDING = 1e-12
+
+
+def sample_coordinates(
+    model: LinearModel, prior: Any, n_samples: int, y: Any, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw coordinates from the prior, (n_samples, r)."""
+    return draw(prior, n_samples, model.rank, y, rng)
+
+
+def sample_given(
+    model: LinearModel,
+    prior: Any,
+    operator: np.ndarray,
+    observed: np.ndarray,
+    n_samples: int,
+    noise_variance: float,
+    y: Any,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Draw signals of which linear functions are known.
+
+    Parameters
+    ----------
+    model : LinearModel
+    prior : object
+    operator : ndarray of shape (m, T)
+    observed : ndarray of shape (m,) or (n_samples, m)
+        ``operator @ signal``, with noise.
+    n_samples : int
+    noise_variance : float
+    y : object
+        Label to draw for, or None.
+    rng : Generator
+
+    Returns
+    -------
+    coordinates : ndarray of shape (n_samples, r)
+    change : ndarray of shape (n_samples, T) or None
+        What to add to the signals of these coordinates so that they agree with what is
+        observed where atoms cannot; None is nothing.
+
+    Raises
+    ------
+    TypeError
+        If the prior is not made of Gaussians and has no ``sample_given``.
+    """
+    mean, _, basis = model.float64()
+    values = observed - operator @ mean
+    inside = operator @ basis.T
+    outside = operator - inside @ basis
+    within = (outside**2).sum() <= _ROUNDING * (operator**2).sum()
+    noise: float | np.ndarray = noise_variance
+    if not within:
+        # What the model has outside the span is noise.
+        noise = model.noise_variance * (outside @ outside.T)
+        noise = noise + noise_variance * np.eye(len(operator))
+    coordinates = draw_known(prior, inside, values, n_samples, noise, y, rng)
+    if within:
+        return coordinates, None
+    missed = values - coordinates @ inside.T
+    ratio = noise_variance / model.noise_variance
+    return coordinates, least_change(outside, missed, ratio)

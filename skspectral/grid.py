@@ -1,0 +1,180 @@
+"""How a row of numbers unfolds: the axes of a signal or image, its channels, its units.
+
+`Grid.of` is the only reader of ``signal_shape``. Everything else asks the grid.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from numbers import Integral
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Places along one or two axes, with one or more channels at each place.
+
+    A row of T numbers holds the places in C order and the channels of a place side by
+    side.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Number of samples along each axis: (length,), or (height, width) for images.
+    channels : int
+        Number of channels.
+    channel_axis : bool
+        Whether ``signal_shape`` names the channels, as in (height, width, 1).
+    sampling_rate : float or None
+        Samples per unit of time or length. None means that frequencies count cycles
+        over the whole signal.
+    """
+
+    sizes: tuple[int, ...]
+    channels: int = 1
+    channel_axis: bool = False
+    sampling_rate: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        signal_shape: Sequence[int] | None,
+        n_features: int,
+        sampling_rate: float | None = None,
+    ) -> "Grid":
+        """Return the grid that the parameter ``signal_shape`` describes.
+
+        Parameters
+        ----------
+        signal_shape : sequence of int or None
+            (length,), (height, width) or (height, width, channels). None is
+            (n_features,).
+        n_features : int
+            Number of columns of X.
+        sampling_rate : float or None, default=None
+
+        Raises
+        ------
+        ValueError
+            If ``signal_shape`` does not describe rows of ``n_features`` numbers.
+        """
+        if signal_shape is None:
+            return cls((n_features,), sampling_rate=sampling_rate)
+        shape = tuple(signal_shape)
+        if not all(isinstance(size, Integral) and size > 0 for size in shape):
+            raise ValueError(
+                f"signal_shape={signal_shape!r} must be a tuple of positive integers."
+            )
+        if not 1 <= len(shape) <= 3:
+            raise ValueError(
+                f"signal_shape={signal_shape!r} must have one to three axes: "
+                "(length,), (height, width) or (height, width, channels)."
+            )
+        if math.prod(shape) != n_features:
+            raise ValueError(
+                f"signal_shape={signal_shape!r} holds {math.prod(shape)} values, but X "
+                f"has {n_features} features."
+            )
+        sizes = tuple(int(size) for size in shape[:2])
+        if len(shape) < 3:
+            return cls(sizes, sampling_rate=sampling_rate)
+        return cls(sizes, int(shape[2]), True, sampling_rate)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The ``signal_shape`` of a row."""
+        return (*self.sizes, self.channels) if self.channel_axis else self.sizes
+
+    @property
+    def n_axes(self) -> int:
+        """Number D of axes of places: 1 for signals, 2 for images."""
+        return len(self.sizes)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the places form an image."""
+        return len(self.sizes) == 2
+
+    @property
+    def n_places(self) -> int:
+        """Number of places."""
+        return math.prod(self.sizes)
+
+    @property
+    def n_features(self) -> int:
+        """Number T of numbers in a row."""
+        return self.n_places * self.channels
+
+    @property
+    def units(self) -> np.ndarray:
+        """What one cycle over each axis is in public units of frequency, shape (D,)."""
+        rate = self.sampling_rate
+        return np.array([1.0 if rate is None else rate / size for size in self.sizes])
+
+    def flattened(self) -> "Grid":
+        """Return the grid of the same row, seen as one long signal."""
+        return Grid((self.n_features,), sampling_rate=self.sampling_rate)
+
+    def without_units(self) -> "Grid":
+        """Return the same grid with frequencies in cycles over the whole signal."""
+        return replace(self, sampling_rate=None)
+
+    def coordinates(self, device: torch.device) -> torch.Tensor:
+        """Position of each number along each axis, in [-1/2, 1/2); shape (D, T)."""
+        return _coordinates(self.sizes, self.channels, device)
+
+    def channel_indicator(self, device: torch.device) -> torch.Tensor:
+        """1 where a number belongs to a channel, shape (channels, T)."""
+        return _channel_indicator(self.n_places, self.channels, device)
+
+    def frequencies(self, like: torch.Tensor) -> torch.Tensor:
+        """Wave vectors in half-cycle steps, cycles over each axis; shape (F, D).
+
+        The order is that of `spectra`; the last component is not negative.
+        """
+        *first, last = self.sizes
+        # Exact, which the frequencies of torch.fft are not.
+        lines = [((torch.arange(2 * n) + n) % (2 * n) - n) / 2 for n in first]
+        lines.append(torch.arange(last + 1) / 2)
+        mesh = torch.meshgrid(*lines, indexing="ij")
+        return torch.stack([axis.reshape(-1) for axis in mesh], dim=1).to(like)
+
+    def spectra(self, rows: torch.Tensor) -> torch.Tensor:
+        """Fourier transform of each channel at `frequencies`.
+
+        Real or complex rows of shape (n, T) become (n, channels, F).
+        """
+        signals = rows.reshape(-1, *self.sizes, self.channels).movedim(-1, 1)
+        return self.transform(signals).flatten(2)
+
+    def transform(self, signals: torch.Tensor) -> torch.Tensor:
+        """Fourier transform over the last axes, padded to twice their size."""
+        padded = [2 * n for n in self.sizes]
+        axes = tuple(range(-len(padded), 0))
+        if not signals.is_complex():
+            return torch.fft.rfftn(signals, padded, dim=axes)
+        return torch.fft.fftn(signals, padded, dim=axes)[..., : self.sizes[-1] + 1]
+
+
+@lru_cache(maxsize=16)
+def _coordinates(
+    sizes: tuple[int, ...], channels: int, device: torch.device
+) -> torch.Tensor:
+    lines = [
+        torch.arange(n, dtype=torch.float64, device=device) / n - 0.5 for n in sizes
+    ]
+    mesh = torch.meshgrid(*lines, indexing="ij")
+    flat = torch.stack([axis.reshape(-1) for axis in mesh])
+    return flat.repeat_interleave(channels, dim=1)
+
+
+@lru_cache(maxsize=16)
+def _channel_indicator(
+    n_places: int, channels: int, device: torch.device
+) -> torch.Tensor:
+    eye = torch.eye(channels, dtype=torch.float64, device=device)
+    return eye.repeat(1, n_places)

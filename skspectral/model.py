@@ -1,0 +1,226 @@
+"""The fitted model x = mean + w S + noise: what was learned, and what it can do.
+
+`LinearModel` maps samples to codes, to coordinates in an orthonormal basis of the span
+of the atoms, and back. It is all that likelihood, denoising, imputation, control and
+plots need to know of a fit, beside the prior.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from skspectral._device import Samples, as_array
+from skspectral.atoms.family import AtomModel
+from skspectral.atoms.windows import smooth_windows
+from skspectral.coding.linear import apply_centred, combine, coordinates_and_energy
+from skspectral.coding.spectral import polish_codes
+from skspectral.grid import Grid
+from skspectral.stft import STFT
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """Learned atoms, with all that tells what they are.
+
+    Attributes
+    ----------
+    components : array of shape (K, T)
+        Atoms of unit norm. With windows each wave is repeated, once for each window:
+        K = n_waves * n_windows.
+    atoms : AtomModel
+        The family of the waves, on the grid of the signals, with its units.
+    params : ndarray
+        Parameters of the waves.
+    frequency : ndarray of shape (n_waves, D)
+        Of the nearest plain wave, in cycles over each axis of ``atoms.wave_grid``.
+    phase : ndarray of shape (n_waves,)
+        In radians at the first sample.
+    colour : ndarray of shape (n_waves, n_channels)
+        Of unit norm.
+    amplitude : ndarray of shape (n_waves,)
+        Root mean square amplitude of the wave of unit norm.
+    extras : mapping of str to ndarray
+        Further quantities of the family, in public units.
+    window_counts : tuple of int or None
+        Number of windows along each axis of the signals; None is no windows.
+    """
+
+    components: Samples
+    atoms: AtomModel
+    params: np.ndarray
+    frequency: np.ndarray
+    phase: np.ndarray
+    colour: np.ndarray
+    amplitude: np.ndarray
+    extras: Mapping[str, np.ndarray]
+    window_counts: tuple[int, ...] | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the signals."""
+        return self.atoms.grid
+
+    @property
+    def wave_grid(self) -> Grid:
+        """The grid along whose axes the waves run."""
+        return self.atoms.wave_grid
+
+    @cached_property
+    def windows(self) -> np.ndarray:
+        """Window functions, (n_windows, T): one of ones without windows."""
+        if self.window_counts is None:
+            return np.ones((1, self.grid.n_features))
+        return smooth_windows(self.grid, self.window_counts)[0]
+
+    def describe(self) -> dict[str, np.ndarray]:
+        """What users read of the K atoms, in public units, by name."""
+        vectors = self.frequency * self.wave_grid.units
+        found = {
+            "frequencies": np.linalg.norm(vectors, axis=1),
+            "phases": self.phase,
+            "amplitudes": self.amplitude,
+            **self.extras,
+        }
+        if self.wave_grid.is_image:
+            found["wave_vectors"] = vectors
+            found["orientations"] = np.arctan2(vectors[:, 0], vectors[:, 1]) % np.pi
+            found["colors"] = self.colour
+        if self.window_counts is None:
+            return found
+        n_windows = len(self.windows)
+        found = {
+            name: np.repeat(values, n_windows, axis=0) for name, values in found.items()
+        }
+        centers = smooth_windows(self.grid, self.window_counts)[1]
+        found["window_centers"] = np.tile(centers, (len(self.phase), 1))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """x = mean + w S + noise, fitted.
+
+    Arrays are numpy's or, where the samples of the fit were tensors, tensors.
+
+    Attributes
+    ----------
+    mean : array of shape (T,)
+    dictionary : Dictionary
+        The atoms S.
+    basis : array of shape (r, T), float64
+        Orthonormal rows that span the atoms.
+    code_map : array of shape (K, T), float64
+        Maps centred samples to ridge least-squares codes.
+    noise_variance : float
+        Variance of each dimension outside the span.
+    ridge : float
+        Penalty on squared codes.
+    """
+
+    mean: Samples
+    dictionary: Dictionary
+    basis: Samples
+    code_map: Samples
+    noise_variance: float
+    ridge: float
+
+    @property
+    def components(self) -> Samples:
+        """The atoms S, shape (K, T)."""
+        return self.dictionary.components
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the signals."""
+        return self.dictionary.grid
+
+    @property
+    def rank(self) -> int:
+        """Number r of coordinates."""
+        return len(self.basis)
+
+    def encode(
+        self,
+        X: Samples,
+        *,
+        device: torch.device,
+        batch_size: int | None = None,
+        stft: STFT | None = None,
+        stft_weight: float = 0.0,
+    ) -> Samples:
+        """Return codes of shape (n, K), in the dtype of X.
+
+        With ``stft``, finite codes are polished so that short-time spectra come nearer,
+        see `coding.spectral`.
+        """
+        where: dict[str, Any] = {"device": device, "batch_size": batch_size}
+        codes = apply_centred(X, self.mean, self.code_map, **where)
+        if stft is not None and is_finite(codes):
+            polish_codes(
+                X,
+                codes,
+                self.mean,
+                self.code_map,
+                self.basis,
+                stft,
+                stft_weight,
+                **where,
+            )
+        return codes
+
+    def decode(self, codes: Samples, *, device: torch.device) -> Samples:
+        """Return mean + codes S, in the dtype of the codes."""
+        return combine(codes, self.mean, self.components, device=device)
+
+    def coordinates(
+        self, X: Samples, *, device: torch.device, batch_size: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return coordinates (x - mean) basis', (n, r), and ||x - mean||^2, (n,).
+
+        Both are numpy arrays in float64, in which priors are fitted.
+        """
+        return coordinates_and_energy(
+            X, self.mean, self.basis, device=device, batch_size=batch_size
+        )
+
+    def signals(
+        self,
+        coordinates: np.ndarray,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        like: Samples,
+    ) -> Samples:
+        """Return mean + coordinates basis, of a dtype, as arrays like ``like``."""
+        return combine(
+            coordinates, self.mean, self.basis, device=device, dtype=dtype, like=like
+        )
+
+    def converted(self, convert: Callable[[Samples], Samples]) -> "LinearModel":
+        """Return the model with its large arrays converted, to another device, say."""
+        components = convert(self.components)
+        return replace(
+            self,
+            mean=convert(self.mean),
+            dictionary=replace(self.dictionary, components=components),
+            basis=convert(self.basis),
+            code_map=convert(self.code_map),
+        )
+
+    def float64(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return mean, components and basis as numpy arrays in float64."""
+        parts = self.mean, self.components, self.basis
+        mean, components, basis = (as_array(part, np.float64) for part in parts)
+        return mean, components, basis
+
+
+def is_finite(array: Samples) -> bool:
+    """Whether all numbers are finite."""
+    if isinstance(array, torch.Tensor):
+        return bool(array.isfinite().all())
+    return bool(np.isfinite(array).all())

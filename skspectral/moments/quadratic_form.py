@@ -1,0 +1,163 @@
+"""Second moments along waves: quadratic forms in the Fourier domain."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skspectral.grid import Grid
+from skspectral.moments.second_moment import SecondMoment
+
+
+@dataclass
+class Pencil:
+    """A quadratic form on waves sin(2 pi f t + phase) times a colour.
+
+    For the colour g it is g' M g with M = sin^2(phase) cos_cos + sin(phase) cos(phase)
+    cross + cos^2(phase) sin_sin; each matrix has the shape (channels, channels, F).
+    """
+
+    cos_cos: torch.Tensor
+    cross: torch.Tensor
+    sin_sin: torch.Tensor
+
+    def at(self, places: torch.Tensor) -> "Pencil":
+        """Return the form at some wave vectors."""
+        parts = self.cos_cos, self.cross, self.sin_sin
+        return Pencil(*(part[..., places] for part in parts))
+
+    def plus(self, floor: float) -> "Pencil":
+        """Return the form with ``floor`` times that of the identity added."""
+        eye = torch.eye(len(self.cos_cos)).to(self.cos_cos)[..., None]
+        return Pencil(
+            self.cos_cos + floor * eye, self.cross, self.sin_sin + floor * eye
+        )
+
+    def of_colour(self, colour: torch.Tensor) -> "Pencil":
+        """Return the form for one colour at each wave vector, shape (F, channels)."""
+
+        def weigh(part: torch.Tensor) -> torch.Tensor:
+            return torch.einsum("fc,cdf,fd->f", colour, part, colour)[None, None]
+
+        return Pencil(*map(weigh, (self.cos_cos, self.cross, self.sin_sin)))
+
+    def of_phase(self, phase: torch.Tensor) -> torch.Tensor:
+        """Symmetric matrices M for phases of shape (..., F), with two axes more."""
+        sine, cosine = phase.sin()[..., None, None], phase.cos()[..., None, None]
+        cos_cos, cross, sin_sin = (
+            part.permute(2, 0, 1) for part in (self.cos_cos, self.cross, self.sin_sin)
+        )
+        matrix = sine**2 * cos_cos + sine * cosine * cross + cosine**2 * sin_sin
+        return (matrix + matrix.mT) / 2
+
+
+class QuadraticForm:
+    """Values of a second moment C at all waves of a grid, while C is deflated.
+
+    With e the carrier g(t) exp(-2 pi i f t) in one channel and zero in the others,
+    ``hermitian`` is e^H C e and ``bilinear`` e' C e for each pair of channels, shape
+    (channels, channels, F). The envelope g is 1 unless one is given; a complex one may
+    turn the frequency with time. The cosine and the sine of a wave are the real and
+    the negative imaginary part of its carrier.
+
+    Parameters
+    ----------
+    hermitian, bilinear : tensor of shape (channels, channels, F), complex
+    """
+
+    def __init__(self, hermitian: torch.Tensor, bilinear: torch.Tensor):
+        self.hermitian = hermitian
+        self.bilinear = bilinear
+
+    @classmethod
+    def of(
+        cls, C: SecondMoment, grid: Grid, envelope: torch.Tensor | None = None
+    ) -> "QuadraticForm":
+        """Return the form of a second moment.
+
+        The forms are Fourier transforms of the sums along the diagonals and the
+        antidiagonals of C. Costs T^2 additions.
+
+        Parameters
+        ----------
+        C : SecondMoment
+        grid : Grid
+            Of the waves, with the T numbers of a row.
+        envelope : tensor of shape (T,) or None, default=None
+            g, the same in all channels of a place.
+        """
+        sizes, channels = grid.sizes, grid.channels
+        kind = torch.float64 if envelope is None else envelope.dtype
+        lags = torch.zeros(
+            channels, channels, *(2 * n for n in sizes), dtype=kind, device=C.device
+        )
+        sums = torch.zeros_like(lags)
+        places = np.ndindex(*sizes)
+        for start, rows in C.blocks(multiple=channels):
+            conjugate = rows
+            if envelope is not None:
+                here = envelope[start : start + len(rows), None]
+                rows, conjugate = (
+                    part * rows * envelope for part in (here, here.conj())
+                )
+            for of_lags, of_sums in zip(
+                conjugate.reshape(-1, channels, *sizes, channels).movedim(-1, 2),
+                rows.reshape(-1, channels, *sizes, channels).movedim(-1, 2),
+                strict=True,
+            ):
+                place = next(places)
+                # lag k stands at n + k
+                at = [
+                    slice(n - i, 2 * n - i) for i, n in zip(place, sizes, strict=True)
+                ]
+                lags[:, :, *at] += of_lags
+                at = [slice(i, i + n) for i, n in zip(place, sizes, strict=True)]
+                sums[:, :, *at] += of_sums
+        lags = torch.roll(lags, [-n for n in sizes], tuple(range(2, 2 + len(sizes))))
+        return cls(grid.transform(lags).flatten(2), grid.transform(sums).flatten(2))
+
+    @classmethod
+    def of_identity(
+        cls, grid: Grid, like: torch.Tensor, envelope: torch.Tensor | None = None
+    ) -> "QuadraticForm":
+        """Return the form of the identity, on the device of ``like``."""
+        if envelope is None:
+            envelope = torch.ones(grid.n_features).to(like)
+        at_places = envelope[:: grid.channels].reshape(grid.sizes)
+        even = at_places.new_zeros([2 * n for n in grid.sizes])
+        even[tuple(slice(None, None, 2) for _ in grid.sizes)] = at_places**2
+        spectrum = grid.transform(even).flatten()
+        eye = torch.eye(grid.channels).to(spectrum)[..., None]
+        energy = float((at_places.abs() ** 2).sum())
+        return cls(eye * torch.full_like(spectrum, energy), eye * spectrum)
+
+    def clone(self) -> "QuadraticForm":
+        """Return a copy that can be deflated on its own."""
+        return QuadraticForm(self.hermitian.clone(), self.bilinear.clone())
+
+    def deflate(self, q: torch.Tensor, u: torch.Tensor, variance: torch.Tensor) -> None:
+        """Take unit vectors out of C, in place.
+
+        Parameters
+        ----------
+        q, u : tensor of shape (n, channels, F)
+            Spectra of the vectors, times the envelope, and of their images under C.
+        variance : tensor of shape (n,)
+            Variance along the vectors.
+        """
+        # C - u q' - q u' + v q q' is C - w q' - q w' with w = u - v q / 2.
+        w = u - variance[:, None, None] / 2 * q
+        for form, first, second in (
+            (self.hermitian, w.conj(), q),
+            (self.hermitian, q.conj(), w),
+            (self.bilinear, w, q),
+            (self.bilinear, q, w),
+        ):
+            form -= (first[:, :, None] * second[:, None]).sum(0)
+
+    def pencil(self) -> Pencil:
+        """Return the form on waves in place of exponentials."""
+        h, z = self.hermitian, self.bilinear
+        # c' C s and s' C c are -(Im z + Im h)/2 and -(Im z - Im h)/2.
+        return Pencil(cos_cos=(h + z).real / 2, cross=-z.imag, sin_sin=(h - z).real / 2)
