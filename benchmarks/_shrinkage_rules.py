@@ -6,23 +6,25 @@ import torch
 from scipy.special import multigammaln
 from sklearn.utils.extmath import randomized_svd
 
-from skspectral.shrinkage import lag_products, shrink_
+from skspectral.grid import Grid
+from skspectral.moments import DenseMoment
+from skspectral.moments.stationary import stationary_mean
 
 
 def rules(X, shape, n_components):
     """Weights that "auto" could have chosen."""
     C = np.cov(X.T, bias=True)
-    S = torch.as_tensor(C.copy())
-    shrink_(S, lag_products(S, shape), 1.0)
+    grid = Grid.of(shape, len(C))
+    S = stationary_mean(DenseMoment(torch.as_tensor(C)), grid).dense().numpy()
     n, energies = len(X), ((X - X.mean(0)) ** 2).sum(1)
     gaussian = np.trace(C) ** 2 + (C**2).sum()
     spread = (energies**2).mean() - (C**2).sum()
     # Heavy tails make the covariance worth fewer samples.
     worth = min(1.0, (1 - 2 / n) * gaussian / spread)
-    misfit = ((C - S.numpy()) ** 2).sum()
+    misfit = ((C - S) ** 2).sum()
 
     def evidence(n_directions, worth=1.0):
-        ratios = variance_ratios(C, S.numpy(), min(n_directions, len(C) - 1))
+        ratios = variance_ratios(C, S, min(n_directions, len(C) - 1))
         return most_likely_weight(ratios, max(1.0, worth * (n - 1)))
 
     return {

@@ -30,10 +30,10 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 from skspectral import MLPModulation, SpectralDictionaryLearning
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.quadratic_form import QuadraticForm
-from skspectral.dictionary.stft import STFT
+from skspectral.grid import Grid
+from skspectral.moments.quadratic_form import QuadraticForm
 from skspectral.recipes import published_recipe
+from skspectral.stft import STFT
 
 # Images on which the slower figures are taken.
 SPECTRAL_TEST = 1000
@@ -94,7 +94,7 @@ def in_one_wave(atoms, axes):
     rows = torch.as_tensor(atoms, dtype=torch.float64)
     rows = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     # Cosine and sine of one channel are not quite orthogonal.
-    one_channel = WaveAxes(axes.sizes)
+    one_channel = Grid(axes.sizes)
     whole = QuadraticForm.of_identity(one_channel, rows).pencil()
     gram = torch.stack(
         [whole.cos_cos[0, 0], *[whole.cross[0, 0] / 2] * 2, whole.sin_sin[0, 0]],
@@ -114,9 +114,9 @@ def in_one_wave(atoms, axes):
 
 def readability(atoms, shape):
     """Median share in the best wave, of the flattened image or of the plane."""
-    families = [WaveAxes((atoms.shape[1],))]
+    families = [Grid((atoms.shape[1],))]
     if len(shape) > 1:
-        families.append(WaveAxes(shape[:2], *shape[2:]))
+        families.append(Grid(shape[:2], *shape[2:]))
     shares = [in_one_wave(atoms, axes) for axes in families]
     return float(np.median(np.maximum.reduce(shares)))
 
@@ -125,7 +125,7 @@ def parameters(estimator):
     """Numbers that make an atom, the network's shared out."""
     if isinstance(estimator, PCA):
         return estimator.components_.shape[1]
-    return estimator._learned["params"].size / len(estimator.components_)
+    return estimator.model_.dictionary.params.size / len(estimator.components_)
 
 
 def measure(name, estimator, train, test, shape):

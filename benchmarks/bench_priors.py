@@ -23,7 +23,6 @@ from pathlib import Path
 
 import bench_fit
 import bench_sound
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as ScikitLearnsMixture
 
@@ -120,7 +119,7 @@ def main():
     estimator = SpectralDictionaryLearning(
         args.n_components, modulation=None, random_state=0, **options
     ).fit(train)
-    codes = (train - estimator.mean_).astype(np.float64) @ estimator._axes.T
+    codes = estimator.coordinates(train)
     rows = []
     for name, prior in {"Gaussian": GaussianPrior(), **priors(args.priors)}.items():
         rows.append(measure(name, prior, estimator, codes, train, test))

@@ -32,7 +32,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.datasets import make_tones
-from skspectral.dictionary.stft import STFT
+from skspectral.stft import STFT
 
 
 def load(path):

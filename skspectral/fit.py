@@ -195,7 +195,7 @@ def _model(
     else:
         basis, kept = basis_of_dependent(atoms)
         variance = windowed_variance(basis, kept, len(atoms), C)
-    waves = learned.description.waves
+    waves = learned.waves
     dictionary = Dictionary(
         components=as_array(components, dtype),
         atoms=plan.learning.model,

@@ -49,7 +49,7 @@ from skspectral._validation import (
     refuse_unusable_tensors,
 )
 from skspectral.atoms import FAMILIES, MODULATIONS
-from skspectral.atoms.family import AtomFamily
+from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.denoise import denoise
 from skspectral.fit import FitResult, fit_model
 from skspectral.fit_plan import FitPlan, stft_from_params
@@ -100,8 +100,7 @@ class SpectralDictionaryLearning(
         mean spectrum; at random; frequencies in units of ``frequencies_``, of shape
         (n_components,) or, for images, (n_components, 2); or the atoms of a fitted
         estimator (in a grid search, as ``FrozenEstimator``), missing ones being added.
-    modulation : {"auto", "basis", "mlp"}, BasisModulation, MLPModulation or None, \
-            default="auto"
+    modulation : {"auto", "basis", "mlp"}, Modulation or None, default="auto"
         Drift of amplitude and phase of sinusoids and plane waves. "basis" is
         ``BasisModulation()``: smooth functions of the coordinates of ``signal_shape``;
         "mlp" is ``MLPModulation()``, the published network; None keeps plain waves,
@@ -262,7 +261,7 @@ class SpectralDictionaryLearning(
         ],
         "modulation": [
             StrOptions({"auto", *MODULATIONS}),
-            HasMethods("apply_to"),
+            Modulation,
             None,
         ],
         "solver": [StrOptions({"auto", "gauss-newton", "lbfgs", "adam"})],
@@ -303,7 +302,7 @@ class SpectralDictionaryLearning(
         signal_shape: Sequence[int] | None = None,
         atoms: str | AtomFamily = "sinusoid",
         init: Any = "greedy",
-        modulation: Any = "auto",
+        modulation: str | Modulation | None = "auto",
         solver: str = "auto",
         stft_weight: float = 0.0,
         stft_window: int = 64,

@@ -6,11 +6,10 @@ amplitude and an angle, and is registered in `FAMILIES` if it is to have a name.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
-from typing import Any
 
 from skspectral.atoms.check import check_atom_family
 from skspectral.atoms.chirp import Chirp
-from skspectral.atoms.family import AtomFamily, AtomModel, Description
+from skspectral.atoms.family import AtomFamily, AtomModel, Description, Modulation
 from skspectral.atoms.gabor import Gabor
 from skspectral.atoms.modulated import BasisModulation
 from skspectral.atoms.network import MLPModulation
@@ -25,7 +24,7 @@ FAMILIES: dict[str, Callable[[], AtomFamily]] = {
     "gabor": Gabor,
     "chirp": Chirp,
 }
-MODULATIONS: dict[str, Callable[[], Any]] = {
+MODULATIONS: dict[str, Callable[[], Modulation]] = {
     "basis": BasisModulation,
     "mlp": MLPModulation,
 }
@@ -40,6 +39,7 @@ __all__ = [
     "Description",
     "Gabor",
     "MLPModulation",
+    "Modulation",
     "PlaneWave",
     "Sinusoid",
     "Slopes",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
@@ -145,6 +146,31 @@ class AtomFamily(BaseEstimator, ABC):
         """Return a key that is equal where equal parameters make equal atoms."""
         options = sorted(self.get_params(deep=False).items())
         return (type(self), repr(options), grid.without_units())
+
+
+class Modulation(BaseEstimator, ABC):
+    """A way in which amplitude and phase of waves drift over the signal."""
+
+    @abstractmethod
+    def apply_to(
+        self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
+    ) -> AtomFamily:
+        """Return the family whose waves are those of ``carrier``, modulated.
+
+        Parameters
+        ----------
+        carrier : AtomFamily
+            With ``takes_modulation``.
+        grid : Grid
+            Of the signals.
+        rng : Generator
+            For random first parameters.
+
+        Raises
+        ------
+        ValueError
+            If the modulation does not fit the carrier or the grid.
+        """
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch.nn.functional import softplus
 
 from skspectral._device import as_tensor
-from skspectral.atoms.family import AtomFamily
+from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.atoms.wave_family import (
     Slopes,
     WaveFamily,
@@ -26,7 +25,7 @@ from skspectral.grid import Grid
 SOFTPLUS_INVERSE_OF_ONE = math.log(math.expm1(1.0))
 
 
-class BasisModulation(BaseEstimator):
+class BasisModulation(Modulation):
     """Drift of amplitude and phase along fixed smooth functions of the coordinates.
 
     Atom i is ``A_i(t) sin(2 pi f_i t + phi_i(t))`` with ``A_i = softplus(sum_m a_im

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch.nn.functional import softplus
 
 from skspectral._device import as_tensor
-from skspectral.atoms.family import AtomFamily
+from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.atoms.modulated import SOFTPLUS_INVERSE_OF_ONE, check_integer
 from skspectral.atoms.wave_family import (
     Slopes,
@@ -29,7 +28,7 @@ _QUANTITIES = ("amplitude", "phase", "frequency")
 _INPUT_SCALE = 3.0
 
 
-class MLPModulation(BaseEstimator):
+class MLPModulation(Modulation):
     """Drift as a small network of the coordinates says: the published form.
 
     One multilayer perceptron, of t for signals of shape (length,) and of row, column

@@ -58,6 +58,11 @@ class LearnedAtoms:
     converged: bool
     stopped: bool
 
+    @property
+    def waves(self) -> Waves:
+        """The plain wave that each atom is, or is nearest to."""
+        return self.description.waves
+
 
 @dataclass(frozen=True)
 class LearningPlan:

@@ -58,11 +58,11 @@ def waves_of(picks: list[Pick]) -> Waves:
         frequency,
         frequency.new_tensor([pick.phase for pick in picks]),
         torch.stack([pick.colour for pick in picks]),
-        torch.tensor([pick.envelope for pick in picks], device=frequency.device),
+        frequency.new_tensor([pick.envelope for pick in picks]).long(),
     )
 
 
-class _Candidates:
+class Candidates:
     """The waves of one envelope, with what they gain of the residual and their size.
 
     Parameters
@@ -85,7 +85,7 @@ class _Candidates:
             self.gain.hermitian.shape[-1], dtype=torch.float64, device=C.device
         )
 
-    def copy(self) -> "_Candidates":
+    def copy(self) -> "Candidates":
         """Return candidates for the same residual that were never taken."""
         new = copy.copy(self)
         new.gain, new.size = self.gain.clone(), self.size.clone()
@@ -159,6 +159,8 @@ class GreedySelection:
     ----------
     frequencies : tensor of shape (F, D)
         Wave vectors of the grid, cycles along each axis.
+    candidates : list of Candidates
+        Those of each envelope.
     """
 
     def __init__(
@@ -170,7 +172,7 @@ class GreedySelection:
         self.grid = grid = Grid((C.n_features,)) if grid is None else grid
         self._C = C
         each = [None] if envelopes is None else list(envelopes)
-        self._candidates = [_Candidates(C, grid, envelope) for envelope in each]
+        self.candidates = [Candidates(C, grid, envelope) for envelope in each]
         self._no_gain = _NO_GAIN * C.trace()
         # Counted from the first sample, as phases are.
         self._places = grid.coordinates(C.device) + 0.5
@@ -183,7 +185,7 @@ class GreedySelection:
     def restart(self) -> "GreedySelection":
         """Return a copy with the same residual, of which no wave was taken."""
         new = copy.copy(self)
-        new._candidates = [candidates.copy() for candidates in self._candidates]
+        new.candidates = [candidates.copy() for candidates in self.candidates]
         new._rows = self._rows.clone()
         return new
 
@@ -222,23 +224,23 @@ class GreedySelection:
         coupling = image @ axes.T
         # Each image is that under the residual of the directions before.
         image = image - (image @ span.T) @ span - coupling.tril(-1) @ axes
-        for candidates in self._candidates:
+        for candidates in self.candidates:
             candidates.deflate(axes, image, coupling.diagonal())
         self._extend_span(axes)
         return True
 
     def power(self) -> torch.Tensor:
         """Return the mean power of the residual at the grid's wave vectors, (F,)."""
-        return self._candidates[0].gain.hermitian.real.diagonal().sum(1)
+        return self.candidates[0].gain.hermitian.real.diagonal().sum(1)
 
     def best(self) -> Pick:
         """Return the grid's wave that removes most of the residual; takes nothing."""
-        found = [candidates.best() for candidates in self._candidates]
+        found = [candidates.best() for candidates in self.candidates]
         envelope = max(range(len(found)), key=lambda i: found[i][0])
         score, place, phase, colour = found[envelope]
         if score <= self._no_gain:
             # Nothing is left to explain: take what is most unlike the chosen atoms.
-            found = [candidates.best(unlike=True) for candidates in self._candidates]
+            found = [candidates.best(unlike=True) for candidates in self.candidates]
             envelope = max(range(len(found)), key=lambda i: found[i][0])
             _, place, phase, colour = found[envelope]
             score = 0.0
@@ -249,11 +251,11 @@ class GreedySelection:
 
         One product with C for each envelope.
         """
-        picks = [self._best_at(frequency, i) for i in range(len(self._candidates))]
+        picks = [self._best_at(frequency, i) for i in range(len(self.candidates))]
         return max(picks, key=lambda pick: pick.score)
 
     def _best_at(self, frequency: torch.Tensor, envelope: int) -> Pick:
-        span, candidates = self._span, self._candidates[envelope]
+        span, candidates = self._span, self.candidates[envelope]
         carriers = candidates.carriers(2 * math.pi * (frequency @ self._places))
         rows = (carriers[:, None] * self._channel).flatten(0, 1)
         rows = rows - (rows @ span.T) @ span
@@ -272,7 +274,7 @@ class GreedySelection:
 
     def take(self, pick: Pick) -> bool:
         """Take a wave out of the residual; False if it adds nothing new."""
-        candidates = self._candidates[pick.envelope]
+        candidates = self.candidates[pick.envelope]
         if pick.place is not None:
             candidates.n_picks[pick.place] += 1
         angle = 2 * math.pi * (pick.frequency @ self._places) + pick.phase
@@ -290,7 +292,7 @@ class GreedySelection:
                 chosen.append(pick)
                 if on_atom is not None:
                     on_atom()
-            elif all(bool(each.exhausted.all()) for each in self._candidates):
+            elif all(bool(each.exhausted.all()) for each in self.candidates):
                 raise ArithmeticError(
                     f"Only {len(chosen)} independent waves found for {n_atoms} atoms."
                 )

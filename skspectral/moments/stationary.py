@@ -40,8 +40,8 @@ class StationaryMoment(SecondMoment):
 
     def trace(self) -> float:
         """Return the trace."""
-        height, width, channels = _image_shape(self.grid)
-        of_place = self.lags[range(channels), height - 1, width - 1, range(channels)]
+        height, width, _ = _image_shape(self.grid)
+        of_place = self.lags[:, height - 1, width - 1].diagonal()
         return self.grid.n_places * float(of_place.sum())
 
     def scaled(self, factor: float) -> "StationaryMoment":

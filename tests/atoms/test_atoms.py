@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import BasisWaves
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.waves import Waves, nearest_waves
-from skspectral.modulation import BasisModulation
+from skspectral.atoms import AtomModel, BasisModulation, PlaneWave, Sinusoid
+from skspectral.atoms.modulated import ModulatedWaves
+from skspectral.atoms.waves import Waves, nearest_waves
+from skspectral.grid import Grid
 
 SHAPES = [(11,), (4, 5), (3, 4, 2)]
 
@@ -20,12 +20,28 @@ def waves_of(frequency, phase, colour=None):
     return Waves.of(frequency, phase, None if colour is None else torch.tensor(colour))
 
 
-def sinusoids(basis, constant, device):
-    return BasisWaves(WaveAxes((basis.shape[1],)), basis, constant, device)
+class Along:
+    """A modulation along given functions."""
+
+    def __init__(self, *functions):
+        self.given = functions
+
+    def functions(self, signal_shape):
+        return self.given
 
 
-def drifting(shape, device):
-    model = sinusoids(*BasisModulation(order=1).functions(shape), device)
+def sinusoids(shape, order=None):
+    family = ModulatedWaves(Sinusoid(), BasisModulation(order))
+    return AtomModel(family, Grid.of(shape, math.prod(shape)))
+
+
+def along(basis, constant):
+    family = ModulatedWaves(Sinusoid(), Along(basis, constant))
+    return AtomModel(family, Grid((basis.shape[1],)))
+
+
+def drifting(shape):
+    model = sinusoids(shape, order=1)
     generator = torch.Generator().manual_seed(0)
     params = model.start(waves_of([0.3, 1.9, 4.2], [0.1, 1.0, 2.5]))
     noise = torch.randn(params.shape, generator=generator, dtype=torch.float64)
@@ -33,10 +49,10 @@ def drifting(shape, device):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_atoms_follow_the_equations(shape, cpu):
+def test_atoms_follow_the_equations(shape):
     """Equations (2), (3) and (5), written with numpy."""
     basis, _ = BasisModulation(order=1).functions(shape)
-    model, params = drifting(shape, cpu)
+    model, params = drifting(shape)
     n_terms, n_features = basis.shape
     t = np.arange(n_features) / n_features
     for atom, p in zip(model.atoms(params), params.numpy(), strict=True):
@@ -47,8 +63,8 @@ def test_atoms_follow_the_equations(shape, cpu):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_jacobian_by_finite_differences(shape, cpu):
-    model, params = drifting(shape, cpu)
+def test_jacobian_by_finite_differences(shape):
+    model, params = drifting(shape)
     jacobian = model.jacobian(params, torch.float64)
     step = 1e-6
     for j in range(params.shape[1]):
@@ -58,8 +74,8 @@ def test_jacobian_by_finite_differences(shape, cpu):
         np.testing.assert_allclose(jacobian[:, j], slope, atol=1e-8)
 
 
-def test_start_is_an_undrifting_sinusoid(cpu):
-    model = sinusoids(*BasisModulation().functions((4, 4, 3)), cpu)
+def test_start_is_an_undrifting_sinusoid():
+    model = sinusoids((4, 4, 3))
     t = np.arange(48) / 48
     np.testing.assert_allclose(
         model.atoms(model.start(waves_of([2.5], [0.7])))[0],
@@ -93,31 +109,30 @@ def test_fold_of_a_phase_just_below_zero():
     assert 0 <= float(waves.phase) < math.pi
 
 
-def test_a_linear_drift_of_the_phase_counts_as_frequency(cpu):
+def test_a_linear_drift_of_the_phase_counts_as_frequency():
     """A ramp of the phase by one turn is one cycle."""
     t = np.arange(64) / 64
-    model = sinusoids(np.stack([np.ones(64), t]), np.array([1.0, 0.0]), cpu)
+    model = along(np.stack([np.ones(64), t]), np.array([1.0, 0.0]))
     params = model.start(waves_of([5.0], [1.0]))
     params[0, 2] = 2 * math.pi
-    waves = model.waves(params)
+    waves = model.describe(params).waves
     assert float(waves.frequency) == pytest.approx(6.0)
     assert float(waves.phase) == pytest.approx(1.0)
 
 
-def test_one_atom_has_one_wave_whatever_its_parameters(cpu):
+def test_one_atom_has_one_wave_whatever_its_parameters():
     """With a phase for each channel, f and f + T/channels are the same samples."""
-    basis, constant = BasisModulation(order=1).functions((4, 5, 3))
-    model = sinusoids(basis, constant, cpu)
+    model = sinusoids((4, 5, 3), order=1)
     params = model.start(waves_of([1.4], [0.4]))
     params[0, 4] += 0.3
-    expected = model.waves(params)
+    expected = model.describe(params).waves
     other = params.clone()
     # Time is counted from the middle, which turns all channels alike.
     other[0, 0] += 20
     other[0, 1:4] += math.pi * 20 - 2 * math.pi / 3 * torch.arange(3).double()
     other[0, 2] += 2 * math.pi
     np.testing.assert_allclose(model.atoms(other), model.atoms(params), atol=1e-9)
-    waves = model.waves(other)
+    waves = model.describe(other).waves
     assert float(waves.frequency) == pytest.approx(float(expected.frequency))
     assert float(waves.phase) == pytest.approx(float(expected.phase))
     assert float(expected.frequency) == pytest.approx(1.4, abs=0.5)
@@ -135,21 +150,23 @@ def test_the_nearest_wave_of_a_wave_is_itself(f):
         assert float(waves.frequency) == pytest.approx(f, abs=0.02)
 
 
-def test_static_waves_are_the_parameters(cpu):
-    model = BasisWaves.plain(WaveAxes((32,)), cpu)
+def test_static_waves_are_the_parameters():
+    model = AtomModel(Sinusoid(), Grid((32,)))
     given = waves_of([0.0, 3.3, 15.9], [1.5, 0.2, 3.0])
-    waves = model.waves(model.start(given))
+    waves = model.describe(model.start(given)).waves
     np.testing.assert_allclose(waves.frequency, given.frequency, atol=1e-10)
     np.testing.assert_allclose(waves.phase, given.phase, atol=1e-10)
     np.testing.assert_array_equal(waves.sign, 1)
 
 
-AXES = WaveAxes((4, 5), 2)
+AXES = Grid((4, 5), 2)
 
 
-def plane_waves(order, device):
-    basis, constant = BasisModulation(order=order).functions((4, 5))
-    model = BasisWaves(AXES, np.repeat(basis, 2, axis=1), constant, device)
+def plane_waves(order):
+    family = PlaneWave()
+    if order:
+        family = ModulatedWaves(family, BasisModulation(order))
+    model = AtomModel(family, AXES)
     rng = np.random.default_rng(0)
     given = waves_of(
         [[0.3, 1.9], [1.2, -0.7], [0.0, 2.0]], [0.1, 1.0, 2.5], rng.normal(size=(3, 2))
@@ -159,9 +176,9 @@ def plane_waves(order, device):
 
 
 @pytest.mark.parametrize("order", [0, 1])
-def test_plane_waves_follow_the_equations(order, cpu):
+def test_plane_waves_follow_the_equations(order):
     """A wave of row and column with a colour, written with numpy."""
-    model, params = plane_waves(order, cpu)
+    model, params = plane_waves(order)
     basis, _ = BasisModulation(order=order).functions((4, 5))
     n = len(basis)
     y, x = (
@@ -177,8 +194,8 @@ def test_plane_waves_follow_the_equations(order, cpu):
 
 
 @pytest.mark.parametrize("order", [0, 1])
-def test_jacobian_of_plane_waves_by_finite_differences(order, cpu):
-    model, params = plane_waves(order, cpu)
+def test_jacobian_of_plane_waves_by_finite_differences(order):
+    model, params = plane_waves(order)
     jacobian = model.jacobian(params, torch.float64)
     assert jacobian.shape == (*params.shape, 40)
     for j in range(params.shape[1]):
@@ -188,11 +205,12 @@ def test_jacobian_of_plane_waves_by_finite_differences(order, cpu):
         np.testing.assert_allclose(jacobian[:, j], slope, atol=1e-8)
 
 
-def test_plain_plane_waves_are_their_summary(cpu):
+def test_plain_plane_waves_are_their_summary():
     """Atoms from wave vector, phase, colour and amplitude, whatever the parameters."""
-    model, params = plane_waves(0, cpu)
+    model, params = plane_waves(0)
     params[:, 0] += 9
-    waves, amplitude = model.waves(params), model.amplitude(params)
+    found = model.describe(params)
+    waves, amplitude = found.waves, found.amplitude
     assert bool((waves.colour.sum(1) >= 0).all())
     assert bool((waves.frequency[:, 0] >= 0).all())
     assert float(waves.frequency.abs().max()) <= 2.5
@@ -205,14 +223,13 @@ def test_plain_plane_waves_are_their_summary(cpu):
         np.testing.assert_allclose(sign * atom.reshape(4, 5, 2), found, atol=1e-9)
 
 
-def test_a_drifting_plane_wave_has_the_mean_slope_of_its_phase(cpu):
+def test_a_drifting_plane_wave_has_the_mean_slope_of_its_phase():
     """A phase that falls along the rows by a whole turn is one cycle less."""
     y = np.repeat(np.arange(8) / 8, 8)
-    model = BasisWaves(
-        WaveAxes((8, 8)), np.stack([np.ones(64), y]), np.array([1.0, 0.0]), cpu
-    )
+    functions = Along(np.stack([np.ones(64), y]), np.array([1.0, 0.0]))
+    model = AtomModel(ModulatedWaves(PlaneWave(), functions), Grid((8, 8)))
     params = model.start(waves_of([[3.0, 2.0]], [1.0]))
     params[0, 3] = -2 * math.pi
-    waves = model.waves(params)
+    waves = model.describe(params).waves
     np.testing.assert_allclose(waves.frequency, [[2.0, 2.0]], atol=1e-9)
     assert float(waves.phase) == pytest.approx(1.0)

@@ -78,9 +78,6 @@ def test_windowed_atoms_rebuilt_from_their_curves(shape, atoms, windows):
     curves = modulation_curves(est)
     assert len(curves.phase) == len(est.components_) == 4 * np.prod(windows)
     np.testing.assert_allclose(rebuilt(est, curves), est.components_, atol=1e-12)
-    for other in (None, windows[::-1] if isinstance(windows, tuple) else 4):
-        with pytest.raises(ValueError, match="windows"):
-            modulation_curves(est.set_params(windows=other))
 
 
 @pytest.mark.parametrize("rate", [None, 100.0])
@@ -145,10 +142,12 @@ def test_phase_is_near_the_public_one_and_has_no_jumps():
     assert np.abs(phase.mean(axis=1) - est.phases_).max() <= np.pi
 
 
-def test_what_changed_after_fit():
-    est = fit((30,)).set_params(modulation=None)
-    with pytest.raises(ValueError, match="Fit it again"):
-        modulation_curves(est)
+def test_parameters_that_are_changed_after_fit_do_not_matter():
+    est = fit((30,))
+    before = modulation_curves(est)
+    est.set_params(modulation=None, signal_shape=(5, 6), windows=3)
+    for curve, again in zip(before, modulation_curves(est), strict=True):
+        np.testing.assert_array_equal(curve, again)
 
 
 def test_unfitted():

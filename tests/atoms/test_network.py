@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.network import NetworkWaves
-from skspectral.dictionary.projection import project
-from skspectral.dictionary.waves import Waves
-from skspectral.modulation import MLPModulation
+from skspectral.atoms import AtomModel, MLPModulation, PlaneWave, Sinusoid
+from skspectral.atoms.waves import Waves
+from skspectral.grid import Grid
+from skspectral.learning.projection import project
+from skspectral.moments import DenseMoment
 
 EVERYTHING = ("amplitude", "phase", "frequency")
 
@@ -17,15 +17,14 @@ def softplus(x):
     return np.log1p(np.exp(x))
 
 
-def network(shape, modulated, cpu, axes=None):
+def network(shape, modulated, carrier=None):
     modulation = MLPModulation(width=4, depth=2, modulated=modulated)
-    axes = WaveAxes((math.prod(shape),)) if axes is None else axes
-    of_shape = shape if len(axes.sizes) == 1 else axes.sizes
-    inputs = np.repeat(modulation.inputs(of_shape), axes.channels, axis=1)
-    if len(axes.sizes) == 1:
-        inputs = modulation.inputs(shape)
+    carrier = Sinusoid() if carrier is None else carrier
+    grid = Grid.of(shape, math.prod(shape))
+    family = modulation.apply_to(carrier, grid, np.random.default_rng(0))
+    inputs = modulation.inputs(shape)
     layers = modulation.first_layers(len(inputs), np.random.default_rng(0))
-    return NetworkWaves(axes, inputs, layers, modulated, cpu), inputs, layers
+    return AtomModel(family, grid), inputs, layers
 
 
 def some_waves(n_axes=1, channels=1):
@@ -45,9 +44,9 @@ def moved(model, waves):
 
 @pytest.mark.parametrize("shape", [(11,), (4, 5), (3, 4, 2)])
 @pytest.mark.parametrize("modulated", [EVERYTHING, ("amplitude", "phase"), ("phase",)])
-def test_atoms_follow_the_equations(shape, modulated, cpu):
+def test_atoms_follow_the_equations(shape, modulated):
     """Equations (2) to (5), written with numpy."""
-    model, inputs, layers = network(shape, modulated, cpu)
+    model, inputs, layers = network(shape, modulated)
     params = moved(model, some_waves()).numpy()
     T, width = inputs.shape[1], 4
     values, at = inputs, 0
@@ -75,9 +74,9 @@ def test_atoms_follow_the_equations(shape, modulated, cpu):
 
 
 @pytest.mark.parametrize("modulated", [EVERYTHING, ("amplitude", "phase")])
-def test_learning_starts_at_plain_waves(modulated, cpu):
+def test_learning_starts_at_plain_waves(modulated):
     """The last layer is zero."""
-    model, _, _ = network((12,), modulated, cpu)
+    model, _, _ = network((12,), modulated)
     waves = some_waves()
     t = np.arange(12) / 12
     expected = np.sin(
@@ -86,9 +85,8 @@ def test_learning_starts_at_plain_waves(modulated, cpu):
     np.testing.assert_allclose(model.atoms(model.start(waves)), expected, atol=1e-7)
 
 
-def test_plane_waves_take_a_network_too(cpu):
-    axes = WaveAxes((3, 4), 2)
-    model, _, _ = network((3, 4, 2), ("amplitude", "phase"), cpu, axes)
+def test_plane_waves_take_a_network_too():
+    model, _, _ = network((3, 4, 2), ("amplitude", "phase"), PlaneWave())
     waves = some_waves(2, 2)
     atoms = model.atoms(model.start(waves)).reshape(3, 3, 4, 2).numpy()
     y, x = np.arange(3)[:, None] / 3, np.arange(4) / 4
@@ -102,18 +100,19 @@ def test_plane_waves_take_a_network_too(cpu):
         wave = np.sin(2 * np.pi * (u * y + v * x) + phase)
         np.testing.assert_allclose(atom, wave[..., None] * colour, atol=1e-12)
     params = moved(model, waves)
+    colour = model.family.colour(params, model.grid)
     # The drift of a plane wave is the same in all channels.
-    drifted = model.atoms(params).reshape(3, 12, 2) / model.colour(params)[:, None]
+    drifted = model.atoms(params).reshape(3, 12, 2) / colour[:, None]
     np.testing.assert_allclose(drifted[..., 0], drifted[..., 1], atol=1e-12)
 
 
 @pytest.mark.parametrize("modulated", [EVERYTHING, ("amplitude", "phase")])
-def test_gradient_on_the_moments_by_finite_differences(modulated, cpu):
+def test_gradient_on_the_moments_by_finite_differences(modulated):
     """The closed-form gradient by the atoms, carried back to weights of the network."""
-    model, _, _ = network((9,), modulated, cpu)
+    model, _, _ = network((9,), modulated)
     params = moved(model, some_waves())
     X = np.random.default_rng(3).normal(size=(20, 9))
-    C = torch.tensor(X.T @ X / 20)
+    C = DenseMoment(torch.tensor(X.T @ X / 20))
     point = params.clone().requires_grad_(True)
     atoms = model.atoms(point)
     slope = project(atoms.detach(), C, 1e-3).gradient()
@@ -129,8 +128,8 @@ def test_gradient_on_the_moments_by_finite_differences(modulated, cpu):
         assert float(gradient[i]) == pytest.approx(numeric, rel=1e-5, abs=1e-8)
 
 
-def test_rows_belong_to_atoms(cpu):
-    model, _, _ = network((9,), EVERYTHING, cpu)
+def test_rows_belong_to_atoms():
+    model, _, _ = network((9,), EVERYTHING)
     params = moved(model, some_waves())
     rows = model.rows(params)
     assert rows.shape == (3, 1 + 2 + 3 * 4)
@@ -138,7 +137,7 @@ def test_rows_belong_to_atoms(cpu):
     np.testing.assert_allclose(
         model.atoms(swapped), model.atoms(params)[[2, 0, 1]], atol=1e-12
     )
-    with pytest.raises(NotImplementedError, match="common"):
+    with pytest.raises(NotImplementedError, match="share"):
         model.jacobian(params, torch.float64)
 
 

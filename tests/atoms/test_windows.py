@@ -1,3 +1,4 @@
+import math
 import pickle
 
 import numpy as np
@@ -8,7 +9,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skspectral import SpectralDictionaryLearning
-from skspectral.dictionary.windows import smooth_windows
+from skspectral.atoms.windows import smooth_windows
+from skspectral.grid import Grid
 
 LENGTH = 256
 T = np.arange(LENGTH) / LENGTH
@@ -41,7 +43,7 @@ def of(X, **parameters):
     [((50,), (5,)), ((50,), (1,)), ((7, 9), (3, 2)), ((6, 5, 3), (2, 5)), ((4,), (4,))],
 )
 def test_windows_sum_to_one_and_are_centred(shape, counts):
-    windows, centers = smooth_windows(shape, counts)
+    windows, centers = smooth_windows(Grid.of(shape, math.prod(shape)), counts)
     assert windows.shape == (np.prod(counts), np.prod(shape))
     assert_allclose(windows.sum(0), 1)
     assert windows.min() >= 0
@@ -59,7 +61,7 @@ def test_the_span_of_the_whole_atoms_is_kept(X):
     whole, windowed = of(X), of(X, windows=5)
     assert windowed.components_.shape == (20, LENGTH)
     assert_allclose(np.linalg.norm(windowed.components_, axis=1), 1)
-    share = whole.components_ @ windowed._axes.T
+    share = whole.components_ @ windowed.basis_.T
     assert_allclose((share**2).sum(1), 1, atol=1e-9)
     assert_allclose(windowed.frequencies_, np.repeat(whole.frequencies_, 5))
     assert windowed.explained_variance_ratio_.sum() > 0.1 + (
@@ -121,18 +123,18 @@ def test_names_say_where():
 def test_prior_and_inference_work_as_ever(X, windows):
     """Also where windowed atoms depend on each other, or are more than features."""
     est = of(X, windows=windows, n_components=8)
-    rank = len(est._axes)
+    rank = len(est.basis_)
     assert rank <= LENGTH
-    assert_allclose(est._axes @ est._axes.T, np.eye(rank), atol=1e-9)
+    assert_allclose(est.basis_ @ est.basis_.T, np.eye(rank), atol=1e-9)
     law = est.prior_
     values, vectors = np.linalg.eigh(law.covariance_)
     # Noise is in the span, too.
     vectors *= np.sqrt(np.maximum(values, est.noise_variance_))
-    covariance = est._axes.T @ vectors @ vectors.T @ est._axes
-    outside = np.eye(LENGTH) - est._axes.T @ est._axes
+    covariance = est.basis_.T @ vectors @ vectors.T @ est.basis_
+    outside = np.eye(LENGTH) - est.basis_.T @ est.basis_
     # Dense: mean + codes + noise.
     dense = multivariate_normal(
-        est.mean_ + law.mean_ @ est._axes,
+        est.mean_ + law.mean_ @ est.basis_,
         covariance + est.noise_variance_ * outside,
     )
     assert_allclose(est.score_samples(X[:20]), dense.logpdf(X[:20]), rtol=1e-5)

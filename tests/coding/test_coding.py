@@ -4,12 +4,12 @@ import torch
 from sklearn.linear_model import Ridge
 
 from skspectral._linalg import add_gram_, cholesky, mirror_upper_
-from skspectral.coding import (
+from skspectral.coding.linear import (
     apply_centred,
     combine,
-    orthonormal_axes,
+    least_squares_map,
+    orthonormal_basis,
 )
-from skspectral.dictionary.projection import least_squares_map
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_codes_are_ridge_regression(atoms):
 
 
 def test_axes_span_the_atoms(atoms):
-    Q = orthonormal_axes(torch.tensor(atoms)).numpy()
+    Q = orthonormal_basis(torch.tensor(atoms)).numpy()
     np.testing.assert_allclose(Q @ Q.T, np.eye(4), atol=1e-14)
     np.testing.assert_allclose(atoms @ Q.T @ Q, atoms, atol=1e-14)
     assert np.linalg.det(atoms @ Q.T) > 0

@@ -248,7 +248,7 @@ def test_sample_clamps_codes(of_tones):
 def whitened(est, X):
     """Coordinates in which the prior is N(0, I)."""
     root = np.linalg.cholesky(est.prior_.covariance_)
-    coordinates = (X - est.mean_) @ est._axes.T - est.prior_.mean_
+    coordinates = (X - est.mean_) @ est.basis_.T - est.prior_.mean_
     return np.linalg.solve(root, coordinates.T).T
 
 

@@ -147,7 +147,7 @@ def test_out_of_memory_names_the_batch_size_and_leaves_the_estimator(
     with pytest.raises(MemoryError, match=r"batch_size=64 \(CUDA out of memory"):
         est.fit(signals * 2)
     np.testing.assert_array_equal(est.transform(signals), before)
-    monkeypatch.setattr("skspectral.linear_code_model.apply_centred", full)
+    monkeypatch.setattr("skspectral.model.apply_centred", full)
     with pytest.raises(MemoryError, match="smaller batch_size"):
         est.transform(signals)
 

@@ -175,15 +175,13 @@ def test_pieces_explain_what_the_whole_does(patches, modulation):
     for part in np.array_split(X, 6):
         est.partial_fit(part)
     np.testing.assert_allclose(est.mean_, whole.mean_, rtol=1e-10)
-    np.testing.assert_allclose(
-        est._moments["scatter"], whole._moments["scatter"], atol=1e-9
-    )
+    np.testing.assert_allclose(est.moments_.scatter, whole.moments_.scatter, atol=1e-9)
     assert est.n_samples_seen_ == len(X)
     assert est.explained_variance_ratio_.sum() == pytest.approx(
         whole.explained_variance_ratio_.sum(), abs=1e-3
     )
     # The Gaussian of the codes is that of all rows.
-    coordinates = (X - est.mean_) @ est._axes.T
+    coordinates = (X - est.mean_) @ est.basis_.T
     np.testing.assert_allclose(
         est.prior_.covariance_, np.cov(coordinates.T, bias=True), atol=1e-9
     )
@@ -223,7 +221,7 @@ def test_weights_of_pieces_are_in_one_unit(signals, unit):
 def test_a_failed_partial_fit_changes_nothing(patches):
     est = learn(patches[0])
     before = dict(vars(est))
-    scatter = est._moments["scatter"].copy()
+    scatter = est.moments_.scatter.clone()
     bad = patches[0][:5].copy()
     bad[2, 3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
@@ -232,7 +230,7 @@ def test_a_failed_partial_fit_changes_nothing(patches):
         est.partial_fit(patches[0][:, :10])
     assert vars(est).keys() == before.keys()
     assert all(vars(est)[k] is v for k, v in before.items())
-    np.testing.assert_array_equal(est._moments["scatter"], scatter)
+    np.testing.assert_array_equal(est.moments_.scatter, scatter)
 
 
 def test_both_losses_are_in_the_history(patches):
@@ -271,7 +269,7 @@ def test_the_spectral_loss_scales_with_the_data(patches):
 def test_polished_codes_trade_squared_error_for_spectra(patches):
     import torch
 
-    from skspectral.dictionary.stft import STFT
+    from skspectral.stft import STFT
 
     est = learn(patches[0], stft_window=16)
     X = patches[1]

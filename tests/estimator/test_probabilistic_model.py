@@ -54,11 +54,11 @@ def dense_parts(est, removed=None):
     for weight, normal in gaussian_components(est.prior_):
         values, vectors = np.linalg.eigh(normal.covariance)
         clean = (vectors * np.maximum(values - removed, 0)) @ vectors.T
-        signal = est._axes.T @ clean @ est._axes
+        signal = est.basis_.T @ clean @ est.basis_
         # What is left of the atoms' residual, if it is not all noise.
-        outside = np.eye(len(signal)) - est._axes.T @ est._axes
+        outside = np.eye(len(signal)) - est.basis_.T @ est.basis_
         signal += (v - removed) * outside
-        yield weight, est.mean_ + normal.mean @ est._axes, signal
+        yield weight, est.mean_ + normal.mean @ est.basis_, signal
 
 
 def dense_denoised(est, X, noise):
@@ -334,7 +334,7 @@ def test_as_many_atoms_as_features_and_hardly_any_noise():
         T, modulation=None, prior=ClassConditionalPrior()
     ).fit(X, y)
     # Digits of one kind have pixels that are always white.
-    v, U = est.noise_variance_, (X[:50] - est.mean_) @ est._axes.T
+    v, U = est.noise_variance_, (X[:50] - est.mean_) @ est.basis_.T
     parts = []
     for weight, normal in gaussian_components(est.prior_):
         values, vectors = np.linalg.eigh(normal.covariance)
@@ -380,7 +380,7 @@ def test_pieces_reach_every_gaussian_prior(signals):
         est = SpectralDictionaryLearning(4, modulation=None, prior=prior)
         for rows in np.array_split(signals[0], 4):
             est.partial_fit(rows)
-        codes = (signals[0] - est.mean_) @ est._axes.T
+        codes = (signals[0] - est.mean_) @ est.basis_.T
         expected = clone(prior).fit(codes).covariance_
         np.testing.assert_allclose(est.prior_.covariance_, expected, atol=1e-9)
 

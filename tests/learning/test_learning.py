@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import BasisWaves
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.descent import Descent, Settings, Step, descend
-from skspectral.dictionary.learning import LearningPlan, learn_dictionary, renew
-from skspectral.dictionary.projection import project
-from skspectral.dictionary.selection import GreedySelection
-from skspectral.dictionary.starts import Start
-from skspectral.dictionary.waves import Waves
-from skspectral.modulation import BasisModulation
+from skspectral.atoms import AtomModel, BasisModulation, Sinusoid
+from skspectral.atoms.modulated import ModulatedWaves
+from skspectral.atoms.waves import Waves
+from skspectral.grid import Grid
+from skspectral.learning.descent import Descent, Settings, Step, descend
+from skspectral.learning.dictionary import LearningPlan, learn_dictionary, renew
+from skspectral.learning.projection import project
+from skspectral.learning.selection import GreedySelection, waves_of
+from skspectral.learning.starts import Start
+from skspectral.moments import DenseMoment
 
 
 class Silent:
@@ -26,12 +27,12 @@ def settings_with(**changes):
 
 
 def learn(C, n_atoms, order=None, shape=None, **changes):
-    C = torch.as_tensor(C)
-    static = plain(len(C))
+    C = DenseMoment(torch.as_tensor(C))
+    static = plain(C.n_features)
     plan = LearningPlan(
         n_atoms=n_atoms,
-        plain=static,
-        model=static if order is None else drifting(order, shape or (len(C),)),
+        carrier=static,
+        model=static if order is None else drifting(order, shape or (C.n_features,)),
         start=Start(),
         settings=settings_with(**changes),
     )
@@ -39,17 +40,16 @@ def learn(C, n_atoms, order=None, shape=None, **changes):
 
 
 def plain(n_features):
-    return BasisWaves.plain(WaveAxes((n_features,)), torch.device("cpu"))
+    return AtomModel(Sinusoid(), Grid((n_features,)))
 
 
 def drifting(order, shape):
-    basis, constant = BasisModulation(order).functions(shape)
-    axes = WaveAxes((basis.shape[1],))
-    return BasisWaves(axes, basis, constant, torch.device("cpu"))
+    family = ModulatedWaves(Sinusoid(), BasisModulation(order))
+    return AtomModel(family, Grid.of(shape, np.prod(shape)))
 
 
 def greedy(C, n_atoms):
-    return Waves.of_picks(GreedySelection(C).select(n_atoms))
+    return waves_of(GreedySelection(C).select(n_atoms))
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +97,18 @@ def test_static_components_are_the_public_formula(photographs):
     t = np.arange(192) / 192
     f, phase, amplitude = (
         x.numpy()[:, None]
-        for x in (learned.waves.frequency[:, 0], learned.waves.phase, learned.amplitude)
+        for x in (
+            learned.waves.frequency[:, 0],
+            learned.waves.phase,
+            learned.description.amplitude,
+        )
     )
     expected = amplitude * np.sin(2 * np.pi * f * t + phase)
     np.testing.assert_allclose(learned.components, expected, atol=1e-9)
 
 
 def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
-    C = torch.tensor(photographs)
+    C = DenseMoment(torch.tensor(photographs))
     model = drifting(1, (8, 8, 3))
     params = model.start(greedy(C, 10))
     found = {}
@@ -131,7 +135,7 @@ def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
 def test_tol_of_lbfgs_is_relative_to_the_loss(photographs):
     """Where little is left unexplained, a share of the whole would stop at once."""
     model = plain(192)
-    C = torch.tensor(photographs)
+    C = DenseMoment(torch.tensor(photographs))
     params = model.start(greedy(C, 60))
     settings = settings_with(max_iter=40, tol=1e-2, max_system=0)
     state = descend(model, params, C, settings, lambda loss: False)
@@ -144,7 +148,7 @@ def test_tol_of_lbfgs_is_relative_to_the_loss(photographs):
 
 @pytest.mark.parametrize("max_system", [4096, 0])
 def test_a_monitor_may_stop_early(photographs, max_system):
-    C = torch.tensor(photographs)
+    C = DenseMoment(torch.tensor(photographs))
     model = plain(192)
     params = model.start(greedy(C, 10))
     settings = settings_with(tol=0.0, max_system=max_system)
@@ -178,14 +182,14 @@ def state_at(model, C, frequency, phase):
 def test_an_atom_that_is_not_worth_its_place_is_drawn_anew(start, forced):
     t = np.arange(64) / 64
     waves = np.stack([np.sin(2 * np.pi * f * t + 1) for f in (3.2, 9.0, 20.0)])
-    C = torch.tensor(waves.T @ waves)
+    C = DenseMoment(torch.tensor(waves.T @ waves))
     model = plain(64)
     whole = GreedySelection(C)
     renewal = renew(
         model, state_at(model, C, start, [1.0, 1.0, 1.0]), whole, np.inf, 1e-6
     )
     assert renewal.forced is forced
-    frequency = np.sort(model.waves(renewal.params).frequency[:, 0].numpy())
+    frequency = np.sort(model.describe(renewal.params).waves.frequency[:, 0].numpy())
     np.testing.assert_allclose(frequency, [3.2, 9.0, 20.0], atol=1e-6)
     settled = state_at(model, C, [3.2, 9.0, 20.0], [1.0, 1.0, 1.0])
     assert renew(model, settled, whole, np.inf, 1e-6) is None
@@ -201,7 +205,7 @@ def test_a_strong_wave_does_not_hide_a_weak_one():
 
 
 def test_a_loss_that_is_not_finite_names_the_step():
-    from skspectral.dictionary.descent import _finite
+    from skspectral.learning.descent import _finite
 
     with pytest.raises(ArithmeticError, match="became nan at step 7"):
         _finite(float("nan"), 7)

@@ -2,36 +2,36 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import BasisWaves
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.projection import (
+from skspectral.atoms import AtomModel, BasisModulation, PlaneWave, Sinusoid
+from skspectral.atoms.modulated import ModulatedWaves
+from skspectral.atoms.waves import Waves
+from skspectral.grid import Grid
+from skspectral.learning.projection import (
     added_variance,
     gauss_newton_system,
     project,
 )
-from skspectral.dictionary.waves import Waves
-from skspectral.modulation import BasisModulation
+from skspectral.moments import DenseMoment
 
 
 @pytest.fixture(params=["static", "drift", "plane waves"])
-def problem(request, cpu):
+def problem(request):
     rng = np.random.default_rng(1)
     X = rng.normal(size=(30, 12)) @ rng.normal(size=(12, 12))
     order = 0 if request.param == "static" else 1
-    axes, repeats = WaveAxes((12,)), 1
-    shape = (3, 4)
+    carrier, grid = Sinusoid(), Grid((3, 4))
     frequency = torch.tensor([[0.4], [1.7], [3.1]]).double()
     colour = None
     if request.param == "plane waves":
-        axes, repeats, shape = WaveAxes((2, 3), 2), 2, (2, 3)
+        carrier, grid = PlaneWave(), Grid((2, 3), 2)
         frequency = torch.cat([frequency, frequency.flip(0)], dim=1)
         colour = torch.tensor(rng.normal(size=(3, 2)))
-    basis, constant = BasisModulation(order=order).functions(shape)
-    model = BasisWaves(axes, np.repeat(basis, repeats, axis=1), constant, cpu)
+    family = ModulatedWaves(carrier, BasisModulation(order)) if order else carrier
+    model = AtomModel(family, grid)
     waves = Waves.of(frequency, torch.tensor([0.3, 1.2, 2.0]).double(), colour)
     params = model.start(waves)
     params = params + 0.2 * torch.tensor(rng.normal(size=params.shape))
-    return X, torch.tensor(X.T @ X / len(X)), model, params
+    return X, DenseMoment(torch.tensor(X.T @ X / len(X))), model, params
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
@@ -99,7 +99,9 @@ def test_added_variance_is_forward_selection():
     S = rng.normal(size=(4, 9))
     A = rng.normal(size=(9, 9))
     C = A @ A.T
-    order, variance = added_variance(project(torch.tensor(S), torch.tensor(C), 0.0))
+    order, variance = added_variance(
+        project(torch.tensor(S), DenseMoment(torch.tensor(C)), 0.0)
+    )
 
     def explained(rows):
         P = np.linalg.pinv(S[rows]) @ S[rows]
@@ -120,10 +122,10 @@ def test_added_variance_is_forward_selection():
 def test_added_variance_of_a_repeated_atom_is_zero():
     S = torch.tensor(np.random.default_rng(0).normal(size=(2, 5)))
     S = torch.cat([S, S[:1]])
-    _, variance = added_variance(project(S, torch.eye(5).double(), 1e-6))
+    _, variance = added_variance(project(S, DenseMoment(torch.eye(5).double()), 1e-6))
     np.testing.assert_allclose(variance, [1, 1, 0], atol=1e-9)
 
 
 def test_an_atom_that_vanished_is_reported():
     with pytest.raises(ArithmeticError, match="atom is zero"):
-        project(torch.zeros(2, 4).double(), torch.eye(4).double(), 1e-6)
+        project(torch.zeros(2, 4).double(), DenseMoment(torch.eye(4).double()), 1e-6)

@@ -3,13 +3,17 @@ import pytest
 import torch
 from scipy.linalg import eigh
 
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.selection import GreedySelection
-from skspectral.dictionary.waves import Waves
+from skspectral.grid import Grid
+from skspectral.learning.selection import GreedySelection, waves_of
+from skspectral.moments import DenseMoment
+
+
+def moment(C):
+    return DenseMoment(torch.as_tensor(C))
 
 
 def select(C, n_atoms):
-    waves = Waves.of_picks(GreedySelection(torch.as_tensor(C)).select(n_atoms))
+    waves = waves_of(GreedySelection(moment(C)).select(n_atoms))
     return waves.frequency[:, 0], waves.phase
 
 
@@ -47,24 +51,25 @@ def test_deflation_is_the_dense_residual():
     rng = np.random.default_rng(0)
     A = rng.normal(size=(10, 10))
     C = torch.tensor(A @ A.T)
-    selection = GreedySelection(C)
+    selection = GreedySelection(moment(C))
     atoms = torch.tensor(rng.normal(size=(3, 10)))
     assert selection.deflate(atoms[:1])
     assert selection.deflate(atoms[1:])
     Q = np.linalg.qr(atoms.numpy().T)[0]
     left = np.eye(10) - Q @ Q.T
-    fresh = GreedySelection(torch.tensor(left @ C.numpy() @ left))
-    kept, expected = vars(selection._gain.pencil()), vars(fresh._gain.pencil())
+    fresh = GreedySelection(moment(left @ C.numpy() @ left))
+    (candidates,), (expected,) = selection.candidates, fresh.candidates
+    kept, expected = vars(candidates.gain.pencil()), vars(expected.gain.pencil())
     for name, values in kept.items():
         np.testing.assert_allclose(values, expected[name], atol=1e-10)
     c = np.cos(np.pi / 10 * np.arange(10) * 3)
-    assert float(selection._size.pencil().cos_cos[0, 0, 3]) == pytest.approx(
+    assert float(candidates.size.pencil().cos_cos[0, 0, 3]) == pytest.approx(
         c @ left @ c
     )
 
 
 def test_an_atom_is_not_taken_twice():
-    selection = GreedySelection(torch.eye(6, dtype=torch.float64))
+    selection = GreedySelection(moment(np.eye(6)))
     atom = torch.arange(6).double()
     assert selection.deflate(atom[None])
     assert not selection.deflate(-2 * atom[None])
@@ -108,14 +113,14 @@ def best_ratio(carriers, projector, C, energy):
 
 def test_every_plane_wave_scores_as_brute_force():
     """Over all wave vectors of the grid, many phases, and all colours."""
-    axes = WaveAxes((4, 5), 3)
+    axes = Grid((4, 5), 3)
     rng = np.random.default_rng(0)
     A = rng.normal(size=(60, 60)) * np.geomspace(1, 0.1, 60)
     C = A @ A.T
     vectors = [(u / 2, v / 2) for u in range(-4, 4) for v in range(6)]
     phases = np.linspace(0, np.pi, 40, endpoint=False)
     projector = np.eye(60)
-    selection = GreedySelection(torch.tensor(C), axes)
+    selection = GreedySelection(moment(C), axes)
     for pick in selection.select(5):
         best = max(
             best_ratio(
@@ -137,9 +142,9 @@ def test_every_plane_wave_scores_as_brute_force():
 
 
 def test_the_best_wave_of_one_vector_is_that_of_the_grid():
-    axes = WaveAxes((4, 5), 3)
+    axes = Grid((4, 5), 3)
     A = np.random.default_rng(0).normal(size=(60, 60))
-    selection = GreedySelection(torch.tensor(A @ A.T), axes)
+    selection = GreedySelection(moment(A @ A.T), axes)
     selection.select(3)
     pick = selection.best()
     alone = selection.best_at(pick.frequency)
@@ -152,9 +157,9 @@ def test_the_best_wave_of_one_vector_is_that_of_the_grid():
 
 
 def test_grey_plane_waves_are_a_basis():
-    axes = WaveAxes((4, 5))
+    axes = Grid((4, 5))
     A = np.random.default_rng(0).normal(size=(20, 20))
-    picks = GreedySelection(torch.tensor(A @ A.T), axes).select(20)
+    picks = GreedySelection(moment(A @ A.T), axes).select(20)
     S = np.stack(
         [plane_wave(axes, p.frequency.numpy(), p.phase, np.ones(1)) for p in picks]
     )

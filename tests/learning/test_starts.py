@@ -2,28 +2,31 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import BasisWaves
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.selection import GreedySelection
-from skspectral.dictionary.starts import (
+from skspectral.atoms import AtomModel, PlaneWave, Sinusoid
+from skspectral.atoms.waves import Waves
+from skspectral.grid import Grid
+from skspectral.learning.selection import GreedySelection
+from skspectral.learning.starts import (
     Start,
     first_waves,
     random_waves,
     strongest_frequencies,
 )
-from skspectral.dictionary.waves import Waves
+from skspectral.moments import DenseMoment
 
 CPU = torch.device("cpu")
 
 
 def second_moment(n_features, seed=0):
     X = np.random.default_rng(seed).normal(size=(50, n_features)).cumsum(axis=1)
-    return torch.tensor(X.T @ X / 50), X
+    return DenseMoment(torch.tensor(X.T @ X / 50)), X
 
 
 def first(start, C, n_atoms, axes=None):
     selection = GreedySelection(C, axes)
-    plain = BasisWaves.plain(selection.axes, CPU)
+    plain = AtomModel(
+        PlaneWave() if selection.grid.is_image else Sinusoid(), selection.grid
+    )
     return first_waves(start, plain, selection, n_atoms, lambda: None)
 
 
@@ -39,13 +42,13 @@ def test_spectrum_takes_the_peaks_of_the_mean_power(n_features):
     np.testing.assert_array_equal(found[:, 0], expected[:7])
     # All of them are a basis.
     waves = first(Start("spectrum"), C, n_features)
-    plain = BasisWaves.plain(WaveAxes((n_features,)), CPU)
+    plain = AtomModel(Sinusoid(), Grid((n_features,)))
     assert np.linalg.cond(plain.atoms(plain.start(waves))) < 10
 
 
 def test_spectrum_of_images():
     """Whole cycles, each wave vector once though f and -f are on the grid."""
-    axes = WaveAxes((4, 6), 2)
+    axes = Grid((4, 6), 2)
     C, _ = second_moment(48)
     found = strongest_frequencies(GreedySelection(C, axes), 48)
     waves = Waves.of(found, torch.zeros(48)).fold(axes.sizes)
@@ -57,13 +60,13 @@ def test_spectrum_of_images():
 
 
 def test_random_waves_are_within_the_nyquist_frequency_and_repeat():
-    plain = BasisWaves.plain(WaveAxes((5, 8), 3), CPU)
-    waves = random_waves(plain, 50, np.random.default_rng(0))
+    grid = Grid((5, 8), 3)
+    waves = random_waves(grid, 50, np.random.default_rng(0))
     assert float(waves.frequency[:, 0].min()) >= 0
     assert float(waves.frequency[:, 0].max()) <= 2.5
     assert 2 < float(waves.frequency[:, 1].abs().max()) <= 4
     np.testing.assert_allclose((waves.colour**2).sum(1), 1)
-    again = random_waves(plain, 50, np.random.default_rng(0))
+    again = random_waves(grid, 50, np.random.default_rng(0))
     np.testing.assert_array_equal(waves.frequency, again.frequency)
 
 
@@ -76,7 +79,7 @@ def test_given_frequencies_get_the_best_phases():
 
     def gain(phase):
         s = np.sin(2 * np.pi * 1.3 * t + phase)
-        return s @ C.numpy() @ s / (s @ s + 0.02 * 10)
+        return s @ C.dense().numpy() @ s / (s @ s + 0.02 * 10)
 
     best = max(gain(p) for p in np.linspace(0, np.pi, 500))
     assert gain(float(waves.phase[0])) == pytest.approx(best, rel=1e-4)

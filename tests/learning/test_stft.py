@@ -4,11 +4,12 @@ import torch
 from scipy.optimize import minimize
 from scipy.signal import ShortTimeFFT
 
-from skspectral.dictionary.atoms import BasisWaves
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.stft import STFT, polished_coordinates
-from skspectral.dictionary.stochastic import MinibatchLoss, SpectralLoss
-from skspectral.dictionary.waves import Waves
+from skspectral.atoms import AtomModel, Sinusoid
+from skspectral.atoms.waves import Waves
+from skspectral.coding.spectral import polished_coordinates
+from skspectral.grid import Grid
+from skspectral.learning.stochastic import MinibatchLoss, SpectralLoss
+from skspectral.stft import STFT
 
 
 def rows_of(n, n_features, seed=0):
@@ -57,7 +58,7 @@ def test_magnitude_error_is_equation_7():
 def problem():
     """Rows, atoms, mean and the loss (8) with ridge codes, by numpy alone."""
     X, mean = rows_of(4, 24), rows_of(1, 24, 5)[0]
-    model = BasisWaves.plain(WaveAxes((24,)), torch.device("cpu"))
+    model = AtomModel(Sinusoid(), Grid((24,)))
     waves = Waves.of(
         torch.tensor([[1.3], [4.1], [7.7]]).double(),
         torch.tensor([0.3, 1.0, 2.0]).double(),
@@ -130,7 +131,7 @@ def test_polish_never_raises_the_loss_and_comes_near_its_least(weight, monkeypat
     axes = torch.tensor(np.linalg.qr(rows_of(32, 5, 2))[0].T.copy())
     stft = STFT(8, 2)
     losses = []
-    monkeypatch.setattr("skspectral.dictionary.stft._TOLERANCE", 0.0)
+    monkeypatch.setattr("skspectral.coding.spectral._TOLERANCE", 0.0)
     for n_iter in (0, 1, 3, 8, 100):
         q = polished_coordinates(X, axes, mean, stft, weight, n_iter)
         losses.append(

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.dictionary.atoms import BasisWaves
-from skspectral.dictionary.axes import WaveAxes
-from skspectral.dictionary.descent import Settings
-from skspectral.dictionary.projection import project
-from skspectral.dictionary.stft import STFT
-from skspectral.dictionary.stochastic import (
+from skspectral.atoms import AtomModel, Sinusoid
+from skspectral.atoms.waves import Waves
+from skspectral.grid import Grid
+from skspectral.learning.descent import Settings
+from skspectral.learning.projection import project
+from skspectral.learning.stochastic import (
     Batches,
     MinibatchLoss,
     SpectralLoss,
@@ -17,7 +17,8 @@ from skspectral.dictionary.stochastic import (
     exact_gradient,
     polish,
 )
-from skspectral.dictionary.waves import Waves
+from skspectral.moments import DenseMoment
+from skspectral.stft import STFT
 
 
 def batches_of(X, weights=None, size=None, seed=0):
@@ -61,11 +62,12 @@ def problem():
     waves = [np.sin(2 * np.pi * f * t + 1) for f in (3.2, 5.9)]
     X = rng.normal(size=(200, 2)) @ waves + 0.05 * rng.normal(size=(200, 32))
     centred = (X - X.mean(0)) * 0.5
-    model = BasisWaves.plain(WaveAxes((32,)), torch.device("cpu"))
+    model = AtomModel(Sinusoid(), Grid((32,)))
     start = Waves.of(
         torch.tensor([[3.0], [6.2]]).double(), torch.tensor([1.0, 1.0]).double()
     )
-    return X, torch.tensor(centred.T @ centred / 200), model, model.start(start)
+    C = DenseMoment(torch.tensor(centred.T @ centred / 200))
+    return X, C, model, model.start(start)
 
 
 def settings(**changes):

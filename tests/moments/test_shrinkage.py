@@ -11,8 +11,14 @@ from sklearn.metrics import r2_score
 from sklearn.mixture import GaussianMixture
 
 from skspectral import SpectralDictionaryLearning
-from skspectral.moments import Moments
-from skspectral.shrinkage import best_weight, lag_products, shrink_
+from skspectral.grid import Grid
+from skspectral.moments import DenseMoment, Moments
+from skspectral.moments.stationary import (
+    best_weight,
+    lag_products,
+    shrunk,
+    stationary_mean,
+)
 
 SHAPES = [(1,), (12,), (1, 5), (4, 3), (3, 4, 2), (2, 2, 3)]
 CPU = torch.device("cpu")
@@ -25,8 +31,16 @@ def covariance(n_features, n_samples=30, seed=0):
     return torch.as_tensor((C + C.T) / 2)
 
 
+def target_of(C, shape):
+    return stationary_mean(DenseMoment(C), grid_of(shape))
+
+
+def grid_of(shape):
+    return Grid.of(shape, math.prod(shape))
+
+
 def stationary(C, shape):
-    return shrink_(C.clone(), lag_products(C, shape), 1.0)
+    return target_of(C, shape).dense()
 
 
 def by_loops(C, shape):
@@ -59,7 +73,8 @@ def weight_of(X, shape, weights=None):
     moments = Moments(X.shape[1], CPU).update(X, weights)
     C = moments.covariance()
     fourth = moments.fourth / moments.weight
-    return best_weight(C, lag_products(C, shape), fourth, moments.weight)
+    target = stationary_mean(C, grid_of(shape))
+    return best_weight(C, target, fourth, moments.weight)
 
 
 # The target
@@ -83,7 +98,7 @@ def test_target_of_a_signal_is_toeplitz():
 
 def test_target_is_the_expected_correlogram():
     X = np.random.default_rng(0).normal(size=(7, 10))
-    lags = lag_products(torch.as_tensor(X.T @ X / 7), (10,))
+    lags = lag_products(DenseMoment(torch.as_tensor(X.T @ X / 7)), Grid((10,)))
     expected = np.mean([np.correlate(x, x, "full") for x in X], axis=0) / 10
     np.testing.assert_allclose(lags[0, 0, :, 0], expected, atol=1e-13)
 
@@ -103,13 +118,12 @@ def test_a_process_that_is_stationary_is_recovered():
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_mixture_in_place(shape, weight):
+def test_mixture(shape, weight):
     C = covariance(math.prod(shape))
     expected = (1 - weight) * C.numpy() + weight * by_loops(C.numpy(), shape)
-    mixed = C.clone()
-    assert shrink_(mixed, lag_products(C, shape), weight) is mixed
-    np.testing.assert_allclose(mixed, expected, atol=1e-12)
-    np.testing.assert_array_equal(mixed, mixed.T)
+    mixed = shrunk(DenseMoment(C), target_of(C, shape), weight)
+    np.testing.assert_allclose(mixed.dense(), expected, atol=1e-12)
+    np.testing.assert_array_equal(mixed.dense(), mixed.dense().T)
 
 
 # Its weight
@@ -217,9 +231,9 @@ def test_model_is_that_of_the_shrunk_covariance(signals, center):
     est = SpectralDictionaryLearning(48, shrinkage=0.3, center=center).fit(few)
     C = np.cov(few.T, bias=True)
     expected = 0.7 * C + 0.3 * by_loops(C, (48,))
-    found = est._axes.T @ est.prior_.covariance_ @ est._axes
+    found = est.basis_.T @ est.prior_.covariance_ @ est.basis_
     np.testing.assert_allclose(found, expected, atol=1e-9 * np.trace(C))
-    mean = est.mean_ + est.prior_.mean_ @ est._axes
+    mean = est.mean_ + est.prior_.mean_ @ est.basis_
     np.testing.assert_allclose(mean, few.mean(0), atol=1e-9)
 
 
@@ -231,7 +245,7 @@ def test_explained_variance_is_that_of_the_shrunk_covariance(signals, center):
     C = 0.6 * C + 0.4 * by_loops(C, (48,))
     if not center:
         C += np.outer(few.mean(0), few.mean(0))
-    left = np.eye(48) - est._axes.T @ est._axes
+    left = np.eye(48) - est.basis_.T @ est.basis_
     left = np.trace(left @ C) / np.trace(C)
     assert est.explained_variance_ratio_.sum() == pytest.approx(1 - left, abs=1e-6)
     assert est.noise_variance_ == pytest.approx(left * np.trace(C) / 42, rel=1e-4)
@@ -259,7 +273,7 @@ def test_pieces_give_the_weight_of_the_whole(signals, cuts, weighted):
     assert est.shrinkage_ == pytest.approx(whole, rel=1e-9)
     # The moments are stored as they were seen.
     seen = Moments(48, CPU).update(signals, weights).scatter
-    np.testing.assert_allclose(est._moments["scatter"], seen, atol=1e-9)
+    np.testing.assert_allclose(est.moments_.scatter, seen, atol=1e-9)
 
 
 def test_pieces_without_shrinkage_can_have_a_weight_later(signals):
@@ -309,7 +323,7 @@ def test_every_way_of_learning(patches, options):
 def test_other_priors_see_the_samples(signals):
     prior = GaussianMixture(2, random_state=0)
     est = learn(signals[:30], 5, shrinkage=0.5, prior=prior)
-    direct = prior.fit((signals[:30] - est.mean_) @ est._axes.T)
+    direct = prior.fit((signals[:30] - est.mean_) @ est.basis_.T)
     np.testing.assert_allclose(est.prior_.covariances_, direct.covariances_, rtol=1e-6)
 
 
