@@ -53,14 +53,15 @@ def timed(function, *args):
     return result, time.perf_counter() - start
 
 
-def median_time(function, repeats=9, *, wait=lambda: None):
+def median_time(function, repeats=9, *, least=0.0, wait=lambda: None):
     """Return the median seconds of a call, after one call to warm up.
 
-    A device works on after a call returns; ``wait`` returns when it has finished.
+    Calls are repeated so many times, and until they have taken ``least`` seconds. A
+    device works on after a call returns; ``wait`` returns when it has finished.
     """
     function()
     seconds = []
-    for _ in range(repeats):
+    while len(seconds) < repeats or sum(seconds) < least:
         wait()
         seconds.append(timed(lambda: (function(), wait()))[1])
     return float(np.median(seconds))
