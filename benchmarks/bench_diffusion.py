@@ -240,7 +240,7 @@ def plain_draws(prior, n_samples, n_steps, n_rows=100):
     return law.codes(drawn.numpy().astype(float))
 
 
-def study(prior, data, judged):
+def study(prior, n_samples, judged):
     """Figures of draws with several numbers of steps, with and without exact flow."""
     figures = []
     for n_steps in STEPS:
@@ -248,8 +248,8 @@ def study(prior, data, judged):
         figures.append(
             {
                 "steps": n_steps,
-                "exact flow": judged(prior.sample(N_JUDGED, random_state=1)),
-                "plain": judged(plain_draws(prior, N_JUDGED, n_steps)),
+                "exact flow": judged(prior.sample(n_samples, random_state=1)),
+                "plain": judged(plain_draws(prior, n_samples, n_steps)),
             }
         )
         print("  " + json.dumps(figures[-1]), file=sys.stderr, flush=True)
@@ -296,7 +296,7 @@ def run(name, args):
         "s per 1,000 draws": round(1000 * seconds / args.n_samples, 1),
     }
     if args.steps and name == WHOLE:
-        figures["steps"] = study(prior, data, judged)
+        figures["steps"] = study(prior, args.n_samples, judged)
     return figures
 
 
