@@ -1,75 +1,70 @@
-"""Data sets of the benchmark of few samples, by name.
-
-Each function takes the command line, and returns training rows in random order, test
-rows, and the options of the model.
-"""
+"""Images and windows of sound: from files, or those that come with the package."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import bench_fit
-import bench_sound
+import io
+
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.feature_extraction.image import extract_patches_2d
+from PIL import Image
 
-from skspectral.datasets import load_photograph_patches
+from skspectral.datasets import load_photograph_patches, make_tones
 
-
-def digits(args):
-    """8 x 8 digits, in random order."""
-    X = np.random.default_rng(0).permutation(load_digits().data)
-    return X[:1000], X[1000:], {"n_components": 20, "signal_shape": (8, 8)}
+IMAGES_HELP = ".npz with images train and test, or the folder of CIFAR-10"
+# A mosaic of CIFAR-10 has as many images on each side, of so many pixels.
+TILES, SIDE = 20, 32
 
 
-def plain_digits(args):
-    """The same, with plain sinusoids."""
-    train, test, options = digits(args)
-    return train, test, {**options, "modulation": None}
+def load_images(path, n_train=None, *, n_patches=5000, side=32):
+    """Training and test images, uint8 (n, height, width, channels), and labels or None.
+
+    The path is an .npz with arrays train, test and, for labels, train_labels; or a
+    folder with cifar10_train.npz and cifar10_test.npz, whose images lie in WebP
+    mosaics; or None for ``n_train`` or ``n_patches`` patches of the bundled
+    photographs.
+    """
+    if path is None:
+        return *load_photograph_patches(n_train or n_patches, side), None
+    if path.is_dir():
+        train, labels = _mosaics(path / "cifar10_train.npz", n_train)
+        return train, _mosaics(path / "cifar10_test.npz", None)[0], labels
+    with np.load(path) as data:
+        labels = data["train_labels"][:n_train] if "train_labels" in data else None
+        return data["train"][:n_train], data["test"], labels
 
 
-def textures(args):
-    """Patches of brick, grass and gravel; the right halves are held out."""
-    from skimage import data
-
-    def patches(half):
-        parts = [np.array_split(load(), 2, axis=1)[half] / 255 for load in pictures]
-        cut = [
-            extract_patches_2d(p, (16, 16), max_patches=1700, random_state=0)
-            for p in parts
-        ]
-        rows = np.concatenate(cut).reshape(-1, 256)
-        return np.random.default_rng(half).permutation(rows)
-
-    pictures = (data.brick, data.grass, data.gravel)
-    options = {"n_components": 64, "signal_shape": (16, 16), "modulation": None}
-    return patches(0), patches(1), options
+def _mosaics(path, n_images):
+    """The first images of a file, and their labels."""
+    with np.load(path) as data:
+        webp, offsets, labels = data["webp"], data["offsets"], data["labels"][:n_images]
+    images = np.empty((len(labels), SIDE, SIDE, 3), np.uint8)
+    for i, start in enumerate(range(0, len(images), TILES**2)):
+        picture = Image.open(io.BytesIO(webp[offsets[i] : offsets[i + 1]].tobytes()))
+        tiles = np.asarray(picture).reshape(TILES, SIDE, TILES, SIDE, 3).swapaxes(1, 2)
+        part = images[start : start + TILES**2]
+        part[:] = tiles.reshape(-1, SIDE, SIDE, 3)[: len(part)]
+    return images, labels
 
 
-def photographs(args):
-    """Patches of scikit-learn's two photographs."""
-    parts = load_photograph_patches(5000, 16)
-    rows = (part.reshape(len(part), -1) / np.float32(255) for part in parts)
-    options = {"n_components": 64, "signal_shape": (16, 16, 3), "modulation": None}
-    return *rows, options
+def load_image_rows(path, n_train):
+    """Training and test images as rows of float32 in [0, 1], and their shape."""
+    train, test, _ = load_images(path, n_train)
+    rows = [
+        part.reshape(len(part), -1).astype(np.float32) / 255 for part in (train, test)
+    ]
+    return *rows, train.shape[1:]
 
 
-def cifar10(args):
-    """Images of a file."""
-    train, test, shape = bench_fit.load(args.cifar10, 5000)
-    return train, test, {"n_components": 128, "signal_shape": shape, "modulation": None}
+def load_windows(path):
+    """Training windows in random order, test windows, and the sampling rate.
 
-
-def speech(args):
-    """Windows of a file."""
-    train, test, _ = bench_sound.load(args.speech)
-    n_components = min(128, train.shape[1] // 2)
-    return train, test, {"n_components": n_components, "modulation": None}
-
-
-DATA = {
-    "digits": digits,
-    "digits, plain": plain_digits,
-    "textures": textures,
-    "photographs": photographs,
-    "CIFAR-10": cifar10,
-    "speech": speech,
-}
+    The path is an .npz with windows_train and windows_test of shape (n, length) and
+    the scalar sampling_rate in Hz, or None for made notes.
+    """
+    if path is None:
+        windows, _ = make_tones(2500, 512, sampling_rate=8000, random_state=0)
+        train, test = np.split(windows.astype(np.float32), [2000])
+        return train, test, 8000.0
+    with np.load(path) as data:
+        train, test = data["windows_train"], data["windows_test"]
+        rate = float(data["sampling_rate"])
+    # The first n windows stand for all recordings, not for the first recordings.
+    return np.random.default_rng(0).permutation(train), test, rate

@@ -17,15 +17,15 @@ Prints a Markdown table and writes it as JSON with the machine's description.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from bench_fit import load, machine
+from _data import IMAGES_HELP, load_image_rows
+from _measure import machine, timed, write_report
+from _tables import markdown
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
@@ -38,17 +38,17 @@ from skspectral.stft import STFT
 # Images on which the slower figures are taken.
 SPECTRAL_TEST = 1000
 STFT_WEIGHT = 0.008
-COLUMNS = {
-    "components": ("K", "{}"),
-    "configuration": ("configuration", "{}"),
-    "ev": ("EV", "{:.4f}"),
-    "squared": ("squared error ÷ ours", "{:.3f}"),
-    "stft": ("STFT error ÷ ours", "{:.3f}"),
-    "fit_s": ("fit, s", "{:.1f}"),
-    "parameters": ("numbers an atom", "{:.0f}"),
-    "condition": ("condition", "{:.1f}"),
-    "in_one_wave": ("in one wave", "{:.2f}"),
-}
+COLUMNS = [
+    ("K", "components"),
+    ("configuration", "configuration"),
+    ("EV", "ev", "{:.4f}"),
+    ("squared error ÷ ours", "squared", "{:.3f}"),
+    ("STFT error ÷ ours", "stft", "{:.3f}"),
+    ("fit, s", "fit_s", "{:.1f}"),
+    ("numbers an atom", "parameters", "{:.0f}"),
+    ("condition", "condition", "{:.1f}"),
+    ("in one wave", "in_one_wave", "{:.2f}"),
+]
 
 
 def configurations(n_components, shape):
@@ -130,9 +130,7 @@ def parameters(estimator):
 
 def measure(name, estimator, train, test, shape):
     """One configuration; a dictionary of figures."""
-    start = time.perf_counter()
-    estimator.fit(train)
-    seconds = time.perf_counter() - start
+    _, seconds = timed(estimator.fit, train)
     # The short-time window is as in the paper's flattened images.
     stft = STFT(min(64, test.shape[1]), max(1, min(64, test.shape[1]) // 4))
     part = test[:SPECTRAL_TEST]
@@ -161,7 +159,7 @@ def measure(name, estimator, train, test, shape):
 
 def run_all(args):
     """Every configuration, in this process, one after the other."""
-    train, test, shape = load(args.data, args.size)
+    train, test, shape = load_image_rows(args.data, args.size)
     # What only the first fit in a process pays.
     SpectralDictionaryLearning(2).fit(test[:50, :16])
     results = []
@@ -180,27 +178,12 @@ def run_all(args):
     return results
 
 
-def as_markdown(results):
-    """The figures as a table."""
-    lines = [
-        "| " + " | ".join(title for title, _ in COLUMNS.values()) + " |",
-        "|" + "---|" * len(COLUMNS),
-    ]
-    for row in results:
-        cells = [
-            pattern.format(row[key]) if key in row else ""
-            for key, (_, pattern) in COLUMNS.items()
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def parse_arguments():
     """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help=".npz with images train and test")
+    parser.add_argument("--data", type=Path, help=IMAGES_HELP)
     parser.add_argument("--size", type=int, default=10_000, help="training images")
     parser.add_argument("--n-components", type=int, nargs="+", default=[64, 128, 256])
     names = list(configurations(2, (2, 2, 1)))
@@ -215,7 +198,7 @@ def main():
     # Twenty epochs, or a start at random, do not converge; the table says how far.
     warnings.simplefilter("ignore", ConvergenceWarning)
     results = run_all(args)
-    print(as_markdown(results))
+    print(markdown(results, COLUMNS))
     data = "photographs" if args.data is None else args.data.name
     report = {
         "data": data,
@@ -223,8 +206,7 @@ def main():
         "machine": machine(),
         "results": results,
     }
-    args.output.write_text(json.dumps(report, indent=1))
-    print(f"written to {args.output}", file=sys.stderr)
+    write_report(report, args.output)
 
 
 if __name__ == "__main__":

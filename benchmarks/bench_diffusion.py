@@ -19,7 +19,6 @@ atoms count by their span alone.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,10 +29,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_fit import machine
+from _data import IMAGES_HELP, load_images
+from _measure import machine, run_apart, write_report
+from _tables import markdown
 
 from skspectral._random import standard_normal
-from skspectral.datasets import load_photograph_patches
 from skspectral.metrics import extract_features, frechet_distance
 from skspectral.priors import DiffusionPrior, GaussianPrior, Synthesis
 from skspectral.priors.denoising import flow, training
@@ -172,14 +172,6 @@ class Data:
     synthesis: Synthesis
 
 
-def load(path):
-    """Training and test images, uint8 (n, height, width, channels)."""
-    if path is None:
-        return load_photograph_patches(5000, 16)
-    with np.load(path) as data:
-        return data["train"], data["test"]
-
-
 def project(train, test, share):
     """Principal components of training images, and both on the strongest of them."""
     shape = train.shape[1:]
@@ -248,7 +240,7 @@ def plain_draws(prior, n_samples, n_steps, n_rows=100):
     return law.codes(drawn.numpy().astype(float))
 
 
-def study(prior, data, judged):
+def study(prior, n_samples, judged):
     """Figures of draws with several numbers of steps, with and without exact flow."""
     figures = []
     for n_steps in STEPS:
@@ -256,8 +248,8 @@ def study(prior, data, judged):
         figures.append(
             {
                 "steps": n_steps,
-                "exact flow": judged(prior.sample(N_JUDGED, random_state=1)),
-                "plain": judged(plain_draws(prior, N_JUDGED, n_steps)),
+                "exact flow": judged(prior.sample(n_samples, random_state=1)),
+                "plain": judged(plain_draws(prior, n_samples, n_steps)),
             }
         )
         print("  " + json.dumps(figures[-1]), file=sys.stderr, flush=True)
@@ -267,7 +259,7 @@ def study(prior, data, judged):
 def run(name, args):
     """Figures of one variant."""
     variant = VARIANTS[name]
-    images, test = load(args.data)
+    images, test, _ = load_images(args.data, side=16)
     data = project(images, test, variant.share)
     training.LOG_NOISE = (variant.log_noise, training.LOG_NOISE[1])
     if name == "pixels":
@@ -304,7 +296,7 @@ def run(name, args):
         "s per 1,000 draws": round(1000 * seconds / args.n_samples, 1),
     }
     if args.steps and name == WHOLE:
-        figures["steps"] = study(prior, data, judged)
+        figures["steps"] = study(prior, args.n_samples, judged)
     return figures
 
 
@@ -315,16 +307,9 @@ def features_of(images, judge):
 
 def as_markdown(results):
     """Table of the variants, and of the steps."""
-    names = [name for name in results[0] if name != "steps"]
-    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
-    for row in results:
-        cells = ["" if row[name] is None else str(row[name]) for name in names]
-        lines.append("| " + " | ".join(cells) + " |")
     steps = [row for result in results for row in result.get("steps", [])]
-    if steps:
-        lines += ["", "| " + " | ".join(steps[0]) + " |", "|---" * len(steps[0]) + "|"]
-        lines += ["| " + " | ".join(map(str, row.values())) + " |" for row in steps]
-    return "\n".join(lines)
+    results = [{k: v for k, v in row.items() if k != "steps"} for row in results]
+    return "\n\n".join(markdown(rows) for rows in (results, steps) if rows)
 
 
 def main():
@@ -334,20 +319,19 @@ def main():
         return
     results = []
     for name in args.variants:
-        # In a process of its own, since variants change modules.
-        command = [sys.executable, *sys.argv, "--one", name]
-        out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        results.append(json.loads(out.stdout))
-        print(out.stdout.strip(), flush=True)
+        # Each variant has a process of its own, since variants change modules.
+        out = run_apart(*sys.argv, "--one", name)
+        results.append(json.loads(out))
+        print(out.strip(), flush=True)
     print(f"\n{machine()}; {args.minutes:g} minutes each\n")
     print(as_markdown(results))
     if args.output is not None:
-        args.output.write_text(json.dumps(results, indent=1))
+        write_report(results, args.output)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--data", type=Path, help=IMAGES_HELP)
     parser.add_argument("--judge", type=Path)
     parser.add_argument("--minutes", type=float, default=3.5)
     parser.add_argument("--width", type=int, default=64)

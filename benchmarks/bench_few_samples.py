@@ -22,16 +22,17 @@ Prints Markdown tables and writes JSON with the machine's description.
 
 import argparse
 import io
-import json
 import re
 import sys
 import warnings
 from pathlib import Path
 
-import bench_fit
 import numpy as np
-from _data import DATA
+from _data import IMAGES_HELP
+from _data_sets import DATA
+from _measure import machine, write_report
 from _shrinkage_rules import rules
+from _tables import markdown
 from PIL import Image
 from sklearn.covariance import OAS, LedoitWolf
 from sklearn.decomposition import PCA, FactorAnalysis
@@ -43,6 +44,7 @@ from skspectral import SpectralDictionaryLearning
 # Weights beside None, which is 0.
 GRID = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
 MOST_TEST = 2000
+SIZES = [("data", "data"), ("n", "n", "{:,}")]
 # FactorAnalysis is left out beyond.
 SLOW_SAMPLES, SLOW_FEATURES = 1000, 1024
 
@@ -159,40 +161,46 @@ def lost(rows, rule, key):
 def number(value, pattern):
     """A cell; below what any model would be used for, only the order counts."""
     if value is None:
-        return ""
-    return format(value, pattern) if value > -100 else "< -100"
+        return None
+    return pattern.format(value) if value > -100 else "< -100"
+
+
+def by_size(groups, cells):
+    """A row of a table for each data set and number of samples."""
+    return [
+        {"data": name, "n": n} | cells(rows)
+        for name, sizes in groups.items()
+        for n, rows in sizes.items()
+    ]
 
 
 def models_table(groups):
     """What each model is worth, as Markdown."""
     with_ev = ["none", "auto", "PCA", "FactorAnalysis"]
-    columns = [("auto", "weight", ".3f"), *((model, "ev", ".4f") for model in with_ev)]
-    columns += [(model, "ll", ".3f") for model in (*with_ev, "LedoitWolf", "OAS")]
-    names = [model for model, *_ in columns]
-    names[0], names[1], names[5] = "weight", "EV: none", "LL: none"
-    table = [["data", "n", *names]]
-    for name, sizes in groups.items():
-        for n, rows in sizes.items():
-            cells = (number(average(rows, *of), to) for *of, to in columns)
-            table.append([name, f"{n:,}", *cells])
-    return markdown(table)
+    patterns = {("auto", "weight"): "{:.3f}"}
+    patterns |= {(model, "ev"): "{:.4f}" for model in with_ev}
+    patterns |= {(model, "ll"): "{:.3f}" for model in (*with_ev, "LedoitWolf", "OAS")}
+    headers = {("auto", "weight"): "weight"}
+    headers |= {("none", key): f"{key.upper()}: none" for key in ("ev", "ll")}
+    columns = [(headers.get(of, of[0]), of) for of in patterns]
+
+    def cells(rows):
+        return {of: number(average(rows, *of), to) for of, to in patterns.items()}
+
+    return markdown(by_size(groups, cells), SIZES + columns)
 
 
 def rules_table(groups):
     """What each rule loses to the best weight, in EV and in LL, as Markdown."""
-    table = []
-    for name, sizes in groups.items():
-        for n, rows in sizes.items():
-            names = list(rows[0]["rules"])
-            losses = [[lost(rows, rule, key) for key in ("ev", "ll")] for rule in names]
-            cells = (f"{ev:.4f}, {ll:.3f}" for ev, ll in losses)
-            table.append([name, f"{n:,}", *cells])
-    return markdown([["data", "n", *names], *table])
 
+    def cells(rows):
+        return {
+            rule: f"{lost(rows, rule, 'ev'):.4f}, {lost(rows, rule, 'll'):.3f}"
+            for rule in rows[0]["rules"]
+        }
 
-def markdown(rows):
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+    table = by_size(groups, cells)
+    return markdown(table, SIZES + [(rule, rule) for rule in list(table[0])[2:]])
 
 
 def draw(sizes, title, path):
@@ -261,7 +269,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cifar10", type=Path, help=".npz with images train and test")
+    parser.add_argument("--cifar10", type=Path, help=IMAGES_HELP)
     parser.add_argument("--speech", type=Path, help=".npz with windows of sound")
     parser.add_argument("--data", nargs="+", choices=DATA, metavar="NAME")
     sizes = [30, 100, 300, 1000, 5000]
@@ -294,9 +302,7 @@ def main():
     print(models_table(groups))
     if args.rules:
         print("\n" + rules_table(groups))
-    report = {"machine": bench_fit.machine(), "results": results}
-    args.output.write_text(json.dumps(report, indent=1))
-    print(f"written to {args.output}", file=sys.stderr)
+    write_report({"machine": machine(), "results": results}, args.output)
     if args.figures:
         args.figures.mkdir(parents=True, exist_ok=True)
         for name, sizes in groups.items():

@@ -21,19 +21,17 @@ the machine's description. Needs scikit-image and PyWavelets.
 
 import argparse
 import contextlib
-import json
 import signal
 import sys
-import time
 import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from bench_fit import load as load_images
-from bench_fit import machine
-from bench_sound import load as load_signals
+from _data import IMAGES_HELP, load_image_rows, load_windows
+from _measure import machine, timed, write_report
+from _tables import markdown
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -88,10 +86,10 @@ class Data:
 def load(kind, args):
     """Images in [0, 1], or signals, as rows of float32."""
     if kind == "images":
-        train, test, shape = load_images(args.images, args.n_train)
+        train, test, shape = load_image_rows(args.images, args.n_train)
         name = "photographs" if args.images is None else args.images.stem
         return Data(name, train, test[: args.n_test], shape, 0.1)
-    train, test, _ = load_signals(args.signals)
+    train, test, _ = load_windows(args.signals)
     test = test[: args.n_test]
     name = "made notes" if args.signals is None else args.signals.stem
     noise = float(np.sqrt((test.astype(float) ** 2).mean()) / 3)
@@ -110,12 +108,6 @@ def model(data, n_components, prior=None):
         prior=prior,
         random_state=0,
     )
-
-
-def timed(function, *args):
-    start = time.perf_counter()
-    result = function(*args)
-    return result, time.perf_counter() - start
 
 
 def mixtures(args):
@@ -400,39 +392,30 @@ def impute_all(data, args, *, small):
 
 
 def print_table(title, columns, rows):
-    """Markdown; columns are (heading, key, format)."""
-    columns = [c for c in columns if any(row.get(c[1]) is not None for row in rows)]
-    print(f"\n{title}\n")
-    print("| " + " | ".join(heading for heading, *_ in columns) + " |")
-    print("|" + "---|" * len(columns))
-    for row in rows:
-        cells = (
-            "" if row.get(key) is None else format(row[key], spec)
-            for _, key, spec in columns
-        )
-        print("| " + " | ".join(cells) + " |", flush=True)
+    """The figures as Markdown, under a title."""
+    print(f"\n{title}\n\n{markdown(rows, columns, drop_empty=True)}", flush=True)
 
 
 DENOISING = [
-    ("method", "method", ""),
-    ("dB", "db", ".2f"),
-    ("SSIM", "ssim", ".3f"),
-    ("dB over PCA", "db_over_PCA", "+.2f"),
-    ("dB over wavelets", "db_over_wavelets", "+.2f"),
-    ("fit, s", "fit_s", ".1f"),
-    ("s per 1,000", "s_per_1000", ".3f"),
-    ("time ÷ wavelets", "time_over_wavelets", ".3f"),
+    ("method", "method"),
+    ("dB", "db", "{:.2f}"),
+    ("SSIM", "ssim", "{:.3f}"),
+    ("dB over PCA", "db_over_PCA", "{:+.2f}"),
+    ("dB over wavelets", "db_over_wavelets", "{:+.2f}"),
+    ("fit, s", "fit_s", "{:.1f}"),
+    ("s per 1,000", "s_per_1000", "{:.3f}"),
+    ("time ÷ wavelets", "time_over_wavelets", "{:.3f}"),
 ]
 IMPUTATION = [
-    ("missing", "gaps", ""),
-    ("method", "method", ""),
-    ("RMSE", "rmse", ".4f"),
-    ("÷ mean", "rmse_over_mean", ".2f"),
-    ("÷ neighbours", "rmse_over_neighbours", ".2f"),
-    ("÷ IterativeImputer", "rmse_over_iterative", ".2f"),
-    ("fit and fill, s", "total_s", ".2f"),
-    ("÷ IterativeImputer", "time_over_iterative", ".4f"),
-    ("s per 1,000", "s_per_1000", ".2f"),
+    ("missing", "gaps"),
+    ("method", "method"),
+    ("RMSE", "rmse", "{:.4f}"),
+    ("÷ mean", "rmse_over_mean", "{:.2f}"),
+    ("÷ neighbours", "rmse_over_neighbours", "{:.2f}"),
+    ("÷ IterativeImputer", "rmse_over_iterative", "{:.2f}"),
+    ("fit and fill, s", "total_s", "{:.2f}"),
+    ("÷ IterativeImputer", "time_over_iterative", "{:.4f}"),
+    ("s per 1,000", "s_per_1000", "{:.2f}"),
 ]
 
 
@@ -442,7 +425,7 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     kinds = ["images", "signals"]
-    parser.add_argument("--images", type=Path, help=".npz with images train and test")
+    parser.add_argument("--images", type=Path, help=IMAGES_HELP)
     parser.add_argument("--signals", type=Path, help=".npz with windows and their rate")
     parser.add_argument("--kinds", nargs="+", default=kinds, choices=kinds)
     parser.add_argument("--n-train", type=int, default=10_000, help="to denoise")
@@ -482,8 +465,7 @@ def main():
         results["impute_crops"] = impute_all(small, args, small=True)
         what = f"{small.name} of {small.train.shape[1]} features"
         print_table(f"Imputing {what}", IMPUTATION, results["impute_crops"])
-        args.output.write_text(json.dumps(report, indent=1))
-    print(f"written to {args.output}", file=sys.stderr)
+        write_report(report, args.output)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,13 @@ writes JSON with the machine's description.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 import sys
-import time
 import warnings
 from pathlib import Path
 
-import bench_fit
-import bench_sound
+from _data import IMAGES_HELP, load_image_rows, load_windows
+from _measure import PeakMemory, machine, timed, write_report
+from _tables import markdown
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as ScikitLearnsMixture
 
@@ -51,29 +50,25 @@ def priors(names):
 def load(args):
     """Training and test rows, and options of the estimator for them."""
     if args.signals is not None:
-        train, test, _ = bench_sound.load(args.signals)
+        train, test, _ = load_windows(args.signals)
         return train[: args.size], test, {}
-    train, test, shape = bench_fit.load(args.images, args.size)
+    train, test, shape = load_image_rows(args.images, args.size)
     return train, test, {"signal_shape": shape}
 
 
 def measure(name, prior, estimator, codes, train, test):
     """Figures of one prior, with which the estimator is left."""
-    with bench_fit.PeakMemory() as memory:
-        start = time.perf_counter()
-        prior.fit(codes)
-        seconds = time.perf_counter() - start
+    with PeakMemory() as memory:
+        _, seconds = timed(prior.fit, codes)
     estimator.prior_ = prior
-    start = time.perf_counter()
-    estimator.sample(len(test), random_state=0)
-    sample_s = time.perf_counter() - start
+    _, sample_s = timed(lambda: estimator.sample(len(test), random_state=0))
     return {
         "prior": name,
         "score": estimator.score(test),
         "train_score": estimator.score(train),
         "bic_per_sample": prior.bic(codes) / len(codes),
         "fit_s": seconds,
-        "fit_MiB": (memory.peak - memory.start) / 2**20,
+        "fit_MiB": memory.growth / 2**20,
         "sample_s": sample_s,
         "n_iter": getattr(prior, "n_iter_", None),
     }
@@ -82,18 +77,20 @@ def measure(name, prior, estimator, codes, train, test):
 def as_markdown(rows):
     """The table; likelihoods as gains over the Gaussian."""
     base = rows[0]["score"]
-    lines = [
-        "| prior | held-out nats - Gaussian's | training nats - held-out | BIC/n "
-        "| fit, s | MiB | draws, s |",
-        "|---|---|---|---|---|---|---|",
+    columns = [
+        ("prior", "prior"),
+        ("held-out nats - Gaussian's", lambda row: row["score"] - base, "{:+.2f}"),
+        (
+            "training nats - held-out",
+            lambda row: row["train_score"] - row["score"],
+            "{:.2f}",
+        ),
+        ("BIC/n", "bic_per_sample", "{:.1f}"),
+        ("fit, s", "fit_s", "{:.1f}"),
+        ("MiB", "fit_MiB", "{:.0f}"),
+        ("draws, s", "sample_s", "{:.2f}"),
     ]
-    for row in rows:
-        lines.append(
-            f"| {row['prior']} | {row['score'] - base:+.2f} "
-            f"| {row['train_score'] - row['score']:.2f} | {row['bic_per_sample']:.1f} "
-            f"| {row['fit_s']:.1f} | {row['fit_MiB']:.0f} | {row['sample_s']:.2f} |"
-        )
-    return "\n".join(lines)
+    return markdown(rows, columns)
 
 
 def parse_arguments():
@@ -102,7 +99,7 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     data = parser.add_mutually_exclusive_group()
-    data.add_argument("--images", type=Path, help=".npz with uint8 train and test")
+    data.add_argument("--images", type=Path, help=IMAGES_HELP)
     data.add_argument("--signals", type=Path, help=".npz with windows of sound")
     parser.add_argument("--size", type=int, default=10_000, help="training samples")
     parser.add_argument("--n-components", type=int, default=128)
@@ -129,9 +126,7 @@ def main():
         f"{len(test)} held out; Gaussian: {rows[0]['score']:.2f} nats\n"
     )
     print(as_markdown(rows))
-    report = {"machine": bench_fit.machine(), "results": rows}
-    args.output.write_text(json.dumps(report, indent=1))
-    print(f"written to {args.output}", file=sys.stderr)
+    write_report({"machine": machine(), "results": rows}, args.output)
 
 
 if __name__ == "__main__":

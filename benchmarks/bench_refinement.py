@@ -25,21 +25,20 @@ tables and writes JSON with the machine's description.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 from _autoencoder import BATCH, passed_through, train
+from _data import IMAGES_HELP, load_images
+from _measure import machine, timed, write_report
 from _refinement_pictures import picture
-from bench_fit import machine
+from _tables import markdown
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skspectral.datasets import load_photograph_patches
 from skspectral.metrics import (
     extract_features,
     frechet_distance,
@@ -63,16 +62,17 @@ METHODS = {
     "quantiles, affine": SpectrumQuantileMatcher(affine=True),
     "cross-spectrum": CrossSpectrumMatcher(),
 }
-COLUMNS = {
-    "fit s": ".2f",
-    "transform ms": ".2f",
-    "distance": ".2f",
-    "flag rate": ".3f",
-    "AUC frozen": ".3f",
-    "AUC re-trained": ".3f",
-    "PSNR": ".1f",
-    "Frechet": ".1f",
-}
+COLUMNS = [
+    ("method", "method"),
+    ("fit s", "fit s", "{:.2f}"),
+    ("transform ms", "transform ms", "{:.2f}"),
+    ("distance", "distance", "{:.2f}"),
+    ("flag rate", "flag rate", "{:.3f}"),
+    ("AUC frozen", "AUC frozen", "{:.3f}"),
+    ("AUC re-trained", "AUC re-trained", "{:.3f}"),
+    ("PSNR", "PSNR", "{:.1f}"),
+    ("Frechet", "Frechet", "{:.1f}"),
+]
 TRANSLATOR = {"translator": SpectrumTranslator(random_state=0)}
 # What the published code has, where this one has a choice; and of gains instead.
 PAPER = {
@@ -101,10 +101,10 @@ OFFICIAL = {
 
 def load_real(path, n_images):
     """Distinct real images, in random order."""
+    train, test, _ = load_images(path, n_patches=n_images)
     if path is None:
-        return load_photograph_patches(n_images, 32)[0]
-    with np.load(path) as data:
-        images = np.concatenate([data["train"], data["test"]])
+        return train
+    images = np.concatenate([train, test])
     return np.random.default_rng(0).permutation(images)[:n_images]
 
 
@@ -154,12 +154,6 @@ def detect(detector, generated, real):
     labels = np.repeat([1, 0], [len(generated), len(real)])
     flagged = scores[: len(generated)] > 0
     return float(flagged.mean()), float(roc_auc_score(labels, scores))
-
-
-def timed(function, *arguments):
-    start = time.perf_counter()
-    result = function(*arguments)
-    return result, time.perf_counter() - start
 
 
 class Bench:
@@ -220,21 +214,11 @@ class Bench:
         return rows
 
 
-def table(rows):
-    columns = [c for c in COLUMNS if any(c in row for row in rows.values())]
-    lines = [["method", *columns]]
-    for name, row in rows.items():
-        cells = (format(row[c], COLUMNS[c]) if c in row else "" for c in columns)
-        lines.append([name, *cells])
-    lines = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([lines[0], "|" + "---|" * (1 + len(columns)), *lines[1:]])
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help=".npz of real images")
+    parser.add_argument("--data", type=Path, help=IMAGES_HELP)
     parser.add_argument("--generated", type=Path, nargs="+", default=[])
     parser.add_argument("--size", type=int, default=1000, help="images of a group")
     parser.add_argument("--fit-size", type=int, help="of that for matchers, if other")
@@ -265,9 +249,10 @@ def main():
     for name, real, generated in sets(args, *sizes):
         bench = Bench(real, generated, sizes, args.judge)
         rows = bench.run(methods)
-        results += [{"images": name, "method": key, **rows[key]} for key in rows]
-        print(f"\n{name}; floor of the distance {rows['none']['floor']:.2f}\n")
-        print(table(rows), flush=True)
+        rows = [{"images": name, "method": key, **row} for key, row in rows.items()]
+        results += rows
+        print(f"\n{name}; floor of the distance {rows[0]['floor']:.2f}\n")
+        print(markdown(rows, COLUMNS, drop_empty=True), flush=True)
         if args.pictures:
             shown = ("mean log", "quantiles", *(TRANSLATOR if args.translator else ()))
             args.pictures.mkdir(exist_ok=True)
@@ -275,7 +260,7 @@ def main():
             figure = picture(name, *groups, {key: methods[key] for key in shown})
             figure.savefig(args.pictures / f"{name}.png", dpi=100)
     report = {"sizes": sizes, "machine": machine()}
-    args.output.write_text(json.dumps({**report, "results": results}, indent=1))
+    write_report({**report, "results": results}, args.output)
 
 
 if __name__ == "__main__":

@@ -18,34 +18,20 @@ least-squares codes are equal. Prints tables and writes them as JSON.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import json
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from bench_fit import machine
+from _data import load_windows
+from _measure import machine, timed, write_report
+from _tables import markdown
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 from skspectral import SpectralDictionaryLearning
-from skspectral.datasets import make_tones
 from skspectral.stft import STFT
-
-
-def load(path):
-    """Training windows in random order, test windows, and the sampling rate."""
-    if path is None:
-        windows, _ = make_tones(2500, 512, sampling_rate=8000, random_state=0)
-        train, test = np.split(windows.astype(np.float32), [2000])
-        return train, test, 8000.0
-    with np.load(path) as data:
-        train, test = data["windows_train"], data["windows_test"]
-        rate = float(data["sampling_rate"])
-    # The first n stand for all recordings, not for the first.
-    return np.random.default_rng(0).permutation(train), test, rate
 
 
 def estimators(n_components, n_train, rate):
@@ -81,9 +67,7 @@ def explained_variances(train, test, rate, args):
         total = squared_error(test, part.mean(0, dtype=float).astype(np.float32))
         methods = estimators(args.n_components, size, rate)
         for name, estimator in methods.items():
-            start = time.perf_counter()
-            estimator.fit(part)
-            seconds = time.perf_counter() - start
+            _, seconds = timed(estimator.fit, part)
             ev = 1 - squared_error(test, reconstruct(estimator, test)) / total
             rows.append({"n_train": size, "method": name, "ev": ev, "fit_s": seconds})
             print(f"  {size:>6} {name}", file=sys.stderr, flush=True)
@@ -115,9 +99,8 @@ def trade_off(plain, pca, test, stft, args):
     curve = []
     for relative in args.weights:
         weight = relative * unit
-        start = time.perf_counter()
-        polished = reconstruct(plain.set_params(transform_stft_weight=weight), test)
-        seconds = time.perf_counter() - start
+        plain.set_params(transform_stft_weight=weight)
+        polished, seconds = timed(reconstruct, plain, test)
         what = {"relative_weight": relative, "weight": weight}
         curve.append(change(polished, method="transform", seconds=seconds, **what))
         print(f"  weight {relative:g}", file=sys.stderr, flush=True)
@@ -125,27 +108,21 @@ def trade_off(plain, pca, test, stft, args):
     return {"squared_error": errors[0], "stft_error": errors[1], "curve": curve}
 
 
-def print_tables(report):
-    """The figures as Markdown."""
-    print("| windows | method | EV held out | - PCA | unexplained ÷ PCA | fit, s |")
-    print("|" + "---|" * 6)
-    for row in report["explained_variance"]:
-        print(
-            f"| {row['n_train']:,} | {row['method']} | {row['ev']:.4f} "
-            f"| {row['ev_minus_PCA']:+.4f} | {row['unexplained_over_PCA']:.2f} "
-            f"| {row['fit_s']:.2f} |"
-        )
-    print()
-    print("| codes | relative weight | weight | squared error | STFT error |")
-    print("|" + "---|" * 5)
-    for row in report["trade_off"]["curve"]:
-        weights = "|  |  |"
-        if "weight" in row:
-            weights = f"| {row['relative_weight']:.3g} | {row['weight']:.3g} |"
-        print(
-            f"| {row['method']} {weights} {row['squared_error_percent']:+.2f} % "
-            f"| {row['stft_error_percent']:+.2f} % |"
-        )
+EXPLAINED = [
+    ("windows", "n_train", "{:,}"),
+    ("method", "method"),
+    ("EV held out", "ev", "{:.4f}"),
+    ("- PCA", "ev_minus_PCA", "{:+.4f}"),
+    ("unexplained ÷ PCA", "unexplained_over_PCA", "{:.2f}"),
+    ("fit, s", "fit_s", "{:.2f}"),
+]
+TRADE_OFF = [
+    ("codes", "method"),
+    ("relative weight", "relative_weight", "{:.3g}"),
+    ("weight", "weight", "{:.3g}"),
+    ("squared error", "squared_error_percent", "{:+.2f} %"),
+    ("STFT error", "stft_error_percent", "{:+.2f} %"),
+]
 
 
 def draw(report, path):
@@ -210,7 +187,7 @@ def main():
     args = parse_arguments()
     # With few windows a slow end of the fit is no finding.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    train, test, rate = load(args.data)
+    train, test, rate = load_windows(args.data)
     stft = STFT(args.stft_window, max(1, args.stft_window // 4))
     rows, fitted = explained_variances(train, test, rate, args)
     report = {
@@ -224,9 +201,9 @@ def main():
         "explained_variance": rows,
         "trade_off": trade_off(fitted["plain"], fitted["PCA"], test, stft, args),
     }
-    print_tables(report)
-    args.output.write_text(json.dumps(report, indent=1))
-    print(f"written to {args.output}", file=sys.stderr)
+    print(markdown(rows, EXPLAINED) + "\n")
+    print(markdown(report["trade_off"]["curve"], TRADE_OFF))
+    write_report(report, args.output)
     if args.figure:
         draw(report, args.figure)
 

@@ -2,26 +2,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
+from _tables import markdown
 from matplotlib.figure import Figure
 from PIL import Image
 
-COLUMNS = {
-    "frechet_distance": ("Fréchet distance", "{:.2f}"),
-    "kernel_distance": ("kernel distance x 1000", "{:.1f}"),
-    "density": ("density", "{:.2f}"),
-    "coverage": ("coverage", "{:.3f}"),
-    "classifier_score": ("classifier score", "{:.2f}"),
-    "radial_spectrum_distance": ("spectrum, dB", "{:.2f}"),
-    "memorization_features": ("nearest training image: features", "{:.2f}"),
-    "memorization_pixels": ("pixels", "{:.2f}"),
-    "copies": ("near copies", "{:.3f}"),
-    "fit_s": ("fit, s", "{:.0f}"),
-    "sample_s_per_1000": ("draws, s per 1,000", "{:.2f}"),
-    "n_parameters": ("parameters, millions", "{:.2f}"),
-    "inception_frechet_distance": ("FID", "{:.2f}"),
-    "inception_kernel_distance": ("KID x 1000", "{:.1f}"),
-    "inception_classifier_score": ("Inception score", "{:.2f}"),
-}
+COLUMNS = [
+    ("method", "method"),
+    ("Fréchet distance", "frechet_distance", "{:.2f}"),
+    ("kernel distance x 1000", "kernel_distance", "{:.1f}"),
+    ("density", "density", "{:.2f}"),
+    ("coverage", "coverage", "{:.3f}"),
+    ("classifier score", "classifier_score", "{:.2f}"),
+    ("spectrum, dB", "radial_spectrum_distance", "{:.2f}"),
+    ("nearest training image: features", "memorization_features", "{:.2f}"),
+    ("pixels", "memorization_pixels", "{:.2f}"),
+    ("near copies", "copies", "{:.3f}"),
+    ("fit, s", "fit_s", "{:.0f}"),
+    ("draws, s per 1,000", "sample_s_per_1000", "{:.2f}"),
+    ("parameters, millions", "n_parameters", "{:.2f}"),
+    ("FID", "inception_frechet_distance", "{:.2f}"),
+    ("KID x 1000", "inception_kernel_distance", "{:.1f}"),
+    ("Inception score", "inception_classifier_score", "{:.2f}"),
+]
 SCALE = {
     "kernel_distance": 1e3,
     "n_parameters": 1e-6,
@@ -31,22 +33,11 @@ SCALE = {
 
 def as_markdown(results):
     """One line for each method, the smallest Frechet distance first."""
-    shown = [name for name in COLUMNS if any(name in row for row in results)]
-    lines = [
-        "| method | " + " | ".join(COLUMNS[name][0] for name in shown) + " |",
-        "|---" * (1 + len(shown)) + "|",
+    rows = [
+        row | {name: row[name] * SCALE[name] for name in SCALE.keys() & row.keys()}
+        for row in sorted(results, key=lambda row: row.get("frechet_distance", np.inf))
     ]
-    for row in sorted(results, key=lambda row: row.get("frechet_distance", np.inf)):
-        cells = [cell(row, name) for name in shown]
-        lines.append(f"| {row['method']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def cell(row, name):
-    """A figure as text; empty where there is none."""
-    if name not in row:
-        return ""
-    return COLUMNS[name][1].format(row[name] * SCALE.get(name, 1))
+    return markdown(rows, COLUMNS, drop_empty=True)
 
 
 def grid(images, n_rows=8, n_columns=8):

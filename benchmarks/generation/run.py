@@ -38,7 +38,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench_fit import machine
+from _data import IMAGES_HELP, load_images
+from _measure import machine, run_apart
 from diffusion import DiffusionModel
 from gan import AdversarialNetwork
 from linear import linear
@@ -47,7 +48,6 @@ from ours import Ours, entries
 from report import as_markdown, save_grid, save_sheet
 from vae import VariationalAutoEncoder
 
-from skspectral.datasets import load_photograph_patches
 from skspectral.metrics import inception_extractor
 
 REAL = ("training images", "test images")
@@ -63,16 +63,6 @@ class Data:
     train: np.ndarray
     test: np.ndarray
     labels: np.ndarray | None
-
-
-def load(path, size):
-    """Data of a file, or the photographs of the package."""
-    if path is None:
-        train, test = load_photograph_patches(size or 10_000, 32)
-        return Data(train, test, None)
-    with np.load(path) as data:
-        labels = data["train_labels"][:size] if "train_labels" in data else None
-        return Data(data["train"][:size], data["test"], labels)
 
 
 def methods(device, labelled):
@@ -111,12 +101,12 @@ def generate(name, data, args):
 
 def generate_apart(name, args):
     """The same in a process with memory and threads of its own."""
-    command = [sys.executable, __file__, "--one", name]
+    arguments = ["--one", name]
     for option in (*OPTIONS, "output"):
         value = getattr(args, option)
         if value is not None:
-            command += [f"--{option.replace('_', '-')}", str(value)]
-    subprocess.run(command, check=True)
+            arguments += [f"--{option.replace('_', '-')}", value]
+    run_apart(__file__, *arguments)
 
 
 def options(args):
@@ -204,7 +194,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help=".npz with train and test")
+    parser.add_argument("--data", type=Path, help=IMAGES_HELP)
     parser.add_argument("--size", type=int, help="training images; default all")
     parser.add_argument("--judge", type=Path, help="TorchScript file")
     parser.add_argument("--inception", type=Path, help="weights of torch-fidelity")
@@ -228,7 +218,7 @@ def chosen_methods(args, data):
 
 def main():
     args = parse_arguments()
-    data = load(args.data, args.size)
+    data = Data(*load_images(args.data, args.size, n_patches=10_000))
     if args.one:
         generate(args.one, data, args)
         return 0

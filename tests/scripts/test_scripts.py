@@ -1,6 +1,7 @@
 """The main job, the examples and the benchmarks run, on little data."""
 
-import importlib.util
+import importlib
+import io
 import json
 import subprocess
 import sys
@@ -242,12 +243,14 @@ def test_bench_sound(tmp_path):
     assert (tmp_path / "out.png").exists()
 
 
-def test_benchmark_ratios_are_of_medians():
-    spec = importlib.util.spec_from_file_location(
-        "bench_fit", ROOT / "benchmarks/bench_fit.py"
-    )
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
+@pytest.fixture
+def module_of(monkeypatch):
+    """Import a module of the benchmarks by name."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module
+
+
+def test_benchmark_ratios_are_of_medians(module_of):
     runs = [
         {"n_train": 10, "method": method, "fit_s": seconds, "ev": 0.5}
         for method, seconds in (
@@ -255,9 +258,117 @@ def test_benchmark_ratios_are_of_medians():
             *(("static", 8.0), ("static", 1.0), ("static", 4.0)),
         )
     ]
-    table = {row["method"]: row for row in bench.summary(runs)}
+    table = {row["method"]: row for row in module_of("bench_fit").summary(runs)}
     assert table["static"]["fit_over_PCA"] == 2.0
     assert table["PCA"]["fit_s"] == 2.0
+
+
+@pytest.fixture
+def other_checkout(tmp_path):
+    """Root of a checkout with a package that is empty."""
+    (tmp_path / "other/skspectral").mkdir(parents=True)
+    (tmp_path / "other/skspectral/__init__.py").touch()
+    return tmp_path / "other"
+
+
+def test_child_imports_the_given_checkout(module_of, other_checkout, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import importlib.util, sys\n"
+        "print(importlib.util.find_spec('skspectral').origin, *sys.argv[1:])"
+    )
+    for root in (ROOT, other_checkout):
+        out = module_of("_measure").run_apart(script, 3, root=root)
+        assert out.split() == [str(root / "skspectral/__init__.py"), "3"]
+
+
+def test_bench_fit_against_another_checkout(
+    module_of, other_checkout, monkeypatch, capsys
+):
+    bench = module_of("bench_fit")
+    # Of ours, of the other: the machine is slower by half in the second repeat.
+    seconds = {ROOT: [2.0, 3.0, 2.0], other_checkout: [1.0, 1.5, 4.0]}
+    calls = []
+
+    def run_apart(script, flag, name, size, *options, root):
+        calls.append(root)
+        s = seconds[root][(len(calls) - 1) // 2]
+        steps = {"fit_s": s, "transform_s": 2 * s, "sample_s": 3 * s}
+        what = {"n_train": size, "n_test": 1000, "ev": 0.5, "extrapolated": False}
+        what |= {"transform_ratio": 1.0, "sample_ratio": 1.0, "peak_bytes": 0}
+        return json.dumps(steps | what | {"package_root": str(root)})
+
+    monkeypatch.setattr(bench, "run_apart", run_apart)
+    options = ("--against", other_checkout, "--methods", "static", "--sizes", 60)
+    output = other_checkout / "out.json"
+    monkeypatch.setattr(sys, "argv", ["", *map(str, options), "--output", str(output)])
+    bench.main()
+    there = other_checkout
+    assert calls == [ROOT, there, there, ROOT, ROOT, there]
+    ours, other = json.loads(output.read_text())["results"]
+    assert (ours["method"], other["method"]) == ("static", "static, other")
+    assert ours["fit_ratios"] == [2.0, 2.0, 0.5]
+    assert ours["fit_over_other"] == ours["sample_over_other"] == 2.0
+    assert "fit_over_other" not in other
+    header, _, *lines = capsys.readouterr().out.splitlines()
+    assert header.endswith("| fit ÷ other | transform ÷ other | sample ÷ other |")
+    assert lines[0].endswith("| 2.000 | 2.000 | 2.000 |")
+    assert lines[1].endswith("|  |  |  |")
+
+    # A measurement of the wrong package is not taken for one of the other.
+    monkeypatch.setattr(
+        bench, "run_apart", lambda *args, root: run_apart(*args, root=ROOT)
+    )
+    calls.clear()
+    with pytest.raises(SystemExit, match="was imported, not of"):
+        bench.main()
+
+
+def test_tables_of_benchmarks(module_of):
+    rows = [{"name": "a", "n": 1200, "x": 0.123}, {"name": "b", "x": None}]
+    columns = [
+        ("name", "name"),
+        ("n", "n", "{:,}"),
+        ("twice x", lambda row: row["x"] and 2 * row["x"], "{:+.2f} %"),
+        ("nowhere", "y"),
+    ]
+    markdown = module_of("_tables").markdown
+    assert markdown(rows, columns).splitlines() == [
+        "| name | n | twice x | nowhere |",
+        "|---|---|---|---|",
+        "| a | 1,200 | +0.25 % |  |",
+        "| b |  |  |  |",
+    ]
+    assert markdown(rows, columns, drop_empty=True).splitlines()[2:] == [
+        "| a | 1,200 | +0.25 % |",
+        "| b |  |  |",
+    ]
+    assert markdown(rows[:1]).splitlines()[::2] == [
+        "| name | n | x |",
+        "| a | 1200 | 0.123 |",
+    ]
+
+
+def test_mosaics_of_images(tmp_path, module_of):
+    """They are cut where one mosaic ends, and within one."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (800, 32, 32, 3), np.uint8)
+    tiles = images.reshape(2, 20, 20, 32, 32, 3).swapaxes(2, 3)
+    files = []
+    for mosaic in tiles.reshape(2, 640, 640, 3):
+        Image.fromarray(mosaic).save(file := io.BytesIO(), "webp", lossless=True)
+        files.append(file.getvalue())
+    for split, n in (("train", 2), ("test", 1)):
+        np.savez(
+            tmp_path / f"cifar10_{split}.npz",
+            webp=np.frombuffer(b"".join(files[:n]), np.uint8),
+            offsets=np.cumsum([0, *map(len, files[:n])]),
+            labels=np.arange(400 * n) % 10,
+        )
+    train, test, labels = module_of("_data").load_images(tmp_path, 401)
+    np.testing.assert_array_equal(train, images[:401])
+    np.testing.assert_array_equal(test, images[:400])
+    np.testing.assert_array_equal(labels, np.arange(401) % 10)
 
 
 @pytest.mark.slow
@@ -451,9 +562,11 @@ def test_training_of_diffusion(tmp_path):
 
 @pytest.mark.slow
 def test_parts_of_diffusion(tmp_path):
+    write_judge(tmp_path / "judge.ts")
     out = run(
         "benchmarks/bench_diffusion.py",
         *("--minutes", 0.01, "--width", 4, "--n-samples", 8, "--steps"),
+        *("--judge", "judge.ts"),
         *("--output", "results.json", "--variants", "pixels"),
         *("whole: + a third of the codes", "whole, coloured noise"),
         folder=tmp_path,
@@ -462,6 +575,8 @@ def test_parts_of_diffusion(tmp_path):
     results = json.loads((tmp_path / "results.json").read_text())
     assert [row["images seen"] > 0 for row in results] == [True] * 3
     assert 0.5 < results[1]["error, test"] < 3
+    assert all(row["frechet_distance"] > 0 for row in results)
+    assert all(row["exact flow"] > 0 < row["plain"] for row in results[1]["steps"])
 
 
 @pytest.mark.slow
@@ -547,11 +662,13 @@ def test_generation(tmp_path):
     assert floor["memorization_features"] == floor["memorization_pixels"] == 0
     assert floor["copies"] == 1
     assert all(row["memorization_pixels"] > 0.3 for row in rows.values())
-    # Draws near the mean are often nearer to a sample than others of so few are.
-    assert all(row["copies"] < 1 for row in rows.values())
     # Few steps of a network do not come close; a Gaussian of random walks is right.
     gaussian = rows["Gaussian on pixels"]
-    for name in ("VAE", "GAN", "diffusion"):
+    networks = ("VAE", "GAN", "diffusion")
+    # Draws near the mean are often nearer to a sample than others of so few are; on a
+    # slow machine, all draws of a network are near the mean.
+    assert all(rows[name]["copies"] < 1 for name in rows if name not in networks)
+    for name in networks:
         assert rows[name]["frechet_distance"] > gaussian["frechet_distance"]
         assert rows[name]["coverage"] <= gaussian["coverage"]
     for row in rows.values():

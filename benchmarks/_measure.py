@@ -1,0 +1,124 @@
+"""Time, memory and machine of a measurement, and child processes to measure in."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+
+import skspectral
+
+
+class PeakMemory:
+    """Largest resident memory of this process while it is watched, in bytes."""
+
+    def __enter__(self):
+        self._done = threading.Event()
+        self.start = self.peak = self._resident()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def _watch(self):
+        while not self._done.wait(0.002):
+            self.peak = max(self.peak, self._resident())
+
+    @staticmethod
+    def _resident():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def growth(self):
+        """Bytes by which the peak exceeds the memory at the start."""
+        return self.peak - self.start
+
+
+def timed(function, *args):
+    """Return the result of one call, and its seconds."""
+    start = time.perf_counter()
+    result = function(*args)
+    return result, time.perf_counter() - start
+
+
+def median_time(function, repeats=9, *, least=0.0, wait=lambda: None):
+    """Return the median seconds of a call, after one call to warm up.
+
+    Calls are repeated so many times, and until they have taken ``least`` seconds. A
+    device works on after a call returns; ``wait`` returns when it has finished.
+    """
+    function()
+    seconds = []
+    while len(seconds) < repeats or sum(seconds) < least:
+        wait()
+        seconds.append(timed(lambda: (function(), wait()))[1])
+    return float(np.median(seconds))
+
+
+def run_apart(script, *args, root=None):
+    """Run a script in a process of its own and return its standard output.
+
+    With ``root``, the script imports skspectral from the checkout in that folder.
+    """
+    environment = dict(os.environ)
+    if root is not None:
+        paths = [str(Path(root).absolute()), environment.get("PYTHONPATH")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    command = [sys.executable, script, *map(str, args)]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    return done.stdout
+
+
+def package_root():
+    """Return the folder from which this process imported skspectral."""
+    return Path(skspectral.__file__).parents[1]
+
+
+def medians(rows):
+    """Return the first of the rows with the median over all rows of each float."""
+    floats = [key for key, value in rows[0].items() if isinstance(value, float)]
+    return rows[0] | {key: float(np.median([r[key] for r in rows])) for key in floats}
+
+
+def ratios(rows, others, key):
+    """Return the ratio of a figure in each pair of rows."""
+    return [row[key] / other[key] for row, other in zip(rows, others, strict=True)]
+
+
+def machine():
+    """Return what the figures were measured on."""
+    names = [
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+        "skspectral": skspectral.__version__,
+    }
+
+
+def write_report(report, path):
+    """Write figures as JSON."""
+    path.write_text(json.dumps(report, indent=1))
+    print(f"written to {path}", file=sys.stderr)
