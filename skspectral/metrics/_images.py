@@ -116,12 +116,3 @@ def iter_floats(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """The same rows of all arrays, batch by batch, as float64: read-only."""
     for rows in iter_slices(arrays[0]):
         yield tuple(array[rows].astype(np.float64, copy=False) for array in arrays)
-
-
-def columns_of_half_plane(width: int) -> np.ndarray:
-    """How many bins of the plane each column of ``rfft2`` stands for: 1 or 2."""
-    columns = np.full(width // 2 + 1, 2.0)
-    columns[0] = 1.0
-    if width % 2 == 0:
-        columns[-1] = 1.0
-    return columns

@@ -4,7 +4,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,6 +39,12 @@ from skspectral.refinement._spectra import (
     spectra_of,
 )
 
+# Constraints of the parameters that all refiners have.
+IMAGE_CONSTRAINTS = {
+    "image_shape": ["array-like", None],
+    "data_range": ["array-like", None],
+}
+
 
 class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
     """Changes spectra of generated images towards those of real ones.
@@ -49,11 +55,6 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
 
     image_shape: Sequence[int] | None
     data_range: Sequence[float] | None
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "image_shape": ["array-like", None],
-        "data_range": ["array-like", None],
-    }
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: Any = None) -> Any:

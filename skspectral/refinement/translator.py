@@ -16,20 +16,21 @@ from skspectral._device import memory_advice, resolve_device
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions
-from skspectral.refinement._base import GainRefiner
+from skspectral.metrics._statistics import Statistic
+from skspectral.refinement._base import IMAGE_CONSTRAINTS, GainRefiner
 from skspectral.refinement._gains import log_mean_gain, shrunk
-from skspectral.refinement._spectra import (
-    Statistic,
-    log_magnitude,
-    log_magnitude_statistic,
-)
+from skspectral.refinement._spectra import log_magnitude, log_magnitude_statistic
 from skspectral.refinement.filters import SpectrumMatcher
 from skspectral.refinement.translation.batches import Pairs, Units
 from skspectral.refinement.translation.detection import Judge, split_rows
 from skspectral.refinement.translation.model import Translation
-from skspectral.refinement.translation.plan import Plan, check_sides
-from skspectral.refinement.translation.run import Course, train
-from skspectral.refinement.translation.training import Training
+from skspectral.refinement.translation.training import (
+    TERMS,
+    TranslatorPlan,
+    TranslatorRun,
+    TranslatorTraining,
+    train,
+)
 
 # In nats, of a bin that hardly varies; those of photographs have 0.6 and more.
 _LEAST_SPREAD = 0.05
@@ -38,7 +39,6 @@ _RECALIBRATED = 5000
 _FROM_ZERO, _FROM_ONE = (Interval(Integral, low, None, closed="left") for low in (0, 1))
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _WEIGHT = Interval(Real, 0, None, closed="left")
-_TERMS = ("gan", "profile", "nce", "nce_identity", "lowfreq", "ssim_identity", "ssim")
 
 
 class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
@@ -157,7 +157,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GainRefiner._parameter_constraints,
+        **IMAGE_CONSTRAINTS,
         "init": [StrOptions({"log_mean", "identity"})],
         "recalibrate": ["boolean"],
         "parameterization": [StrOptions({"residual", "absolute"})],
@@ -165,7 +165,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         "base_channels": [_FROM_ONE],
         "depth": [_FROM_ZERO],
         "max_log_gain": [_POSITIVE],
-        **{f"lambda_{name}": [_WEIGHT] for name in _TERMS},
+        **{weight: [_WEIGHT] for weight in TERMS.values()},
         "nce_temperature": [_POSITIVE],
         "n_patches": [Interval(Integral, 2, None, closed="left")],
         "projection_dim": [_FROM_ONE],
@@ -248,9 +248,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         self.random_state = random_state
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
-        # What is not whole is not fitted.
+        # Marks the estimator as unfitted until the training has succeeded.
         self.__dict__.pop("detector_auc_", None)
-        check_sides(self.image_shape_, self.depth)
         images, device = (generated, real), resolve_device(self.device)
         seed = draw_seed(random_stream(self.random_state))
         stream = np.random.default_rng(seed)
@@ -259,45 +258,42 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         judged = held and self.early_stopping and self.max_epochs > 0
         rows = [split.learnt if judged else np.concatenate(split) for split in splits]
         learnt = [part[some] for part, some in zip(images, rows, strict=True)]
-        plan = Plan.of(self.get_params(), self.image_shape_, max(map(len, learnt)))
-        of_real, course = self._standardise(*learnt), Course()
-        self.initial_log_gain_ = self._start(*learnt)
-        if self.max_epochs:
-            judge = Judge(images, splits, self.log_floor_) if judged else None
-            units = Units(*self._extent, self.log_floor_)
-            pairs = Pairs(learnt, units, self.batch_size, device, stream)
-            training = Training.seeded(
-                plan,
-                (self.real_log_mean_, self.log_scale_, self.initial_log_gain_),
-                self.image_shape_[1],
-                seed,
-                device,
-            )
-            course = self._train(training, pairs, judge, of_real)
-        if judged:
-            self.initial_log_gain_ = self._start(generated, real)
-            of_real = log_magnitude_statistic(real, self.log_floor_)
-        self._adopt(course.best, generated, of_real)
-        self.n_iter_, self.best_iter_ = course.n_epochs, course.n_best
-        self.loss_history_ = course.history
-        self.detector_auc_ = np.array(course.verdicts)
-        if course.failure is not None:
-            warnings.warn(
-                f"The training was stopped: {course.failure}. The result is that of "
-                f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-    def _standardise(self, generated: np.ndarray, real: np.ndarray) -> Statistic:
-        """Find by what bins are standardised; return the statistic of real images."""
+        plan = TranslatorPlan.from_params(
+            self.get_params(), self.image_shape_, max(map(len, learnt))
+        )
         of_generated, of_real = (
-            log_magnitude_statistic(part, self.log_floor_) for part in (generated, real)
+            log_magnitude_statistic(part, self.log_floor_) for part in learnt
         )
         self.real_log_mean_ = of_real.mean
         variance = (of_generated.variance + of_real.variance) / 2
         self.log_scale_ = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
-        return of_real
+        self.initial_log_gain_ = self._start(*learnt)
+        run = TranslatorRun()
+        if self.max_epochs:
+            units = Units(*self._extent, self.log_floor_)
+            pairs = Pairs(learnt, units, self.batch_size, device, stream)
+            of_bins = self.real_log_mean_, self.log_scale_, self.initial_log_gain_
+            width = self.image_shape_[1]
+            training = TranslatorTraining(plan, of_bins, width, seed, device)
+            judge = Judge(images, splits, self.log_floor_) if judged else None
+            run = self._train(training, pairs, judge, of_real)
+        if judged:
+            self.initial_log_gain_ = self._start(generated, real)
+            of_real = log_magnitude_statistic(real, self.log_floor_)
+        self._adopt(run.best, generated, of_real)
+        self.n_iter_, self.best_iter_ = run.n_epochs, run.n_best
+        names = run.terms[0] if run.terms else ()
+        self.loss_history_ = {
+            name: np.array([terms[name] for terms in run.terms]) for name in names
+        }
+        self.detector_auc_ = np.array(run.verdicts)
+        if run.failure is not None:
+            warnings.warn(
+                f"The training was stopped: {run.failure}. The result is that of "
+                f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _start(self, generated: np.ndarray, real: np.ndarray) -> np.ndarray:
         if self.init == "identity" or self.parameterization == "absolute":
@@ -306,29 +302,28 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         return start.log_gain_
 
     def _train(
-        self, training: Training, pairs: Pairs, judge: Judge | None, of_real: Statistic
-    ) -> Course:
-        def verdict(translation: Translation | None) -> float:
+        self,
+        training: TranslatorTraining,
+        pairs: Pairs,
+        judge: Judge | None,
+        of_real: Statistic,
+    ) -> TranslatorRun:
+        def auc(translation: Translation | None) -> float:
             assert judge is not None
             self._adopt(translation, judge.generated.learnt, of_real)
             return judge.auc(self._refined)
 
         monitor = CallbackMonitor(self)
+        on_epoch = monitor.stage("training", self.max_epochs)
         with memory_advice(self.batch_size):
-            course = train(
-                training,
-                pairs,
-                monitor.stage("training", self.max_epochs),
-                judge=None if judge is None else verdict,
-                patience=self.n_iter_no_change,
-            )
+            run = train(training, pairs, on_epoch, auc if judge else None)
         monitor.close()
-        return course
+        return run
 
     def _adopt(
         self, translation: Translation | None, generated: np.ndarray, of_real: Statistic
     ) -> None:
-        """Put a translation into use, with what recalibrates it for some images."""
+        """Use a translation, recalibrated for some generated images."""
         self.generator_ = translation
         self.recalibration_log_gain_ = np.zeros_like(self.initial_log_gain_)
         if self.recalibrate and translation is not None:

@@ -1,7 +1,6 @@
 """The translation: from log-magnitudes to the gains of a network."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,46 +12,17 @@ from skspectral._device import as_array, as_tensor
 from skspectral.refinement.translation.networks import NestedUNet
 from skspectral.refinement.translation.plane import distances, even_half, whole_plane
 
-# Of a spectrum that is the same everywhere.
+# Added to the range of a spectrum, which may be flat.
 _TINY = 1e-8
 # Images that are translated at a time.
 _CHUNK = 64
 
 
 class Translated(NamedTuple):
-    """What a translation makes of log-magnitudes of shape (n, C, H, W // 2 + 1).
-
-    Attributes
-    ----------
-    log_gain : tensor of shape (n, C, H, W // 2 + 1)
-        What is added to them, without the start.
-    features : list of tensor
-        The encoder's, of the input.
-    """
+    """Log-gains (n, C, H, W // 2 + 1) without the start; the encoder's features."""
 
     log_gain: torch.Tensor
     features: list[torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Network:
-    """What is asked of the network of a translation.
-
-    Attributes
-    ----------
-    width, depth : int
-        Channels of its first level, and number of times planes are halved.
-    max_log_gain : float
-        Bound of gains, in nats.
-    absolute : bool
-        Whether it gives magnitudes, within the range of those of each image, in place
-        of gains.
-    """
-
-    width: int
-    depth: int
-    max_log_gain: float
-    absolute: bool
 
 
 class Translation(nn.Module):
@@ -61,11 +31,14 @@ class Translation(nn.Module):
     Parameters
     ----------
     mean, spread : tensor of shape (C, H, W // 2 + 1)
-        Of log-magnitudes, of real images and within images of either kind: the network
-        sees bins standardised.
+        By which log-magnitudes are standardised, bin by bin.
     plane_width : int
         W.
-    network : Network
+    base_channels, depth : int
+        Of the `NestedUNet`.
+    max_log_gain : float or None
+        Bound of the gains in nats. None: the network gives magnitudes, within the range
+        of those of each image, in place of gains.
     """
 
     mean: torch.Tensor
@@ -78,28 +51,27 @@ class Translation(nn.Module):
         mean: torch.Tensor,
         spread: torch.Tensor,
         plane_width: int,
-        network: Network,
+        base_channels: int,
+        depth: int,
+        max_log_gain: float | None,
     ):
         super().__init__()
         n_channels, height, _ = mean.shape
-        self.plane_width, self.absolute = plane_width, network.absolute
-        self.max_log_gain = network.max_log_gain
+        self.plane_width, self.max_log_gain = plane_width, max_log_gain
         self.register_buffer("mean", mean)
         self.register_buffer("spread", spread)
         self.register_buffer("places", distances(height, plane_width), persistent=False)
         changes = torch.ones_like(mean)
         changes[:, 0, 0] = 0  # DC: mean colours stay.
         self.register_buffer("changes", changes, persistent=False)
-        self.network = NestedUNet(
-            n_channels + 2, n_channels, network.width, network.depth
-        )
+        self.network = NestedUNet(n_channels + 2, n_channels, base_channels, depth)
 
     def forward(self, log_magnitudes: torch.Tensor) -> Translated:
         """Gains of all bins, and the features of the encoder."""
         plane = self.standardised(log_magnitudes, log_magnitudes)
         out, features = self.network(self.placed(plane))
         out = even_half(torch.tanh(out))
-        if self.absolute:
+        if self.max_log_gain is None:
             low, extent = _range_of(log_magnitudes)
             log_gain = low + extent * (out + 1) / 2 - log_magnitudes
         else:
@@ -118,12 +90,12 @@ class Translation(nn.Module):
     def standardised(
         self, log_magnitudes: torch.Tensor, inputs: torch.Tensor
     ) -> torch.Tensor:
-        """Log-magnitudes as networks see them, on the whole plane.
+        """Log-magnitudes as the networks see them, on the whole plane.
 
-        Each bin by its mean and spread; or, with ``absolute``, by the extremes of the
-        ``inputs`` they were made of, within [-1, 1].
+        Without a bound of the gains they are scaled to [-1, 1] by the extremes of the
+        ``inputs`` from which they were made.
         """
-        if self.absolute:
+        if self.max_log_gain is None:
             low, extent = _range_of(inputs)
             scaled = 2 * (log_magnitudes - low) / extent - 1
         else:
