@@ -16,10 +16,11 @@ from skspectral.metrics import mean_spectrum_distance, ssim
 from skspectral.refinement import SpectrumMatcher, SpectrumTranslator
 from skspectral.refinement.translation.batches import Batch, Pairs, Units
 from skspectral.refinement.translation.detection import Judge, split_rows
-from skspectral.refinement.translation.losses import (
-    dissimilarity,
-    patch_contrast,
-    root_mean_square,
+from skspectral.refinement.translation.model import (
+    distances,
+    even_half,
+    square_rings,
+    whole_plane,
 )
 from skspectral.refinement.translation.networks import (
     LinearDiscriminator,
@@ -27,15 +28,12 @@ from skspectral.refinement.translation.networks import (
     PatchDiscriminator,
     Projections,
 )
-from skspectral.refinement.translation.plane import (
-    distances,
-    even_half,
-    square_rings,
-    whole_plane,
-)
 from skspectral.refinement.translation.training import (
     TranslatorPlan,
     TranslatorTraining,
+    dissimilarity,
+    patch_contrast,
+    root_mean_square,
 )
 
 SMALL = {"base_channels": 4, "depth": 2, "random_state": 0}

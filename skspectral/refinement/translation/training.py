@@ -11,26 +11,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from skspectral._device import as_tensor
 from skspectral._progress import Step
 from skspectral._random import seeded_torch
+from skspectral.metrics.reconstruction import similarity_map
 from skspectral.refinement.translation.batches import Batch, Pairs
-from skspectral.refinement.translation.losses import (
-    dissimilarity,
-    patch_contrast,
-    root_mean_square,
-)
-from skspectral.refinement.translation.model import Translation
+from skspectral.refinement.translation.model import Translation, square_rings
 from skspectral.refinement.translation.networks import (
     LinearDiscriminator,
     PatchDiscriminator,
     Projections,
 )
-from skspectral.refinement.translation.plane import square_rings
 
 # Channels of the discriminator's first layer, at least.
 _NARROWEST = 16
+# Keeps the derivative of a square root finite at zero.
+_TINY = 1e-8
 # Terms of the translation's loss, and the parameters that are their weights.
 TERMS = {
     "patches": "lambda_gan",
@@ -95,17 +93,16 @@ class TranslatorPlan:
         _check_sides(shape, params["depth"])
         n_steps = -(-n_images // params["batch_size"])
         radius = params["low_freq_radius"]
-        own: dict[str, Any] = {
-            each.name: params.get(each.name) for each in fields(cls)
-        } | {
+        if radius is None:
+            radius = max(1, round(max(shape[:2]) / 32))
+        derived = {
             "betas": betas,
-            "low_freq_radius": max(1, round(max(shape[:2]) / 32))
-            if radius is None
-            else radius,
+            "low_freq_radius": radius,
             "weights": weights,
             "n_steps": min(n_steps, params["max_steps_per_epoch"] or n_steps),
         }
-        return cls(**own)
+        names = {each.name for each in fields(cls)} - derived.keys()
+        return cls(**derived, **{name: params[name] for name in names})
 
     def learning_rate_factor(self, step: int) -> float:
         """1 until a share of all steps, then linearly down to 0 after the last."""
@@ -149,16 +146,8 @@ class Pass(NamedTuple):
 class TranslatorTraining:
     """A new translation and its least-squares adversaries (Mao et al. 2017).
 
-    Parameters
-    ----------
-    plan : TranslatorPlan
-    of_bins : tuple of ndarray, each of shape (C, H, W // 2 + 1)
-        Mean and spread of log-magnitudes, and the log-gain that generated images get
-        beside the network's.
-    width : int
-        W.
-    seed : int
-    device : torch.device
+    ``of_bins`` are mean and spread of log-magnitudes, and the log-gain that generated
+    images get beside the network's, each of shape (C, H, width // 2 + 1).
     """
 
     def __init__(
@@ -207,15 +196,9 @@ class TranslatorTraining:
     def step(self, generated: Batch, real: Batch) -> dict[str, float]:
         """One step of the discriminators and one of the translation.
 
-        Returns
-        -------
-        terms : dict of str to float
-            Terms of the translation's loss before the step, without their weights.
-
-        Raises
-        ------
-        ArithmeticError
-            If a term is not finite, naming the step; the translation stays as it was.
+        Returns the terms of the translation's loss before the step, without their
+        weights. If one is not finite, ArithmeticError is raised before the translation
+        changes.
         """
         rate = self.plan.learning_rate * self.plan.learning_rate_factor(self.n_steps)
         for optimizer in self.optimizers:
@@ -241,10 +224,10 @@ class TranslatorTraining:
         translation, n = self.translation, len(generated.spectra)
         log_magnitudes = torch.cat([generated.log_magnitudes, real.log_magnitudes])
         spectra = torch.cat([generated.spectra, real.spectra])
-        translated = translation(log_magnitudes)
+        log_gain, features = translation(log_magnitudes)
         started = torch.zeros_like(log_magnitudes)
         started[:n] = self.start
-        log_gain = translated.log_gain + started
+        log_gain = log_gain + started
         seen, output = (
             translation.standardised(part, log_magnitudes)
             for part in (log_magnitudes, log_magnitudes + log_gain)
@@ -253,7 +236,7 @@ class TranslatorTraining:
             torch.fft.irfft2(part, s=seen.shape[2:])
             for part in (spectra, spectra * log_gain.exp())
         )
-        return Pass(n, seen, output, translated.features, before, after)
+        return Pass(n, seen, output, features, before, after)
 
     def verdicts(self, plane: torch.Tensor) -> dict[str, torch.Tensor]:
         """What each discriminator says of planes (n, C, H, W)."""
@@ -308,6 +291,46 @@ class TranslatorTraining:
         return terms
 
 
+def patch_contrast(
+    inputs: list[torch.Tensor],
+    outputs: list[torch.Tensor],
+    projections: Projections,
+    n_patches: int,
+    temperature: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """PatchNCE (Park et al. 2020) of features (n, c_i, h_i, w_i), mean over levels.
+
+    It is the cross-entropy of finding each place of the output in the input among at
+    most ``n_patches`` random places of the same image. No gradient flows through the
+    input. The ``generator`` lives on the CPU.
+    """
+    losses = []
+    for key, query, project in zip(inputs, outputs, projections, strict=True):
+        n_places = key.shape[2] * key.shape[3]
+        places = torch.randperm(n_places, generator=generator)[:n_patches]
+        k, q = (
+            F.normalize(project(part.flatten(2)[:, :, places].transpose(1, 2)), dim=2)
+            for part in (key.detach(), query)
+        )
+        likeness = q @ k.detach().transpose(1, 2) / temperature
+        same = torch.arange(len(places), device=likeness.device)
+        losses.append(
+            F.cross_entropy(likeness.flatten(0, 1), same.repeat(len(likeness)))
+        )
+    return torch.stack(losses).mean()
+
+
+def dissimilarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """1 - SSIM (Wang et al. 2004), mean over images (n, C, H, W) within [0, 1]."""
+    return 1 - similarity_map(x, y).mean()
+
+
+def root_mean_square(change: torch.Tensor) -> torch.Tensor:
+    """Root of the mean square of all values, with a derivative at zero."""
+    return (change.square().mean() + _TINY).sqrt()
+
+
 def _parameters(
     device: torch.device, *networks: nn.Module | None
 ) -> list[nn.Parameter]:
@@ -318,21 +341,12 @@ def _parameters(
 
 @dataclass
 class TranslatorRun:
-    """What happened in a training.
+    """What happened in a training, by epochs.
 
-    Attributes
-    ----------
-    best : Translation or None
-        The translation on the CPU after its best epoch, or after the last one if there
-        is no judge; None if no epoch was better than the start.
-    n_epochs, n_best : int
-        Number of finished epochs, and the one of ``best``.
-    terms : list of dict
-        Means of the terms of the loss over each epoch.
-    verdicts : list of float
-        What the judge said of the start and after each epoch.
-    failure : str or None
-        What was not finite, if that ended the training.
+    ``best`` is the translation, on the CPU, after epoch ``n_best``: the best one, or
+    the last one without a judge; None if the start was better. ``terms`` are means over
+    each epoch, ``verdicts`` the judge's of the start and after each epoch, and
+    ``failure`` says what was not finite, if that ended the training.
     """
 
     best: Translation | None = None
