@@ -116,3 +116,8 @@ def iter_floats(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """The same rows of all arrays, batch by batch, as float64: read-only."""
     for rows in iter_slices(arrays[0]):
         yield tuple(array[rows].astype(np.float64, copy=False) for array in arrays)
+
+
+def power_of(spectra: np.ndarray) -> np.ndarray:
+    """|Z|^2 of complex spectra Z."""
+    return spectra.real**2 + spectra.imag**2

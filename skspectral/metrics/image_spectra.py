@@ -15,6 +15,7 @@ from skspectral.metrics._images import (
     check_images,
     check_same_shape,
     iter_floats,
+    power_of,
 )
 from skspectral.metrics._rings import ring_frequencies, ring_means
 
@@ -225,7 +226,7 @@ def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.nda
             planes = np.moveaxis(batch, 3, 1)
         planes = planes - planes.mean(axis=(2, 3), keepdims=True)
         spectra = fft.rfft2(planes * taper, norm="ortho")
-        total = total + (spectra.real**2 + spectra.imag**2).sum(axis=0)
+        total = total + power_of(spectra).sum(axis=0)
     return np.asarray(total) / len(images)
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skspectral._sklearn_compat import fit_context
 from skspectral._validation import input_names_restored_on_failure
 from skspectral.metrics import mean_spectrum_distance
-from skspectral.metrics._images import iter_slices
+from skspectral.metrics._images import iter_slices, power_of
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
     as_numbers,
@@ -34,7 +34,6 @@ from skspectral.refinement._input import (
 from skspectral.refinement._spectra import (
     images_of,
     log_magnitude,
-    power_of,
     rounding_floor,
     spectra_of,
 )
@@ -271,11 +270,10 @@ class GainRefiner(SpectrumRefiner):
         return spectra * np.expm1(self._log_gains(spectra))
 
     def _excess(self, images: np.ndarray, statistic: str = "log") -> np.ndarray:
-        """What mean spectra of refined images have more than gains ask for.
+        """Achieved minus requested log-gain of the mean spectrum, in nats.
 
-        Clipping and rounding change them, and bins below the floor grow by less than
-        their gain. In nats, of the logarithm of mean magnitudes, "log", or of mean
-        powers, "power".
+        Clipping and rounding change the spectra, and bins below the floor grow by less
+        than their gain. The mean is of log-magnitudes, "log", or of powers, "power".
         """
         sums: list[Any] = [0.0, 0.0, 0.0]
         for rows in iter_slices(images):

@@ -14,7 +14,7 @@ import torch
 from scipy import fft
 
 from skspectral._device import as_array, as_tensor
-from skspectral.metrics._images import iter_slices
+from skspectral.metrics._images import iter_slices, power_of
 from skspectral.metrics._rings import ring_frequencies
 from skspectral.metrics._statistics import Statistic, statistic_of
 
@@ -46,11 +46,6 @@ def rounding_floor(shape: tuple[int, ...], extent: float) -> float:
     a bin of H x W pixels gets ``sqrt(H W / 12)`` steps of ``extent / 255``.
     """
     return extent / _STEPS * math.sqrt(shape[0] * shape[1] / 12)
-
-
-def power_of(spectra: np.ndarray) -> np.ndarray:
-    """|Z|^2."""
-    return spectra.real**2 + spectra.imag**2
 
 
 def log_magnitude(spectra: np.ndarray, floor: float) -> np.ndarray:
