@@ -1,8 +1,7 @@
 """Images to learn from, as arrays (n, height, width, 3) of uint8."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from sklearn.datasets import load_sample_images
 
 from skspectral._random import random_stream
+from skspectral.datasets._folders import read_folder
 
 # One part in this many is kept for testing.
 _HELD_OUT = 5
@@ -88,12 +88,8 @@ def load_image_folder(
     ValueError
         If it has no readable picture, or too few to keep some for testing.
     """
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder.")
-    pictures = list(_readable_pictures(Path(folder), size))
-    if not pictures:
-        raise ValueError(f"{folder} has no readable picture.")
-    train, test = _hold_out(pictures, size)
+    pictures = read_folder(folder, _picture_reader(size), "picture")
+    train, test = _hold_out([picture for _, picture in pictures], size)
     if not test:
         raise ValueError(
             f"{folder} has too few pictures to keep some for testing: needed are five, "
@@ -217,26 +213,20 @@ def _halved(image: np.ndarray) -> np.ndarray:
     return blocks.mean(axis=(1, 3)).round().astype(np.uint8)
 
 
-def _readable_pictures(folder: Path, size: int) -> Iterator[np.ndarray]:
+def _picture_reader(size: int) -> Callable[[Path], np.ndarray]:
+    """A function that reads a picture, enlarged to hold a patch of ``size``."""
     from PIL import Image, ImageOps
 
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.name.startswith("."):
-            continue
-        try:
-            with Image.open(path) as file:
-                picture = ImageOps.exif_transpose(file).convert("RGB")
-        # Pillow's readers raise almost anything on a broken file.
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            warnings.warn(f"Skipped {path}: {reason}", stacklevel=3)
-            continue
+    def read(path: Path) -> np.ndarray:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGB")
         scale = size / min(picture.size)
         if scale > 1:
-            picture = picture.resize(
-                [max(size, round(s * scale)) for s in picture.size]
-            )
-        yield np.asarray(picture)
+            sides = [max(size, round(side * scale)) for side in picture.size]
+            picture = picture.resize(sides)
+        return np.asarray(picture)
+
+    return read
 
 
 def _import_torchvision_datasets() -> Any:

@@ -1,8 +1,7 @@
 """Sound and other signals to learn from, as arrays (n, length) of windows."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skspectral._random import random_stream
+from skspectral.datasets._folders import read_folder
 
 # The open strings of a guitar, E2 to E4, in Hz.
 _GUITAR = (82.41, 110.0, 146.83, 196.0, 246.94, 329.63)
@@ -202,19 +202,16 @@ def load_recordings(
     >>> windows.shape, sampling_rate
     ((3, 256), 8000.0)
     """
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder.")
-    recordings = list(_readable_recordings(Path(folder)))
-    if not recordings:
-        raise ValueError(f"{folder} has no readable WAV file.")
-    first, rate, _ = recordings[0]
-    for path, other, _ in recordings:
+    recordings = read_folder(folder, _read_recording, "WAV file", ".wav")
+    first, (rate, _) = recordings[0]
+    for path, (other, _) in recordings:
         if other != rate:
             raise ValueError(
                 f"The sampling rates differ: {first} has {rate} Hz, {path} has {other} "
                 "Hz. Resample them to one rate, or put them into folders of their own."
             )
-    return cut_windows([signal for *_, signal in recordings], length, hop), float(rate)
+    signals = [signal for _, (_, signal) in recordings]
+    return cut_windows(signals, length, hop), float(rate)
 
 
 def load_eeg(length: int = 64, hop: int | None = None) -> tuple[np.ndarray, float]:
@@ -297,23 +294,13 @@ def _plucked_string(
     return sound
 
 
-def _readable_recordings(folder: Path) -> Iterator[tuple[Path, int, np.ndarray]]:
-    """Path, sampling rate and mono signal of each WAV file."""
+def _read_recording(path: Path) -> tuple[int, np.ndarray]:
+    """Sampling rate and mono signal of a WAV file."""
     from scipy.io import wavfile
 
-    for path in sorted(folder.rglob("*")):
-        hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() != ".wav" or path.is_dir():
-            continue
-        try:
-            rate, samples = wavfile.read(path)
-        # SciPy's reader raises almost anything on a broken file.
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            warnings.warn(f"Skipped {path}: {reason}", stacklevel=3)
-            continue
-        signal = _full_scale(samples)
-        yield path, rate, signal if signal.ndim == 1 else signal.mean(axis=1)
+    rate, samples = wavfile.read(path)
+    signal = _full_scale(samples)
+    return rate, signal if signal.ndim == 1 else signal.mean(axis=1)
 
 
 def _full_scale(samples: np.ndarray) -> np.ndarray:

@@ -118,10 +118,6 @@ def iter_floats(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         yield tuple(array[rows].astype(np.float64, copy=False) for array in arrays)
 
 
-def columns_of_half_plane(width: int) -> np.ndarray:
-    """How many bins of the plane each column of ``rfft2`` stands for: 1 or 2."""
-    columns = np.full(width // 2 + 1, 2.0)
-    columns[0] = 1.0
-    if width % 2 == 0:
-        columns[-1] = 1.0
-    return columns
+def power_of(spectra: np.ndarray) -> np.ndarray:
+    """|Z|^2 of complex spectra Z."""
+    return spectra.real**2 + spectra.imag**2

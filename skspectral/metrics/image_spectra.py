@@ -14,9 +14,10 @@ from skspectral.metrics._images import (
     LUMA,
     check_images,
     check_same_shape,
-    columns_of_half_plane,
     iter_floats,
+    power_of,
 )
+from skspectral.metrics._rings import ring_frequencies, ring_means
 
 _RING_OPTIONS = {
     "window": [StrOptions({"hann"}), None],
@@ -205,14 +206,10 @@ def _radial_spectrum(
             f"channels='luma' is for one or three channels, last; images have "
             f"{n_channels}. Pass channels='separate', or the three colours only."
         )
-    frequencies = shorter * np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width))
-    rings = np.rint(frequencies).astype(int)
+    rings = np.rint(ring_frequencies((height, width), "shorter")).astype(int)
     n_rings = int(rings.max()) if corners else shorter // 2
-    weights = np.broadcast_to(columns_of_half_plane(width), rings.shape)
-    power = _mean_power(images, window, channels) * weights
-    n_bins = np.bincount(rings.ravel(), weights.ravel())
-    sums = np.stack([np.bincount(rings.ravel(), plane.ravel()) for plane in power])
-    means = (sums / n_bins)[:, 1 : n_rings + 1]
+    power = _mean_power(images, window, channels)
+    means = ring_means(power, rings, width)[:, 1 : n_rings + 1]
     return RadialSpectrum(
         np.arange(1.0, n_rings + 1), means[0] if channels == "luma" else means
     )
@@ -229,7 +226,7 @@ def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.nda
             planes = np.moveaxis(batch, 3, 1)
         planes = planes - planes.mean(axis=(2, 3), keepdims=True)
         spectra = fft.rfft2(planes * taper, norm="ortho")
-        total = total + (spectra.real**2 + spectra.imag**2).sum(axis=0)
+        total = total + power_of(spectra).sum(axis=0)
     return np.asarray(total) / len(images)
 
 

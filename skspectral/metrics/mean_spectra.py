@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+from collections.abc import Iterator
 from numbers import Real
 from typing import NamedTuple
 
@@ -14,9 +15,10 @@ from skspectral.metrics._images import (
     check_data_range,
     check_images,
     check_same_shape,
-    columns_of_half_plane,
     iter_floats,
 )
+from skspectral.metrics._rings import columns_of_half_plane
+from skspectral.metrics._statistics import statistic_of
 
 _GREY_LEVELS = 255.0
 
@@ -119,8 +121,8 @@ def mean_spectrum_distance(
             "images_real has 1 image. Pass two or more: the floor is made of their "
             "variance."
         )
-    mean, variance = _log_spectrum_moments(real, scale)
-    other, _ = _log_spectrum_moments(generated, scale)
+    mean, variance, _ = statistic_of(_stretched_log_spectra(real, scale))
+    other = statistic_of(_stretched_log_spectra(generated, scale)).mean
     multiplicity = columns_of_half_plane(real.shape[2])
     squared = float(((mean - other) ** 2 * multiplicity).sum())
     noise = float((variance * multiplicity).sum())
@@ -130,26 +132,11 @@ def mean_spectrum_distance(
     )
 
 
-def _log_spectrum_moments(
-    images: np.ndarray, scale: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and unbiased variance over the images of their stretched log-spectra.
-
-    Of half the plane, (channels, height, width // 2 + 1).
-    """
-    total: np.ndarray | float = 0.0
-    squares: np.ndarray | float = 0.0
+def _stretched_log_spectra(images: np.ndarray, scale: float) -> Iterator[np.ndarray]:
+    """Batches (n, channels, height, width // 2 + 1) of stretched log-spectra."""
     for (batch,) in iter_floats(images):
-        spectra = np.abs(fft.rfft2(np.moveaxis(batch, 3, 1) / scale))
-        spectra = np.log1p(spectra)
+        spectra = np.log1p(np.abs(fft.rfft2(np.moveaxis(batch, 3, 1) / scale)))
         low = spectra.min(axis=(1, 2, 3), keepdims=True)
         spread = spectra.max(axis=(1, 2, 3), keepdims=True) - low
         # A black image has no spectrum to stretch.
-        stretched = (spectra - low) / np.where(spread > 0, spread, 1.0)
-        total = total + stretched.sum(axis=0)
-        squares = squares + (stretched**2).sum(axis=0)
-    n = len(images)
-    mean = np.asarray(total) / n
-    # Values are in [0, 1]: the difference keeps the digits that matter here.
-    variance = np.maximum(squares - n * mean**2, 0.0) / max(n - 1, 1)
-    return mean, variance
+        yield (spectra - low) / np.where(spread > 0, spread, 1.0)

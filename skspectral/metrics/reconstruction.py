@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Real
+from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
-from scipy.ndimage import gaussian_filter
+from sklearn.utils import gen_batches
 
 from skspectral._sklearn_compat import Interval, validate_params
 from skspectral.metrics._images import (
@@ -17,8 +19,11 @@ from skspectral.metrics._images import (
 )
 
 # Wang et al. (2004): a Gaussian of 11 x 11 pixels, and two small constants.
-_SIGMA, _RADIUS = 1.5, 5
+_SIGMA, _WINDOW = 1.5, 11
 _K1, _K2 = 0.01, 0.03
+# Values of a batch, so that every step stays in the caches.
+_BATCH_VALUES = 2**15
+Planes = TypeVar("Planes", np.ndarray, torch.Tensor)
 _RANGE_OPTION = {"data_range": [Interval(Real, 0, None, closed="neither"), None]}
 
 
@@ -139,16 +144,18 @@ def ssim(
     check_same_shape(true, other, "images", "images_reconstructed")
     scale = check_data_range(data_range, true, other)
     height, width = true.shape[1:3]
-    if min(height, width) < 2 * _RADIUS + 1:
+    if min(height, width) < _WINDOW:
         raise ValueError(
             f"images of {height} x {width} pixels are smaller than the window of "
-            f"{2 * _RADIUS + 1} x {2 * _RADIUS + 1}. Channels come last; for smaller "
-            "images take psnr."
+            f"{_WINDOW} x {_WINDOW}. Channels come last; for smaller images take psnr."
         )
-    total = sum(
-        float(_similarity(a, b, scale).mean(axis=(1, 2, 3)).sum())
-        for a, b in iter_floats(true, other)
-    )
+    total = 0.0
+    for rows in gen_batches(len(true), max(1, _BATCH_VALUES // true[0].size)):
+        x, y = (
+            np.ascontiguousarray(np.moveaxis(part[rows], 3, 1), np.float64)
+            for part in (true, other)
+        )
+        total += float(similarity_map(x, y, scale).mean(axis=(1, 2, 3)).sum())
     return total / len(true)
 
 
@@ -205,19 +212,39 @@ def explained_variance(X: ArrayLike, X_reconstructed: ArrayLike) -> float:
     return 1 - error / variance
 
 
-def _similarity(a: np.ndarray, b: np.ndarray, data_range: float) -> np.ndarray:
-    """Similarity at each place that has the whole window, (n, height', width', c)."""
-    mean_a, mean_b = _local_mean(a), _local_mean(b)
+def similarity_map(x: Planes, y: Planes, data_range: float = 1.0) -> Planes:
+    """Structural similarity of two sets of planes at each place.
+
+    Parameters
+    ----------
+    x, y : ndarray or tensor of shape (n, channels, height, width)
+    data_range : float, default=1.0
+
+    Returns
+    -------
+    similarity : ndarray or tensor of shape (n, channels, height', width')
+        At the places that have the whole window, which is cut to the shorter side.
+    """
+    size = min(_WINDOW, *x.shape[2:])
+    mean_x, mean_y = _local_mean(x, size), _local_mean(y, size)
     # Variances and covariance, from the mean of products.
-    product = mean_a * mean_b
-    squares = mean_a**2 + mean_b**2
-    spread = _local_mean(a**2 + b**2) - squares
-    shared = _local_mean(a * b) - product
+    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    spread = _local_mean(x**2 + y**2, size) - squares
+    shared = _local_mean(x * y, size) - product
     luminance, contrast = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
     numerator = (2 * product + luminance) * (2 * shared + contrast)
     return numerator / ((squares + luminance) * (spread + contrast))
 
 
-def _local_mean(images: np.ndarray) -> np.ndarray:
-    means = gaussian_filter(images, _SIGMA, radius=_RADIUS, axes=(1, 2))
-    return np.asarray(means[:, _RADIUS:-_RADIUS, _RADIUS:-_RADIUS])
+def _local_mean(planes: Planes, size: int) -> Planes:
+    """Mean under a Gaussian window, as a sum of shifted planes."""
+    window = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * _SIGMA**2))
+    first, *others = (window / window.sum()).tolist()
+    n_rows, n_columns = (length - size + 1 for length in planes.shape[2:])
+    mean = first * planes[..., :n_columns]
+    for i, weight in enumerate(others, start=1):
+        mean += weight * planes[..., i : i + n_columns]
+    planes, mean = mean, first * mean[..., :n_rows, :]
+    for i, weight in enumerate(others, start=1):
+        mean += weight * planes[..., i : i + n_rows, :]
+    return mean

@@ -15,7 +15,12 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from skspectral._sklearn_compat import Interval, validate_params
-from skspectral.metrics._images import check_same_shape, check_signals, iter_slices
+from skspectral.metrics._images import (
+    check_same_shape,
+    check_signals,
+    iter_slices,
+    power_of,
+)
 
 # Those of Parallel WaveGAN: (n_fft, hop, window).
 _RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
@@ -335,8 +340,7 @@ def _powers(
             )
             for array in (X, Y)
         ]
-        P, Q = (spectrum.real**2 + spectrum.imag**2 for spectrum in spectra)
-        yield P, Q
+        yield power_of(spectra[0]), power_of(spectra[1])
 
 
 def _relative_errors(S: np.ndarray, R: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skspectral._sklearn_compat import fit_context
 from skspectral._validation import input_names_restored_on_failure
 from skspectral.metrics import mean_spectrum_distance
-from skspectral.metrics._images import iter_slices
+from skspectral.metrics._images import iter_slices, power_of
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
     as_numbers,
@@ -34,10 +34,15 @@ from skspectral.refinement._input import (
 from skspectral.refinement._spectra import (
     images_of,
     log_magnitude,
-    power_of,
     rounding_floor,
     spectra_of,
 )
+
+# Constraints of the parameters that all refiners have.
+IMAGE_CONSTRAINTS = {
+    "image_shape": ["array-like", None],
+    "data_range": ["array-like", None],
+}
 
 
 class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
@@ -49,11 +54,6 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
 
     image_shape: Sequence[int] | None
     data_range: Sequence[float] | None
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "image_shape": ["array-like", None],
-        "data_range": ["array-like", None],
-    }
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: Any = None) -> Any:
@@ -270,11 +270,10 @@ class GainRefiner(SpectrumRefiner):
         return spectra * np.expm1(self._log_gains(spectra))
 
     def _excess(self, images: np.ndarray, statistic: str = "log") -> np.ndarray:
-        """What mean spectra of refined images have more than gains ask for.
+        """Achieved minus requested log-gain of the mean spectrum, in nats.
 
-        Clipping and rounding change them, and bins below the floor grow by less than
-        their gain. In nats, of the logarithm of mean magnitudes, "log", or of mean
-        powers, "power".
+        Clipping and rounding change the spectra, and bins below the floor grow by less
+        than their gain. The mean is of log-magnitudes, "log", or of powers, "power".
         """
         sums: list[Any] = [0.0, 0.0, 0.0]
         for rows in iter_slices(images):

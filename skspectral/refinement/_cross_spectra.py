@@ -3,7 +3,8 @@
 
 import numpy as np
 
-from skspectral.refinement._spectra import cycles_of, iter_spectra
+from skspectral.metrics._rings import ring_frequencies
+from skspectral.refinement._spectra import iter_spectra
 
 
 def cross_spectra(images: np.ndarray) -> np.ndarray:
@@ -33,7 +34,7 @@ def identity_below(
     maps: np.ndarray, min_frequency: float, shape: tuple[int, ...]
 ) -> np.ndarray:
     """The maps, with the identity at DC and at frequencies below the one given."""
-    frequencies = cycles_of(shape)
+    frequencies = ring_frequencies(shape, "longer")
     kept = (frequencies < min_frequency) | (frequencies == 0)
     return np.where(kept[..., None, None], np.eye(maps.shape[-1]), maps)
 

@@ -6,12 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from skspectral.refinement._spectra import (
-    Statistic,
-    mirrored,
-    ring_means,
-    rings_of,
-)
+from skspectral.metrics._rings import ring_means
+from skspectral.metrics._statistics import Statistic
+from skspectral.refinement._spectra import mirrored, ring_numbers
 
 # Bins along each axis over which the spread of gains is estimated: a spike of a single
 # bin has to stand out among its neighbours.
@@ -50,7 +47,10 @@ def ring_power_gain(
     generated: np.ndarray, real: np.ndarray, floor: float, shape: tuple[int, ...]
 ) -> np.ndarray:
     """The same of mean powers over rings; (channels, n_rings)."""
-    power, wanted = (ring_means(p, shape) + floor**2 for p in (generated, real))
+    rings = ring_numbers(shape)
+    power, wanted = (
+        ring_means(p, rings, shape[1]) + floor**2 for p in (generated, real)
+    )
     gain = 0.5 * np.log(wanted / power)
     gain[:, 0] = 0.0
     return gain
@@ -75,7 +75,8 @@ def shrunk(
     """
     if shrinkage is None:
         return gain.value
-    base = ring_means(gain.value, shape)[:, rings_of(shape)]
+    rings = ring_numbers(shape)
+    base = ring_means(gain.value, rings, shape[1])[:, rings]
     deviation = gain.value - base
     if shrinkage == "auto":
         excess = without_dc(deviation**2 - gain.variance)
@@ -90,7 +91,7 @@ def shrunk(
 
 def _local_mean(values: np.ndarray, width: int) -> np.ndarray:
     """Mean over the neighbouring bins; the plane of frequencies is periodic."""
-    plane = uniform_filter(
+    means = uniform_filter(
         mirrored(values, width), size=(1, _NEIGHBOURS, _NEIGHBOURS), mode="wrap"
     )
-    return plane[..., : values.shape[-1]]
+    return means[..., : values.shape[-1]]

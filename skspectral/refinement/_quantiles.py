@@ -4,7 +4,8 @@
 import numpy as np
 
 from skspectral.metrics._images import iter_slices
-from skspectral.refinement._spectra import Statistic, log_magnitude, spectra_of
+from skspectral.metrics._statistics import Statistic
+from skspectral.refinement._spectra import log_magnitude, spectra_of
 
 # A bin whose spread differs by more is left with this factor.
 _LARGEST_SLOPE = 2.0

@@ -8,23 +8,18 @@ the plane is even over the whole one, so that what it makes of an image is real.
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy import fft
 
-from skspectral.metrics._images import columns_of_half_plane, iter_slices
+from skspectral._device import as_array, as_tensor
+from skspectral.metrics._images import iter_slices, power_of
+from skspectral.metrics._rings import ring_frequencies
+from skspectral.metrics._statistics import Statistic, statistic_of
 
 # Grey levels of a file's byte.
 _STEPS = 255
-
-
-class Statistic(NamedTuple):
-    """Mean of a quantity over images, and the variance of one image's."""
-
-    mean: np.ndarray
-    variance: np.ndarray
-    n_images: int
 
 
 def spectra_of(images: np.ndarray) -> np.ndarray:
@@ -53,11 +48,6 @@ def rounding_floor(shape: tuple[int, ...], extent: float) -> float:
     return extent / _STEPS * math.sqrt(shape[0] * shape[1] / 12)
 
 
-def power_of(spectra: np.ndarray) -> np.ndarray:
-    """|Z|^2."""
-    return spectra.real**2 + spectra.imag**2
-
-
 def log_magnitude(spectra: np.ndarray, floor: float) -> np.ndarray:
     """``log(|Z|^2 + floor^2) / 2``: what lies below the floor counts as the floor."""
     return 0.5 * np.log(power_of(spectra) + floor**2)
@@ -65,57 +55,30 @@ def log_magnitude(spectra: np.ndarray, floor: float) -> np.ndarray:
 
 def log_magnitude_statistic(images: np.ndarray, floor: float) -> Statistic:
     """Mean and variance of the log-magnitudes of all bins."""
-    values = (log_magnitude(spectra, floor) for spectra in iter_spectra(images))
-    return _statistic(values)
+    return statistic_of(log_magnitude(z, floor) for z in iter_spectra(images))
 
 
 def power_statistic(images: np.ndarray) -> Statistic:
     """Mean and variance of the powers of all bins."""
-    return _statistic(power_of(spectra) for spectra in iter_spectra(images))
+    return statistic_of(power_of(spectra) for spectra in iter_spectra(images))
 
 
-def _statistic(batches: Iterator[np.ndarray]) -> Statistic:
-    """Moments of batches, one after the other; each is gone when the next comes."""
-    n, mean, scatter = 0, np.float64(0.0), np.float64(0.0)
-    for values in batches:
-        n_new, mean_new = len(values), values.mean(axis=0)
-        step = mean_new - mean
-        n += n_new
-        # Chan, Golub and LeVeque (1979): no difference of large sums.
-        scatter = scatter + ((values - mean_new) ** 2).sum(axis=0)
-        scatter = scatter + step**2 * (n_new * (n - n_new) / n)
-        mean = mean + step * (n_new / n)
-    return Statistic(np.asarray(mean), np.asarray(scatter) / max(n - 1, 1), n)
+def ring_numbers(shape: tuple[int, ...]) -> np.ndarray:
+    """The ring of each bin: whole cycles along the longer side; ring 0 is DC alone."""
+    return np.rint(ring_frequencies(shape, "longer")).astype(int)
 
 
-def cycles_of(shape: tuple[int, ...]) -> np.ndarray:
-    """Cycles along the longer side of each bin; (height, width // 2 + 1)."""
-    height, width = shape[:2]
-    return max(height, width) * np.hypot(
-        fft.fftfreq(height)[:, None], fft.rfftfreq(width)
-    )
+def mirrored(half: np.ndarray, width: int) -> np.ndarray:
+    """An even function of frequency on the whole plane, (..., height, width)."""
+    return as_array(mirrored_tensor(as_tensor(half, torch.device("cpu")), width))
 
 
-def rings_of(shape: tuple[int, ...]) -> np.ndarray:
-    """Number of the ring of each bin: its frequency, rounded. Ring 0 is DC alone."""
-    return np.rint(cycles_of(shape)).astype(int)
+def mirrored_tensor(half: torch.Tensor, width: int) -> torch.Tensor:
+    """Values on the whole plane from those in the bins of ``rfft2``, if even."""
+    opposite = opposite_rows(half)[..., 1 : width - half.shape[-1] + 1].flip(-1)
+    return torch.cat([half, opposite], dim=-1)
 
 
-def ring_means(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Mean over the bins of each ring, of the whole plane; (channels, n_rings).
-
-    A ring without bins, as some of elongated images, is 0.
-    """
-    rings = rings_of(shape).ravel()
-    weights = np.broadcast_to(columns_of_half_plane(shape[1]), values.shape[-2:])
-    n_bins = np.bincount(rings, weights.ravel())
-    sums = [np.bincount(rings, (plane * weights).ravel()) for plane in values]
-    return np.stack(sums) / np.maximum(n_bins, 1)
-
-
-def mirrored(values: np.ndarray, width: int) -> np.ndarray:
-    """An even function of frequency on the whole plane: (channels, height, width)."""
-    opposite = np.roll(values[:, ::-1], 1, axis=1)[
-        ..., width - values.shape[-1] : 0 : -1
-    ]
-    return np.concatenate([values, opposite], axis=-1)
+def opposite_rows(values: torch.Tensor) -> torch.Tensor:
+    """Row -u in the place of row u."""
+    return values.flip(-2).roll(1, -2)

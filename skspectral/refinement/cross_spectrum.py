@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skspectral._sklearn_compat import Interval
-from skspectral.refinement._base import SpectrumRefiner
+from skspectral.refinement._base import IMAGE_CONSTRAINTS, SpectrumRefiner
 from skspectral.refinement._cross_spectra import (
     cross_spectra,
     identity_below,
@@ -87,7 +87,7 @@ class CrossSpectrumMatcher(SpectrumRefiner):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **SpectrumRefiner._parameter_constraints,
+        **IMAGE_CONSTRAINTS,
         "reg": [Interval(Real, 0, 1, closed="both")],
         "min_frequency": [Interval(Real, 0, None, closed="left")],
     }

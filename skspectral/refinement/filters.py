@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from skspectral._sklearn_compat import Interval, StrOptions
-from skspectral.refinement._base import FilterRefiner
+from skspectral.refinement._base import IMAGE_CONSTRAINTS, FilterRefiner
 from skspectral.refinement._gains import (
+    LogGain,
     log_mean_gain,
     power_gain,
     ring_power_gain,
@@ -18,7 +19,7 @@ from skspectral.refinement._gains import (
 from skspectral.refinement._spectra import (
     log_magnitude_statistic,
     power_statistic,
-    rings_of,
+    ring_numbers,
 )
 
 
@@ -94,7 +95,7 @@ class RadialSpectrumMatcher(FilterRefiner):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **FilterRefiner._parameter_constraints,
+        **IMAGE_CONSTRAINTS,
         "corners": ["boolean"],
     }
 
@@ -116,7 +117,7 @@ class RadialSpectrumMatcher(FilterRefiner):
         if not self.corners:
             gain[:, max(shape[:2]) // 2 + 1 :] = 0.0
         self.ring_log_gain_ = gain
-        self.log_gain_ = gain[:, rings_of(shape)]
+        self.log_gain_ = gain[:, ring_numbers(shape)]
 
 
 class SpectrumMatcher(FilterRefiner):
@@ -221,7 +222,7 @@ class SpectrumMatcher(FilterRefiner):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **FilterRefiner._parameter_constraints,
+        **IMAGE_CONSTRAINTS,
         "statistic": [StrOptions({"log", "power"})],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"}), None],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
@@ -254,5 +255,5 @@ class SpectrumMatcher(FilterRefiner):
         self.log_gain_ = shrunk(gain, self.image_shape_, self.shrinkage)
         for _ in range(self.n_rounds - 1):
             excess = self._excess(generated, self.statistic)
-            corrected = gain._replace(value=gain.value - excess)
+            corrected = LogGain(gain.value - excess, gain.variance)
             self.log_gain_ = shrunk(corrected, self.image_shape_, self.shrinkage)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skspectral._sklearn_compat import Interval
-from skspectral.refinement._base import GainRefiner
+from skspectral.refinement._base import IMAGE_CONSTRAINTS, GainRefiner
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._quantiles import (
     affine_log_gain,
@@ -99,7 +99,7 @@ class SpectrumQuantileMatcher(GainRefiner):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GainRefiner._parameter_constraints,
+        **IMAGE_CONSTRAINTS,
         "n_quantiles": [Interval(Integral, 2, None, closed="left")],
         "affine": ["boolean"],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],

@@ -16,114 +16,112 @@ from skspectral._device import memory_advice, resolve_device
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions
-from skspectral.refinement._base import GainRefiner
+from skspectral.metrics._statistics import Statistic
+from skspectral.refinement._base import IMAGE_CONSTRAINTS, GainRefiner
 from skspectral.refinement._gains import log_mean_gain, shrunk
-from skspectral.refinement._spectra import (
-    Statistic,
-    log_magnitude,
-    log_magnitude_statistic,
-)
+from skspectral.refinement._spectra import log_magnitude, log_magnitude_statistic
 from skspectral.refinement.filters import SpectrumMatcher
 from skspectral.refinement.translation.batches import Pairs, Units
 from skspectral.refinement.translation.detection import Judge, split_rows
 from skspectral.refinement.translation.model import Translation
-from skspectral.refinement.translation.plan import Plan, check_sides
-from skspectral.refinement.translation.run import Course, train
-from skspectral.refinement.translation.training import Training
+from skspectral.refinement.translation.training import (
+    TERMS,
+    TranslatorPlan,
+    TranslatorRun,
+    TranslatorTraining,
+    train,
+)
 
-# In nats, of a bin that hardly varies; those of photographs have 0.6 and more.
+# Least scale of a bin in nats; bins of photographs have 0.6 and more.
 _LEAST_SPREAD = 0.05
-# Images by which the output of the network is recalibrated, at most.
+# Most images that the recalibration looks at.
 _RECALIBRATED = 5000
 _FROM_ZERO, _FROM_ONE = (Interval(Integral, low, None, closed="left") for low in (0, 1))
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _WEIGHT = Interval(Real, 0, None, closed="left")
-_TERMS = ("gan", "profile", "nce", "nce_identity", "lowfreq", "ssim_identity", "ssim")
 
 
 class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     """Match spectra image by image, with a network that has to fool detectors.
 
-    STIG (Lee, Jung, Seo 2024), with what it took to make it work in minutes. A nested
-    U-Net looks at the log-magnitudes l of an image, standardised bin by bin, and gives
-    each bin its own gain, up to a bound g::
+    STIG (Lee, Jung, Seo 2024), changed so that it works in minutes; the user guide
+    lists the departures. A nested U-Net takes the log-magnitudes l of an image,
+    standardised bin by bin, and gives each bin a gain of its own, up to a bound g::
 
         log h = start + g tanh(network(l)) + recalibration,      h(DC) = 1
 
     The start is `SpectrumMatcher`'s. Two discriminators learn to tell refined from real
-    spectra, one by patches of the plane and one by a weighted sum of all bins, and the
-    network learns to mislead them, while other terms keep the image what it was. The
-    recalibration makes mean log-magnitudes equal once more. The user guide says in what
-    this departs from the published code. It takes minutes: try the matchers first.
+    spectra, one by patches of the plane and one by a weighted sum of all bins; the
+    network learns to mislead them, while other terms of its loss keep the image. The
+    recalibration makes the mean log-magnitudes equal again. Try the matchers first.
 
     Parameters
     ----------
     init : {"log_mean", "identity"}, default="log_mean"
-        Where the training starts; of no meaning for "absolute".
+        Where the training starts; not used by "absolute".
     recalibrate : bool, default=True
-        Whether mean spectra are made equal once more after the training, which leaves
-        them apart.
+        Whether to make the mean spectra equal again after the training.
     parameterization : {"residual", "absolute"}, default="residual"
-        Whether the network gives gains, or magnitudes as in the paper, scaled by the
-        range of those of each image. DC is kept in both.
+        Whether the network gives gains or, as in the paper, magnitudes within the range
+        of those of each image. Both keep DC.
     profile : {"bins", "rings"}, default="bins"
-        What the second discriminator sees: all bins, or means over square rings as in
-        the paper, in which single bins do not show.
+        What the second discriminator sees: all bins or, as in the paper, means over
+        square rings, in which single bins do not show.
     base_channels, depth : int, default=8, 3
         Channels of the network's first level, and how often it halves the plane. Sides
-        are multiples of ``2 ** depth``. The paper's code has 64 and 4.
+        must be multiples of ``2 ** depth``. The paper's code has 64 and 4.
     max_log_gain : float, default=1.5
         Bound g of the network's gains in nats; 1.5 is 13 dB.
     lambda_gan, lambda_profile : float, default=3.0, 3.0
         Weights of the two discriminators. A weight of 0 leaves a term out.
     lambda_nce, lambda_nce_identity : float, default=0.2, 0.2
-        Weights of the contrast of patches (PatchNCE), of generated and of real images:
-        features of output and input are to be nearest where places are the same.
+        Weights of the contrast of patches (PatchNCE) of generated and of real images:
+        features of output and input should be nearest at the same place.
     lambda_lowfreq : float, default=1.0
         Weight of the change of low frequencies.
     lambda_ssim_identity, lambda_ssim : float, default=1.0, 1.0
         Weights of 1 - SSIM of input and output, of real and of generated images.
     nce_temperature, n_patches, projection_dim : default=0.07, 64, 64
-        What likenesses of features are divided by; places of each level that are
-        compared, and length of their vectors.
+        Divisor of the likenesses of features, number of places compared at each level,
+        and length of their vectors.
     low_freq_radius : int, default=None
-        Bins on either side of DC that ``lambda_lowfreq`` is for. None: a bin for every
-        32 pixels of the longer side.
+        Bins on either side of DC that ``lambda_lowfreq`` is for. None is a bin for
+        every 32 pixels of the longer side.
     learning_rate, betas : float and pair of float, default=2e-4, (0.5, 0.999)
         Of Adam.
     batch_size : int, default=16
         Images of either kind in a step.
     max_epochs : int, default=10
-        Times that the larger set is seen. 0 is the start alone.
+        Passes over the larger set. 0 is the start alone.
     max_steps_per_epoch : int or None, default=160
         Limit of the length of an epoch.
     decay_start : float, default=0.2
         Share of all steps after which the learning rate falls, to 0 after the last.
     early_stopping : bool, default=True
-        Whether the best epoch is kept, not the last, or the start if none was better:
-        after each, a linear detector learns to tell refined from real images, and is
-        asked about images held out from all else: a fifth of them, at most 500. Below
-        a hundred images of a kind there are none to spare.
+        Whether to keep the best epoch, or the start if none was better, in place of the
+        last. After each epoch a linear detector learns to tell refined from real images
+        and is tested on images held out from everything else: a fifth of them, at most
+        500, and none of a set of less than a hundred.
     n_iter_no_change : int, default=3
-        Epochs that are no better than the best, after which the training ends.
+        Epochs without an improvement after which the training ends.
     image_shape : sequence of int, default=None
         (height, width) or (height, width, channels) of rows. None takes rows as images
-        of height 1, which ``depth=0`` is for.
+        of height 1, which need ``depth=0``.
     data_range : (float, float), default=None
         Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats where real images keep to that, and else no limit.
+        floats if real images keep to that, and else no limit.
     device : str, torch.device or None, default=None
     random_state : int, RandomState, Generator or None, default=None
 
     Attributes
     ----------
     generator_ : torch Module or None
-        The network at its best, on the CPU; None if the start was better.
+        The network of the best epoch, on the CPU; None if the start was better.
     initial_log_gain_, recalibration_log_gain_ : ndarray of shape (channels, height, \
             width // 2 + 1)
         The start, and what is added to it and to the network's gains.
     real_log_mean_, log_scale_ : ndarray of the same shape
-        By which log-magnitudes are standardised.
+        Mean and scale by which log-magnitudes are standardised.
     n_iter_, best_iter_ : int
         Epochs of training, and the one that is kept; 0 is the start.
     loss_history_ : dict of str to ndarray of shape (`n_iter_`,)
@@ -137,7 +135,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     Notes
     -----
     If a term of the loss is not finite, ``fit`` warns (ConvergenceWarning) and keeps
-    the best epoch so far. Progress is told to callbacks of scikit-learn, by epochs.
+    the best epoch so far. Callbacks of scikit-learn are told of each epoch.
 
     References
     ----------
@@ -157,7 +155,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **GainRefiner._parameter_constraints,
+        **IMAGE_CONSTRAINTS,
         "init": [StrOptions({"log_mean", "identity"})],
         "recalibrate": ["boolean"],
         "parameterization": [StrOptions({"residual", "absolute"})],
@@ -165,7 +163,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         "base_channels": [_FROM_ONE],
         "depth": [_FROM_ZERO],
         "max_log_gain": [_POSITIVE],
-        **{f"lambda_{name}": [_WEIGHT] for name in _TERMS},
+        **{weight: [_WEIGHT] for weight in TERMS.values()},
         "nce_temperature": [_POSITIVE],
         "n_patches": [Interval(Integral, 2, None, closed="left")],
         "projection_dim": [_FROM_ONE],
@@ -248,9 +246,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         self.random_state = random_state
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
-        # What is not whole is not fitted.
+        # Marks the estimator as unfitted until the training has succeeded.
         self.__dict__.pop("detector_auc_", None)
-        check_sides(self.image_shape_, self.depth)
         images, device = (generated, real), resolve_device(self.device)
         seed = draw_seed(random_stream(self.random_state))
         stream = np.random.default_rng(seed)
@@ -259,45 +256,42 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         judged = held and self.early_stopping and self.max_epochs > 0
         rows = [split.learnt if judged else np.concatenate(split) for split in splits]
         learnt = [part[some] for part, some in zip(images, rows, strict=True)]
-        plan = Plan.of(self.get_params(), self.image_shape_, max(map(len, learnt)))
-        of_real, course = self._standardise(*learnt), Course()
-        self.initial_log_gain_ = self._start(*learnt)
-        if self.max_epochs:
-            judge = Judge(images, splits, self.log_floor_) if judged else None
-            units = Units(*self._extent, self.log_floor_)
-            pairs = Pairs(learnt, units, self.batch_size, device, stream)
-            training = Training.seeded(
-                plan,
-                (self.real_log_mean_, self.log_scale_, self.initial_log_gain_),
-                self.image_shape_[1],
-                seed,
-                device,
-            )
-            course = self._train(training, pairs, judge, of_real)
-        if judged:
-            self.initial_log_gain_ = self._start(generated, real)
-            of_real = log_magnitude_statistic(real, self.log_floor_)
-        self._adopt(course.best, generated, of_real)
-        self.n_iter_, self.best_iter_ = course.n_epochs, course.n_best
-        self.loss_history_ = course.history
-        self.detector_auc_ = np.array(course.verdicts)
-        if course.failure is not None:
-            warnings.warn(
-                f"The training was stopped: {course.failure}. The result is that of "
-                f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-    def _standardise(self, generated: np.ndarray, real: np.ndarray) -> Statistic:
-        """Find by what bins are standardised; return the statistic of real images."""
+        plan = TranslatorPlan.from_params(
+            self.get_params(), self.image_shape_, max(map(len, learnt))
+        )
         of_generated, of_real = (
-            log_magnitude_statistic(part, self.log_floor_) for part in (generated, real)
+            log_magnitude_statistic(part, self.log_floor_) for part in learnt
         )
         self.real_log_mean_ = of_real.mean
         variance = (of_generated.variance + of_real.variance) / 2
         self.log_scale_ = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
-        return of_real
+        self.initial_log_gain_ = self._start(*learnt)
+        run = TranslatorRun()
+        if self.max_epochs:
+            units = Units(*self._extent, self.log_floor_)
+            pairs = Pairs(learnt, units, self.batch_size, device, stream)
+            of_bins = self.real_log_mean_, self.log_scale_, self.initial_log_gain_
+            width = self.image_shape_[1]
+            training = TranslatorTraining(plan, of_bins, width, seed, device)
+            judge = Judge(images, splits, self.log_floor_) if judged else None
+            run = self._train(training, pairs, judge, of_real)
+        if judged:
+            self.initial_log_gain_ = self._start(generated, real)
+            of_real = log_magnitude_statistic(real, self.log_floor_)
+        self._adopt(run.best, generated, of_real)
+        self.n_iter_, self.best_iter_ = run.n_epochs, run.n_best
+        names = run.terms[0] if run.terms else ()
+        self.loss_history_ = {
+            name: np.array([terms[name] for terms in run.terms]) for name in names
+        }
+        self.detector_auc_ = np.array(run.verdicts)
+        if run.failure is not None:
+            warnings.warn(
+                f"The training was stopped: {run.failure}. The result is that of "
+                f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _start(self, generated: np.ndarray, real: np.ndarray) -> np.ndarray:
         if self.init == "identity" or self.parameterization == "absolute":
@@ -306,29 +300,28 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         return start.log_gain_
 
     def _train(
-        self, training: Training, pairs: Pairs, judge: Judge | None, of_real: Statistic
-    ) -> Course:
-        def verdict(translation: Translation | None) -> float:
+        self,
+        training: TranslatorTraining,
+        pairs: Pairs,
+        judge: Judge | None,
+        of_real: Statistic,
+    ) -> TranslatorRun:
+        def auc(translation: Translation | None) -> float:
             assert judge is not None
             self._adopt(translation, judge.generated.learnt, of_real)
             return judge.auc(self._refined)
 
         monitor = CallbackMonitor(self)
+        on_epoch = monitor.stage("training", self.max_epochs)
         with memory_advice(self.batch_size):
-            course = train(
-                training,
-                pairs,
-                monitor.stage("training", self.max_epochs),
-                judge=None if judge is None else verdict,
-                patience=self.n_iter_no_change,
-            )
+            run = train(training, pairs, on_epoch, auc if judge else None)
         monitor.close()
-        return course
+        return run
 
     def _adopt(
         self, translation: Translation | None, generated: np.ndarray, of_real: Statistic
     ) -> None:
-        """Put a translation into use, with what recalibrates it for some images."""
+        """Use a translation, recalibrated for some generated images."""
         self.generator_ = translation
         self.recalibration_log_gain_ = np.zeros_like(self.initial_log_gain_)
         if self.recalibrate and translation is not None:

@@ -16,10 +16,11 @@ from skspectral.metrics import mean_spectrum_distance, ssim
 from skspectral.refinement import SpectrumMatcher, SpectrumTranslator
 from skspectral.refinement.translation.batches import Batch, Pairs, Units
 from skspectral.refinement.translation.detection import Judge, split_rows
-from skspectral.refinement.translation.losses import (
-    dissimilarity,
-    patch_contrast,
-    root_mean_square,
+from skspectral.refinement.translation.model import (
+    distances,
+    even_half,
+    square_rings,
+    whole_plane,
 )
 from skspectral.refinement.translation.networks import (
     LinearDiscriminator,
@@ -27,14 +28,13 @@ from skspectral.refinement.translation.networks import (
     PatchDiscriminator,
     Projections,
 )
-from skspectral.refinement.translation.plan import Plan
-from skspectral.refinement.translation.plane import (
-    distances,
-    even_half,
-    square_rings,
-    whole_plane,
+from skspectral.refinement.translation.training import (
+    TranslatorPlan,
+    TranslatorTraining,
+    dissimilarity,
+    patch_contrast,
+    root_mean_square,
 )
-from skspectral.refinement.translation.training import Training
 
 SMALL = {"base_channels": 4, "depth": 2, "random_state": 0}
 TERMS = {
@@ -194,7 +194,7 @@ def test_mean_spectra_of_other_images_stay_matched(sets):
 
 def plan_of(translator, n_images=32):
     shape = (16, 16, 3)
-    return Plan.of(translator.get_params(), shape, n_images)
+    return TranslatorPlan.from_params(translator.get_params(), shape, n_images)
 
 
 @pytest.mark.parametrize("n_epochs", range(1, 13))
@@ -211,7 +211,7 @@ def test_the_learning_rate_never_turns(n_epochs, decay_start):
 
 def new_training(translator, generated, real):
     fitted = clone(translator).set_params(max_epochs=0).fit(generated, real)
-    return Training.seeded(
+    return TranslatorTraining(
         plan_of(translator),
         (fitted.real_log_mean_, fitted.log_scale_, fitted.initial_log_gain_),
         generated.shape[2],
@@ -290,7 +290,7 @@ def test_discriminators_learn_to_tell(name):
     generated = 0.5 + 0.7 * (generated + np.roll(generated, 1, 2) - 1)
     training = new_training(translator, generated[:64], real[:64])
     # The translation stays where it is, the others go on.
-    training._optimizers[0].param_groups.clear()
+    training.optimizers[0].param_groups.clear()
     for _ in range(30):
         training.n_steps = 1
         training.step(*batches((generated, real), 64))
@@ -298,7 +298,7 @@ def test_discriminators_learn_to_tell(name):
     for batch in batches((generated[64:], real[64:]), 64):
         logs = batch.log_magnitudes
         with torch.no_grad():
-            verdicts = training._verdicts(training.translation.standardised(logs, logs))
+            verdicts = training.verdicts(training.translation.standardised(logs, logs))
         scores.append(verdicts[name].flatten(1).mean(1))
     assert (scores[1][:, None] > scores[0]).float().mean() > 0.85
 
@@ -385,10 +385,10 @@ def test_steps_lead_to_the_real_spectrum(sets):
 
 def test_the_start_is_for_generated_images_alone(sets):
     training = new_training(SpectrumTranslator(**SMALL), *sets)
-    pair = training._pair(*batches(sets))
+    pair = training.translate(*batches(sets))
     gain = (pair.output - pair.seen) * whole_plane(training.translation.spread, 16)
     assert abs(gain[16:]).max() == 0
-    start = whole_plane(training._start, 16)
+    start = whole_plane(training.start, 16)
     assert torch.allclose(gain[:16], start.expand(16, -1, -1, -1), atol=1e-4)
 
 
@@ -396,7 +396,7 @@ def test_steps_get_the_learning_rate_of_the_plan(sets):
     training = new_training(SpectrumTranslator(max_epochs=5, **SMALL), *sets)
     training.n_steps = 9
     training.step(*batches(sets))
-    rates = [o.param_groups[0]["lr"] for o in training._optimizers]
+    rates = [o.param_groups[0]["lr"] for o in training.optimizers]
     assert rates == [2e-4 * training.plan.learning_rate_factor(9)] * 2
     assert 0 < rates[0] < 1e-4
 

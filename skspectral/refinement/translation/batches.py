@@ -1,4 +1,4 @@
-"""Images as the training of a translation sees them."""
+"""Images as batches of spectra for the training of a translation."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -14,13 +14,9 @@ from skspectral.refinement._spectra import log_magnitude, spectra_of
 
 
 class Batch(NamedTuple):
-    """Some images of one kind.
+    """Spectra of images of one kind, (n, C, H, W // 2 + 1).
 
-    Attributes
-    ----------
-    log_magnitudes : tensor of shape (n, C, H, W // 2 + 1)
-    spectra : complex tensor of the same shape
-        Of images of which 0 is black and 1 is white.
+    The complex ``spectra`` are those of images in which 0 is black and 1 is white.
     """
 
     log_magnitudes: torch.Tensor
@@ -29,7 +25,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Units:
-    """Black and white, and what rounding adds to a bin."""
+    """The values of black and white, and the rounding floor of a bin."""
 
     black: float
     white: float
@@ -49,18 +45,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Generated and real images to learn from, a few of either at a time.
-
-    Attributes
-    ----------
-    images : sequence of ndarray
-        Generated and real ones.
-    units : Units
-    batch_size : int
-    device : torch.device
-    stream : Generator
-        For their order.
-    """
+    """Generated and real images, a few of either at a time, in a random order."""
 
     images: Sequence[np.ndarray]
     units: Units

@@ -1,4 +1,4 @@
-"""How easily images are told by their spectra."""
+"""A detector of refined images by their spectra, to choose the best epoch by."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Sequence
@@ -13,22 +13,22 @@ from sklearn.preprocessing import StandardScaler
 from skspectral.metrics._images import LUMA, iter_slices
 from skspectral.refinement._spectra import log_magnitude, spectra_of
 
-# Images of either kind by which epochs are judged, at most, and of which there are less
-# if they are large; the share of them that is held out, and the least number.
+# Epochs are judged by at most so many images, or values, of either kind; this share of
+# them is held out, but none if it would be fewer than the last number.
 _JUDGED, _VALUES, _HELD, _FEWEST = 2500, 2**26, 0.2, 20
 # Ridge of the detector, for each image it learns from; features are standardised.
 _RIDGE = 0.1
 
 
 class Split(NamedTuple):
-    """Images for learning, and images held out; or numbers of their rows."""
+    """Images for learning, and images held out; or their row numbers."""
 
     learnt: np.ndarray
     held: np.ndarray
 
 
 def split_rows(images: np.ndarray, stream: np.random.Generator) -> Split:
-    """Rows at random, of which a share is held out; none of few images."""
+    """Split rows at random; of few images none is held out."""
     rows = stream.permutation(len(images))
     n_judged = min(len(images), _JUDGED, _VALUES // images[0].size)
     n_held = round(_HELD * n_judged)
@@ -38,18 +38,10 @@ def split_rows(images: np.ndarray, stream: np.random.Generator) -> Split:
 
 
 class Judge:
-    """A linear detector of refined images, that learns afresh at each call.
+    """A linear detector of refined images, which learns afresh at each call.
 
-    It sees log-spectra of luma, or of the mean of channels that are not three.
-
-    Parameters
-    ----------
-    images : tuple of ndarray
-        Generated and real ones.
-    splits : sequence of Split
-        Rows of either.
-    floor : float
-        Of log-magnitudes.
+    It sees log-spectra, above the rounding ``floor``, of luma, or of the mean of
+    channels if there are not three.
     """
 
     def __init__(
@@ -66,9 +58,10 @@ class Judge:
         self._real = [self._features(part) for part in real]
 
     def auc(self, refine: Callable[[np.ndarray], np.ndarray]) -> float:
-        """Area under the ROC curve for images that were held out; 0.5 is chance.
+        """Area under the ROC curve for the images held out; 0.5 is chance.
 
-        Or 1 minus it: whoever finds them the other way round has found them.
+        The result is 1 minus the area where that is larger: a detector that is always
+        wrong has found the difference, too.
         """
         refined = [self._features(refine(part)) for part in self.generated]
         (learnt, labels), (held, held_labels) = (

@@ -1,8 +1,5 @@
-"""The translation: from log-magnitudes to the gains of a network."""
+"""The translation: a network that sees the plane of frequencies as an image."""
 # SPDX-License-Identifier: BSD-3-Clause
-
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,49 +7,14 @@ from sklearn.utils import gen_batches
 from torch import nn
 
 from skspectral._device import as_array, as_tensor
+from skspectral.metrics._rings import ring_frequencies
+from skspectral.refinement._spectra import mirrored_tensor, opposite_rows
 from skspectral.refinement.translation.networks import NestedUNet
-from skspectral.refinement.translation.plane import distances, even_half, whole_plane
 
-# Of a spectrum that is the same everywhere.
+# Added to the range of a spectrum, which may be flat.
 _TINY = 1e-8
 # Images that are translated at a time.
 _CHUNK = 64
-
-
-class Translated(NamedTuple):
-    """What a translation makes of log-magnitudes of shape (n, C, H, W // 2 + 1).
-
-    Attributes
-    ----------
-    log_gain : tensor of shape (n, C, H, W // 2 + 1)
-        What is added to them, without the start.
-    features : list of tensor
-        The encoder's, of the input.
-    """
-
-    log_gain: torch.Tensor
-    features: list[torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Network:
-    """What is asked of the network of a translation.
-
-    Attributes
-    ----------
-    width, depth : int
-        Channels of its first level, and number of times planes are halved.
-    max_log_gain : float
-        Bound of gains, in nats.
-    absolute : bool
-        Whether it gives magnitudes, within the range of those of each image, in place
-        of gains.
-    """
-
-    width: int
-    depth: int
-    max_log_gain: float
-    absolute: bool
 
 
 class Translation(nn.Module):
@@ -61,50 +23,51 @@ class Translation(nn.Module):
     Parameters
     ----------
     mean, spread : tensor of shape (C, H, W // 2 + 1)
-        Of log-magnitudes, of real images and within images of either kind: the network
-        sees bins standardised.
+        By which log-magnitudes are standardised, bin by bin.
     plane_width : int
         W.
-    network : Network
+    base_channels, depth : int
+        Of the `NestedUNet`.
+    max_log_gain : float or None
+        Bound of the gains in nats. None: the network gives magnitudes, within the range
+        of those of each image, in place of gains.
     """
 
     mean: torch.Tensor
     spread: torch.Tensor
     places: torch.Tensor
-    changes: torch.Tensor
 
     def __init__(
         self,
         mean: torch.Tensor,
         spread: torch.Tensor,
         plane_width: int,
-        network: Network,
+        base_channels: int,
+        depth: int,
+        max_log_gain: float | None,
     ):
         super().__init__()
         n_channels, height, _ = mean.shape
-        self.plane_width, self.absolute = plane_width, network.absolute
-        self.max_log_gain = network.max_log_gain
+        self.plane_width, self.max_log_gain = plane_width, max_log_gain
         self.register_buffer("mean", mean)
         self.register_buffer("spread", spread)
         self.register_buffer("places", distances(height, plane_width), persistent=False)
-        changes = torch.ones_like(mean)
-        changes[:, 0, 0] = 0  # DC: mean colours stay.
-        self.register_buffer("changes", changes, persistent=False)
-        self.network = NestedUNet(
-            n_channels + 2, n_channels, network.width, network.depth
-        )
+        self.network = NestedUNet(n_channels + 2, n_channels, base_channels, depth)
 
-    def forward(self, log_magnitudes: torch.Tensor) -> Translated:
-        """Gains of all bins, and the features of the encoder."""
+    def forward(
+        self, log_magnitudes: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Log-gains of all bins, (n, C, H, W // 2 + 1), and the encoder's features."""
         plane = self.standardised(log_magnitudes, log_magnitudes)
         out, features = self.network(self.placed(plane))
         out = even_half(torch.tanh(out))
-        if self.absolute:
+        if self.max_log_gain is None:
             low, extent = _range_of(log_magnitudes)
             log_gain = low + extent * (out + 1) / 2 - log_magnitudes
         else:
             log_gain = self.max_log_gain * out
-        return Translated(log_gain * self.changes, features)
+        log_gain[..., 0, 0] = 0  # Mean colours stay.
+        return log_gain, features
 
     def log_gains(self, log_magnitudes: np.ndarray) -> np.ndarray:
         """The gains of arrays, some images at a time."""
@@ -112,18 +75,18 @@ class Translation(nn.Module):
         with torch.inference_mode():
             for rows in gen_batches(len(gains), _CHUNK):
                 part = as_tensor(log_magnitudes[rows], self.mean.device, torch.float32)
-                gains[rows] = as_array(self(part).log_gain)
+                gains[rows] = as_array(self(part)[0])
         return gains
 
     def standardised(
         self, log_magnitudes: torch.Tensor, inputs: torch.Tensor
     ) -> torch.Tensor:
-        """Log-magnitudes as networks see them, on the whole plane.
+        """Log-magnitudes as the networks see them, on the whole plane.
 
-        Each bin by its mean and spread; or, with ``absolute``, by the extremes of the
-        ``inputs`` they were made of, within [-1, 1].
+        Without a bound of the gains they are scaled to [-1, 1] by the extremes of the
+        ``inputs`` from which they were made.
         """
-        if self.absolute:
+        if self.max_log_gain is None:
             low, extent = _range_of(inputs)
             scaled = 2 * (log_magnitudes - low) / extent - 1
         else:
@@ -140,3 +103,33 @@ def _range_of(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Minimum of each image, and its distance to the maximum."""
     low = values.amin((1, 2, 3), keepdim=True)
     return low, values.amax((1, 2, 3), keepdim=True) - low + _TINY
+
+
+def whole_plane(half: torch.Tensor, width: int) -> torch.Tensor:
+    """Even values of bins of ``rfft2``, (..., height, width // 2 + 1), on the plane."""
+    return torch.fft.fftshift(mirrored_tensor(half, width), dim=(-2, -1))
+
+
+def even_half(plane: torch.Tensor) -> torch.Tensor:
+    """The even part of a plane in the bins of ``rfft2``: inverts `whole_plane`."""
+    plane = torch.fft.ifftshift(plane, dim=(-2, -1))
+    opposite = opposite_rows(plane).flip(-1).roll(1, -1)
+    return ((plane + opposite) / 2)[..., : plane.shape[-1] // 2 + 1]
+
+
+def distances(height: int, width: int) -> torch.Tensor:
+    """|u| and |v| on the whole plane, where 1 is the Nyquist frequency; (2, H, W)."""
+    u, v = (
+        2 * torch.fft.fftshift(torch.fft.fftfreq(size)).abs()
+        for size in (height, width)
+    )
+    return torch.stack([u[:, None].expand(-1, width), v.expand(height, -1)])
+
+
+def square_rings(height: int, width: int) -> torch.Tensor:
+    """Matrix (H W, n_rings) that takes a plane to the means over its square rings."""
+    rings = np.rint(ring_frequencies((height, width), "square"))
+    numbers = whole_plane(torch.from_numpy(rings).long(), width).flatten()
+    members = torch.nn.functional.one_hot(numbers).float()
+    # The mean over a ring without bins, as elongated images have some, is 0.
+    return members / members.sum(0).clamp(min=1)

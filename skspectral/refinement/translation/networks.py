@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Deeper levels are not wider than so many times the first.
+# Deeper levels are at most so many times as wide as the first.
 _WIDEST = 8
 _LEAK = 0.2
 
@@ -27,28 +27,17 @@ class Block(nn.Sequential):
     def __init__(self, n_in: int, n_out: int):
         layers: list[nn.Module] = []
         for n in (n_in, n_out):
-            layers += [
-                _periodic(n, n_out),
-                nn.GroupNorm(math.gcd(8, n_out), n_out),
-                nn.ReLU(),
-            ]
+            norm = nn.GroupNorm(math.gcd(8, n_out), n_out)
+            layers += [_periodic(n, n_out), norm, nn.ReLU()]
         super().__init__(*layers)
 
 
 class NestedUNet(nn.Module):
-    """A U-Net whose skips are U-Nets themselves: node (i, j) of level i, column j.
+    """A U-Net whose skips are U-Nets themselves (Zhou et al. 2018).
 
-    Zhou et al. (2018). Node (i, 0) is the encoder's; node (i, j) sees all nodes of its
-    level before it and, at twice the size, node (i + 1, j - 1).
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Channels.
-    width : int
-        Channels of the first level; the deeper ones have twice as many each.
-    depth : int
-        Number of times the sides are halved.
+    Node (i, 0) is the encoder's of level i; node (i, j) sees all nodes of its level
+    before it and, at twice the size, node (i + 1, j - 1). The first level has ``width``
+    channels, each further one twice as many; the sides are halved ``depth`` times.
     """
 
     def __init__(self, n_in: int, n_out: int, width: int, depth: int):
@@ -58,9 +47,9 @@ class NestedUNet(nn.Module):
         self.nodes = nn.ModuleDict()
         for i, n in enumerate(self.widths):
             before = n_in if i == 0 else self.widths[i - 1]
-            self.nodes[_name(i, 0)] = Block(before, n)
+            self.nodes[f"{i}, 0"] = Block(before, n)
             for j in range(1, depth + 1 - i):
-                self.nodes[_name(i, j)] = Block(j * n + self.widths[i + 1], n)
+                self.nodes[f"{i}, {j}"] = Block(j * n + self.widths[i + 1], n)
         self.head = nn.Conv2d(width, n_out, 1)
         initialise(self)
         nn.init.zeros_(self.head.weight)
@@ -69,15 +58,12 @@ class NestedUNet(nn.Module):
         """Features of all levels, finest first."""
         features = []
         for i in range(self.depth + 1):
-            x = self.nodes[_name(i, 0)](F.max_pool2d(x, 2) if i else x)
+            x = self.nodes[f"{i}, 0"](F.max_pool2d(x, 2) if i else x)
             features.append(x)
         return features
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Planes (n, n_out, H, W) of (n, n_in, H, W), and the encoder's features.
-
-        Sides are multiples of 2^depth.
-        """
+        """Planes (n, n_out, H, W) of (n, n_in, H, W), and the encoder's features."""
         features = self.encode(x)
         rows = [[feature] for feature in features]
         for j in range(1, self.depth + 1):
@@ -86,16 +72,12 @@ class NestedUNet(nn.Module):
                     rows[i + 1][j - 1], scale_factor=2.0, mode="bilinear"
                 )
                 seen = torch.cat([*rows[i], below], dim=1)
-                rows[i].append(self.nodes[_name(i, j)](seen))
+                rows[i].append(self.nodes[f"{i}, {j}"](seen))
         return self.head(rows[0][self.depth]), features
 
 
-def _name(i: int, j: int) -> str:
-    return f"{i}, {j}"
-
-
 class PatchDiscriminator(nn.Sequential):
-    """One number for each patch of the plane; no sigmoid: for least squares."""
+    """One number for each patch of the plane, without a sigmoid."""
 
     def __init__(self, n_in: int, width: int, depth: int):
         layers: list[nn.Module] = []
@@ -116,14 +98,14 @@ class LinearDiscriminator(nn.Module):
 
     def __init__(self, n_values: int):
         super().__init__()
-        # So that a step changes the output as much whatever the number of values.
+        # A step then changes the output by as much for any number of values.
         self.scale = 3 / math.sqrt(n_values)
         self.linear = nn.Linear(n_values, 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Of values (n, ...)."""
+        """The numbers (n, 1) of values (n, ...)."""
         out: torch.Tensor = self.linear(self.scale * values.flatten(1))
         return out
 
