@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
+from skspectral._sklearn_compat import callback_context
+
 Step = Callable[..., bool]
 
 
@@ -37,7 +39,7 @@ class CallbackMonitor:
     def __init__(self, estimator: Any):
         self._estimator = estimator
         # How many stages there will be depends on the data.
-        self._fit = estimator._init_callback_context(max_subtasks=None)
+        self._fit = callback_context(estimator)
         self._fit.call_on_fit_task_begin(estimator=estimator)
         self._stage: Any = None
 

@@ -28,6 +28,7 @@ __all__ = [
     "StrOptions",
     "as_numbers",
     "as_numpy",
+    "callback_context",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",
@@ -36,6 +37,11 @@ __all__ = [
     "to_namespace_of",
     "validate_params",
 ]
+
+
+def callback_context(estimator: Any) -> Any:
+    """The context of callbacks of an estimator, of any number of tasks."""
+    return estimator._init_callback_context(max_subtasks=None)
 
 
 def input_dtypes(X: Any) -> list[Any]:

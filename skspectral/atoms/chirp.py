@@ -94,12 +94,14 @@ class Chirp(WaveFamily):
         return Slopes(functions, ones, functions[:0])
 
     def describe(self, params: torch.Tensor, grid: Grid) -> Description:
-        """Return the waves of mean frequency, and the sweeps."""
-        plain = super().describe(params, grid)
+        """Return the waves of the frequency in the middle, and the sweeps."""
         on = self.runs_on(grid)
-        length = on.n_features
+        frequency, sweep, phase = params.unbind(1)
+        x = on.coordinates(params.device)[0]
+        at_centre = phase + math.pi * sweep * (x**2).mean()
+        waves = Waves.of(frequency[:, None], at_centre - math.pi * frequency)
         # A wave that is described by -f sweeps the other way.
-        folded = params[:, 0] - length * torch.round(params[:, 0] / length)
-        sweep = torch.where(folded < 0, -params[:, 1], params[:, 1])
-        rates = sweep * float(on.units[0]) ** 2
-        return Description(plain.waves, plain.amplitude, {"sweep_rates": rates})
+        within = frequency - len(x) * torch.round(frequency / len(x))
+        rates = torch.where(within < 0, -sweep, sweep) * float(on.units[0]) ** 2
+        amplitude = torch.ones_like(frequency)
+        return Description(waves.fold(on.sizes), amplitude, {"sweep_rates": rates})

@@ -7,13 +7,14 @@ loss, control, plots) sees `AtomFamily` alone, so that a new kind is one file.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch.autograd.functional import jvp
 
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
@@ -107,14 +108,9 @@ class AtomFamily(BaseEstimator, ABC):
     ) -> torch.Tensor:
         """Return the derivatives of separable atoms by their parameters, (K, p, T).
 
-        By default by automatic differentiation, atom by atom.
+        By default by automatic differentiation, one parameter after the other.
         """
-
-        def atom(row: torch.Tensor) -> torch.Tensor:
-            return self.atoms(row[None], grid)[0]
-
-        slopes: torch.Tensor = torch.func.vmap(torch.func.jacfwd(atom))(params)
-        return slopes.mT.to(dtype)
+        return row_jacobian(lambda rows: self.atoms(rows, grid), params).to(dtype)
 
     def envelopes(self, grid: Grid, device: torch.device) -> torch.Tensor | None:
         """Return envelopes in which the greedy selection looks for waves.
@@ -233,3 +229,25 @@ class AtomModel:
     def with_rows(self, params: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """See `AtomFamily.with_rows`."""
         return self.family.with_rows(params, rows, self.grid)
+
+
+def row_jacobian(
+    function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor
+) -> torch.Tensor:
+    """Derivatives of each row of a result by the same row of the input.
+
+    Parameters
+    ----------
+    function : callable
+        Maps (K, p) to (K, T), row by row.
+    rows : tensor of shape (K, p)
+
+    Returns
+    -------
+    jacobian : tensor of shape (K, p, T)
+    """
+    columns = [
+        jvp(function, rows, direction.expand_as(rows))[1]  # type: ignore[no-untyped-call]
+        for direction in torch.eye(rows.shape[1]).to(rows)
+    ]
+    return torch.stack(columns, dim=1)

@@ -189,7 +189,7 @@ class Moments:
         self.third -= vector
         self.fourth -= float(4 * self.third @ gap) + number
 
-    def _tails_about(self, origin: torch.Tensor) -> tuple[torch.Tensor, float]:
+    def tails_about(self, origin: torch.Tensor) -> tuple[torch.Tensor, float]:
         """Third and fourth moment about another point than the mean."""
         gap = self.mean - origin
         vector, number = self._tails_of_a_shift(gap)
@@ -214,8 +214,8 @@ class Moments:
             gap = other.mean - self.mean
             share = other.weight / total
             mean = self.mean + gap * share
-            third, fourth = other._tails_about(mean)
-            self.third, self.fourth = self._tails_about(mean)
+            third, fourth = other.tails_about(mean)
+            self.third, self.fourth = self.tails_about(mean)
             self.third, self.fourth = self.third + third, self.fourth + fourth
             self.scatter += other.scatter
             self.scatter.addr_(gap, gap, alpha=self.weight * share)

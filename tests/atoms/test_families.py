@@ -1,0 +1,315 @@
+"""Families of atoms, those that come with the package and one that does not."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from skspectral import SpectralDictionaryLearning
+from skspectral.atoms import (
+    FAMILIES,
+    AtomFamily,
+    AtomModel,
+    BasisModulation,
+    Chirp,
+    Description,
+    Gabor,
+    MLPModulation,
+    PlaneWave,
+    Sinusoid,
+    Slopes,
+    WaveFamily,
+    Waves,
+    check_atom_family,
+)
+from skspectral.atoms.waves import nearest_waves
+from skspectral.grid import Grid
+from skspectral.learning.selection import GreedySelection
+from skspectral.modulation_curves import modulation_curves
+from skspectral.moments import DenseMoment
+
+
+class DampedWave(WaveFamily):
+    """A third party's family: exp(-d x) sin(2 pi f x + phi), in one file."""
+
+    def new_atoms(self, waves, grid):
+        phase = waves.phase + math.pi * waves.frequency[:, 0]
+        return torch.stack(
+            [waves.frequency[:, 0], phase, torch.zeros_like(phase)], dim=1
+        )
+
+    def angle_and_amplitude(self, params, grid):
+        x = self.runs_on(grid).coordinates(params.device)
+        angle = 2 * math.pi * params[:, :1] * x + params[:, 1:2]
+        return angle, (-params[:, 2:] * x).exp()
+
+    def slopes(self, params, grid, dtype):
+        x = self.runs_on(grid).coordinates(params.device)
+        _, amplitude = self.angle_and_amplitude(params, grid)
+        by_angle = torch.cat([2 * math.pi * x, torch.ones_like(x)])
+        return Slopes(by_angle.to(dtype), amplitude, (-x).to(dtype))
+
+    def describe(self, params, grid):
+        plain = super().describe(params, grid)
+        return Description(plain.waves, plain.amplitude, {"dampings": params[:, 2]})
+
+
+class Ramp(AtomFamily):
+    """A family that derives from `AtomFamily` alone: x^k sin(2 pi f t + phi)."""
+
+    def __init__(self, power=1):
+        self.power = power
+
+    def new_atoms(self, waves, grid):
+        return torch.cat([waves.frequency, waves.phase[:, None]], dim=1)
+
+    def atoms(self, params, grid):
+        t = self.runs_on(grid).coordinates(params.device) + 0.5
+        wave = (2 * math.pi * params[:, :1] * t + params[:, 1:]).sin()
+        return (1 + t**self.power) * wave
+
+    def describe(self, params, grid):
+        waves = nearest_waves(self.atoms(params, grid))
+        return Description(waves, torch.ones_like(waves.phase))
+
+
+def fit(X, n_components, atoms, **options):
+    return SpectralDictionaryLearning(n_components, atoms=atoms, **options).fit(X)
+
+
+@pytest.mark.parametrize("shape", [(32,), (1,), (8, 6), (6, 5, 3), (8, 1), (7, 6, 1)])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_passes_the_check(name, shape):
+    family = FAMILIES[name]()
+    if name == "plane_wave" and len(shape) == 1:
+        with pytest.raises(ValueError, match="'plane_wave' needs images"):
+            check_atom_family(family, shape)
+    else:
+        check_atom_family(family, shape)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)])
+@pytest.mark.parametrize("carrier", [Sinusoid(), PlaneWave()])
+@pytest.mark.parametrize("modulation", [BasisModulation(), MLPModulation()])
+def test_modulated_families_pass_the_check(carrier, modulation, shape):
+    grid = Grid.of(shape, math.prod(shape))
+    family = modulation.apply_to(carrier, grid, np.random.default_rng(0))
+    check_atom_family(family, shape)
+
+
+class WrongSlopes(DampedWave):
+    def slopes(self, params, grid, dtype):
+        right = super().slopes(params, grid, dtype)
+        return right._replace(amplitude=-right.amplitude)
+
+
+class WrongShape(Ramp):
+    def atoms(self, params, grid):
+        return super().atoms(params, grid)[:, 1:]
+
+
+class Single(Ramp):
+    def atoms(self, params, grid):
+        return super().atoms(params, grid).float()
+
+
+class Undecided(Ramp):
+    def atoms(self, params, grid):
+        return super().atoms(params, grid) * (
+            1 + 1e-3 * np.random.default_rng().random()
+        )
+
+
+class Shared(Ramp):
+    def atoms(self, params, grid):
+        return super().atoms(params, grid) + params[0, 0]
+
+
+class Infinite(Ramp):
+    def atoms(self, params, grid):
+        return super().atoms(params, grid) / 0.0
+
+
+@pytest.mark.parametrize(
+    ("family", "problem"),
+    [
+        (WrongSlopes(), "the derivative by parameter 2 of an atom differs"),
+        (WrongShape(), r"atoms have the shape \(3, 31\), not \(3, 32\)"),
+        (Single(), "atoms are torch.float32, not float64"),
+        (Undecided(), "the same parameters give other atoms"),
+        (Shared(), "the parameters of one atom change another one"),
+        (Infinite(), "atoms are not finite"),
+    ],
+)
+def test_the_check_finds_what_is_wrong(family, problem):
+    with pytest.raises(ValueError, match=problem):
+        check_atom_family(family)
+    with pytest.raises(ValueError, match=problem):
+        fit(np.random.default_rng(0).normal(size=(20, 32)), 2, family)
+
+
+def test_only_families_are_taken():
+    with pytest.raises(TypeError, match="must be the name of a family"):
+        check_atom_family("gabor")
+    with pytest.raises(ValueError, match="'atoms' parameter"):
+        fit(np.random.default_rng(0).normal(size=(20, 8)), 2, Gabor)
+    with pytest.raises(ValueError, match=r"cannot be applied to atoms of .* Chirp"):
+        fit(np.eye(8), 2, "chirp", modulation="basis")
+
+
+@pytest.mark.parametrize("family", [DampedWave(), Ramp(2)])
+def test_a_family_of_a_third_party_is_learned(family):
+    check_atom_family(family, (40,))
+    rng, t = np.random.default_rng(0), np.arange(40) / 40
+    if isinstance(family, Ramp):
+        rows = [(1 + t**2) * np.sin(2 * np.pi * f * t + 1) for f in (3.2, 8.4)]
+    else:
+        rows = [np.exp(-2 * t) * np.sin(2 * np.pi * f * t + 1) for f in (3.2, 8.4)]
+    X = rng.normal(size=(60, 2)) @ np.stack(rows)
+    est = fit(X, 2, family, tol=1e-8, max_iter=200)
+    assert est.explained_variance_ratio_.sum() > 1 - 1e-6
+    np.testing.assert_allclose(np.sort(est.frequencies_), [3.2, 8.4], atol=0.4)
+    if isinstance(family, DampedWave):
+        np.testing.assert_allclose(est.dampings_, 2, atol=1e-2)
+        assert modulation_curves(est).amplitude.shape == (2, 40)
+    else:
+        with pytest.raises(TypeError, match="does not derive from WaveFamily"):
+            modulation_curves(est)
+    assert np.isfinite(est.score(X))
+    assert clone(est).get_params()["atoms"] is not family
+    # A refit with other atoms forgets what only these have.
+    est.set_params(atoms="sinusoid", modulation=None).fit(X)
+    assert not hasattr(est, "dampings_")
+
+
+def test_the_family_of_the_user_is_not_kept():
+    family = Gabor(n_scales=1)
+    X = np.random.default_rng(0).normal(size=(30, 16)).cumsum(1)
+    est = fit(X, 3, family)
+    before = modulation_curves(est).amplitude
+    family.n_scales = 3
+    assert est.model_.dictionary.atoms.family.n_scales == 1
+    np.testing.assert_array_equal(modulation_curves(est).amplitude, before)
+
+
+def windowed_waves(centres, widths, frequencies, n=96):
+    x = np.arange(n) / n
+    return np.stack(
+        [
+            np.exp(-(((x - c) / s) ** 2) / 2) * np.sin(2 * np.pi * f * x + 1)
+            for c, s, f in zip(centres, widths, frequencies, strict=True)
+        ]
+    )
+
+
+def test_gabor_atoms_are_found():
+    centres, widths, frequencies = [0.25, 0.7], [0.06, 0.11], [12.3, 20.8]
+    rows = windowed_waves(centres, widths, frequencies)
+    X = np.random.default_rng(0).normal(size=(50, 2)) @ rows
+    est = fit(X, 2, "gabor", tol=1e-9, max_iter=300)
+    assert est.explained_variance_ratio_.sum() > 1 - 1e-5
+    order = np.argsort(est.frequencies_)
+    np.testing.assert_allclose(est.frequencies_[order], frequencies, atol=0.1)
+    np.testing.assert_allclose(est.centers_[order, 0], centres, atol=5e-3)
+    np.testing.assert_allclose(est.widths_[order, 0], widths, atol=5e-3)
+
+
+def test_gabor_atoms_of_images_are_found():
+    y, x = np.arange(16)[:, None] / 16, np.arange(16) / 16
+    window = np.exp(-(((y - 0.3) / 0.15) ** 2 + ((x - 0.7) / 0.12) ** 2) / 2)
+    wave = window * np.sin(2 * np.pi * (2 * y + 4 * x) + 0.5)
+    rows = (wave[..., None] * [0.8, 0.6, 0.0]).reshape(1, -1)
+    X = np.random.default_rng(0).normal(size=(30, 1)) * rows
+    est = fit(X, 1, "gabor", signal_shape=(16, 16, 3), tol=1e-9, max_iter=300)
+    assert est.explained_variance_ratio_.sum() > 1 - 1e-5
+    np.testing.assert_allclose(est.centers_, [[0.3, 0.7]], atol=5e-3)
+    np.testing.assert_allclose(est.widths_, [[0.15, 0.12]], atol=1e-2)
+    np.testing.assert_allclose(est.wave_vectors_, [[2, 4]], atol=0.1)
+    np.testing.assert_allclose(est.colors_, [[0.8, 0.6, 0.0]], atol=1e-3)
+
+
+@pytest.mark.parametrize("rate", [None, 200.0])
+def test_chirps_are_found(rate):
+    t = np.arange(100) / 100
+    sweeps = [(15.0, 18.0), (30.0, -9.0)]
+    rows = [np.sin(2 * np.pi * (f * t + c * (t - 0.5) ** 2 / 2) + 1) for f, c in sweeps]
+    X = np.random.default_rng(0).normal(size=(50, 2)) @ np.stack(rows)
+    est = fit(X, 2, "chirp", tol=1e-9, max_iter=300, sampling_rate=rate)
+    assert est.explained_variance_ratio_.sum() > 1 - 1e-6
+    order = np.argsort(est.frequencies_)
+    unit = 1.0 if rate is None else rate / 100
+    np.testing.assert_allclose(
+        est.frequencies_[order], unit * np.array([15.0, 30.0]), rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        est.sweep_rates_[order], unit**2 * np.array([18.0, -9.0]), rtol=1e-2
+    )
+
+
+@pytest.mark.parametrize("family", [Gabor(2), Chirp(8.0)])
+def test_selection_in_envelopes_by_brute_force(family):
+    """The best wave over envelopes, frequencies and phases, by dense products."""
+    n = 24
+    A = np.random.default_rng(0).normal(size=(n, n)) * np.geomspace(1, 0.1, n)
+    C, grid = A @ A.T, Grid((n,))
+    envelopes = family.envelopes(grid, torch.device("cpu"))
+    selection = GreedySelection(DenseMoment(torch.as_tensor(C)), grid, envelopes)
+    t = np.arange(n) / n
+    phases = np.linspace(0, np.pi, 90, endpoint=False)
+    turns = np.exp(2j * np.pi * np.outer(np.arange(n + 1) / 2, t))
+    waves = np.imag(
+        np.exp(1j * phases)[:, None]
+        * turns[:, None]
+        * envelopes.numpy().conj()[:, None, None]
+    )
+    projector = np.eye(n)
+    for _ in range(4):
+        left = waves @ projector
+        energy = (np.abs(envelopes.numpy()) ** 2).sum(1)[:, None, None] / 2
+        gain = ((left @ C) * left).sum(-1)
+        best = (gain / ((left**2).sum(-1) + 0.02 * energy)).max()
+        pick = selection.best()
+        assert pick.score == pytest.approx(best, rel=2e-3)
+        assert pick.score > 0.9999 * best
+        assert selection.take(pick)
+        angle = 2 * np.pi * float(pick.frequency) * t + pick.phase
+        wave = np.imag(np.exp(1j * angle) * envelopes[pick.envelope].numpy().conj())
+        rest = wave @ projector
+        projector = projector - np.outer(rest, rest) / (rest @ rest)
+
+
+def test_selected_waves_start_where_they_were_selected():
+    for family in (Gabor(), Chirp()):
+        model = AtomModel(family, Grid((40,)))
+        envelopes = model.envelopes(torch.device("cpu"))
+        index = torch.arange(len(envelopes))
+        frequency = 3.5 + 0 * index[:, None].double()
+        phase = 0.3 + 0 * frequency[:, 0]
+        atoms = model.atoms(model.start(Waves.of(frequency, phase, None, index)))
+        t = np.arange(40) / 40
+        carrier = np.exp(1j * (2 * np.pi * 3.5 * t + 0.3))
+        expected = np.imag(carrier * envelopes.numpy().conj())
+        np.testing.assert_allclose(atoms, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("atoms", ["gabor", "chirp"])
+def test_new_families_do_all_that_others_do(atoms):
+    X, options = load_digits().data[:300], {"signal_shape": (8, 8), "random_state": 0}
+    est = fit(X, 12, atoms, shrinkage="auto", **options)
+    assert est.explained_variance_ratio_.sum() > 0.4
+    assert est.sample(3).shape == (3, 64)
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    assert np.isfinite(est.impute(gaps)).all()
+    windows = fit(X, 4, atoms, windows=2, **options)
+    assert len(windows.components_) == 16
+    again = fit(X, 14, atoms, init=est, **options)
+    ratio = again.explained_variance_ratio_.sum()
+    assert ratio > est.explained_variance_ratio_.sum() - 0.02
+    est.partial_fit(X[:50])
+    extra = {"gabor": "centers_", "chirp": "sweep_rates_"}[atoms]
+    assert len(getattr(est, extra)) == 12
+    lbfgs = fit(X, 5, atoms, solver="lbfgs", max_iter=20, tol=1e-2, **options)
+    assert lbfgs.explained_variance_ratio_.sum() > 0.2

@@ -1,0 +1,148 @@
+"""Kinds of second moments beside the matrices that they stand for."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from skspectral.grid import Grid
+from skspectral.moments import (
+    DenseMoment,
+    FactorMoment,
+    SecondMoment,
+    StationaryMoment,
+    SumMoment,
+)
+from skspectral.moments.quadratic_form import QuadraticForm
+from skspectral.moments.stationary import lag_products, stationary_mean
+
+SHAPES = [(1,), (12,), (1, 5), (4, 3), (3, 4, 2), (2, 2, 3)]
+
+
+class Bare(SecondMoment):
+    """A third kind, with nothing but the three methods that are required."""
+
+    def __init__(self, matrix):
+        self.matrix, self.n_features, self.device = matrix, len(matrix), matrix.device
+
+    def left_matmul(self, rows):
+        return rows @ self.matrix
+
+    def trace(self):
+        return float(self.matrix.trace())
+
+    def scaled(self, factor):
+        return Bare(factor * self.matrix)
+
+
+def matrix_of(n, seed=0):
+    A = np.random.default_rng(seed).normal(size=(n, n + 3))
+    return torch.as_tensor(A @ A.T)
+
+
+def kinds(shape):
+    """Second moments of all kinds, and the matrices by loops or products."""
+    n = math.prod(shape)
+    C, grid = matrix_of(n), Grid.of(shape, n)
+    target = stationary_mean(DenseMoment(C), grid)
+    S = by_loops(target, grid)
+    B = torch.as_tensor(np.random.default_rng(1).normal(size=(2, n)))
+    return {
+        "dense": (DenseMoment(C, 0.5), 0.5 * C),
+        "factor": (FactorMoment(B), B.T @ B),
+        "stationary": (target, S),
+        "sum": (
+            SumMoment([DenseMoment(C, 0.7), target.scaled(0.3)]),
+            0.7 * C + 0.3 * S,
+        ),
+        "bare": (Bare(C), C),
+    }
+
+
+def by_loops(moment, grid):
+    """A stationary matrix, entry by entry, from its lags."""
+    sizes = (1, *grid.sizes) if grid.n_axes == 1 else grid.sizes
+    places = list(np.ndindex(*sizes, grid.channels))
+    S = torch.empty(len(places), len(places), dtype=torch.float64)
+    for i, (y, x, c) in enumerate(places):
+        for j, (v, u, d) in enumerate(places):
+            S[i, j] = moment.lags[c, sizes[0] - 1 + v - y, sizes[1] - 1 + u - x, d]
+    return S
+
+
+@pytest.mark.parametrize("kind", ["dense", "factor", "stationary", "sum", "bare"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_everything_is_that_of_the_matrix(shape, kind):
+    moment, matrix = kinds(shape)[kind]
+    n = len(matrix)
+    rows = torch.as_tensor(np.random.default_rng(2).normal(size=(3, n)))
+    close = {"atol": 1e-12 * n * float(matrix.abs().max())}
+    np.testing.assert_allclose(moment.left_matmul(rows), rows @ matrix, **close)
+    np.testing.assert_allclose(moment.dense(), matrix, **close)
+    np.testing.assert_allclose(moment.block(0, 1), matrix[:1], **close)
+    np.testing.assert_allclose(moment.diagonal(), matrix.diagonal(), **close)
+    np.testing.assert_allclose(
+        moment.restricted(rows), rows @ matrix @ rows.T, rtol=1e-9, atol=1e-9
+    )
+    assert moment.trace() == pytest.approx(float(matrix.trace()))
+    assert moment.norm() == pytest.approx(float(torch.linalg.norm(matrix)))
+    assert moment.n_features == n
+    doubled = moment.scaled(2.0)
+    np.testing.assert_allclose(doubled.dense(), 2 * matrix, **close)
+    assert doubled.trace() == pytest.approx(2 * float(matrix.trace()))
+
+
+@pytest.mark.parametrize("kind", ["factor", "stationary", "sum", "bare"])
+@pytest.mark.parametrize("shape", [(12,), (4, 3), (3, 4, 2)])
+def test_forms_and_lags_are_those_of_the_dense_matrix(shape, kind):
+    moment, matrix = kinds(shape)[kind]
+    grid, dense = Grid.of(shape, len(matrix)), DenseMoment(matrix)
+    ours, theirs = (QuadraticForm.of(C, grid) for C in (moment, dense))
+    np.testing.assert_allclose(ours.hermitian, theirs.hermitian, atol=1e-9)
+    np.testing.assert_allclose(ours.bilinear, theirs.bilinear, atol=1e-9)
+    lags = lag_products(moment, grid)
+    np.testing.assert_allclose(lags, lag_products(dense, grid), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 2)])
+@pytest.mark.parametrize("kind", ["none", "real", "complex"])
+def test_forms_on_carriers_by_products(shape, kind):
+    """e^H C e and e' C e, with the carriers written down."""
+    n = math.prod(shape)
+    grid, C = Grid.of(shape, n), matrix_of(n)
+    rng = np.random.default_rng(3)
+    of_places = rng.normal(size=grid.n_places)
+    if kind == "complex":
+        of_places = of_places * np.exp(1j * rng.uniform(0, 6, grid.n_places))
+    g = np.repeat(of_places, grid.channels)
+    envelope = None if kind == "none" else torch.as_tensor(g)
+    if kind == "none":
+        g = np.ones(n)
+    places = grid.coordinates(C.device).numpy() + 0.5
+    waves = np.exp(-2j * np.pi * grid.frequencies(C).numpy() @ places) * g
+    indicator = grid.channel_indicator(C.device).numpy()
+    for moment, matrix in (
+        (QuadraticForm.of(DenseMoment(C), grid, envelope), C.numpy()),
+        (QuadraticForm.of_identity(grid, C, envelope), np.eye(n)),
+    ):
+        e = waves[:, None] * indicator
+        image = e @ matrix
+        for form, left in ((moment.hermitian, e.conj()), (moment.bilinear, e)):
+            expected = np.einsum("fct,fdt->cdf", left, image)
+            np.testing.assert_allclose(form, expected, atol=1e-9)
+
+
+def test_a_stationary_product_of_a_long_signal_is_toeplitz():
+    """By FFT, where the matrix would not fit."""
+    n = 50_000
+    lags = torch.zeros(1, 1, 2 * n - 1, 1, dtype=torch.float64)
+    lags[0, 0, n - 1, 0], lags[0, 0, n - 2, 0], lags[0, 0, n, 0] = 2.0, -1.0, -1.0
+    moment = StationaryMoment(lags, Grid((n,)))
+    x = torch.linspace(0, 1, n, dtype=torch.float64)[None] ** 2
+    found = moment.left_matmul(x)[0]
+    expected = 2 * x[0]
+    expected[1:] -= x[0, :-1]
+    expected[:-1] -= x[0, 1:]
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    assert moment.trace() == pytest.approx(2.0 * n)

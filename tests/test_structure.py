@@ -1,0 +1,82 @@
+"""The house: nothing reads another's underscore names, and imports run one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import skspectral
+
+ROOT = Path(skspectral.__file__).parent
+MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+# From what knows nothing of the others to what users see. A module imports from its
+# own room and from those above its line.
+ROOMS = (
+    "_version _device _linalg _random",
+    "_sklearn_compat",
+    "_progress _validation",
+    "grid stft",
+    "moments",
+    "atoms",
+    "coding",
+    "learning",
+    "gaussian",
+    "priors",
+    "model",
+    "likelihood",
+    "denoise impute generate",
+    "fit_plan",
+    "fit",
+    "spectral_dictionary",
+    "recipes modulation_curves metrics datasets",
+    "control plotting refinement",
+)
+LEVEL = {name: level for level, line in enumerate(ROOMS) for name in line.split()}
+
+
+def room(module):
+    return module.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize(
+    "module", MODULES, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_nothing_reads_underscore_names_of_others(module):
+    if room(module) == "_sklearn_compat":
+        pytest.skip("the one gate to private parts of scikit-learn")
+    tree = ast.parse((ROOT / module).read_text())
+    foreign = [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and node.attr not in OF_NAMED_TUPLES
+        and not (isinstance(node.value, ast.Name) and node.value.id in OWN)
+        and not ast.unparse(node.value).startswith("super()")
+    ]
+    assert not foreign
+
+
+# `new` is what a method makes that copies its own object.
+OWN = ("self", "cls", "new")
+OF_NAMED_TUPLES = ("_asdict", "_fields", "_replace")
+
+
+@pytest.mark.parametrize(
+    "module", MODULES, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_imports_run_one_way(module):
+    own = room(module)
+    if own == "__init__":
+        pytest.skip("the package shows what all rooms have")
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "skspectral."
+        ):
+            other = node.module.split(".")[1]
+            assert other == own or LEVEL[other] < LEVEL[own], (node.lineno, node.module)
+
+
+def test_every_module_has_a_room():
+    assert {room(module) for module in MODULES} - {"__init__"} == set(LEVEL)
