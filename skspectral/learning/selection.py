@@ -62,79 +62,6 @@ def waves_of(picks: list[Pick]) -> Waves:
     )
 
 
-class Candidates:
-    """The waves of one envelope, with what they gain of the residual and their size.
-
-    Parameters
-    ----------
-    C : SecondMoment
-    grid : Grid
-    envelope : tensor of shape (T,) or None
-        None is the constant.
-    """
-
-    def __init__(self, C: SecondMoment, grid: Grid, envelope: torch.Tensor | None):
-        self.grid, self.envelope = grid, envelope
-        like = torch.empty(0, dtype=torch.float64, device=C.device)
-        self.gain = QuadraticForm.of(C, grid, envelope)
-        self.size = QuadraticForm.of_identity(grid, like, envelope)
-        # Energy of a wave that spans its axes.
-        self.energy = float(self.size.hermitian[0, 0, 0].real) / 2
-        # How often each wave vector was taken.
-        self.n_picks = torch.zeros(
-            self.gain.hermitian.shape[-1], dtype=torch.float64, device=C.device
-        )
-
-    def copy(self) -> "Candidates":
-        """Return candidates for the same residual that were never taken."""
-        new = copy.copy(self)
-        new.gain, new.size = self.gain.clone(), self.size.clone()
-        new.n_picks = torch.zeros_like(self.n_picks)
-        return new
-
-    @property
-    def exhausted(self) -> torch.Tensor:
-        """Mask of the wave vectors that two phases of each colour span already."""
-        return self.n_picks >= 2 * self.grid.channels
-
-    def spectra(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the products of rows with the carriers."""
-        if self.envelope is not None:
-            rows = rows * self.envelope
-        return self.grid.spectra(rows)
-
-    def deflate(
-        self, axes: torch.Tensor, image: torch.Tensor, variance: torch.Tensor
-    ) -> None:
-        """Take unit vectors with these images and variances out of the residual."""
-        q, u = self.spectra(torch.cat([axes, image])).chunk(2)
-        self.gain.deflate(q, u, variance)
-        self.size.deflate(q, q, torch.ones_like(variance))
-
-    def best(self, *, unlike: bool = False) -> tuple[float, int, float, torch.Tensor]:
-        """Return score, wave vector, phase and colour of the best candidate.
-
-        With ``unlike``, of the one that is most unlike the chosen atoms.
-        """
-        gain, size = self.gain.pencil(), self.size.pencil()
-        if unlike:
-            nothing = Pencil(*(torch.zeros_like(part) for part in vars(size).values()))
-            found = best_waves(size, nothing.plus(self.energy))
-        else:
-            found = best_waves(gain, size.plus(_NOVELTY * self.energy))
-        place = int(found.score.masked_fill(self.exhausted, -torch.inf).argmax())
-        score = -math.inf if self.exhausted[place] else float(found.score[place])
-        return score, place, float(found.phase[place]), found.colour[place]
-
-    def carriers(self, angle: torch.Tensor) -> torch.Tensor:
-        """Return the cosine and the sine of an angle in the envelope, (2, T)."""
-        cosine, sine = angle.cos(), angle.sin()
-        if self.envelope is None:
-            return torch.stack([cosine, sine])
-        carrier = self.envelope * torch.complex(cosine, -sine)
-        return torch.stack([carrier.real, -carrier.imag])
-
-
 class GreedySelection:
     """Orthogonal matching pursuit for waves, on the second moment.
 
@@ -159,8 +86,9 @@ class GreedySelection:
     ----------
     frequencies : tensor of shape (F, D)
         Wave vectors of the grid, cycles along each axis.
-    candidates : list of Candidates
-        Those of each envelope.
+    gain, size : QuadraticForm
+        The residual second moment, and the projection on what is not chosen yet, at
+        the waves of the grid: those of the first envelope, of the second, and so on.
     """
 
     def __init__(
@@ -171,13 +99,23 @@ class GreedySelection:
     ):
         self.grid = grid = Grid((C.n_features,)) if grid is None else grid
         self._C = C
-        each = [None] if envelopes is None else list(envelopes)
-        self.candidates = [Candidates(C, grid, envelope) for envelope in each]
-        self._no_gain = _NO_GAIN * C.trace()
         # Counted from the first sample, as phases are.
         self._places = grid.coordinates(C.device) + 0.5
         self._channel = grid.channel_indicator(C.device)
         self.frequencies = grid.frequencies(self._places)
+        self._envelopes = envelopes
+        each = [None] if envelopes is None else list(envelopes)
+        self.gain = QuadraticForm.joined(
+            [QuadraticForm.of(C, grid, envelope) for envelope in each]
+        )
+        self.size = QuadraticForm.joined(
+            [QuadraticForm.of_identity(grid, self._places, g) for g in each]
+        )
+        # Energy of a wave that spans its envelope, for each envelope.
+        of_waves = self.size.hermitian[0, 0].real / 2
+        self._energy = of_waves[:: len(self.frequencies)]
+        self._no_gain = _NO_GAIN * C.trace()
+        self._n_picks = torch.zeros_like(of_waves)
         # Rows of the span, in memory that grows by doubling.
         self._rows = self._places.new_empty(16, C.n_features)
         self._n_rows = 0
@@ -185,7 +123,8 @@ class GreedySelection:
     def restart(self) -> "GreedySelection":
         """Return a copy with the same residual, of which no wave was taken."""
         new = copy.copy(self)
-        new.candidates = [candidates.copy() for candidates in self.candidates]
+        new.gain, new.size = self.gain.clone(), self.size.clone()
+        new._n_picks = torch.zeros_like(self._n_picks)
         new._rows = self._rows.clone()
         return new
 
@@ -224,62 +163,103 @@ class GreedySelection:
         coupling = image @ axes.T
         # Each image is that under the residual of the directions before.
         image = image - (image @ span.T) @ span - coupling.tril(-1) @ axes
-        for candidates in self.candidates:
-            candidates.deflate(axes, image, coupling.diagonal())
+        variance = coupling.diagonal()
+        q, u = self._spectra(torch.cat([axes, image])).chunk(2)
+        self.gain.deflate(q, u, variance)
+        self.size.deflate(q, q, torch.ones_like(variance))
         self._extend_span(axes)
         return True
 
+    def _spectra(self, rows: torch.Tensor) -> torch.Tensor:
+        """Products of rows with the carriers, (n, channels, n_envelopes * F)."""
+        if self._envelopes is None:
+            return self.grid.spectra(rows)
+        inside = (rows[:, None] * self._envelopes).flatten(0, 1)
+        spectra = self.grid.spectra(inside)
+        spectra = spectra.reshape(len(rows), -1, *spectra.shape[1:])
+        return spectra.movedim(1, 2).flatten(2)
+
+    def _carriers(self, angle: torch.Tensor) -> torch.Tensor:
+        """Cosine and sine of an angle in each envelope, (n_envelopes, 2, T)."""
+        cosine, sine = angle.cos(), angle.sin()
+        if self._envelopes is None:
+            return torch.stack([cosine, sine])[None]
+        carriers = self._envelopes * torch.complex(cosine, -sine)
+        return torch.stack([carriers.real, -carriers.imag], dim=1)
+
+    @property
+    def _exhausted(self) -> torch.Tensor:
+        """Mask of the waves that two phases of each colour span already."""
+        return self._n_picks >= 2 * self.grid.channels
+
     def power(self) -> torch.Tensor:
         """Return the mean power of the residual at the grid's wave vectors, (F,)."""
-        return self.candidates[0].gain.hermitian.real.diagonal().sum(1)
+        n_waves = len(self.frequencies)
+        return self.gain.hermitian[..., :n_waves].real.diagonal().sum(1)
 
     def best(self) -> Pick:
         """Return the grid's wave that removes most of the residual; takes nothing."""
-        found = [candidates.best() for candidates in self.candidates]
-        envelope = max(range(len(found)), key=lambda i: found[i][0])
-        score, place, phase, colour = found[envelope]
-        if score <= self._no_gain:
+        gain, size = self.gain.pencil(), self.size.pencil()
+        energy = self._energy.repeat_interleave(len(self.frequencies))
+        exhausted = self._exhausted
+        found = best_waves(gain, size.plus(_NOVELTY * energy))
+        place = int(found.score.masked_fill(exhausted, -torch.inf).argmax())
+        removed = float(found.score[place])
+        if removed <= self._no_gain:
             # Nothing is left to explain: take what is most unlike the chosen atoms.
-            found = [candidates.best(unlike=True) for candidates in self.candidates]
-            envelope = max(range(len(found)), key=lambda i: found[i][0])
-            _, place, phase, colour = found[envelope]
-            score = 0.0
-        return Pick(self.frequencies[place], phase, colour, score, envelope, place)
+            removed = 0.0
+            nothing = Pencil(*(torch.zeros_like(part) for part in vars(size).values()))
+            found = best_waves(size, nothing.plus(energy))
+            place = int(found.score.masked_fill(exhausted, -torch.inf).argmax())
+        envelope, wave = divmod(place, len(self.frequencies))
+        return Pick(
+            frequency=self.frequencies[wave],
+            phase=float(found.phase[place]),
+            colour=found.colour[place],
+            score=removed,
+            envelope=envelope,
+            place=place,
+        )
 
     def best_at(self, frequency: torch.Tensor) -> Pick:
         """Return the best wave of one wave vector, shape (D,), on the grid or off it.
 
-        One product with C for each envelope.
+        One product with C.
         """
-        picks = [self._best_at(frequency, i) for i in range(len(self.candidates))]
-        return max(picks, key=lambda pick: pick.score)
-
-    def _best_at(self, frequency: torch.Tensor, envelope: int) -> Pick:
-        span, candidates = self._span, self.candidates[envelope]
-        carriers = candidates.carriers(2 * math.pi * (frequency @ self._places))
-        rows = (carriers[:, None] * self._channel).flatten(0, 1)
+        span, n = self._span, self.grid.channels
+        carriers = self._carriers(2 * math.pi * (frequency @ self._places))
+        rows = (carriers[:, :, None] * self._channel).flatten(0, 2)
         rows = rows - (rows @ span.T) @ span
-        n = self.grid.channels
+        each = rows.reshape(-1, 2 * n, rows.shape[1])
+        image = self._C.left_matmul(rows).reshape(each.shape)
         gain, size = (
             Pencil(
-                cos_cos=matrix[:n, :n, None],
-                cross=(matrix[:n, n:] + matrix[n:, :n])[..., None],
-                sin_sin=matrix[n:, n:, None],
+                cos_cos=matrix[:n, :n],
+                cross=matrix[:n, n:] + matrix[n:, :n],
+                sin_sin=matrix[n:, n:],
             )
-            for matrix in (self._C.left_matmul(rows) @ rows.T, rows @ rows.T)
+            for matrix in (
+                (image @ each.mT).permute(1, 2, 0),
+                (each @ each.mT).permute(1, 2, 0),
+            )
         )
-        found = best_waves(gain, size.plus(_NOVELTY * candidates.energy))
-        score, phase = float(found.score[0]), float(found.phase[0])
-        return Pick(frequency, phase, found.colour[0], score, envelope)
+        found = best_waves(gain, size.plus(_NOVELTY * self._energy))
+        envelope = int(found.score.argmax())
+        return Pick(
+            frequency=frequency,
+            phase=float(found.phase[envelope]),
+            colour=found.colour[envelope],
+            score=float(found.score[envelope]),
+            envelope=envelope,
+        )
 
     def take(self, pick: Pick) -> bool:
         """Take a wave out of the residual; False if it adds nothing new."""
-        candidates = self.candidates[pick.envelope]
         if pick.place is not None:
-            candidates.n_picks[pick.place] += 1
+            self._n_picks[pick.place] += 1
         angle = 2 * math.pi * (pick.frequency @ self._places) + pick.phase
-        wave = (pick.colour @ self._channel) * candidates.carriers(angle)[1]
-        return self.deflate(wave[None])
+        sine = self._carriers(angle)[pick.envelope, 1]
+        return self.deflate(((pick.colour @ self._channel) * sine)[None])
 
     def select(
         self, n_atoms: int, on_atom: Callable[[], object] | None = None
@@ -292,7 +272,7 @@ class GreedySelection:
                 chosen.append(pick)
                 if on_atom is not None:
                     on_atom()
-            elif all(bool(each.exhausted.all()) for each in self.candidates):
+            elif bool(self._exhausted.all()):
                 raise ArithmeticError(
                     f"Only {len(chosen)} independent waves found for {n_atoms} atoms."
                 )

@@ -1,6 +1,7 @@
 """Second moments along waves: quadratic forms in the Fourier domain."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +28,8 @@ class Pencil:
         parts = self.cos_cos, self.cross, self.sin_sin
         return Pencil(*(part[..., places] for part in parts))
 
-    def plus(self, floor: float) -> "Pencil":
-        """Return the form with ``floor`` times that of the identity added."""
+    def plus(self, floor: torch.Tensor) -> "Pencil":
+        """Return the form with ``floor``, (F,), times that of the identity added."""
         eye = torch.eye(len(self.cos_cos)).to(self.cos_cos)[..., None]
         return Pencil(
             self.cos_cos + floor * eye, self.cross, self.sin_sin + floor * eye
@@ -131,6 +132,14 @@ class QuadraticForm:
         eye = torch.eye(grid.channels).to(spectrum)[..., None]
         energy = float((at_places.abs() ** 2).sum())
         return cls(eye * torch.full_like(spectrum, energy), eye * spectrum)
+
+    @classmethod
+    def joined(cls, forms: Sequence["QuadraticForm"]) -> "QuadraticForm":
+        """Return forms on the waves of the first, of the second, and so on."""
+        return cls(
+            torch.cat([form.hermitian for form in forms], dim=-1),
+            torch.cat([form.bilinear for form in forms], dim=-1),
+        )
 
     def clone(self) -> "QuadraticForm":
         """Return a copy that can be deflated on its own."""
