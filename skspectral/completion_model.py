@@ -19,7 +19,7 @@ from skspectral._device import (
     resolve_device,
     working_dtype,
 )
-from skspectral._random import random_stream
+from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import (
     Interval,
     check_same_namespace,
@@ -27,10 +27,10 @@ from skspectral._sklearn_compat import (
     to_namespace_of,
     validate_params,
 )
-from skspectral.conditional import Conditional, PartlySeen, patterns
-from skspectral.priors.given import checked_known, least_change
-from skspectral.priors.normal import Mixture
-from skspectral.priors.protocol import draw, draw_known
+from skspectral._validation import check_observation
+from skspectral.gaussian import LinearObservation, Mixture, Posterior
+from skspectral.gaussian.observation import least_change, rows_by_missing_entries
+from skspectral.priors.protocol import as_prior, draw
 from skspectral.probabilistic_model import OVERFLOW, ProbabilisticCodeModel
 
 # Rows with the same entries missing that are filled at a time.
@@ -75,15 +75,15 @@ class CompletionModel(ProbabilisticCodeModel):
             If ``return_std`` and the prior has no closed form.
         """
         check_is_fitted(self)
-        mixture = self._mixture_or_ridge(needed=return_std)
+        mixture = self._mixture_or_ridge("impute with return_std", needed=return_std)
         checked, filled = self._with_gaps(X, "impute")
         std = np.zeros_like(filled) if return_std else None
         with memory_advice(self.batch_size):
-            for rows, missing, law, seen in self._gaps(filled, mixture):
-                mean, variance = law.mean_and_variance(seen, with_variance=return_std)
-                filled[np.ix_(rows, missing)] = as_array(mean)
-                if std is not None and variance is not None:
-                    std[np.ix_(rows, missing)] = as_array(variance.sqrt())
+            for entries, posterior, mean, basis in self._gaps(filled, mixture):
+                filled[entries] = mean + posterior.mean(basis)
+                if std is not None:
+                    variance = posterior.variance(basis) + self.noise_variance_
+                    std[entries] = np.sqrt(variance)
         if not np.isfinite(filled).all():
             raise ValueError(OVERFLOW)
         if std is not None:
@@ -124,17 +124,20 @@ class CompletionModel(ProbabilisticCodeModel):
         """
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
-        by_itself = hasattr(self.prior_, "sample_given")
-        mixture = [] if by_itself else self._mixture_or_ridge(needed=True)
+        prior = as_prior(self.prior_)
+        prior.require("conditioning", "sample_posterior")
         checked, known = self._with_gaps(X, "sample_posterior")
         draws = np.repeat(known[None], n_samples, axis=0)
-        if by_itself:
+        if not prior.capabilities.gaussians:
             self._fill_by_prior(draws, stream)
             return to_namespace_of(checked, draws)
+        noise = self.noise_variance_
         with memory_advice(self.batch_size):
-            for rows, missing, law, seen in self._gaps(known, mixture, _ROWS_DRAWN):
-                drawn = law.draw(seen, n_samples, stream)
-                draws[:, rows[:, None], missing] = as_array(drawn)
+            for entries, posterior, mean, basis in self._gaps(
+                known, prior.mixture(), _ROWS_DRAWN
+            ):
+                drawn = posterior.draw(n_samples, stream, basis, noise)
+                draws[:, *entries] = mean + drawn
         return to_namespace_of(checked, draws)
 
     @validate_params(
@@ -190,7 +193,7 @@ class CompletionModel(ProbabilisticCodeModel):
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
         n_features = self.n_features_in_
-        matrix, values = checked_known(operator, seen, n_samples, n_features)
+        matrix, values = check_observation(operator, seen, n_samples, n_features)
         mean, _, _, axes = (as_array(part, np.float64) for part in self._model())
         values = values - matrix @ mean
         inside = matrix @ axes.T
@@ -201,8 +204,13 @@ class CompletionModel(ProbabilisticCodeModel):
             # What the model has outside the span is noise.
             noise = self.noise_variance_ * (outside @ outside.T)
             noise = noise + noise_variance * np.eye(len(matrix))
-        coordinates = draw_known(
-            self.prior_, inside, values, n_samples, noise, y, stream
+        coordinates = as_prior(self.prior_).sample_given(
+            inside,
+            values,
+            n_samples,
+            noise_variance=noise,
+            y=y,
+            random_state=draw_seed(stream),
         )
         signals = self._signals(coordinates)
         if within:
@@ -219,12 +227,17 @@ class CompletionModel(ProbabilisticCodeModel):
         # Draws of the prior have the share of the noise that is in the span.
         rest = np.sqrt(noise_variance * (1 - len(axes) / len(mean)))
         flat = draws.reshape(-1, draws.shape[-1])
-        for rows, missing in patterns(np.isnan(flat)):
+        for rows, missing in rows_by_missing_entries(np.isnan(flat)):
             there = ~missing
             if there.any():
                 seen = flat[rows][:, there] - mean[there]
-                args = len(rows), noise_variance, None, stream
-                codes = draw_known(self.prior_, axes[:, there].T, seen, *args)
+                codes = as_prior(self.prior_).sample_given(
+                    axes[:, there].T,
+                    seen,
+                    len(rows),
+                    noise_variance=noise_variance,
+                    random_state=draw_seed(stream),
+                )
             else:
                 codes = draw(self.prior_, len(rows), len(axes), None, stream)
             noise = stream.standard_normal((len(rows), missing.sum()))
@@ -241,21 +254,29 @@ class CompletionModel(ProbabilisticCodeModel):
 
     def _gaps(
         self, X: np.ndarray, mixture: Mixture, n_rows: int | None = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, Conditional, torch.Tensor]]:
-        """Rows, what they miss, its law, and the entries seen: batch by batch."""
+    ) -> Iterator[tuple[Any, Posterior, np.ndarray, torch.Tensor]]:
+        """Missing entries, posterior of the coordinates, mean and basis there."""
         mean, _, _, axes = self._model()
         device = resolve_device(self.device, axes)
         noise = self.noise_variance_
-        clean = [(weight, normal.without_noise(noise)) for weight, normal in mixture]
-        model = PartlySeen(mean, axes, clean, noise, device)
+        clean = mixture.without_noise(noise)
+        mean = as_array(mean, np.float64)
+        # Entry by entry, so that those of a pattern are taken in whole rows.
+        by_entry = as_tensor(axes, device, torch.float64).T.contiguous()
         if n_rows is None:
             # Each component has coordinates of its own.
             n_numbers = max(X.shape[1], len(mixture) * len(self._axes))
             n_bytes = _BATCH_BYTES * X.shape[1] // n_numbers
             n_rows = batch_rows(X, self.batch_size, n_bytes, device)
-        for rows, missing in patterns(np.isnan(X)):
-            law = model.given(~missing)
+        for rows, missing in rows_by_missing_entries(np.isnan(X)):
+            there, gone = np.flatnonzero(~missing), np.flatnonzero(missing)
+            of_there, of_gone = (
+                by_entry[torch.from_numpy(entries).to(device)]
+                for entries in (there, gone)
+            )
+            observation = LinearObservation(of_there, noise, device).factorise(clean)
             for start in range(0, len(rows), n_rows):
                 batch = rows[start : start + n_rows]
-                seen = as_tensor(X[batch][:, ~missing], device, torch.float64)
-                yield batch, np.flatnonzero(missing), law, seen
+                observed = X[np.ix_(batch, there)].astype(np.float64) - mean[there]
+                posterior = observation.condition(observed)
+                yield np.ix_(batch, gone), posterior, mean[gone], of_gone.T

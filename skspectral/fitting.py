@@ -35,7 +35,7 @@ from skspectral.dictionary.windows import (
 )
 from skspectral.moments import Moments
 from skspectral.planning import frequency_units, plan_learning
-from skspectral.priors.protocol import fit_prior, fits_from_moments
+from skspectral.priors.protocol import as_prior, fit_prior
 from skspectral.priors.synthesis import Synthesis
 from skspectral.shrinkage import best_weight, lag_products, shrink_
 
@@ -136,7 +136,7 @@ def learn_model(
     }
 
     with monitor.fitting("prior", prior):
-        if fits_from_moments(prior):
+        if as_prior(prior).capabilities.moments:
             _fit_from_moments(prior, attributes, shrunk)
         else:
             coordinates, _ = coordinates_and_energy(

@@ -22,11 +22,11 @@ from skspectral._sklearn_compat import (
 )
 from skspectral._validation import refuse_what_is_not_finite
 from skspectral.coding import add_residuals, combine, coordinates_and_energy
-from skspectral.inference import log_density, posterior_mean, ridge_law
+from skspectral.gaussian import LinearObservation, Mixture
+from skspectral.gaussian.gaussian import ridge_gaussian, wiener_gain
+from skspectral.likelihood import log_density
 from skspectral.linear_code_model import LinearCodeModel
-from skspectral.priors.closed_form import gaussian_components, has_closed_form
-from skspectral.priors.normal import Mixture
-from skspectral.priors.spectrum import wiener_gain
+from skspectral.priors.protocol import as_prior
 
 OVERFLOW = "The squares of X overflow. Scale X down."
 
@@ -60,7 +60,7 @@ class ProbabilisticCodeModel(LinearCodeModel):
             If the density of the prior has no closed form.
         """
         check_is_fitted(self)
-        mixture = gaussian_components(self.prior_)
+        mixture = self._mixture("score_samples")
         checked, _, coordinates, energy = self._seen(X, "score_samples")
         density = log_density(
             coordinates, energy, self.n_features_in_, mixture, self.noise_variance_
@@ -118,14 +118,19 @@ class ProbabilisticCodeModel(LinearCodeModel):
         less than the noise to be removed: ``n_components`` up to ``n_features``.
         """
         check_is_fitted(self)
-        mixture = self._mixture_or_ridge(needed=noise_std is not None)
+        mixture = self._mixture_or_ridge(
+            "denoise with noise_std", needed=noise_std is not None
+        )
         checked, samples, coordinates, _ = self._seen(X, "denoise")
         fitted = self.noise_variance_
         noise = self._noise_variances(noise_std, len(samples))
         # Of the variance that the atoms leave in the samples of fit, so much is noise.
         removed = np.minimum(noise, fitted)
         kept = wiener_gain(fitted - removed, noise)
-        clean = posterior_mean(coordinates, mixture, noise, removed)
+        posterior = LinearObservation(None, noise).condition(
+            mixture, coordinates, removed=removed
+        )
+        clean = posterior.mean()
         mean, _, _, axes = self._model()
         where = {"device": resolve_device(self.device, samples)}
         with memory_advice(self.batch_size):
@@ -165,12 +170,19 @@ class ProbabilisticCodeModel(LinearCodeModel):
             raise ValueError(OVERFLOW)
         return checked, samples, coordinates, energy
 
-    def _mixture_or_ridge(self, *, needed: bool) -> Mixture:
+    def _mixture(self, asked: str) -> Mixture:
+        """Gaussians of the prior, which must be made of them."""
+        prior = as_prior(self.prior_)
+        prior.require("gaussians", asked)
+        return prior.mixture()
+
+    def _mixture_or_ridge(self, asked: str, *, needed: bool) -> Mixture:
         """Gaussians of the prior or, if not ``needed``, what stands for ridge codes."""
-        if needed or has_closed_form(self.prior_):
-            return gaussian_components(self.prior_)
+        if needed or as_prior(self.prior_).capabilities.gaussians:
+            return self._mixture(asked)
         _, _, atoms, axes = (as_array(part) for part in self._model())
-        return [(1.0, ridge_law(atoms @ axes.T, self.noise_variance_, self.ridge))]
+        ridge = ridge_gaussian(atoms @ axes.T, self.noise_variance_, self.ridge)
+        return Mixture(np.ones(1), (ridge,))
 
     def _noise_variances(
         self, noise_std: float | ArrayLike | None, n_samples: int

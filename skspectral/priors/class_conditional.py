@@ -17,15 +17,14 @@ from skspectral._sklearn_compat import (
     fit_context,
     validate_params,
 )
-from skspectral.priors.closed_form import gaussian_components, has_closed_form
-from skspectral.priors.density import Density, GaussianDensity
+from skspectral.gaussian import Mixture
 from skspectral.priors.labels import label_numbers
-from skspectral.priors.normal import Mixture, log_mixture_density
-from skspectral.priors.protocol import draw, fit_prior, new_prior
+from skspectral.priors.prior import Capabilities, Prior
+from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
 from skspectral.priors.synthesis import Synthesis
 
 
-class ClassConditionalPrior(Density):
+class ClassConditionalPrior(Prior):
     """One prior for each label, and the shares of the labels.
 
     Parameters
@@ -123,17 +122,26 @@ class ClassConditionalPrior(Density):
         return self
 
     @property
-    def _made_of_gaussians(self) -> bool:
-        return all(map(has_closed_form, self.priors_))
+    def capabilities(self) -> Capabilities:
+        """It takes labels; the rest depends on the prior of each label."""
+        priors = getattr(self, "priors_", [self.prior])
+        each = [as_prior(prior).capabilities for prior in priors]
+        return Capabilities(
+            gaussians=all(one.gaussians for one in each),
+            density=all(one.density for one in each),
+            labels=True,
+            weights=as_prior(self.prior).capabilities.weights,
+            synthesis=True,
+        )
 
-    @property
-    def _mixture(self) -> Mixture:
-        """Gaussians of all labels, if all priors are made of them."""
-        return [
-            (share * weight, normal)
-            for share, prior in zip(self.class_prior_, self.priors_, strict=True)
-            for weight, normal in gaussian_components(prior)
-        ]
+    def mixture(self) -> Mixture:
+        """Gaussians of all labels, if the priors are made of them."""
+        mixtures = [as_prior(prior).mixture() for prior in self.priors_]
+        shares = zip(self.class_prior_, mixtures, strict=True)
+        return Mixture(
+            np.concatenate([share * mixture.weights for share, mixture in shares]),
+            tuple(part for mixture in mixtures for part in mixture.components),
+        )
 
     def _rows(self, of_class: np.ndarray) -> list[np.ndarray]:
         return [np.flatnonzero(of_class == i) for i in range(len(self.classes_))]
@@ -212,20 +220,14 @@ class ClassConditionalPrior(Density):
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float64, reset=False)
-        if all(isinstance(prior, GaussianDensity) for prior in self.priors_):
-            # Where codes vary in a part of the space only, all labels have to agree on
-            # the rest.
-            floor = max(prior._floor for prior in self.priors_)
-            densities = [prior._log_density(codes, floor) for prior in self.priors_]
-        elif self._made_of_gaussians:
-            return log_mixture_density(codes, self._mixture)
-        elif all(hasattr(prior, "score_samples") for prior in self.priors_):
-            densities = [prior.score_samples(codes) for prior in self.priors_]
+        priors = [as_prior(prior) for prior in self.priors_]
+        if self.capabilities.gaussians:
+            # Where codes vary in a subspace only, all labels have to agree on the rest.
+            mixtures = [prior.mixture() for prior in priors]
+            floor = max(mixture.floor for mixture in mixtures)
+            densities = [mixture.log_density(codes, floor) for mixture in mixtures]
         else:
-            raise TypeError(
-                f"{type(self.priors_[0]).__name__} has no score_samples: use another "
-                "prior, such as GaussianPrior or GaussianMixture."
-            )
+            densities = [prior.score_samples(codes) for prior in priors]
         return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
 
     def __sklearn_tags__(self) -> Any:

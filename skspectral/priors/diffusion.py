@@ -20,6 +20,7 @@ from skspectral._device import memory_advice, resolve_device
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
+from skspectral.gaussian.gaussian import n_parameters
 from skspectral.priors.denoising.checkpoint import check_folder
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.model import Model, network_name
@@ -27,7 +28,6 @@ from skspectral.priors.denoising.plan import Budget, Plan
 from skspectral.priors.denoising.run import train
 from skspectral.priors.flow_density import FlowDensity
 from skspectral.priors.labels import numbered
-from skspectral.priors.normal import n_parameters
 from skspectral.priors.synthesis import Synthesis
 
 

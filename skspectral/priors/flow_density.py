@@ -12,15 +12,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skspectral._device import resolve_device
 from skspectral._random import random_stream, standard_normal
 from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._validation import check_observation
 from skspectral.priors.denoising.denoiser import Denoiser
-from skspectral.priors.denoising.draws import Known, draw_codes, log_densities
+from skspectral.priors.denoising.draws import draw_codes, log_densities
 from skspectral.priors.denoising.model import Model
-from skspectral.priors.density import Density
-from skspectral.priors.given import checked_known
+from skspectral.priors.denoising.observation import Observation
 from skspectral.priors.labels import label_numbers
+from skspectral.priors.prior import Capabilities, Prior
 
 
-class FlowDensity(Density):
+class FlowDensity(Prior):
     """Draws and densities by the flow of a denoiser, which a subclass trains.
 
     It has the model, the labels if there are any, and the parameters below.
@@ -34,6 +35,10 @@ class FlowDensity(Density):
     device: str | torch.device | None
 
     _model: Model
+
+    capabilities = Capabilities(
+        density=True, labels=True, synthesis=True, conditioning=True
+    )
 
     @validate_params(
         {"n_samples": [Interval(Integral, 1, None, closed="left")]},
@@ -81,20 +86,21 @@ class FlowDensity(Density):
         y: Any = None,
         random_state: Any = None,
     ) -> np.ndarray:
-        """Draw codes of which linear functions are known.
+        """Draw codes of which linear functions were observed.
 
-        What is known may be some of the codes (the details are drawn), pixels of the
-        signals (gaps are filled), or local means of them (the resolution is raised).
+        What was observed may be some of the codes (the details are drawn), pixels of
+        the signals (gaps are filled), or local means of them (the resolution is
+        raised).
 
         Parameters
         ----------
         operator : array-like of shape (m, n_codes)
-            Maps codes to what is known: ``operator @ code``.
+            Maps a code to what is observed of it: ``operator @ code``.
         seen : array-like of shape (m,) or (n_samples, m)
-            Its values, for all draws or for each.
+            Observed values, for all draws or for each.
         n_samples : int, default=1
         noise_variance : float or ndarray of shape (m, m), default=0.0
-            Of white noise in the values, or the covariance of any noise in them.
+            Variance of white noise in the values, or covariance of any noise in them.
         y, random_state : as in `sample`
 
         Returns
@@ -108,48 +114,49 @@ class FlowDensity(Density):
 
         Notes
         -----
-        Each estimate is moved to the posterior mean given what is known, with the
-        covariance that the Gaussian would leave: exact for the Gaussian, a good
-        approximation else (Song et al. 2023, pseudoinverse-guided diffusion models for
-        inverse problems). The steps are those of a flow that is not known exactly:
+        Each estimate is moved to the posterior mean given the observation, with the
+        posterior covariance of the Gaussian: exact for the Gaussian, a good
+        approximation otherwise (Song et al. 2023, pseudoinverse-guided diffusion models
+        for inverse problems). The steps are those of a flow that is not known exactly:
         ``n_steps`` of 30 or 40 come closer than the default. Costs m^2 K + m^3 for each
         step, once for all draws.
 
-        What is known tells of the label, too: without ``y`` draws are of no label.
+        The observation tells of the label, too: without ``y`` draws have no label.
         """
         check_is_fitted(self)
         n_codes = self.n_features_in_
-        matrix, values = checked_known(operator, seen, n_samples, n_codes)
-        known = Known(matrix, values, noise_variance)
-        return self._draw(n_samples, y, random_state, known)
+        matrix, values = check_observation(operator, seen, n_samples, n_codes)
+        observation = Observation(matrix, values, noise_variance)
+        return self._draw(n_samples, y, random_state, observation)
 
     def _draw(
-        self, n_samples: int, y: Any, random_state: Any, known: Known | None = None
+        self,
+        n_samples: int,
+        y: Any,
+        random_state: Any,
+        observation: Observation | None = None,
     ) -> np.ndarray:
         stream = random_stream(random_state)
         # From the CPU, so that all devices start from the same.
         n_numbers = self.n_features_in_
-        if known is not None:
-            n_numbers += 2 * (self.n_features_in_ + len(known.operator))
+        if observation is not None:
+            n_numbers += 2 * (self.n_features_in_ + len(observation.operator))
         normal = standard_normal(stream, n_samples, n_numbers)
         return draw_codes(
             self._model.law,
             self._trained_denoiser(),
             normal,
-            self._drawn_labels(n_samples, y, stream, shares=known is None),
+            self._drawn_labels(n_samples, y, stream, shares=observation is None),
             n_steps=self.n_steps,
             guidance=self.guidance,
             gaussian_guidance=self.gaussian_guidance,
-            known=known,
+            observation=observation,
         )
 
     def _drawn_labels(
         self, n_samples: int, y: Any, stream: np.random.Generator, *, shares: bool
     ) -> np.ndarray:
-        """Numbers of labels: as asked, or by their ``shares``, or of no label.
-
-        Where something is known, it tells of the label, too.
-        """
+        """Numbers of labels: as asked, or by their ``shares``, or of no label."""
         if not hasattr(self, "classes_"):
             if y is not None or self.guidance != 1:
                 raise ValueError(

@@ -19,9 +19,10 @@ from skspectral._sklearn_compat import (
     fit_context,
     validate_params,
 )
+from skspectral.gaussian.gaussian import principal_directions
 from skspectral.priors.contrast import ContrastField, Parts
-from skspectral.priors.protocol import draw, fit_prior, new_prior
-from skspectral.priors.spectrum import principal_axes
+from skspectral.priors.prior import Capabilities, Prior
+from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
 from skspectral.priors.synthesis import Synthesis
 
 # Signals that are held at a time.
@@ -31,7 +32,7 @@ _CHUNK = 1000
 _FLOOR, _ROUNDING = 0.1, 1e-6
 
 
-class LocalContrastPrior(BaseEstimator):
+class LocalContrastPrior(Prior):
     """Coarse part, local contrast and details of a signal, drawn together.
 
     In photographs whole regions are flat and others are busy: their local contrast
@@ -172,6 +173,12 @@ class LocalContrastPrior(BaseEstimator):
             self.n_parameters_ = of_details + prior.n_parameters_
         return self
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """Labels and weights, if the inner prior takes them; no density."""
+        can = as_prior(self.prior).capabilities
+        return Capabilities(labels=can.labels, weights=can.weights, synthesis=True)
+
     def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
         """Of signals in units of their root mean square, and sets that unit."""
         shape = self._synthesis.signal_shape
@@ -212,7 +219,7 @@ class LocalContrastPrior(BaseEstimator):
         shares = weights / weights.sum()
         self.detail_mean_ = shares @ details
         centred = details - self.detail_mean_
-        axes, variances = principal_axes((centred.T * shares) @ centred)
+        axes, variances = principal_directions((centred.T * shares) @ centred)
         self.detail_axes_ = np.ascontiguousarray(axes.T)
         self.detail_variance_ = np.maximum(variances, 0.0)
 
