@@ -1,21 +1,18 @@
 """One prior for each label."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
-    Interval,
     check_sample_weight,
     fit_context,
-    validate_params,
 )
 from skspectral.gaussian import Mixture
 from skspectral.priors.labels import label_numbers
@@ -122,6 +119,11 @@ class ClassConditionalPrior(Prior):
         return self
 
     @property
+    def name(self) -> str:
+        """Name of the prior in errors."""
+        return f"{type(self).__name__} of {as_prior(self.prior).name}"
+
+    @property
     def capabilities(self) -> Capabilities:
         """It takes labels; the rest depends on the prior of each label."""
         priors = getattr(self, "priors_", [self.prior])
@@ -164,34 +166,7 @@ class ClassConditionalPrior(Prior):
             ) from error
         return prior
 
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
-    def sample(
-        self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
-    ) -> np.ndarray:
-        """Draw codes.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        y : label or array-like of shape (n_samples,), default=None
-            The label of all draws, or of each. None draws labels by their shares.
-        random_state : int, RandomState, Generator or None, default=None
-            An int repeats its draws; None is different each time.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_codes), float64
-
-        Raises
-        ------
-        ValueError
-            If a label was not there in ``fit``, or ``y`` has another length.
-        """
-        check_is_fitted(self)
-        stream = random_stream(random_state)
+    def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
         if y is None:
             drawn = stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         else:
@@ -202,32 +177,15 @@ class ClassConditionalPrior(Prior):
                 codes[rows] = draw(prior, len(rows), self.n_features_in_, None, stream)
         return codes
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each row, whatever its label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_codes)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,), float64, in nats
-
-        Raises
-        ------
-        TypeError
-            If the priors have no ``score_samples``.
-        """
-        check_is_fitted(self)
-        codes = validate_data(self, X, dtype=np.float64, reset=False)
+    def _log_density(self, X: np.ndarray) -> np.ndarray:
         priors = [as_prior(prior) for prior in self.priors_]
         if self.capabilities.gaussians:
             # Where codes vary in a subspace only, all labels have to agree on the rest.
             mixtures = [prior.mixture() for prior in priors]
             floor = max(mixture.floor for mixture in mixtures)
-            densities = [mixture.log_density(codes, floor) for mixture in mixtures]
+            densities = [mixture.log_density(X, floor) for mixture in mixtures]
         else:
-            densities = [prior.score_samples(codes) for prior in priors]
+            densities = [prior.score_samples(X) for prior in priors]
         return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
 
     def __sklearn_tags__(self) -> Any:

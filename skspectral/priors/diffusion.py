@@ -127,7 +127,16 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
     relative to the exact flow of the Gaussian.
 
     The density of plain draws follows from the divergence of the flow, estimated in
-    ``n_probes`` random directions, which all rows share: noisy where codes are many.
+    ``n_probes`` random directions, which all rows share: noisy where codes are many. It
+    costs ``2 * n_steps - 1`` evaluations of the network, and as many derivatives for
+    each of the ``n_probes``, in float64.
+
+    ``sample_given`` moves each estimate to the posterior mean given the observation,
+    with the posterior covariance of the Gaussian: exact for the Gaussian, a good
+    approximation otherwise (Song et al. 2023, pseudoinverse-guided diffusion models for
+    inverse problems). ``n_steps`` of 30 or 40 come closer than the default. It costs
+    m^2 K + m^3 for each step, once for all draws. The observation tells of the label,
+    too: without ``y`` these draws have no label.
 
     A step costs what the network costs, and products of the size
     ``batch_size`` x K x T. A fitted prior holds four copies of the weights, so that

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
     Interval,
     check_sample_weight,
     fit_context,
-    validate_params,
 )
 from skspectral.gaussian.gaussian import principal_directions
 from skspectral.priors.contrast import ContrastField, Parts
@@ -174,6 +173,11 @@ class LocalContrastPrior(Prior):
         return self
 
     @property
+    def name(self) -> str:
+        """Name of the prior in errors."""
+        return f"{type(self).__name__} of {as_prior(self.prior).name}"
+
+    @property
     def capabilities(self) -> Capabilities:
         """Labels and weights, if the inner prior takes them; no density."""
         can = as_prior(self.prior).capabilities
@@ -256,34 +260,7 @@ class LocalContrastPrior(Prior):
             (codes @ self._synthesis.axes).reshape(-1, *shape),
         )
 
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
-    def sample(
-        self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
-    ) -> np.ndarray:
-        """Draw codes.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        y : label or array-like of shape (n_samples,), default=None
-            Label of all draws, or of each, if the prior has labels.
-        random_state : int, RandomState, Generator or None, default=None
-            An int repeats its draws; None is different each time.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_codes), float64
-
-        Raises
-        ------
-        ValueError
-            If labels are asked of a prior that has none.
-        """
-        check_is_fitted(self)
-        stream = random_stream(random_state)
+    def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
         features = draw(self.prior_, n_samples, self._n_numbers, y, stream)
         codes = np.empty((n_samples, self.n_features_in_))
         for rows in gen_batches(n_samples, _CHUNK):

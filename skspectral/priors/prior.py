@@ -56,46 +56,45 @@ class Capabilities:
 
 _EXACT = (
     "Use skspectral.priors.GaussianPrior, GaussianMixture or ClassConditionalPrior of "
-    "these, scikit-learn's GaussianMixture or BayesianGaussianMixture, or a Prior with "
-    "a mixture() of your own."
+    "these, scikit-learn's mixtures, or a Prior with a mixture() of your own"
 )
 # For each capability: the error, what is needed, what is missing, and what to do.
 _MISSING: dict[str, tuple[type[Exception], str, str, str]] = {
     "gaussians": (
         TypeError,
-        "a prior made of Gaussians",
+        "made of Gaussians",
         "the prior {name} has no closed form",
-        _EXACT,
+        f"{_EXACT}.",
     ),
     "density": (
         TypeError,
-        "a prior with a density",
+        "with a density",
         "{name} has no score_samples",
         "Use another prior, such as GaussianPrior or GaussianMixture.",
     ),
     "moments": (
         ValueError,
-        "a prior that is fitted from moments",
-        "{name} is not",
-        "Call fit, or use GaussianPrior.",
+        "that is fitted from moments",
+        "{name} needs the codes",
+        "Call fit, or use GaussianPrior with a shrinkage that is a number.",
     ),
     "labels": (
         ValueError,
-        "a prior with labels",
+        "with labels",
         "{name} cannot sample for a label",
         "Use ClassConditionalPrior or DiffusionPrior, and pass y to fit.",
     ),
     "weights": (
         ValueError,
-        "a prior that takes weights",
+        "that takes weights",
         "{name}.fit takes none",
-        "Fit without weights, or use GaussianPrior.",
+        "Fit without weights, or use a prior that takes them: GaussianPrior().",
     ),
     "conditioning": (
         TypeError,
-        "a prior that conditions on linear functions",
+        "that conditions on linear functions",
         "the prior {name} has no closed form and no sample_given",
-        _EXACT[:-1] + ", or DiffusionPrior.",
+        f"{_EXACT}, or DiffusionPrior.",
     ),
 }
 
@@ -103,11 +102,11 @@ _MISSING: dict[str, tuple[type[Exception], str, str, str]] = {
 class Prior(DensityMixin, BaseEstimator, ABC):
     """Base class of the distributions of codes.
 
-    A subclass has ``fit(X, y=None)``, which returns the object itself, and declares its
-    `capabilities`. If it is made of Gaussians it has `mixture` and needs nothing else.
-    Otherwise it has its own ``sample``, and, as declared, ``score_samples`` and
-    ``sample_given``. The codes are coordinates of the samples in an orthonormal basis
-    of the span of the atoms, float64.
+    A subclass declares its `capabilities` and has ``fit(X, y=None)``, which sets
+    ``n_features_in_`` and returns the object itself. If the prior is made of Gaussians,
+    `mixture` is all it needs besides. Otherwise it has its own ``sample`` and, as
+    declared, ``score_samples`` and ``sample_given``. Codes are coordinates of the
+    samples in an orthonormal basis of the span of the atoms, float64.
 
     See Also
     --------
@@ -132,12 +131,12 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     ...
     ...     def fit(self, X, y=None):
     ...         self.mean_, self.variance_ = X.mean(0), X.var()
+    ...         self.n_features_in_ = X.shape[1]
     ...         return self
     ...
     ...     def mixture(self):
-    ...         n_codes = len(self.mean_)
-    ...         no_vectors, no_values = np.empty((n_codes, 0)), np.empty(0)
-    ...         white = Gaussian(self.mean_, no_vectors, no_values, self.variance_)
+    ...         covariance = self.variance_ * np.eye(self.n_features_in_)
+    ...         white = Gaussian.from_covariance(self.mean_, covariance)
     ...         return Mixture(np.ones(1), (white,))
     >>> X = np.random.default_rng(0).normal(size=(100, 16))
     >>> est = SpectralDictionaryLearning(2, prior=Isotropic()).fit(X)
@@ -159,16 +158,13 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def mixture(self) -> Mixture:
         """Gaussians that the fitted prior is made of.
 
-        Returns
-        -------
-        mixture : Mixture
-
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
         """
-        raise self.missing("gaussians", "mixture")
+        self.require("gaussians", "mixture")
+        raise NotImplementedError
 
     def fit_moments(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
@@ -180,10 +176,16 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         ValueError
             If the prior cannot be fitted from moments.
         """
-        raise self.missing("moments", "fit_moments")
+        self.require("moments", "fit_moments")
+        raise NotImplementedError
 
-    def missing(self, capability: str, asked: str) -> Exception:
-        """Error that says which capability the prior lacks, and what to do.
+    @property
+    def name(self) -> str:
+        """Name of the prior in errors."""
+        return type(self).__name__
+
+    def require(self, capability: str, asked: str) -> None:
+        """Raise an error that says what is missing, and what to do, if something is.
 
         Parameters
         ----------
@@ -192,30 +194,18 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         asked : str
             The call that needs the capability.
         """
-        error, needed, lack, fix = _MISSING[capability]
-        lack = lack.format(name=self.name)
-        return error(f"{asked} needs {needed}, but {lack}. {fix}")
-
-    def require(self, capability: str, asked: str) -> None:
-        """Raise the error of `missing` unless the prior has the capability.
-
-        Parameters
-        ----------
-        capability, asked : as of `missing`
-        """
         if not getattr(self.capabilities, capability):
-            raise self.missing(capability, asked)
-
-    @property
-    def name(self) -> str:
-        """Name of the prior in errors."""
-        return type(self).__name__
+            error, needed, lack, fix = _MISSING[capability]
+            lack = lack.format(name=self.name)
+            raise error(f"{asked} needs a prior {needed}, but {lack}. {fix}")
 
     @validate_params(
         {"n_samples": [Interval(Integral, 1, None, closed="left")]},
         prefer_skip_nested_validation=True,
     )
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, y: Any = None
+    ) -> np.ndarray:
         """Draw codes.
 
         Parameters
@@ -224,17 +214,31 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         random_state : int, RandomState, Generator or None, default=None
             An int repeats its draws; None is different each time, and leaves numpy's
             global state alone.
+        y : label or array-like of shape (n_samples,), default=None
+            The label of all draws, or of each, with a prior that has labels. None draws
+            labels by their shares.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_codes), float64
             In random order.
+
+        Raises
+        ------
+        ValueError
+            If the prior has no labels, a label was not there in ``fit``, or ``y`` has
+            another length.
         """
         check_is_fitted(self)
-        return self.mixture().draw(n_samples, random_stream(random_state))
+        if y is not None:
+            self.require("labels", f"sample with y={y!r}")
+        return self._draw(n_samples, y, random_stream(random_state))
+
+    def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
+        return self.mixture().draw(n_samples, stream)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each row.
+        """Log-density of each row, whatever its label.
 
         Parameters
         ----------
@@ -249,10 +253,13 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         TypeError
             If the prior has no density.
         """
-        self.require("density", "score_samples")
         check_is_fitted(self)
+        self.require("density", "score_samples")
         codes = validate_data(self, X, dtype=np.float64, reset=False)
-        return self.mixture().log_density(codes)
+        return self._log_density(codes)
+
+    def _log_density(self, X: np.ndarray) -> np.ndarray:
+        return self.mixture().log_density(X)
 
     @validate_params(
         {
@@ -273,6 +280,9 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     ) -> np.ndarray:
         """Draw codes of which linear functions were observed.
 
+        They may be some of the codes (the details are drawn), pixels of the signals
+        (gaps are filled), or local means of them (the resolution is raised).
+
         Parameters
         ----------
         operator : array-like of shape (m, n_codes)
@@ -282,9 +292,8 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         n_samples : int, default=1
         noise_variance : float or ndarray of shape (m, m), default=0.0
             Variance of white noise in the values, or covariance of any noise in them.
-        y : object, default=None
-            Label to draw for, with a prior that can.
-        random_state : as in `sample`
+        y, random_state : as in `sample`
+            A prior made of Gaussians takes no label here.
 
         Returns
         -------
@@ -297,24 +306,34 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         TypeError
             If the prior does not condition on linear functions.
         """
-        self.require("conditioning", "sample_given")
         check_is_fitted(self)
-        mixture = self.mixture()
+        self.require("conditioning", "sample_given")
+        n_codes = self.n_features_in_
+        matrix, values = check_observation(operator, seen, n_samples, n_codes)
+        stream = random_stream(random_state)
+        return self._draw_given(matrix, values, n_samples, noise_variance, y, stream)
+
+    def _draw_given(
+        self,
+        operator: np.ndarray,
+        values: np.ndarray,
+        n_samples: int,
+        noise: float | np.ndarray,
+        y: Any,
+        stream: np.random.Generator,
+    ) -> np.ndarray:
         if y is not None:
             raise ValueError(
                 f"y={y!r}: {self.name} draws what fits what is seen, whatever the "
                 "label. Fit on the samples of the label, or use DiffusionPrior."
             )
-        n_codes = len(mixture.components[0].mean)
-        matrix, values = check_observation(operator, seen, n_samples, n_codes)
-        if np.ndim(noise_variance) == 0 and noise_variance > 0:
+        if np.ndim(noise) == 0 and noise > 0:
             # As a matrix, so that very little noise on redundant functions is no harm.
-            noise_variance = noise_variance * np.eye(len(matrix))
-        observation = LinearObservation(matrix, noise_variance)
-        posterior = observation.condition(mixture, np.atleast_2d(values))
-        each = n_samples if values.ndim == 1 else 1
-        drawn = posterior.draw(each, random_stream(random_state))
-        return drawn.reshape(n_samples, n_codes)
+            noise = noise * np.eye(len(operator))
+        observation = LinearObservation(operator, noise)
+        posterior = observation.condition(self.mixture(), np.atleast_2d(values))
+        drawn = posterior.draw(n_samples if values.ndim == 1 else 1, stream)
+        return drawn.reshape(n_samples, -1)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean log-density of the rows, in nats."""

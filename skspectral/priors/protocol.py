@@ -65,14 +65,23 @@ class _Adapter(Prior):
             conditioning=hasattr(self.wrapped, "sample_given"),
         )
 
+    @property
+    def n_features_in_(self) -> int:
+        return self.wrapped.n_features_in_
+
     def fit(self, X: np.ndarray, y: Any = None, **options: Any) -> "_Adapter":
         if has_fit_parameter(self.wrapped, "y"):
             options["y"] = y
         self.wrapped.fit(X, **options)
         return self
 
-    def sample(self, n_samples: int = 1, *, random_state: Any, **options: Any) -> Any:
-        wrapped = self.wrapped
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, y: Any = None
+    ) -> Any:
+        wrapped, options = self.wrapped, dict[str, Any]()
+        if y is not None:
+            self.require("labels", f"sample with y={y!r}")
+            options["y"] = y
         if "random_state" in signature(wrapped.sample).parameters:
             options["random_state"] = random_state
         elif hasattr(wrapped, "get_params") and "random_state" in wrapped.get_params():
@@ -181,13 +190,9 @@ def draw(
     ValueError
         If a label is asked of a prior without labels, or the draws have a wrong shape.
     """
-    fitted, options = as_prior(prior), dict[str, Any]()
-    if y is not None:
-        fitted.require("labels", f"sample with y={y!r}")
-        options["y"] = y
-    options["random_state"] = draw_seed(stream)
+    fitted = as_prior(prior)
     with config_context(array_api_dispatch=False):
-        drawn = fitted.sample(n_samples, **options)
+        drawn = fitted.sample(n_samples, draw_seed(stream), y=y)
     if isinstance(drawn, tuple):
         # scikit-learn's mixtures return (codes, labels), ordered by component.
         drawn = stream.permutation(drawn[0])
