@@ -207,16 +207,7 @@ class Gaussian:
         removed: float | np.ndarray,
         floor: float,
     ) -> np.ndarray:
-        """`log_density` of rows given as products with the eigenvectors.
-
-        Parameters
-        ----------
-        along : ndarray of shape (n, r)
-            (X - mean) V.
-        squared : ndarray of shape (n,)
-            ||x - mean||^2.
-        noise, removed, floor : as of `log_density`
-        """
+        """`log_density`, from (X - mean) V, (n, r), and ||x - mean||^2, (n,)."""
         n_dimensions, rank = self.vectors.shape
         energy = along**2
         least = np.where(noise > 0, 0.0, floor)
@@ -257,41 +248,13 @@ class Gaussian:
             + (of_rest * centred)
         )
 
-    def posterior_variance(
-        self,
-        functions: np.ndarray,
-        noise: float | np.ndarray,
-        removed: float | np.ndarray = 0.0,
-    ) -> np.ndarray:
-        """Variances of z @ functions, with z as in `posterior_mean`; shape (n, p).
-
-        Parameters
-        ----------
-        functions : ndarray of shape (K, p)
-        noise, removed : float or ndarray of shape (n, 1)
-        """
-        along = (self.vectors.T @ functions) ** 2
-        outside = np.maximum((functions**2).sum(0) - along.sum(0), 0.0)
-        values, rest = self._posterior_variances(noise, removed)
-        return np.atleast_2d(values) @ along + rest * outside
-
-    def posterior_deviations(
-        self,
-        normal: np.ndarray,
-        noise: float | np.ndarray,
-        removed: float | np.ndarray = 0.0,
-    ) -> np.ndarray:
-        """Draws of z less its posterior mean, from N(0, 1) numbers of shape (n, K)."""
-        values, rest = map(np.sqrt, self._posterior_variances(noise, removed))
-        along = (normal @ self.vectors) * (values - rest)
-        return along @ self.vectors.T + rest * normal
-
-    def _posterior_variances(
-        self, noise: float | np.ndarray, removed: float | np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Along the eigenvectors, and elsewhere: s becomes s n / (s + n)."""
-        values = noise * wiener_gain(_difference(self.values, removed), noise)
-        return values, noise * wiener_gain(_difference(self._white, removed), noise)
+    def posterior_deviation(self, noise: float, removed: float = 0.0) -> "Gaussian":
+        """Distribution of z - E[z | x] for any x, with z as in `posterior_mean`."""
+        values, rest = (
+            noise * wiener_gain(_difference(variance, removed), noise)
+            for variance in (self.values, self._white)
+        )
+        return Gaussian(np.zeros_like(self.mean), self.vectors, values, float(rest))
 
     def draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
         """Draws of shape (n_samples, K); each costs K r."""

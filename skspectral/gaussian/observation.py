@@ -14,7 +14,6 @@ of C where B is the identity; else with the inverse of an m x m matrix
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -99,7 +98,7 @@ class LinearObservation:
         B = self.operator
         n_observed, n_dimensions = B.shape
         roots = [as_tensor(part.root, B.device) for part in mixture.components]
-        forms: list[_Form]
+        forms: list[_InformationForm | CovarianceForm]
         white = np.ndim(self.noise) == 0 and self.noise > 0
         if white and not 0 < n_observed < n_dimensions:
             gram = B.T @ B
@@ -120,7 +119,7 @@ class Factorisation:
     operator: torch.Tensor
     mixture: Mixture
     roots: Sequence[torch.Tensor]
-    forms: Sequence["_Form"]
+    forms: Sequence["_InformationForm | CovarianceForm"]
 
     def condition(self, observed: np.ndarray) -> "Posterior":
         """Posterior given each row of ``observed``, of shape (n, m)."""
@@ -149,7 +148,9 @@ class Posterior:
         The posteriors of the components.
     """
 
-    def __init__(self, log_joint: torch.Tensor, parts: Sequence["_Part"]):
+    def __init__(
+        self, log_joint: torch.Tensor, parts: Sequence["_Denoised | _Conditioned"]
+    ):
         self._log_joint, self._parts = log_joint, parts
 
     @property
@@ -191,7 +192,7 @@ class Posterior:
         return as_array(self._mean @ self._functions(functions))
 
     def variance(self, functions: Samples | None = None) -> np.ndarray:
-        """Posterior variance of z @ functions, of shape (n, p); as `mean`."""
+        """Posterior variance of z @ functions, of shape (n, p); see `mean`."""
         wanted = self._functions(functions)
         variance = torch.zeros(())
         for weight, part in zip(self.weights.T, self._parts, strict=True):
@@ -241,20 +242,6 @@ class Posterior:
         return as_array(drawn)
 
 
-class _Part(Protocol):
-    """Posterior of one component."""
-
-    @property
-    def mean(self) -> torch.Tensor:
-        """Of shape (n, K)."""
-
-    def variance(self, functions: torch.Tensor) -> torch.Tensor:
-        """Variances of z @ functions, of shape (n, p) or (1, p)."""
-
-    def draw(self, rows: np.ndarray, stream: np.random.Generator) -> torch.Tensor:
-        """One draw for each of these rows, which may repeat; shape (len(rows), K)."""
-
-
 @dataclass(frozen=True, eq=False)
 class _Denoised:
     """Posterior of a component that was observed with white noise, in its eigenbasis.
@@ -272,20 +259,22 @@ class _Denoised:
         mean = self.part.posterior_mean(self.observed, self.noise, self.removed)
         return as_tensor(mean, _CPU)
 
+    @property
+    def _deviation(self) -> Gaussian:
+        if np.ndim(self.noise) or np.ndim(self.removed):
+            raise ValueError("Variances and draws need the same noise in all rows.")
+        return self.part.posterior_deviation(float(self.noise), float(self.removed))
+
     def variance(self, functions: torch.Tensor) -> torch.Tensor:
-        wanted = as_array(functions)
-        variance = self.part.posterior_variance(wanted, self.noise, self.removed)
-        return as_tensor(variance, _CPU)
+        """Variances of z @ functions, of shape (1, p)."""
+        root = as_tensor(self._deviation.root, _CPU)
+        return ((root.T @ functions) ** 2).sum(0)[None]
 
     def draw(self, rows: np.ndarray, stream: np.random.Generator) -> torch.Tensor:
-        noise, removed = (
-            np.broadcast_to(value, (len(self.observed), 1))[rows]
-            for value in (self.noise, self.removed)
+        """One draw for each of these rows, which may repeat."""
+        return self.mean[rows] + as_tensor(
+            self._deviation.draw(len(rows), stream), _CPU
         )
-        normal = stream.standard_normal((len(rows), self.observed.shape[1]))
-        drawn = self.part.posterior_mean(self.observed[rows], noise, removed)
-        drawn += self.part.posterior_deviations(normal, noise, removed)
-        return as_tensor(drawn, _CPU)
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +283,7 @@ class _Conditioned:
 
     mean: torch.Tensor
     root: torch.Tensor
-    form: "_Form"
+    form: "_InformationForm | CovarianceForm"
 
     def variance(self, functions: torch.Tensor) -> torch.Tensor:
         return self.form.variance(self.root.T @ functions)[None]
@@ -304,31 +293,11 @@ class _Conditioned:
         return deviations + self.mean[torch.from_numpy(rows).to(self.mean.device)]
 
 
-class _Form(Protocol):
-    """Posterior of a ~ N(0, I_r) given observations B R a + noise, computed one way."""
-
-    def solve(self, innovations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Posterior mean (n, r), and log-density (n,), of rows y - B m."""
-
-    def variance(self, functions: torch.Tensor) -> torch.Tensor:
-        """Posterior variances of a @ functions, of shape (p,)."""
-
-    def deviations(self, n: int, stream: np.random.Generator) -> torch.Tensor:
-        """Draws of a less its posterior mean, of shape (n, r)."""
-
-
 class _InformationForm:
-    """The form that inverts r x r: for white noise where much, or nothing, is observed.
+    """The form that inverts r x r: for white noise, and m >= K or m = 0.
 
-    Parameters
-    ----------
-    root : tensor of shape (K, r)
-        R.
-    operator : tensor of shape (m, K)
-        B.
-    gram : tensor of shape (K, K)
-        B' B, which all components share.
-    noise_variance : float
+    It has the root R (K, r), the operator B (m, K) and ``gram`` = B' B, which all
+    components share. Its methods are those of `CovarianceForm`.
     """
 
     def __init__(
@@ -364,7 +333,9 @@ class _InformationForm:
 
 
 class CovarianceForm:
-    """The form that inverts the covariance of what is observed, S = B R (B R)' + noise.
+    """Posterior of a ~ N(0, I_r), for z = m + R a, by the inverse of an m x m matrix.
+
+    The matrix is the covariance S = B R R' B' + noise of what is observed.
 
     Parameters
     ----------
@@ -422,19 +393,10 @@ def updated(
     observed: torch.Tensor,
     change: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    """Z moved by what the observation changes: z + C B' S^-1 (y - what z gives).
+    """Rows z + C B' S^-1 (y - y(z)), where ``change`` multiplies by C B' S^-1.
 
-    It turns a mean, which gives B z, into the posterior mean; and a draw, which gives
-    B z + a draw of the noise, into a draw of the posterior (Matheron's rule).
-
-    Parameters
-    ----------
-    z : tensor of shape (n, K)
-    observed_of_z : tensor of shape (n, m)
-    observed : tensor of shape (n, m)
-        y.
-    change : callable
-        From innovations (n, m) to C B' S^-1 times them, (n, K).
+    With y(z) = B z a mean becomes the posterior mean. With y(z) = B z + a draw of the
+    noise a draw becomes a draw of the posterior: Matheron's rule.
     """
     return z + change(observed - observed_of_z)
 

@@ -136,25 +136,15 @@ class GaussianPrior(Prior):
     def fit_moments(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
     ) -> "GaussianPrior":
-        """Fit from the mean and covariance (divided by n) of the codes.
+        """Fit from the mean and covariance (divided by n) of ``n_samples`` codes.
 
-        The same as :meth:`fit` on the codes; used by the estimator to spare a pass.
-
-        Parameters
-        ----------
-        mean : ndarray of shape (n_codes,)
-        covariance : ndarray of shape (n_codes, n_codes)
-        n_samples : float
-            How many samples these are of, for the choice of a rank.
-
-        Returns
-        -------
-        self : GaussianPrior
+        The result is the same as that of :meth:`fit` on the codes. The number of
+        samples matters only to the choice of a rank.
 
         Raises
         ------
         ValueError
-            If the shrinkage asks for more than these moments tell.
+            If the shrinkage is chosen from the codes, or the shapes do not fit.
         """
         if isinstance(self.shrinkage, str):
             raise ValueError(

@@ -221,3 +221,47 @@ def test_rows_by_missing_entries():
     assert len(set(masks)) == len(masks)
     assert sorted(seen_rows) == list(np.flatnonzero(missing.any(1)))
     assert list(rows_by_missing_entries(np.zeros((3, 4), dtype=bool))) == []
+
+
+@pytest.mark.parametrize("noise", [0.4, 2.0])
+@pytest.mark.parametrize("rank", [2, 9])
+def test_without_an_operator_it_is_the_identity(noise, rank):
+    """The eigenbasis gives what the matrix does, and draws have its moments."""
+    rng = np.random.default_rng(0)
+    mixture, y = mixture_of(*random_mixture(rng, 5, 3, rank)), rng.normal(size=(4, 5))
+    found = LinearObservation(None, noise).condition(mixture, y, removed=0.3)
+    clean, functions = mixture.without_noise(0.3), rng.normal(size=(5, 2))
+    for matrix in (noise, noise * np.eye(5)):
+        same = LinearObservation(np.eye(5), matrix).condition(clean, y)
+        for ours, expected in (
+            (found.log_evidence, same.log_evidence),
+            (found.mean(), same.mean()),
+            (found.mean(functions), same.mean(functions)),
+            (found.variance(), same.variance()),
+            (found.variance(functions), same.variance(functions)),
+        ):
+            np.testing.assert_allclose(ours, expected, rtol=1e-6)
+    n = 20_000
+    drawn = found.draw(n, np.random.default_rng(1), functions)
+    spread = found.variance(functions) ** 0.5
+    assert drawn.shape == (n, 4, 2)
+    assert (np.abs(drawn.mean(0) - found.mean(functions)) < 5 * spread / n**0.5).all()
+    np.testing.assert_allclose(drawn.std(0), spread, rtol=0.05)
+
+
+def test_variances_of_rows_with_noise_of_their_own_are_refused():
+    mixture = mixture_of((1.0, Gaussian.from_covariance(np.zeros(2), np.eye(2))))
+    observation = LinearObservation(None, np.array([[0.1], [0.2]]))
+    posterior = observation.condition(mixture, np.ones((2, 2)))
+    np.testing.assert_allclose(posterior.mean()[:, 0], [1 / 1.1, 1 / 1.2])
+    with pytest.raises(ValueError, match="the same noise in all rows"):
+        posterior.variance()
+
+
+def test_moments_of_a_mixture():
+    rng = np.random.default_rng(0)
+    mixture = mixture_of(*random_mixture(rng, 3, 4, 9))
+    drawn = mixture.draw(200_000, rng)
+    scale = np.diag(mixture.covariance).max()
+    np.testing.assert_allclose(drawn.mean(0), mixture.mean, atol=0.02 * scale**0.5)
+    np.testing.assert_allclose(np.cov(drawn.T), mixture.covariance, atol=0.03 * scale)
