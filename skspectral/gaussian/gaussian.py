@@ -156,7 +156,8 @@ class Gaussian:
         if white == 0:
             varies = np.flatnonzero(self.values)
             varies = varies if len(varies) else np.arange(min(1, len(self.values)))
-            return self.vectors[:, varies] * np.sqrt(self.values[varies])
+            root = self.vectors[:, varies] * np.sqrt(self.values[varies])
+            return np.ascontiguousarray(root)
         root = (self.vectors * (np.sqrt(self.values) - white)) @ self.vectors.T
         root.flat[:: len(root) + 1] += white
         return root

@@ -109,32 +109,43 @@ class LinearObservation:
                 part.to(B.device) for part in noise_and_root(self.noise, n_observed)
             )
             forms = [CovarianceForm(B @ R, covariance, root, ridge) for R in roots]
-        return Factorisation(B, mixture, roots, forms)
+        centres = np.stack([part.mean for part in mixture.components])
+        weights = as_tensor(mixture.weights, B.device).log()
+        return Factorisation(B, weights, as_tensor(centres, B.device), roots, forms)
 
 
 @dataclass(frozen=True, eq=False)
 class Factorisation:
-    """A `LinearObservation` of a `Mixture`, ready for any observed values."""
+    """A `LinearObservation` of a mixture, ready for any observed values.
+
+    Attributes
+    ----------
+    operator : tensor of shape (m, K)
+    log_weights : tensor of shape (M,)
+    centres : tensor of shape (M, K)
+        Means of the components.
+    roots, forms : sequences of length M
+        Roots of their covariances, and their posteriors about the mean.
+    """
 
     operator: torch.Tensor
-    mixture: Mixture
+    log_weights: torch.Tensor
+    centres: torch.Tensor
     roots: Sequence[torch.Tensor]
     forms: Sequence["_InformationForm | CovarianceForm"]
 
     def condition(self, observed: np.ndarray) -> "Posterior":
         """Posterior given each row of ``observed``, of shape (n, m)."""
-        device = self.operator.device
-        y = as_tensor(observed, device, torch.float64)
+        y = as_tensor(observed, self.operator.device, torch.float64)
         densities, parts = [], []
-        for part, root, form in zip(
-            self.mixture.components, self.roots, self.forms, strict=True
+        of_centres = self.centres @ self.operator.T
+        for centre, of_centre, root, form in zip(
+            self.centres, of_centres, self.roots, self.forms, strict=True
         ):
-            centre = as_tensor(part.mean, device)
-            a, density = form.solve(y - self.operator @ centre)
+            a, density = form.solve(y - of_centre)
             densities.append(density)
             parts.append(_Conditioned(centre + a @ root.T, root, form))
-        weights = as_tensor(self.mixture.weights, device).log()
-        return Posterior(torch.stack(densities, dim=1) + weights, parts)
+        return Posterior(torch.stack(densities, dim=1) + self.log_weights, parts)
 
 
 class Posterior:
@@ -165,9 +176,9 @@ class Posterior:
 
     @cached_property
     def _mean(self) -> torch.Tensor:
-        mean = torch.zeros(())
-        for weight, part in zip(self.weights.T, self._parts, strict=True):
-            mean = mean + weight[:, None] * part.mean
+        mean = self.weights[:, :1] * self._parts[0].mean
+        for weight, part in zip(self.weights.T[1:], self._parts[1:], strict=True):
+            mean.addcmul_(weight[:, None], part.mean)
         return mean
 
     def _functions(self, functions: Samples | None) -> torch.Tensor:
