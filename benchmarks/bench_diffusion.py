@@ -34,6 +34,7 @@ from _measure import machine, run_apart, write_report
 from _tables import markdown
 
 from skspectral._random import standard_normal
+from skspectral.gaussian.gaussian import principal_directions
 from skspectral.metrics import extract_features, frechet_distance
 from skspectral.priors import DiffusionPrior, GaussianPrior, Synthesis
 from skspectral.priors.denoising import flow, training
@@ -41,7 +42,6 @@ from skspectral.priors.denoising.denoiser import SignalDenoiser
 from skspectral.priors.denoising.draws import unlabelled
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.model import Model
-from skspectral.priors.spectrum import principal_axes
 
 N_JUDGED = 1000
 WHOLE = "whole: + a third of the codes"
@@ -177,7 +177,7 @@ def project(train, test, share):
     shape = train.shape[1:]
     rows, test_rows = (part.reshape(len(part), -1) / 255.0 for part in (train, test))
     moments = GaussianPrior().fit(rows)
-    vectors, _ = principal_axes(moments.covariance_)
+    vectors, _ = principal_directions(moments.covariance_)
     axes = np.ascontiguousarray(vectors.T[: round(share * len(vectors))])
     synthesis = Synthesis(axes, moments.mean_, shape)
     return Data(synthesis.codes(rows), synthesis.codes(test_rows), synthesis)

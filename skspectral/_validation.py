@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
 from skspectral._device import as_array, memory_advice
-from skspectral._sklearn_compat import check_sample_weight, from_namespace
+from skspectral._sklearn_compat import as_numbers, check_sample_weight, from_namespace
 
 
 class NonFiniteError(ValueError):
@@ -76,3 +76,41 @@ def check_weights(
     # A row of weight 0 does not show in any result.
     check_finite(X, estimator)
     return as_array(from_namespace(weights))
+
+
+def check_observation(
+    operator: ArrayLike, seen: ArrayLike, n_samples: int, n_columns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Operator and observed values, float64.
+
+    Parameters
+    ----------
+    operator : array-like of shape (m, n_columns)
+    seen : array-like of shape (m,) or (n_samples, m)
+    n_samples, n_columns : int
+
+    Raises
+    ------
+    ValueError
+        If they are not finite or of other shapes, or the operator observes nothing.
+    """
+    operator, seen = as_numbers(operator), as_numbers(seen)
+    if operator.ndim != 2 or operator.shape[1] != n_columns:
+        raise ValueError(
+            f"operator of shape {operator.shape} must be of shape (m, {n_columns}): "
+            "operator @ x is what is seen of x."
+        )
+    m = len(operator)
+    if not (np.isfinite(operator).all() and np.isfinite(seen).all()):
+        raise ValueError("operator and seen must be finite.")
+    if not operator.any():
+        raise ValueError(
+            f"operator of shape {operator.shape} tells nothing: it is empty, or zero. "
+            "Use sample."
+        )
+    if seen.shape not in ((m,), (n_samples, m)):
+        raise ValueError(
+            f"seen of shape {seen.shape} must be of shape ({m},), or of "
+            f"({n_samples}, {m}) for each draw to have its own."
+        )
+    return operator, seen

@@ -8,12 +8,11 @@ import torch
 
 from skspectral._device import Samples, working_dtype
 from skspectral.coding.linear import add_residuals
-from skspectral.inference import posterior_mean, ridge_law
+from skspectral.gaussian import LinearObservation, Mixture
+from skspectral.gaussian.gaussian import ridge_gaussian, wiener_gain
 from skspectral.likelihood import checked_coordinates
 from skspectral.model import LinearModel
-from skspectral.priors.closed_form import gaussian_components, has_closed_form
-from skspectral.priors.normal import Mixture
-from skspectral.priors.spectrum import wiener_gain
+from skspectral.priors.protocol import as_prior
 
 
 def denoise(
@@ -46,7 +45,8 @@ def denoise(
     TypeError
         If ``noise_variance`` is given and the prior is not made of Gaussians.
     """
-    mixture = mixture_or_ridge(model, prior, needed=noise_variance is not None)
+    asked = "" if noise_variance is None else "denoise with noise_std"
+    mixture = mixture_or_ridge(model, prior, asked)
     where: dict[str, Any] = {"device": device, "batch_size": batch_size}
     coordinates, _ = checked_coordinates(model, X, **where)
     fitted = model.noise_variance
@@ -55,19 +55,29 @@ def denoise(
     # The part of the residual variance that is treated as noise; the rest is signal.
     removed = np.minimum(noise_variance, fitted)
     kept = wiener_gain(fitted - removed, noise_variance)
-    clean = posterior_mean(coordinates, mixture, noise_variance, removed)
-    signals = model.signals(
-        clean - kept * coordinates, device=device, dtype=working_dtype(X), like=X
+    posterior = LinearObservation(None, noise_variance).condition(
+        mixture, coordinates, removed=removed
     )
+    inside = posterior.mean() - kept * coordinates
+    signals = model.signals(inside, device=device, dtype=working_dtype(X), like=X)
     if kept.any():
         add_residuals(signals, X, model.mean, kept[:, 0], **where)
     return signals
 
 
-def mixture_or_ridge(model: LinearModel, prior: Any, *, needed: bool) -> Mixture:
-    """Gaussians of the prior or, if not ``needed``, what stands for ridge codes."""
-    if needed or has_closed_form(prior):
-        return gaussian_components(prior)
+def mixture_or_ridge(model: LinearModel, prior: Any, asked: str) -> Mixture:
+    """Gaussians of the prior or, if nothing is ``asked``, what stands for ridge codes.
+
+    Raises
+    ------
+    TypeError
+        If something is asked and the prior is not made of Gaussians; it names both.
+    """
+    fitted = as_prior(prior)
+    if asked:
+        fitted.require("gaussians", asked)
+    if fitted.capabilities.gaussians:
+        return fitted.mixture()
     _, components, basis = model.float64()
-    law = ridge_law(components @ basis.T, model.noise_variance, model.ridge)
-    return [(1.0, law)]
+    gaussian = ridge_gaussian(components @ basis.T, model.noise_variance, model.ridge)
+    return Mixture(np.ones(1), (gaussian,))

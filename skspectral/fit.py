@@ -23,7 +23,7 @@ from skspectral.model import Dictionary, LinearModel
 from skspectral.moments.moments import Moments
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
 from skspectral.moments.stationary import best_weight, shrunk, stationary_mean
-from skspectral.priors.protocol import fit_prior, fits_from_moments
+from skspectral.priors.protocol import as_prior, fit_prior
 from skspectral.priors.synthesis import Synthesis
 
 # Residual variance of a feature below this share of the whole is rounding.
@@ -118,7 +118,7 @@ def fit_model(
     learned = learn_dictionary(C, learning, monitor, batches)
     model, variance = _model(learned, mean, C, total, plan)
     with monitor.fitting("prior", prior):
-        if fits_from_moments(prior):
+        if as_prior(prior).capabilities.moments:
             coordinates = moments.project(model.basis, model.mean, covariance)
             prior.fit_moments(*coordinates, moments.weight)
         else:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from skspectral._random import draw_seed
+from skspectral.gaussian.observation import least_change
 from skspectral.model import LinearModel
-from skspectral.priors.given import least_change
-from skspectral.priors.protocol import draw, draw_known
+from skspectral.priors.protocol import as_prior, draw
 
 # Share of an operator outside the span of the atoms that is rounding.
 _ROUNDING = 1e-12
@@ -67,7 +68,14 @@ def sample_given(
         # What the model has outside the span is noise.
         noise = model.noise_variance * (outside @ outside.T)
         noise = noise + noise_variance * np.eye(len(operator))
-    coordinates = draw_known(prior, inside, values, n_samples, noise, y, rng)
+    coordinates = as_prior(prior).sample_given(
+        inside,
+        values,
+        n_samples,
+        noise_variance=noise,
+        y=y,
+        random_state=draw_seed(rng),
+    )
     if within:
         return coordinates, None
     missed = values - coordinates @ inside.T

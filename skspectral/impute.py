@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from skspectral._device import as_array, as_tensor, batch_rows
+from skspectral._random import draw_seed
 from skspectral._validation import NonFiniteError
-from skspectral.conditional import Conditional, PartlySeen, patterns
 from skspectral.denoise import mixture_or_ridge
+from skspectral.gaussian import LinearObservation, Mixture, Posterior
+from skspectral.gaussian.observation import rows_by_missing_entries
 from skspectral.model import LinearModel
-from skspectral.priors.normal import Mixture
-from skspectral.priors.protocol import draw, draw_known
+from skspectral.priors.protocol import as_prior, draw
 
 # Rows with the same entries missing that are filled at a time.
 _BATCH_BYTES = 64 * 2**20
@@ -52,17 +53,16 @@ def impute(
     TypeError
         If ``return_std`` and the prior is not made of Gaussians.
     """
-    mixture = mixture_or_ridge(model, prior, needed=return_std)
+    mixture = mixture_or_ridge(model, prior, "impute with return_std" * return_std)
     std = np.zeros_like(X) if return_std else None
     # Each component has coordinates of its own.
     n_numbers = max(X.shape[1], len(mixture) * model.rank)
     n_bytes = _BATCH_BYTES * X.shape[1] // n_numbers
     n_rows = batch_rows(X, batch_size, n_bytes, device)
-    for rows, missing, posterior, seen in _gaps(model, mixture, X, device, n_rows):
-        mean, variance = posterior.mean_and_variance(seen, with_variance=return_std)
-        X[np.ix_(rows, missing)] = as_array(mean)
-        if std is not None and variance is not None:
-            std[np.ix_(rows, missing)] = as_array(variance.sqrt())
+    for entries, posterior, mean, basis in _gaps(model, mixture, X, device, n_rows):
+        X[entries] = mean + posterior.mean(basis)
+        if std is not None:
+            std[entries] = np.sqrt(posterior.variance(basis) + model.noise_variance)
     if not np.isfinite(X).all():
         raise NonFiniteError("The squares of X overflow. Scale X down.")
     return std
@@ -86,15 +86,17 @@ def sample_posterior(
     TypeError
         If the prior is not made of Gaussians and has no ``sample_given``.
     """
-    by_itself = hasattr(prior, "sample_given")
-    mixture = [] if by_itself else mixture_or_ridge(model, prior, needed=True)
+    fitted = as_prior(prior)
+    fitted.require("conditioning", "sample_posterior")
     draws = np.repeat(X[None], n_samples, axis=0)
-    if by_itself:
+    if not fitted.capabilities.gaussians:
         _fill_by_prior(model, prior, draws, rng)
         return draws
-    for rows, missing, posterior, seen in _gaps(model, mixture, X, device, _ROWS_DRAWN):
-        drawn = posterior.draw(seen, n_samples, rng)
-        draws[:, rows[:, None], missing] = as_array(drawn)
+    for entries, posterior, mean, basis in _gaps(
+        model, fitted.mixture(), X, device, _ROWS_DRAWN
+    ):
+        drawn = posterior.draw(n_samples, rng, basis, model.noise_variance)
+        draws[:, *entries] = mean + drawn
     return draws
 
 
@@ -107,12 +109,16 @@ def _fill_by_prior(
     # Draws of the prior have the share of the noise that is in the span.
     rest = np.sqrt(noise_variance * (1 - len(basis) / len(mean)))
     flat = draws.reshape(-1, draws.shape[-1])
-    for rows, missing in patterns(np.isnan(flat)):
+    for rows, missing in rows_by_missing_entries(np.isnan(flat)):
         there = ~missing
         if there.any():
-            seen = flat[rows][:, there] - mean[there]
-            args = len(rows), noise_variance, None, rng
-            coordinates = draw_known(prior, basis[:, there].T, seen, *args)
+            coordinates = as_prior(prior).sample_given(
+                basis[:, there].T,
+                flat[rows][:, there] - mean[there],
+                len(rows),
+                noise_variance=noise_variance,
+                random_state=draw_seed(rng),
+            )
         else:
             coordinates = draw(prior, len(rows), len(basis), None, rng)
         noise = rng.standard_normal((len(rows), missing.sum()))
@@ -126,14 +132,20 @@ def _gaps(
     X: np.ndarray,
     device: torch.device,
     n_rows: int,
-) -> Iterator[tuple[np.ndarray, np.ndarray, Conditional, torch.Tensor]]:
-    """Rows, what they miss, its posterior, and the entries seen: batch by batch."""
-    noise = model.noise_variance
-    clean = [(weight, normal.without_noise(noise)) for weight, normal in mixture]
-    partly = PartlySeen(model.mean, model.basis, clean, noise, device)
-    for rows, missing in patterns(np.isnan(X)):
-        posterior = partly.given(~missing)
+) -> Iterator[tuple[Any, Posterior, np.ndarray, torch.Tensor]]:
+    """Missing entries, posterior of the coordinates, mean and basis there."""
+    noise, mean = model.noise_variance, as_array(model.mean, np.float64)
+    clean = mixture.without_noise(noise)
+    # Entry by entry, so that those of a pattern are taken in whole rows.
+    by_entry = as_tensor(model.basis, device, torch.float64).T.contiguous()
+    for rows, missing in rows_by_missing_entries(np.isnan(X)):
+        there, gone = np.flatnonzero(~missing), np.flatnonzero(missing)
+        of_there, of_gone = (
+            by_entry[torch.from_numpy(entries).to(device)] for entries in (there, gone)
+        )
+        observation = LinearObservation(of_there, noise, device).factorise(clean)
         for start in range(0, len(rows), n_rows):
             batch = rows[start : start + n_rows]
-            seen = as_tensor(X[batch][:, ~missing], device, torch.float64)
-            yield batch, np.flatnonzero(missing), posterior, seen
+            observed = X[np.ix_(batch, there)].astype(np.float64) - mean[there]
+            posterior = observation.condition(observed)
+            yield np.ix_(batch, gone), posterior, mean[gone], of_gone.T

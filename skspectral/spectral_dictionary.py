@@ -43,6 +43,7 @@ from skspectral._sklearn_compat import (
 )
 from skspectral._validation import (
     check_finite,
+    check_observation,
     check_weights,
     input_errors,
     input_names_restored_on_failure,
@@ -58,7 +59,6 @@ from skspectral.impute import impute, sample_posterior
 from skspectral.likelihood import score_samples
 from skspectral.model import LinearModel, is_finite
 from skspectral.moments import Moments
-from skspectral.priors.given import checked_known
 from skspectral.priors.protocol import new_prior
 
 _CPU = torch.device("cpu")
@@ -749,7 +749,7 @@ class SpectralDictionaryLearning(
         """
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
-        matrix, values = checked_known(
+        matrix, values = check_observation(
             operator, observed, n_samples, self.n_features_in_
         )
         coordinates, change = sample_given(

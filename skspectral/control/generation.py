@@ -16,8 +16,8 @@ from skspectral._sklearn_compat import (
 )
 from skspectral.control.atoms import Gains, atom_values
 from skspectral.control.filtering import estimator_array, splitting_map
-from skspectral.priors.closed_form import gaussian_components, has_closed_form
-from skspectral.priors.spectrum import principal_axes
+from skspectral.gaussian.gaussian import principal_directions
+from skspectral.priors.protocol import as_prior
 
 # Along the arc variances count as at least this share of the largest: signals that are
 # not of the training set have more than the prior's in its weakest directions, and
@@ -167,7 +167,7 @@ def interpolate(
     if not prior:
         return mean + ((1 - at) * coordinates[0] + at * coordinates[1]) @ axes
     centre, covariance = _pooled_law(estimator)
-    vectors, variances = principal_axes(covariance)
+    vectors, variances = principal_directions(covariance)
     spread = np.sqrt(np.maximum(variances, _LEAST_VARIANCE * variances[0]))
     path = _arc((coordinates - centre) @ vectors / spread, at)
     return mean + (path * spread @ vectors.T + centre) @ axes
@@ -186,18 +186,11 @@ def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
 
 def _pooled_law(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the prior, or of what it was fitted to."""
-    if not has_closed_form(estimator.prior_):
+    prior = as_prior(estimator.prior_)
+    if not prior.capabilities.gaussians:
         return _training_law(estimator, estimator_array(estimator, "basis_"))
-    mixture = gaussian_components(estimator.prior_)
-    mean = np.sum([weight * part.mean for weight, part in mixture], axis=0)
-    covariance = np.sum(
-        [
-            weight * (part.covariance + np.outer(part.mean - mean, part.mean - mean))
-            for weight, part in mixture
-        ],
-        axis=0,
-    )
-    return mean, covariance
+    mixture = prior.mixture()
+    return mixture.mean, mixture.covariance
 
 
 def _arc(ends: np.ndarray, at: np.ndarray) -> np.ndarray:

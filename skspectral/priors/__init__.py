@@ -1,8 +1,9 @@
 """Distributions of codes.
 
-A prior is any scikit-learn style object with ``fit(codes, y=None)`` and ``sample``. It
-is fitted on the coordinates of the samples along orthonormal axes of the atoms' span,
-and is told how they become signals, a `Synthesis`, if its ``fit`` takes ``synthesis``.
+A prior is a `Prior`, or any scikit-learn style object with ``fit(codes, y=None)`` and
+``sample``. It is fitted on the coordinates of the samples in an orthonormal basis of
+the span of the atoms. If its ``fit`` takes ``synthesis``, a `Synthesis` tells it how
+coordinates become signals.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -11,13 +12,16 @@ from skspectral.priors.diffusion import DiffusionPrior
 from skspectral.priors.gaussian import GaussianPrior
 from skspectral.priors.local_contrast import LocalContrastPrior
 from skspectral.priors.mixture import GaussianMixture
+from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.synthesis import Synthesis
 
 __all__ = [
+    "Capabilities",
     "ClassConditionalPrior",
     "DiffusionPrior",
     "GaussianMixture",
     "GaussianPrior",
     "LocalContrastPrior",
+    "Prior",
     "Synthesis",
 ]

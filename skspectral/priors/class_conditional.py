@@ -1,31 +1,27 @@
 """One prior for each label."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
-    Interval,
     check_sample_weight,
     fit_context,
-    validate_params,
 )
-from skspectral.priors.closed_form import gaussian_components, has_closed_form
-from skspectral.priors.density import Density, GaussianDensity
+from skspectral.gaussian import Mixture
 from skspectral.priors.labels import label_numbers
-from skspectral.priors.normal import Mixture, log_mixture_density
-from skspectral.priors.protocol import draw, fit_prior, new_prior
+from skspectral.priors.prior import Capabilities, Prior
+from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
 from skspectral.priors.synthesis import Synthesis
 
 
-class ClassConditionalPrior(Density):
+class ClassConditionalPrior(Prior):
     """One prior for each label, and the shares of the labels.
 
     Parameters
@@ -123,17 +119,31 @@ class ClassConditionalPrior(Density):
         return self
 
     @property
-    def _made_of_gaussians(self) -> bool:
-        return all(map(has_closed_form, self.priors_))
+    def name(self) -> str:
+        """Name of the prior in errors."""
+        return f"{type(self).__name__} of {as_prior(self.prior).name}"
 
     @property
-    def _mixture(self) -> Mixture:
-        """Gaussians of all labels, if all priors are made of them."""
-        return [
-            (share * weight, normal)
-            for share, prior in zip(self.class_prior_, self.priors_, strict=True)
-            for weight, normal in gaussian_components(prior)
-        ]
+    def capabilities(self) -> Capabilities:
+        """It takes labels; the rest depends on the prior of each label."""
+        priors = getattr(self, "priors_", [self.prior])
+        each = [as_prior(prior).capabilities for prior in priors]
+        return Capabilities(
+            gaussians=all(one.gaussians for one in each),
+            density=all(one.density for one in each),
+            labels=True,
+            weights=as_prior(self.prior).capabilities.weights,
+            synthesis=True,
+        )
+
+    def mixture(self) -> Mixture:
+        """Gaussians of all labels, if the priors are made of them."""
+        mixtures = [as_prior(prior).mixture() for prior in self.priors_]
+        shares = zip(self.class_prior_, mixtures, strict=True)
+        return Mixture(
+            np.concatenate([share * mixture.weights for share, mixture in shares]),
+            tuple(part for mixture in mixtures for part in mixture.components),
+        )
 
     def _rows(self, of_class: np.ndarray) -> list[np.ndarray]:
         return [np.flatnonzero(of_class == i) for i in range(len(self.classes_))]
@@ -156,34 +166,7 @@ class ClassConditionalPrior(Density):
             ) from error
         return prior
 
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
-    def sample(
-        self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
-    ) -> np.ndarray:
-        """Draw codes.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        y : label or array-like of shape (n_samples,), default=None
-            The label of all draws, or of each. None draws labels by their shares.
-        random_state : int, RandomState, Generator or None, default=None
-            An int repeats its draws; None is different each time.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_codes), float64
-
-        Raises
-        ------
-        ValueError
-            If a label was not there in ``fit``, or ``y`` has another length.
-        """
-        check_is_fitted(self)
-        stream = random_stream(random_state)
+    def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
         if y is None:
             drawn = stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         else:
@@ -194,38 +177,15 @@ class ClassConditionalPrior(Density):
                 codes[rows] = draw(prior, len(rows), self.n_features_in_, None, stream)
         return codes
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each row, whatever its label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_codes)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,), float64, in nats
-
-        Raises
-        ------
-        TypeError
-            If the priors have no ``score_samples``.
-        """
-        check_is_fitted(self)
-        codes = validate_data(self, X, dtype=np.float64, reset=False)
-        if all(isinstance(prior, GaussianDensity) for prior in self.priors_):
-            # Where codes vary in a part of the space only, all labels have to agree on
-            # the rest.
-            floor = max(prior._floor for prior in self.priors_)
-            densities = [prior._log_density(codes, floor) for prior in self.priors_]
-        elif self._made_of_gaussians:
-            return log_mixture_density(codes, self._mixture)
-        elif all(hasattr(prior, "score_samples") for prior in self.priors_):
-            densities = [prior.score_samples(codes) for prior in self.priors_]
+    def _log_density(self, X: np.ndarray) -> np.ndarray:
+        priors = [as_prior(prior) for prior in self.priors_]
+        if self.capabilities.gaussians:
+            # Where codes vary in a subspace only, all labels have to agree on the rest.
+            mixtures = [prior.mixture() for prior in priors]
+            floor = max(mixture.floor for mixture in mixtures)
+            densities = [mixture.log_density(X, floor) for mixture in mixtures]
         else:
-            raise TypeError(
-                f"{type(self.priors_[0]).__name__} has no score_samples: use another "
-                "prior, such as GaussianPrior or GaussianMixture."
-            )
+            densities = [prior.score_samples(X) for prior in priors]
         return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
 
     def __sklearn_tags__(self) -> Any:

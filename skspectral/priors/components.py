@@ -1,36 +1,34 @@
-"""A component of a mixture, from the samples that it takes."""
+"""A component of a mixture, from the sufficient statistics of its samples."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from skspectral.priors.normal import Normal
-from skspectral.priors.spectrum import principal_axes
+from skspectral.gaussian.gaussian import Gaussian, principal_directions
 
-# Samples that tell how large the covariance of a component is: few, so that those of
-# silence stay small.
-_OF_SIZE = 0.01
-# A component with more samples than this share of the codes is given by its moments.
+# Pseudo-samples of the prior of the scale: few, so that quiet components stay small.
+_OF_SCALE = 0.01
+# Rows are kept while there are fewer than this share of the number of codes.
 _FEW = 0.5
 
 
 @dataclass(frozen=True)
-class Model:
-    """Covariances that can be, and what is known of them before any sample.
+class CovarianceModel:
+    """The covariances that a component may have, and their prior.
 
-    Samples are white: of all of them, the covariance is the identity. Each component's
-    has an inverse Wishart prior about a multiple of it that is chosen with it, so that
-    components may be loud or quiet; and a weak one about the identity itself,
-    without which the multiple could vanish.
+    Samples are whitened, so that the covariance of all of them is the identity. The
+    covariance of each component has an inverse Wishart prior about a multiple of the
+    identity. The multiple is chosen with the covariance, so that components may be loud
+    or quiet, and has a weak prior about 1, without which it could vanish.
 
     Attributes
     ----------
     kind : {"full", "diag", "low_rank"}
     rank : int
-        Of "low_rank": see `Normal.flattened`.
+        Used by "low_rank": see `Gaussian.flattened`.
     pseudo_counts : float
-        Number of samples that the first prior stands for; 0 is none of both.
+        Number of pseudo-samples of the first prior; 0 disables both priors.
     """
 
     kind: str
@@ -39,67 +37,67 @@ class Model:
 
     @property
     def takes_few(self) -> bool:
-        """Whether directions in which samples do not vary are white, and not lost."""
+        """Whether directions without variance in the samples get white noise."""
         return self.kind != "diag" and self.pseudo_counts > 0
 
     @property
-    def _of_size(self) -> float:
-        return _OF_SIZE if self.pseudo_counts > 0 else 0.0
+    def _of_scale(self) -> float:
+        return _OF_SCALE if self.pseudo_counts > 0 else 0.0
 
     def fit(
         self,
         mean: np.ndarray,
-        axes: np.ndarray,
+        vectors: np.ndarray,
         variances: np.ndarray,
         n_samples: float,
-        before: Normal | None,
-    ) -> Normal:
-        """Gaussian of larger posterior density than ``before``, if there was any.
+        before: Gaussian | None,
+    ) -> Gaussian:
+        """Gaussian with a higher posterior density than ``before``, if it is given.
 
         Parameters
         ----------
         mean : ndarray of shape (K,)
-        axes : ndarray of shape (K, r)
-            Of the samples' covariance, which is zero across them.
+        vectors : ndarray of shape (K, r)
+            Eigenvectors of the samples' covariance with non-zero eigenvalues.
         variances : ndarray of shape (r,)
-            Along them, largest first if the model is of low rank.
+            Eigenvalues, largest first if the model is of low rank.
         n_samples : float
-        before : Normal or None
+        before : Gaussian or None
         """
         if before is None:
             scale = variances.sum() / len(mean)
         else:
             scale = 1 / before.mean_precision
-        added = self.pseudo_counts * scale + self._of_size
-        total = n_samples + self.pseudo_counts + self._of_size
+        added = self.pseudo_counts * scale + self._of_scale
+        total = n_samples + self.pseudo_counts + self._of_scale
         rest = float(added / total)
         shrunk = variances * (n_samples / total) + rest
-        normal = Normal.along_axes(mean, axes, shrunk, rest)
-        return normal.flattened(self.rank) if self.kind == "low_rank" else normal
+        gaussian = Gaussian.from_eigenvectors(mean, vectors, shrunk, rest)
+        return gaussian.flattened(self.rank) if self.kind == "low_rank" else gaussian
 
-    def log_prior(self, normal: Normal) -> float:
-        """Log-density of a covariance, at the best multiple, but for a constant."""
+    def log_prior(self, gaussian: Gaussian) -> float:
+        """Log-density of a covariance at its best multiple, up to a constant."""
         if self.pseudo_counts == 0:
             return 0.0
-        n_codes, mean_precision = len(normal.mean), normal.mean_precision
-        misfit = (self.pseudo_counts + self._of_size) * normal.log_determinant
+        n_codes, mean_precision = len(gaussian.mean), gaussian.mean_precision
+        misfit = (self.pseudo_counts + self._of_scale) * gaussian.log_determinant
         misfit += self.pseudo_counts * n_codes * np.log(mean_precision)
-        misfit += self._of_size * n_codes * mean_precision
+        misfit += self._of_scale * n_codes * mean_precision
         return float(-0.5 * misfit)
 
 
-class Portion:
-    """Weighted rows that a component takes: the rows while few, then their moments.
+class SufficientStatistics:
+    """Weighted rows of a component: the rows while they are few, then their moments.
 
-    A covariance of m rows is of rank m, and its axes cost K m^2 numbers from the rows,
-    K^3 from the covariance.
+    The covariance of m rows is of rank m. Its eigenvectors cost K m^2 from the rows,
+    and K^3 from the covariance.
 
     Parameters
     ----------
     X : ndarray of shape (n, K), float64
         All rows.
     centre : ndarray of shape (K,)
-        Near the mean, so that no digits cancel.
+        A point near the mean of the rows, so that no digits cancel.
     """
 
     def __init__(self, X: np.ndarray, centre: np.ndarray):
@@ -123,13 +121,13 @@ class Portion:
         self._first += weighted.sum(0)
         self._second += weighted.T @ centred
 
-    def fit(self, model: Model, before: Normal | None) -> Normal:
-        """The component, see `Model.fit`.
+    def fit(self, model: CovarianceModel, before: Gaussian | None) -> Gaussian:
+        """Component with these statistics, see `CovarianceModel.fit`.
 
         Raises
         ------
         ValueError
-            If it has no variance.
+            If the component has no variance.
         """
         # A component without samples keeps its place.
         n_samples = max(self.weight, np.finfo(np.float64).tiny)
@@ -139,15 +137,16 @@ class Portion:
             shift = shares @ centred
             scaled = np.sqrt(shares)[:, None] * (centred - shift)
             if model.takes_few:
-                _, spread, axes = np.linalg.svd(scaled, full_matrices=False)
+                _, spread, right = np.linalg.svd(scaled, full_matrices=False)
                 mean = self._centre + shift
-                return model.fit(mean, axes.T, spread**2, n_samples, before)
+                return model.fit(mean, right.T, spread**2, n_samples, before)
             covariance = scaled.T @ scaled
         else:
             shift = self._first / n_samples
             covariance = self._second / n_samples - np.outer(shift, shift)
         if model.kind == "diag":
-            axes, variances = np.eye(len(shift)), covariance.diagonal()
+            vectors, variances = np.eye(len(shift)), covariance.diagonal()
         else:
-            axes, variances = principal_axes((covariance + covariance.T) / 2)
-        return model.fit(self._centre + shift, axes, variances, n_samples, before)
+            symmetric = (covariance + covariance.T) / 2
+            vectors, variances = principal_directions(symmetric)
+        return model.fit(self._centre + shift, vectors, variances, n_samples, before)

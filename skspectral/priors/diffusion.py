@@ -20,6 +20,7 @@ from skspectral._device import memory_advice, resolve_device
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
+from skspectral.gaussian.gaussian import n_parameters
 from skspectral.priors.denoising.checkpoint import check_folder
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.model import Model, network_name
@@ -27,7 +28,6 @@ from skspectral.priors.denoising.plan import Budget, Plan
 from skspectral.priors.denoising.run import train
 from skspectral.priors.flow_density import FlowDensity
 from skspectral.priors.labels import numbered
-from skspectral.priors.normal import n_parameters
 from skspectral.priors.synthesis import Synthesis
 
 
@@ -127,7 +127,16 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
     relative to the exact flow of the Gaussian.
 
     The density of plain draws follows from the divergence of the flow, estimated in
-    ``n_probes`` random directions, which all rows share: noisy where codes are many.
+    ``n_probes`` random directions, which all rows share: noisy where codes are many. It
+    costs ``2 * n_steps - 1`` evaluations of the network, and as many derivatives for
+    each of the ``n_probes``, in float64.
+
+    ``sample_given`` moves each estimate to the posterior mean given the observation,
+    with the posterior covariance of the Gaussian: exact for the Gaussian, a good
+    approximation otherwise (Song et al. 2023, pseudoinverse-guided diffusion models for
+    inverse problems). ``n_steps`` of 30 or 40 come closer than the default. It costs
+    m^2 K + m^3 for each step, once for all draws. The observation tells of the label,
+    too: without ``y`` these draws have no label.
 
     A step costs what the network costs, and products of the size
     ``batch_size`` x K x T. A fitted prior holds four copies of the weights, so that

@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 from sklearn.cluster import KMeans
 from sklearn.utils import gen_batches
 
-from skspectral.priors.components import Model, Portion
-from skspectral.priors.normal import Mixture, log_joint
+from skspectral.gaussian import Mixture
+from skspectral.priors.components import CovarianceModel, SufficientStatistics
 
 # Rows whose responsibilities are held at a time.
 _CHUNK = 2048
@@ -28,7 +28,7 @@ class Ascent:
 
     Attributes
     ----------
-    mixture : list of (weight, Normal)
+    mixture : Mixture
     bounds : list of float
         Log posterior density before each step and after the last, for each sample.
     converged, stopped : bool
@@ -99,7 +99,7 @@ def maximise_likelihood(
     X: np.ndarray,
     sample_weight: np.ndarray,
     labels: np.ndarray,
-    model: Model,
+    model: CovarianceModel,
     *,
     max_iter: int,
     tol: float,
@@ -113,7 +113,7 @@ def maximise_likelihood(
     sample_weight : ndarray of shape (n,)
     labels : ndarray of shape (n,)
         The partition, 0 .. M - 1.
-    model : Model
+    model : CovarianceModel
     max_iter : int
     tol : float
         Stop when a step gains less than this, in nats a sample.
@@ -126,13 +126,13 @@ def maximise_likelihood(
         If the likelihood is not finite.
     """
     names = np.arange(labels.max() + 1)
-    portions = [Portion(X, X[0]) for _ in names]
+    statistics = [SufficientStatistics(X, X[0]) for _ in names]
     for rows in gen_batches(len(X), _CHUNK):
-        _share_out(portions, rows, sample_weight, labels[rows, None] == names)
-    mixture = _maximise(portions, model, None)
+        _share_out(statistics, rows, sample_weight, labels[rows, None] == names)
+    mixture = _maximise(statistics, model, None)
     best, bounds = mixture, [-np.inf]
     while True:
-        portions, bound = _expect(X, sample_weight, mixture, model)
+        statistics, bound = _expect(X, sample_weight, mixture, model)
         if not np.isfinite(bound):
             raise ArithmeticError(
                 f"The likelihood of the mixture is {bound} at iteration "
@@ -148,55 +148,60 @@ def maximise_likelihood(
         stopped, converged = on_step(log_likelihood=bound), gain < tol
         if stopped or converged or len(bounds) > max_iter + 1:
             return Ascent(best, bounds[1:], converged, stopped)
-        mixture = _maximise(portions, model, mixture)
+        mixture = _maximise(statistics, model, mixture)
 
 
 def _expect(
-    X: np.ndarray, sample_weight: np.ndarray, mixture: Mixture, model: Model
-) -> tuple[list[Portion], float]:
-    """What each component takes of the rows, and the bound of the mixture."""
-    portions = [Portion(X, normal.mean) for _, normal in mixture]
-    bound = sum(model.log_prior(normal) for _, normal in mixture)
+    X: np.ndarray, sample_weight: np.ndarray, mixture: Mixture, model: CovarianceModel
+) -> tuple[list[SufficientStatistics], float]:
+    """Sufficient statistics of the components, and the bound of the mixture."""
+    parts = mixture.components
+    statistics = [SufficientStatistics(X, part.mean) for part in parts]
+    bound = sum(map(model.log_prior, parts))
     for rows in gen_batches(len(X), _CHUNK):
-        joint = log_joint(X[rows], mixture)
+        joint = mixture.log_joint(X[rows])
         density = logsumexp(joint, axis=1, keepdims=True)
         bound += sample_weight[rows] @ density[:, 0]
-        _share_out(portions, rows, sample_weight, np.exp(joint - density))
-    return portions, float(bound / sample_weight.sum())
+        _share_out(statistics, rows, sample_weight, np.exp(joint - density))
+    return statistics, float(bound / sample_weight.sum())
 
 
 def _share_out(
-    portions: list[Portion],
+    statistics: list[SufficientStatistics],
     rows: slice,
     sample_weight: np.ndarray,
     responsibility: np.ndarray,
 ) -> None:
-    """Add rows to the portions by their responsibilities, of shape (n, M)."""
-    for portion, share in zip(portions, responsibility.T, strict=True):
+    """Add rows, weighted by their responsibilities of shape (n, M)."""
+    for of_component, share in zip(statistics, responsibility.T, strict=True):
         # In many dimensions nearly all rows belong to one component.
         taken = np.flatnonzero(share > _NEGLIGIBLE)
         if len(taken):
             index = rows.start + taken
-            portion.add(index, sample_weight[index] * share[taken])
+            of_component.add(index, sample_weight[index] * share[taken])
 
 
-def _maximise(portions: list[Portion], model: Model, before: Mixture | None) -> Mixture:
-    """Components of a larger posterior density than ``before``, if there were any.
+def _maximise(
+    statistics: list[SufficientStatistics],
+    model: CovarianceModel,
+    before: Mixture | None,
+) -> Mixture:
+    """Mixture with a higher posterior density than ``before``, if it is given.
 
     Raises
     ------
     ValueError
         If a component has no variance left.
     """
-    total = sum(portion.weight for portion in portions)
-    mixture = []
-    for k, portion in enumerate(portions):
+    weights = np.array([of_component.weight for of_component in statistics])
+    parts = []
+    for k, of_component in enumerate(statistics):
+        earlier = None if before is None else before.components[k]
         try:
-            normal = portion.fit(model, None if before is None else before[k][1])
+            parts.append(of_component.fit(model, earlier))
         except ValueError as error:
             raise ValueError(
-                f"Component {k} of the mixture, of {portion.weight:.3g} samples, has "
+                f"Component {k} of the mixture, of {weights[k]:.3g} samples, has "
                 "no variance. Use fewer components, or shrinkage > 0."
             ) from error
-        mixture.append((portion.weight / total, normal))
-    return mixture
+    return Mixture(weights / weights.sum(), tuple(parts))

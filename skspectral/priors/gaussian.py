@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
-from skspectral.priors.density import GaussianDensity
-from skspectral.priors.normal import Mixture, Normal, n_parameters
-from skspectral.priors.spectrum import flattest
+from skspectral.gaussian import Gaussian, Mixture
+from skspectral.gaussian.gaussian import flattest, n_parameters
+from skspectral.priors.prior import Capabilities, Prior
 
 
-class GaussianPrior(GaussianDensity):
+class GaussianPrior(Prior):
     """Multivariate normal distribution.
 
     Parameters
@@ -118,35 +118,35 @@ class GaussianPrior(GaussianDensity):
         return self._set(mean, covariance, shrinkage, total)
 
     @property
-    def needs_codes(self) -> bool:
-        """Whether mean and covariance of the codes are not enough to fit it."""
-        return isinstance(self.shrinkage, str)
+    def capabilities(self) -> Capabilities:
+        """It is made of one Gaussian, takes weights, and is fitted from moments.
+
+        Not from moments if the shrinkage is chosen from the codes, or if a subclass has
+        a ``fit`` of its own.
+        """
+        inherited = type(self).fit is GaussianPrior.fit
+        moments = inherited and not isinstance(self.shrinkage, str)
+        return Capabilities(gaussians=True, weights=True, moments=moments)
+
+    def mixture(self) -> Mixture:
+        """The fitted Gaussian, as a mixture of one."""
+        return Mixture(np.ones(1), (self._gaussian,))
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit_moments(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
     ) -> "GaussianPrior":
-        """Fit from the mean and covariance (divided by n) of the codes.
+        """Fit from the mean and covariance (divided by n) of ``n_samples`` codes.
 
-        The same as :meth:`fit` on the codes; used by the estimator to spare a pass.
-
-        Parameters
-        ----------
-        mean : ndarray of shape (n_codes,)
-        covariance : ndarray of shape (n_codes, n_codes)
-        n_samples : float
-            How many samples these are of, for the choice of a rank.
-
-        Returns
-        -------
-        self : GaussianPrior
+        The result is the same as that of :meth:`fit` on the codes. The number of
+        samples matters only to the choice of a rank.
 
         Raises
         ------
         ValueError
-            If the shrinkage asks for more than these moments tell.
+            If the shrinkage is chosen from the codes, or the shapes do not fit.
         """
-        if self.needs_codes:
+        if isinstance(self.shrinkage, str):
             raise ValueError(
                 f"shrinkage={self.shrinkage!r} is chosen from the codes: call fit, or "
                 "pass a number."
@@ -170,12 +170,11 @@ class GaussianPrior(GaussianDensity):
         shrunk = (1 - shrinkage) * np.asarray(covariance, dtype=np.float64)
         shrunk.flat[:: n_codes + 1] += shrinkage * np.trace(covariance) / n_codes
         mean = np.array(mean, dtype=np.float64)
-        normal = self._gaussian(mean, shrunk, n_samples)
-        self._normal, self._floor = normal, normal.floor
+        self._gaussian = gaussian = self._likeliest(mean, shrunk, n_samples)
         self.mean_ = mean
-        self.covariance_ = shrunk if self.covariance == "full" else normal.covariance
+        self.covariance_ = shrunk if self.covariance == "full" else gaussian.covariance
         self.shrinkage_ = shrinkage
-        self.rank_ = normal.vectors.shape[1]
+        self.rank_ = gaussian.vectors.shape[1]
         self.n_parameters_ = (
             2 * n_codes
             if self.covariance == "diag"
@@ -183,28 +182,27 @@ class GaussianPrior(GaussianDensity):
         )
         return self
 
-    @property
-    def _mixture(self) -> Mixture:
-        return [(1.0, self._normal)]
-
-    def _gaussian(
+    def _likeliest(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
-    ) -> Normal:
+    ) -> Gaussian:
+        """Gaussian of the kind asked for, given the covariance of the codes."""
         if self.covariance == "diag":
-            return Normal.along_axes(mean, np.eye(len(mean)), covariance.diagonal())
-        normal = Normal.of(mean, covariance)
+            vectors, variances = np.eye(len(mean)), covariance.diagonal()
+            return Gaussian.from_eigenvectors(mean, vectors, variances)
+        gaussian = Gaussian.from_covariance(mean, covariance)
         if self.covariance == "full":
-            return normal
+            return gaussian
         if self.rank is None:
-            return normal.flattened(best_rank(normal.values, n_samples))
-        return normal.flattened(self.rank)
+            return gaussian.flattened(best_rank(gaussian.values, n_samples))
+        return gaussian.flattened(self.rank)
 
 
 def best_rank(values: np.ndarray, n_samples: float) -> int:
-    """Rank, of `Normal.flattened`, of the lowest Bayesian information criterion.
+    """Rank for `Gaussian.flattened` with the lowest Bayesian information criterion.
 
-    At most half of the number of samples, and fewer than the directions that vary:
-    beyond, the criterion counts parameters that are not free. Costs K^2.
+    It is at most half of the number of samples, and less than the number of directions
+    with variance: beyond, the criterion would count parameters that are not free. Costs
+    K^2.
 
     Parameters
     ----------

@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
     Interval,
     check_sample_weight,
     fit_context,
-    validate_params,
 )
+from skspectral.gaussian.gaussian import principal_directions
 from skspectral.priors.contrast import ContrastField, Parts
-from skspectral.priors.protocol import draw, fit_prior, new_prior
-from skspectral.priors.spectrum import principal_axes
+from skspectral.priors.prior import Capabilities, Prior
+from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
 from skspectral.priors.synthesis import Synthesis
 
 # Signals that are held at a time.
@@ -31,7 +31,7 @@ _CHUNK = 1000
 _FLOOR, _ROUNDING = 0.1, 1e-6
 
 
-class LocalContrastPrior(BaseEstimator):
+class LocalContrastPrior(Prior):
     """Coarse part, local contrast and details of a signal, drawn together.
 
     In photographs whole regions are flat and others are busy: their local contrast
@@ -172,6 +172,17 @@ class LocalContrastPrior(BaseEstimator):
             self.n_parameters_ = of_details + prior.n_parameters_
         return self
 
+    @property
+    def name(self) -> str:
+        """Name of the prior in errors."""
+        return f"{type(self).__name__} of {as_prior(self.prior).name}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Labels and weights, if the inner prior takes them; no density."""
+        can = as_prior(self.prior).capabilities
+        return Capabilities(labels=can.labels, weights=can.weights, synthesis=True)
+
     def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
         """Of signals in units of their root mean square, and sets that unit."""
         shape = self._synthesis.signal_shape
@@ -212,7 +223,7 @@ class LocalContrastPrior(BaseEstimator):
         shares = weights / weights.sum()
         self.detail_mean_ = shares @ details
         centred = details - self.detail_mean_
-        axes, variances = principal_axes((centred.T * shares) @ centred)
+        axes, variances = principal_directions((centred.T * shares) @ centred)
         self.detail_axes_ = np.ascontiguousarray(axes.T)
         self.detail_variance_ = np.maximum(variances, 0.0)
 
@@ -249,34 +260,7 @@ class LocalContrastPrior(BaseEstimator):
             (codes @ self._synthesis.axes).reshape(-1, *shape),
         )
 
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
-    def sample(
-        self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
-    ) -> np.ndarray:
-        """Draw codes.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        y : label or array-like of shape (n_samples,), default=None
-            Label of all draws, or of each, if the prior has labels.
-        random_state : int, RandomState, Generator or None, default=None
-            An int repeats its draws; None is different each time.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_codes), float64
-
-        Raises
-        ------
-        ValueError
-            If labels are asked of a prior that has none.
-        """
-        check_is_fitted(self)
-        stream = random_stream(random_state)
+    def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
         features = draw(self.prior_, n_samples, self._n_numbers, y, stream)
         codes = np.empty((n_samples, self.n_features_in_))
         for rows in gen_batches(n_samples, _CHUNK):

@@ -14,15 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
-from skspectral.priors.components import Model
-from skspectral.priors.density import GaussianDensity
+from skspectral.gaussian.gaussian import n_parameters
+from skspectral.gaussian.mixture import Mixture, WhitenedMixture
+from skspectral.priors.components import CovarianceModel
 from skspectral.priors.em import Ascent, maximise_likelihood, partition
 from skspectral.priors.gaussian import GaussianPrior
-from skspectral.priors.normal import Mixture, n_parameters
-from skspectral.priors.whitened import Whitened
+from skspectral.priors.prior import Capabilities, Prior
 
 
-class GaussianMixture(CallbackSupportMixin, GaussianDensity):
+class GaussianMixture(CallbackSupportMixin, Prior):
     """Mixture of Gaussians whose covariances are drawn towards that of all samples.
 
     Differs from `sklearn.mixture.GaussianMixture` in that few samples for a component
@@ -50,7 +50,7 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         Stop when an iteration gains less, in nats a sample.
     n_init : int, default=1
         Number of starts, the best of which is kept: first from k-means on clusters
-        split along principal axes, which needs no seed, then on random ones.
+        split along principal components, which needs no seed, then on random ones.
     random_state : int, RandomState instance or None, default=None
         Seed of the random starts.
 
@@ -62,7 +62,7 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
             `n_features_in_`)
     lower_bounds_ : ndarray of shape (`n_iter_` + 1,)
         Mean log-likelihood plus the log-density of the covariances under the inverse
-        Wishart law of ``shrinkage``, for each sample, before each iteration and after
+        Wishart prior of ``shrinkage``, for each sample, before each iteration and after
         the last: what the iterations climb.
     n_iter_ : int
     converged_ : bool
@@ -112,6 +112,8 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         "random_state": ["random_state"],
     }
 
+    capabilities = Capabilities(gaussians=True, weights=True)
+
     def __init__(
         self,
         n_components: int = 1,
@@ -160,17 +162,16 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         X, weight = self._checked(X, sample_weight)
         # Rows of weight 0 are none, also to the choice of where to start.
         X, weight = X[weight > 0], weight[weight > 0]
-        pooled = GaussianPrior().fit(X, sample_weight=weight)._normal
+        (pooled,) = GaussianPrior().fit(X, sample_weight=weight).mixture().components
         varies = pooled.values > pooled.floor
-        axes, spread = pooled.vectors[:, varies], np.sqrt(pooled.values[varies])
-        principal = (X - pooled.mean) @ axes
+        basis, spread = pooled.vectors[:, varies], np.sqrt(pooled.values[varies])
+        principal = (X - pooled.mean) @ basis
         best = self._best(principal, spread, weight)
-        self._floor = pooled.floor
-        self._law = Whitened(best.mixture, pooled.mean, axes, spread)
+        self._mixture = WhitenedMixture(best.mixture, pooled.mean, basis, spread)
         self.converged_ = best.converged
         self.lower_bounds_ = np.array(best.bounds) - np.log(spread).sum()
         self.n_iter_ = max(1, len(best.bounds) - 1)
-        self.weights_, self.means_ = self._law.weights, self._law.means
+        self.weights_, self.means_ = self._mixture.weights, self._mixture.means
         self.n_parameters_ = self._n_parameters(X.shape[1])
         if not (best.converged or best.stopped):
             warnings.warn(
@@ -185,7 +186,9 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
         self, principal: np.ndarray, spread: np.ndarray, weight: np.ndarray
     ) -> Ascent:
         """Best of the runs, on whitened principal components."""
-        model = Model(self.covariance, self.rank, self.shrinkage * len(spread))
+        model = CovarianceModel(
+            self.covariance, self.rank, self.shrinkage * len(spread)
+        )
         white = principal / spread
         monitor = CallbackMonitor(self)
         stream = random_stream(self.random_state)
@@ -219,14 +222,8 @@ class GaussianMixture(CallbackSupportMixin, GaussianDensity):
     def covariances_(self) -> np.ndarray:
         """Covariances of the components, of shape (n_components, K, K)."""
         check_is_fitted(self, "weights_")
-        return self._law.covariances
+        return self._mixture.covariances
 
-    @property
-    def _mixture(self) -> Mixture:
-        return self._law.components
-
-    def _draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
-        return self._law.draw(n_samples, stream)
-
-    def _log_density(self, X: np.ndarray, floor: float) -> np.ndarray:
-        return self._law.log_density(X, floor)
+    def mixture(self) -> Mixture:
+        """The fitted mixture; its K x K covariances are computed when first used."""
+        return self._mixture

@@ -1,40 +1,39 @@
-"""What the estimator asks of a prior, whoever wrote it."""
+"""How the estimator uses a prior, whoever wrote it."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from typing import Any
 
 import numpy as np
-from sklearn import config_context
+from sklearn import config_context, mixture
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skspectral._random import draw_seed, seed_unseeded
-from skspectral.priors.closed_form import gaussian_components
+from skspectral.gaussian import Gaussian, Mixture
 from skspectral.priors.gaussian import GaussianPrior
-from skspectral.priors.given import draw_given
+from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.synthesis import Synthesis
 
+_SCIKIT_LEARNS = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
 
-def new_prior(
-    prior: Any, stream: np.random.Generator, y: Any = None, sample_weight: Any = None
-) -> Any:
-    """An unfitted copy of ``prior`` (None: a Gaussian), seeded if it has no seed.
 
-    To be fitted with the labels ``y`` and the weights, which may be None.
+def as_prior(prior: Any) -> Prior:
+    """Return a `Prior` as it is, another object in an adapter; None is a Gaussian.
 
     Raises
     ------
     TypeError
-        If it lacks ``fit`` or ``sample``, naming what is missing.
-    ValueError
-        If there will be weights and the prior cannot use them, or no labels and it
-        cannot do without.
+        If the object lacks ``fit`` or ``sample``; the error names what is missing.
     """
     if prior is None:
         return GaussianPrior()
+    if isinstance(prior, Prior):
+        return prior
     missing = [name for name in ("fit", "sample") if not hasattr(prior, name)]
     if missing or isinstance(prior, type):
         problem = f"has no {' and no '.join(missing)}" if missing else "is a class"
@@ -42,11 +41,114 @@ def new_prior(
             f"prior={prior!r} {problem}. A prior is an object with fit(codes) and "
             "sample(n_samples): GaussianPrior(), or scikit-learn's GaussianMixture()."
         )
-    if sample_weight is not None and not has_fit_parameter(prior, "sample_weight"):
-        raise ValueError(
-            f"sample_weight was passed, but {type(prior).__name__}.fit takes none. Fit "
-            "without weights, or use a prior that takes them: GaussianPrior()."
+    return _Adapter(prior)
+
+
+class _Adapter(Prior):
+    """Prior that calls another object's methods with what they take."""
+
+    def __init__(self, wrapped: Any):
+        self.wrapped = wrapped
+
+    @property
+    def name(self) -> str:
+        return type(self.wrapped).__name__
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            gaussians=isinstance(self.wrapped, _SCIKIT_LEARNS),
+            density=hasattr(self.wrapped, "score_samples"),
+            labels="y" in signature(self.wrapped.sample).parameters,
+            weights=has_fit_parameter(self.wrapped, "sample_weight"),
+            synthesis=has_fit_parameter(self.wrapped, "synthesis"),
+            conditioning=hasattr(self.wrapped, "sample_given"),
         )
+
+    @property
+    def n_features_in_(self) -> int:
+        return self.wrapped.n_features_in_
+
+    def fit(self, X: np.ndarray, y: Any = None, **options: Any) -> "_Adapter":
+        if has_fit_parameter(self.wrapped, "y"):
+            options["y"] = y
+        self.wrapped.fit(X, **options)
+        return self
+
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, y: Any = None
+    ) -> Any:
+        wrapped, options = self.wrapped, dict[str, Any]()
+        if y is not None:
+            self.require("labels", f"sample with y={y!r}")
+            options["y"] = y
+        if "random_state" in signature(wrapped.sample).parameters:
+            options["random_state"] = random_state
+        elif hasattr(wrapped, "get_params") and "random_state" in wrapped.get_params():
+            # A seeded copy draws, so that the state of the prior does not change.
+            wrapped = copy.copy(wrapped).set_params(random_state=random_state)
+        return wrapped.sample(n_samples, **options)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        self.require("density", "score_samples")
+        return self.wrapped.score_samples(X)
+
+    def sample_given(self, *args: Any, **options: Any) -> np.ndarray:
+        if hasattr(self.wrapped, "sample_given"):
+            return self.wrapped.sample_given(*args, **options)
+        return super().sample_given(*args, **options)
+
+    def mixture(self) -> Mixture:
+        """Gaussians of scikit-learn's mixtures."""
+        self.require("gaussians", "mixture")
+        wrapped = self.wrapped
+        means, stored = wrapped.means_, wrapped.covariances_
+        kind = wrapped.covariance_type
+        if kind == "tied":
+            stored = np.broadcast_to(stored, (len(means), *stored.shape))
+        elif kind == "spherical":
+            stored = np.broadcast_to(stored[:, None], means.shape)
+        of_one: Callable[[np.ndarray, np.ndarray], Gaussian]
+        of_one = Gaussian.from_covariance
+        if kind in ("diag", "spherical"):
+            of_one = partial(_independent, np.eye(means.shape[1]))
+        return Mixture(wrapped.weights_, tuple(map(of_one, means, stored)))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def _independent(
+    vectors: np.ndarray, mean: np.ndarray, variances: np.ndarray
+) -> Gaussian:
+    return Gaussian.from_eigenvectors(mean, vectors, variances)
+
+
+def new_prior(
+    prior: Any, stream: np.random.Generator, y: Any = None, sample_weight: Any = None
+) -> Any:
+    """Unfitted copy of ``prior`` (None: a Gaussian), seeded if it has no seed.
+
+    Parameters
+    ----------
+    prior : object or None
+    stream : Generator
+    y, sample_weight : object or None
+        Labels and weights that it will be fitted with.
+
+    Raises
+    ------
+    TypeError
+        If ``prior`` lacks ``fit`` or ``sample``; the error names what is missing.
+    ValueError
+        If there will be weights and the prior takes none, or it needs labels and there
+        are none.
+    """
+    checked = as_prior(prior)
+    if prior is None:
+        return checked
+    if sample_weight is not None:
+        checked.require("weights", "sample_weight")
     needs_labels = isinstance(prior, BaseEstimator) and (
         get_tags(prior).target_tags.required
     )
@@ -60,12 +162,6 @@ def new_prior(
     return new
 
 
-def fits_from_moments(prior: Any) -> bool:
-    """Whether the mean and covariance of the codes are all it needs."""
-    is_gaussian = getattr(type(prior), "fit", None) is GaussianPrior.fit
-    return is_gaussian and not prior.needs_codes
-
-
 def fit_prior(
     prior: Any,
     codes: np.ndarray,
@@ -73,17 +169,15 @@ def fit_prior(
     sample_weight: np.ndarray | None,
     synthesis: Synthesis | None = None,
 ) -> None:
-    """Fit on the codes, with what the prior's ``fit`` takes of the rest."""
-    options: dict[str, Any] = {}
-    if synthesis is not None and has_fit_parameter(prior, "synthesis"):
+    """Fit on the codes, the labels, and what else the prior takes."""
+    fitted, options = as_prior(prior), dict[str, Any]()
+    if synthesis is not None and fitted.capabilities.synthesis:
         options["synthesis"] = synthesis
     if sample_weight is not None:
         options["sample_weight"] = sample_weight
-    if has_fit_parameter(prior, "y"):
-        options["y"] = y
-    # Codes are numpy's, also where samples are tensors.
+    # Codes are arrays of numpy, also where samples are tensors.
     with config_context(array_api_dispatch=False):
-        prior.fit(codes, **options)
+        fitted.fit(codes, y, **options)
 
 
 def draw(
@@ -91,74 +185,21 @@ def draw(
 ) -> np.ndarray:
     """``n_samples`` codes, shape (n_samples, n_codes), in random order.
 
-    A prior that takes no ``random_state`` in ``sample`` but has the parameter, as
-    scikit-learn's mixtures, is seeded through a copy: its own state does not change.
-
     Raises
     ------
     ValueError
-        If labels are asked of a prior that has none, or the draws have a wrong shape.
+        If a label is asked of a prior without labels, or the draws have a wrong shape.
     """
-    accepted = signature(prior.sample).parameters
-    options: dict[str, Any] = {}
-    if y is not None:
-        if "y" not in accepted:
-            raise ValueError(
-                f"y={y!r}: {type(prior).__name__} cannot sample for a label."
-            )
-        options["y"] = y
-    seed = draw_seed(stream)
-    if "random_state" in accepted:
-        options["random_state"] = seed
-    elif hasattr(prior, "get_params") and "random_state" in prior.get_params():
-        prior = copy.copy(prior).set_params(random_state=seed)
+    fitted = as_prior(prior)
     with config_context(array_api_dispatch=False):
-        drawn = prior.sample(n_samples, **options)
+        drawn = fitted.sample(n_samples, draw_seed(stream), y=y)
     if isinstance(drawn, tuple):
         # scikit-learn's mixtures return (codes, labels), ordered by component.
         drawn = stream.permutation(drawn[0])
     codes = np.asarray(drawn)
     if codes.shape != (n_samples, n_codes) or not np.isfinite(codes).all():
         raise ValueError(
-            f"{type(prior).__name__}.sample({n_samples}) returned an array of shape "
+            f"{fitted.name}.sample({n_samples}) returned an array of shape "
             f"{codes.shape}; needed are finite codes of shape {(n_samples, n_codes)}."
         )
     return codes
-
-
-def draw_known(
-    prior: Any,
-    operator: np.ndarray,
-    seen: np.ndarray,
-    n_samples: int,
-    noise_variance: float | np.ndarray,
-    y: Any,
-    stream: np.random.Generator,
-) -> np.ndarray:
-    """``n_samples`` codes with ``operator @ code`` = seen, up to white noise.
-
-    By the prior's own ``sample_given``, or in closed form, where labels are not asked.
-
-    Raises
-    ------
-    ValueError
-        If labels are asked of a prior in closed form.
-    TypeError
-        If it has neither.
-    """
-    if hasattr(prior, "sample_given"):
-        return prior.sample_given(
-            operator,
-            seen,
-            n_samples,
-            noise_variance=noise_variance,
-            y=y,
-            random_state=draw_seed(stream),
-        )
-    mixture = gaussian_components(prior)
-    if y is not None:
-        raise ValueError(
-            f"y={y!r}: {type(prior).__name__} draws what fits what is seen, whatever "
-            "the label. Fit on the samples of the label, or use DiffusionPrior."
-        )
-    return draw_given(mixture, operator, seen, noise_variance, n_samples, stream)

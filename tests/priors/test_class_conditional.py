@@ -8,7 +8,7 @@ from sklearn.neighbors import KernelDensity
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
-from skspectral.priors.closed_form import gaussian_components, has_closed_form
+from skspectral.priors.protocol import as_prior
 
 LABELS = np.array(["dog", "cat", "emu"])
 
@@ -76,7 +76,7 @@ def test_each_label_alone(codes):
 def test_components(codes):
     X = codes[0][:10]
     fitted = ClassConditionalPrior(GaussianMixture(2)).fit(*codes)
-    mixture = gaussian_components(fitted)
+    mixture = as_prior(fitted).mixture()
     assert len(mixture) == 6
     assert sum(weight for weight, _ in mixture) == pytest.approx(1)
     density = sum(
@@ -84,8 +84,10 @@ def test_components(codes):
         for weight, part in mixture
     )
     np.testing.assert_allclose(np.log(density), fitted.score_samples(X))
-    assert has_closed_form(fitted)
-    assert not has_closed_form(ClassConditionalPrior(KernelDensity()).fit(*codes))
+    assert as_prior(fitted).capabilities.gaussians
+    assert not as_prior(
+        ClassConditionalPrior(KernelDensity()).fit(*codes)
+    ).capabilities.gaussians
 
 
 def test_labels_agree_where_nothing_varies(codes):

@@ -11,10 +11,11 @@ from torch import nn
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.priors import DiffusionPrior, GaussianPrior, Synthesis
-from skspectral.priors.denoising.draws import Known, draw_codes, log_densities
+from skspectral.priors.denoising.draws import draw_codes, log_densities
 from skspectral.priors.denoising.law import SpectralLaw
 from skspectral.priors.denoising.model import Model, network_name
 from skspectral.priors.denoising.networks import UNet
+from skspectral.priors.denoising.observation import Observation
 
 # Two Gaussians in a plane.
 SHARES = np.array([0.7, 0.3])
@@ -243,7 +244,7 @@ def test_draws_given_linear_functions_follow_the_conditional_gaussian():
         normal,
         np.zeros(len(normal), int),
         n_steps=40,
-        known=Known(operator, seen, noise_variance),
+        observation=Observation(operator, seen, noise_variance),
     )
     scale = np.sqrt(np.diag(C))
     np.testing.assert_allclose(drawn.mean(0) / scale, mean / scale, atol=0.02)

@@ -9,10 +9,10 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from skspectral._random import standard_normal
+from skspectral.gaussian import Gaussian, Mixture
 from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
-from skspectral.priors.closed_form import gaussian_components
-from skspectral.priors.components import Model, Portion
-from skspectral.priors.normal import Normal, log_mixture_density
+from skspectral.priors.components import CovarianceModel, SufficientStatistics
+from skspectral.priors.protocol import as_prior
 
 K = 40
 
@@ -77,10 +77,10 @@ def test_what_is_fitted_to_few_rows(n):
     """Weighted covariance and target, as the formula says; none is no error."""
     rng = np.random.default_rng(0)
     X, weights = rng.normal(size=(20, K)), rng.uniform(0.1, 2, size=n)
-    before = Normal(rng.normal(size=K), np.eye(K)[:, :2], np.array([3.0, 0.2]), 0.7)
-    portion = Portion(X, before.mean)
-    portion.add(np.arange(n), weights)
-    normal = portion.fit(Model("full", 0, 4.0), before)
+    before = Gaussian(rng.normal(size=K), np.eye(K)[:, :2], np.array([3.0, 0.2]), 0.7)
+    statistics = SufficientStatistics(X, before.mean)
+    statistics.add(np.arange(n), weights)
+    normal = statistics.fit(CovarianceModel("full", 0, 4.0), before)
     assert normal.vectors.shape == (K, n)
     mean = weights @ X[:n] / weights.sum() if n else before.mean
     np.testing.assert_allclose(normal.mean, mean)
@@ -118,8 +118,8 @@ def test_flattening_what_is_thin_already(rank, rest):
     rng = np.random.default_rng(rank)
     axes = np.linalg.qr(rng.normal(size=(K, 5)))[0]
     values = rest + np.sort(rng.gamma(1.0, size=5))[::-1]
-    thin = Normal(rng.normal(size=K), axes, values, rest)
-    whole = Normal.of(thin.mean, thin.covariance).flattened(rank)
+    thin = Gaussian(rng.normal(size=K), axes, values, rest)
+    whole = Gaussian.from_covariance(thin.mean, thin.covariance).flattened(rank)
     found = thin.flattened(rank)
     assert found.log_determinant == pytest.approx(whole.log_determinant)
     np.testing.assert_allclose(
@@ -130,7 +130,7 @@ def test_flattening_what_is_thin_already(rank, rest):
 def test_small_directions_of_the_rest_may_be_kept():
     """Half of the variances are large and the same: these are the rest then."""
     values = np.array([5.0, 5.0, 5.0, 5.0])
-    thin = Normal(np.zeros(6), np.eye(6)[:, :4], values, 0.01)
+    thin = Gaussian(np.zeros(6), np.eye(6)[:, :4], values, 0.01)
     np.testing.assert_allclose(thin.flattened(2).covariance, thin.covariance)
     assert thin.flattened(2).rest == pytest.approx(5.0)
 
@@ -139,7 +139,7 @@ def test_small_directions_of_the_rest_may_be_kept():
 def test_draws_are_noise_through_the_root(rank):
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.normal(size=(K, K)))[0][:, :rank]
-    normal = Normal(rng.normal(size=K), axes, rng.gamma(1.0, size=rank), 0.3)
+    normal = Gaussian(rng.normal(size=K), axes, rng.gamma(1.0, size=rank), 0.3)
     drawn = normal.draw(50, np.random.default_rng(1))
     noise = standard_normal(np.random.default_rng(1), 50, K)
     np.testing.assert_allclose(drawn, normal.mean + noise @ normal.root.T, atol=1e-12)
@@ -154,8 +154,9 @@ def test_density_is_that_of_the_components(codes, n_varying):
     off = X + 1e-7 * np.random.default_rng(3).normal(size=X.shape)
     for points in (X, off):
         found = prior.score_samples(points)
-        components = gaussian_components(prior)
-        expected = log_mixture_density(points, components, prior._floor)
+        components = as_prior(prior).mixture()
+        plain = Mixture(components.weights, components.components)
+        expected = plain.log_density(points, components.floor)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     if n_varying == K:
         expected = sum(
@@ -175,7 +176,7 @@ def test_densities_in_products_of_any_size(numbers, monkeypatch):
     for rank, scale in ((0, 1.0), (5, 1e-3), (K, 0.1), (11, 100.0), (2, 1.0)):
         axes = np.linalg.qr(rng.normal(size=(K, K)))[0][:, :rank]
         mean, values = 30 * rng.normal(size=K), scale * rng.gamma(1.0, size=rank)
-        mixture.append((0.2, Normal(mean, axes, values, 0.1 * scale)))
+        mixture.append((0.2, Gaussian(mean, axes, values, 0.1 * scale)))
         X.append(mixture[-1][1].draw(20, rng))
     X = np.concatenate(X)
     expected = logsumexp(
@@ -185,8 +186,11 @@ def test_densities_in_products_of_any_size(numbers, monkeypatch):
         ],
         axis=0,
     )
-    monkeypatch.setattr("skspectral.priors.normal._NUMBERS", numbers)
-    np.testing.assert_allclose(log_mixture_density(X, mixture), expected, rtol=1e-8)
+    parts = tuple(part for _, part in mixture)
+    monkeypatch.setattr("skspectral.gaussian.mixture._NUMBERS", numbers)
+    np.testing.assert_allclose(
+        Mixture(np.full(5, 0.2), parts).log_density(X), expected, rtol=1e-8
+    )
 
 
 def test_components_of_less_variance_than_rounding():
@@ -195,9 +199,10 @@ def test_components_of_less_variance_than_rounding():
     scales = np.logspace(0, -6.2, K)
     X = rng.normal(size=(40, K)) * scales
     prior = GaussianMixture(4, shrinkage=0.02).fit(X)
-    components = gaussian_components(prior)
-    assert min(normal.values.min() for _, normal in components) < prior._floor
-    expected = log_mixture_density(X, components, prior._floor)
+    components = as_prior(prior).mixture()
+    assert min(normal.values.min() for _, normal in components) < components.floor
+    plain = Mixture(components.weights, components.components)
+    expected = plain.log_density(X, components.floor)
     np.testing.assert_allclose(prior.score_samples(X), expected)
 
 
@@ -225,18 +230,18 @@ def test_covariances_are_made_when_asked_for(codes):
     of_labels.sample(5, random_state=0)
     scores = of_labels.score_samples(codes)
     before = len(pickle.dumps(of_labels))
-    components = gaussian_components(of_labels)
-    assert gaussian_components(of_labels)[0][1] is components[0][1]
+    components = as_prior(of_labels).mixture()
+    assert of_labels.mixture().components[0] is components.components[0]
     again = pickle.loads(pickle.dumps(of_labels))
     assert len(pickle.dumps(of_labels)) == before
     np.testing.assert_array_equal(again.score_samples(codes), scores)
     np.testing.assert_array_equal(
         again.sample(5, random_state=0), of_labels.sample(5, random_state=0)
     )
-    for (_, one), (_, two) in zip(gaussian_components(again), components, strict=True):
+    for (_, one), (_, two) in zip(as_prior(again).mixture(), components, strict=True):
         np.testing.assert_array_equal(one.covariance, two.covariance)
-    found = gaussian_components(prior.fit(codes))[0][1].covariance
-    other = gaussian_components(prior.fit(2 * codes))[0][1].covariance
+    found = prior.fit(codes).mixture().components[0].covariance
+    other = prior.fit(2 * codes).mixture().components[0].covariance
     np.testing.assert_allclose(other, 4 * found)
 
 

@@ -7,8 +7,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 from skspectral.priors import GaussianPrior
-from skspectral.priors.closed_form import gaussian_components
-from skspectral.priors.protocol import draw, fit_prior, fits_from_moments, new_prior
+from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def test_low_rank_of_few_samples():
 
 def test_what_moments_do_not_tell():
     prior = GaussianPrior(shrinkage="ledoit_wolf")
-    assert not fits_from_moments(prior)
+    assert not as_prior(prior).capabilities.moments
     with pytest.raises(ValueError, match="is chosen from the codes: call fit"):
         prior.fit_moments(np.zeros(2), np.eye(2), 10)
 
@@ -174,7 +173,7 @@ def test_components_of_scikit_learns_mixtures(codes, mixture, covariance_type):
     ).fit(codes)
     density = sum(
         weight * multivariate_normal(normal.mean, normal.covariance).pdf(codes)
-        for weight, normal in gaussian_components(prior)
+        for weight, normal in as_prior(prior).mixture()
     )
     if mixture is GaussianMixture:
         np.testing.assert_allclose(np.log(density), prior.score_samples(codes))
@@ -242,7 +241,7 @@ def test_duck_typed_prior(codes):
     with pytest.raises(ValueError, match=r"Constant\.fit takes none"):
         new_prior(Constant(), stream, sample_weight=np.ones(2))
     with pytest.raises(TypeError, match="prior Constant has no closed form"):
-        gaussian_components(prior)
+        as_prior(prior).mixture()
 
 
 def test_labels_reach_a_prior_that_takes_them(codes):

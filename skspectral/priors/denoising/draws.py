@@ -1,8 +1,6 @@
 """Codes from a trained model, and their densities."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from sklearn.utils import gen_batches
@@ -12,33 +10,11 @@ from skspectral._random import random_stream
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.flow import Correction, Flow
 from skspectral.priors.denoising.law import SpectralLaw
-from skspectral.priors.denoising.observation import Observation
+from skspectral.priors.denoising.observation import Conditioner, Observation
 
 # Values of signals at a time, on a CPU and on an accelerator; at least so many a row,
 # since layers of a network are as wide.
 _VALUES, _VALUES_ON_ACCELERATOR, _WIDTH = 2**19, 2**22, 256
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """Linear functions of codes that are known: operator @ code, up to noise.
-
-    Attributes
-    ----------
-    operator : ndarray of shape (m, K)
-    seen : ndarray of shape (m,) or (n, m)
-    noise_variance : float or ndarray of shape (m, m)
-    """
-
-    operator: np.ndarray
-    seen: np.ndarray
-    noise_variance: float | np.ndarray
-
-    def of_coordinates(self, law: SpectralLaw, denoiser: Denoiser) -> Observation:
-        """The same of the coordinates of codes."""
-        matrix = law.unit * self.operator @ law.axes.T
-        seen = self.seen - self.operator @ law.mean
-        return Observation(denoiser, matrix, seen, self.noise_variance)
 
 
 def draw_codes(
@@ -50,40 +26,43 @@ def draw_codes(
     n_steps: int,
     guidance: float = 1.0,
     gaussian_guidance: float = 1.0,
-    known: Known | None = None,
+    observation: Observation | None = None,
 ) -> np.ndarray:
     """Codes of shape (n, K) from N(0, 1) numbers and labels (n,).
 
-    The numbers have the shape (n, K); for m known functions (n, 3 K + 2 m).
+    The numbers have the shape (n, K), or (n, 3 K + 2 m) if m functions of each code
+    were observed.
     """
     flow = Flow(denoiser, n_steps)
-    observation = None if known is None else known.of_coordinates(law, denoiser)
+    conditioner = (
+        None if observation is None else Conditioner(law, denoiser, observation)
+    )
     codes = np.empty((len(normal), len(law.mean)))
     with torch.no_grad():
         for rows in gen_batches(len(codes), _n_rows(denoiser)):
             correction = guided(denoiser, labels[rows], guidance, gaussian_guidance)
             numbers = flow.tensor(normal[rows])
-            if observation is None:
+            if conditioner is None:
                 z = flow.draw(flow.start(numbers), correction)
             else:
-                z = _draw_known(flow, observation, numbers, rows, correction)
+                z = _draw_observed(flow, conditioner, numbers, rows, correction)
             codes[rows] = law.codes(as_array(z, np.float64))
     return codes
 
 
-def _draw_known(
+def _draw_observed(
     flow: Flow,
-    observation: Observation,
+    conditioner: Conditioner,
     numbers: torch.Tensor,
     rows: slice,
     correction: Correction,
 ) -> torch.Tensor:
-    """Clean coordinates that agree with what is seen."""
-    n = observation.n_numbers
+    """Clean coordinates that agree with what was observed."""
+    n = conditioner.n_numbers
     first, last, noise = torch.tensor_split(numbers, (n, 2 * n), dim=1)
-    z = observation.start(first, noise, rows, flow.levels[0])
-    z = flow.draw(z, observation.agreeing(correction, rows), clean=False)
-    return observation.finish(z, last, rows, flow.levels[-1], correction)
+    z = conditioner.start(first, noise, rows, flow.levels[0])
+    z = flow.draw(z, conditioner.agreeing(correction, rows), clean=False)
+    return conditioner.finish(z, last, rows, flow.levels[-1], correction)
 
 
 def log_densities(

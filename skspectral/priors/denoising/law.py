@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skspectral.gaussian.gaussian import principal_directions, variance_floor
 from skspectral.priors.gaussian import GaussianPrior
-from skspectral.priors.spectrum import principal_axes
 from skspectral.priors.synthesis import Synthesis
-
-_EPS = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +52,9 @@ class SpectralLaw:
             covariance = (covariance + matrix.T @ covariance @ matrix) / 2
             covariance += np.outer(apart, apart)
             mean = (mean + other) / 2
-        vectors, variances = principal_axes(covariance)
+        vectors, variances = principal_directions(covariance)
         unit = np.sqrt(variances.sum() / synthesis.axes.shape[1])
-        floor = 10 * len(variances) * _EPS * variances[0]
+        floor = variance_floor(len(variances), variances[0])
         axes = np.ascontiguousarray(vectors.T)
         return cls(mean, axes, np.maximum(variances, floor) / unit**2, float(unit))
 

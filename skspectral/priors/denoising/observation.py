@@ -1,58 +1,66 @@
-"""Draws that agree with what is known of them."""
+"""Draws that agree with an observation."""
 # SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from skspectral._device import as_tensor
-from skspectral._linalg import cholesky
+from skspectral.gaussian.observation import CovarianceForm, noise_and_root, updated
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.flow import Correction
-from skspectral.priors.given import noise_of
+from skspectral.priors.denoising.law import SpectralLaw
 
-# Relative to the mean variance of what is seen.
-_RIDGE = 1e-9
 _CPU = torch.device("cpu")
 
 
+@dataclass(frozen=True, eq=False)
 class Observation:
-    """Linear functions B z of coordinates, seen as b, with noise or without.
+    """Observed values of linear functions of codes: operator @ code + noise.
 
-    Where codes are Gaussian of variances v, the posterior of z given its noisy version
-    of level s has some mean D and covariance C = diag(v s^2 / (v + s^2)), and given b
-    as well the mean
+    Attributes
+    ----------
+    operator : ndarray of shape (m, K)
+    values : ndarray of shape (m,) or (n, m)
+    noise : float or ndarray of shape (m, m)
+        Variance of white noise, or covariance of any.
+    """
 
-        D + C B' (B C B' + r)^(-1) (b - B D)
+    operator: np.ndarray
+    values: np.ndarray
+    noise: float | np.ndarray
 
-    with the covariance r of the noise in b. That is used with the corrected D, too: an
-    approximation there (moment matching: Song et al. 2023, pseudoinverse-guided
-    diffusion), and exact for the Gaussian.
+
+class Conditioner:
+    """Estimates and draws of coordinates z that agree with an observation b of B z.
+
+    Where codes are Gaussian with the variances v, the posterior of z given its noisy
+    version of level s has a mean D and the covariance C = diag(v s^2 / (v + s^2)).
+    Given b as well, whose noise has the covariance R, its mean is
+
+        D + C B' (B C B' + R)^(-1) (b - B D).
+
+    This is used with the corrected D, too. There it is an approximation (moment
+    matching: Song et al. 2023, pseudoinverse-guided diffusion); for the Gaussian it is
+    exact.
 
     Parameters
     ----------
+    law : SpectralLaw
     denoiser : Denoiser
-    matrix : ndarray of shape (m, K)
-        B.
-    seen : ndarray of shape (n, m) or (m,)
-        b.
-    noise_variance : float or ndarray of shape (m, m)
-        r, or its covariance.
+    observation : Observation
     """
 
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        matrix: np.ndarray,
-        seen: np.ndarray,
-        noise_variance: float | np.ndarray,
-    ):
+    def __init__(self, law: SpectralLaw, denoiser: Denoiser, observation: Observation):
         self._denoiser = denoiser
-        self._noise_covariance, root = noise_of(noise_variance, len(matrix))
+        operator = observation.operator
+        self._noise = noise_and_root(observation.noise, len(operator))
         self._variances = denoiser.variances.double().cpu().numpy()
-        self._matrix = matrix
-        self._seen = self._tensor(seen)
-        self._to_seen = self._tensor(matrix.T)
-        self._noise_root = self._tensor(root.T)
+        self._matrix = law.unit * operator @ law.axes.T
+        self._observed = self._tensor(observation.values - operator @ law.mean)
+        self._to_observed = self._tensor(self._matrix.T)
+        self._noise_root = self._tensor(self._noise[1])
         self._gains: dict[float, torch.Tensor] = {}
 
     @property
@@ -63,12 +71,12 @@ class Observation:
     def start(
         self, normal: torch.Tensor, noise: torch.Tensor, rows: slice, level: float
     ) -> torch.Tensor:
-        """Noisy coordinates of a level, of the Gaussian given what is seen.
+        """Noisy coordinates of a level, for the Gaussian given the observation.
 
         From N(0, 1) numbers of shapes (n, n_numbers) and (n, K).
         """
         zero = torch.zeros_like(noise)
-        return self._moved(zero, normal, rows, np.inf) + level * noise
+        return self._drawn(zero, normal, rows, np.inf) + level * noise
 
     def finish(
         self,
@@ -80,19 +88,20 @@ class Observation:
     ) -> torch.Tensor:
         """Clean coordinates from noisy ones: a draw of the Gaussian posterior.
 
-        Its mean is the estimate, corrected without what is seen.
+        Its mean is the estimate that the network corrects without the observation.
         """
-        return self._moved(self._clean(noisy, level, correction), normal, rows, level)
+        return self._drawn(self._clean(noisy, level, correction), normal, rows, level)
 
     def agreeing(self, correction: Correction, rows: slice) -> Correction:
-        """F of estimates that agree with what is seen, for some of the n rows."""
+        """F of estimates that agree with the observation, for some of the n rows."""
 
         def agreed(noisy: torch.Tensor, level: float) -> torch.Tensor:
             noise = noisy.new_full((1, 1), level)
             clean = self._clean(noisy, level, correction)
             wiener = self._denoiser.gain(noise) * noisy
-            pulled = self._pulled(clean, self._of(rows), level)
-            return (pulled - wiener) / self._denoiser.error(noise)
+            return (self._updated(clean, rows, level) - wiener) / self._denoiser.error(
+                noise
+            )
 
         return agreed
 
@@ -102,40 +111,40 @@ class Observation:
         noise = noisy.new_full((1, 1), level)
         return self._denoiser.estimate(noisy, noise, correction(noisy, level))
 
-    def _moved(
+    def _drawn(
         self, mean: torch.Tensor, normal: torch.Tensor, rows: slice, level: float
     ) -> torch.Tensor:
-        """Draws of N(mean, C) given what is seen, by Matheron's rule."""
-        free, of_seen = torch.tensor_split(normal, (len(self._variances),), dim=1)
+        """Draws of N(mean, C) given the observation."""
+        free, of_noise = torch.tensor_split(normal, (len(self._variances),), dim=1)
         spread = self._tensor(np.sqrt(self._covariance(level))).to(free)
-        noise = of_seen.double() @ self._noise_root
-        return self._pulled(mean + spread * free, self._of(rows) - noise, level)
+        noise = of_noise.double() @ self._noise_root.T
+        return self._updated(mean + spread * free, rows, level, noise)
 
-    def _of(self, rows: slice) -> torch.Tensor:
-        return self._seen if self._seen.ndim == 1 else self._seen[rows]
-
-    def _pulled(
-        self, clean: torch.Tensor, seen: torch.Tensor, level: float
+    def _updated(
+        self,
+        z: torch.Tensor,
+        rows: slice,
+        level: float,
+        noise: torch.Tensor | float = 0.0,
     ) -> torch.Tensor:
-        """Estimates of coordinates, from noise of a level, moved to agree."""
-        double = clean.double()
-        moved = double + (seen - double @ self._to_seen) @ self._gain(level)
-        return moved.to(clean)
+        """Estimates, or draws with their draws of the noise, moved to agree."""
+        observed = self._observed if self._observed.ndim == 1 else self._observed[rows]
+        double, gain = z.double(), self._gain(level)
+        of_z = double @ self._to_observed + noise
+        return updated(double, of_z, observed, lambda left: left @ gain).to(z)
 
     def _covariance(self, level: float) -> np.ndarray:
-        """C, as a diagonal; without noisy coordinates for an infinite level."""
+        """Diagonal of C; the prior's variances for an infinite level."""
         return self._variances / (1 + self._variances / level**2)
 
     def _gain(self, level: float) -> torch.Tensor:
-        """From differences of what is seen (m) to coordinates (K)."""
+        """From innovations (m) to coordinates (K)."""
         if level not in self._gains:
-            weighted = as_tensor(self._covariance(level) * self._matrix, _CPU)
-            inner = weighted @ as_tensor(self._matrix.T, _CPU)
-            inner += as_tensor(self._noise_covariance, _CPU)
-            factor = cholesky(inner, _RIDGE)
-            gain = torch.cholesky_solve(weighted, factor)
-            self._gains[level] = gain.to(self._to_seen)
+            root = np.sqrt(self._covariance(level))
+            through = as_tensor(self._matrix * root, _CPU)
+            gain = CovarianceForm(through, *self._noise).gain * as_tensor(root, _CPU)
+            self._gains[level] = gain.to(self._to_observed)
         return self._gains[level]
 
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+    def _tensor(self, array: np.ndarray | torch.Tensor) -> torch.Tensor:
         return as_tensor(array, self._denoiser.variances.device, torch.float64)

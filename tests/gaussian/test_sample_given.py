@@ -4,9 +4,8 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KernelDensity
 
 from skspectral import SpectralDictionaryLearning
+from skspectral.gaussian import Gaussian, LinearObservation, Mixture
 from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
-from skspectral.priors.given import draw_given
-from skspectral.priors.normal import Normal
 
 RNG = np.random.default_rng(0)
 OPERATOR = RNG.normal(size=(2, 4))
@@ -16,7 +15,7 @@ SEEN = RNG.normal(size=2)
 def normal(seed):
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(4, 4))
-    return Normal.of(rng.normal(size=4), root @ root.T)
+    return Gaussian.from_covariance(rng.normal(size=4), root @ root.T)
 
 
 def conditioned(law, noise_variance):
@@ -32,9 +31,11 @@ def conditioned(law, noise_variance):
 @pytest.mark.parametrize("noise_variance", [0.0, 0.4])
 def test_moments_of_draws_of_a_mixture(noise_variance):
     mixture = [(0.3, normal(1)), (0.7, normal(2))]
-    drawn = draw_given(
-        mixture, OPERATOR, SEEN, noise_variance, 100_000, np.random.default_rng(0)
+    pooled = Mixture(np.array([0.3, 0.7]), tuple(part for _, part in mixture))
+    posterior = LinearObservation(OPERATOR, noise_variance).condition(
+        pooled, SEEN[None]
     )
+    drawn = posterior.draw(100_000, np.random.default_rng(0))[:, 0]
     parts = [conditioned(law, noise_variance) for _, law in mixture]
     weights = [w * np.exp(part[0]) for (w, _), part in zip(mixture, parts, strict=True)]
     weights = np.array(weights) / np.sum(weights)

@@ -1,20 +1,55 @@
 import numpy as np
 import pytest
-import torch
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
-from skspectral.conditional import PartlySeen, patterns
-from skspectral.priors.normal import Normal
+from skspectral.gaussian import Gaussian, LinearObservation, Mixture
+from skspectral.gaussian.observation import rows_by_missing_entries
 
 T, V = 7, 0.3
+
+
+def mixture_of(*pairs):
+    weights, parts = zip(*pairs, strict=True)
+    return Mixture(np.array(weights), parts)
+
+
+class Entries:
+    """The model x = mean + z axes + noise, of which some entries are observed."""
+
+    def __init__(self, mean, axes, mixture, noise_variance=V):
+        self.mean, self.axes, self.noise_variance = mean, axes, noise_variance
+        self.mixture = mixture_of(*mixture)
+
+    def given(self, seen):
+        observation = LinearObservation(self.axes[:, seen].T, self.noise_variance)
+        return Given(self, seen, observation.factorise(self.mixture))
+
+
+class Given:
+    """Distribution of the missing entries of the model given the others."""
+
+    def __init__(self, model, seen, factorisation):
+        self.model, self.factorisation = model, factorisation
+        self.seen_mean, self.mean = model.mean[seen], model.mean[~seen]
+        self.axes = model.axes[:, ~seen]
+
+    def mean_and_variance(self, seen):
+        posterior = self.factorisation.condition(seen - self.seen_mean)
+        variance = posterior.variance(self.axes) + self.model.noise_variance
+        return self.mean + posterior.mean(self.axes), variance
+
+    def draw(self, seen, n_samples, stream):
+        posterior = self.factorisation.condition(seen - self.seen_mean)
+        noise = self.model.noise_variance
+        return self.mean + posterior.draw(n_samples, stream, self.axes, noise)
 
 
 def random_mixture(rng, n_codes, n_components, rank):
     mixture = []
     for weight in rng.dirichlet(np.ones(n_components)):
         A = rng.normal(size=(n_codes, n_codes))
-        normal = Normal.of(rng.normal(size=n_codes), A @ A.T)
+        normal = Gaussian.from_covariance(rng.normal(size=n_codes), A @ A.T)
         mixture.append((weight, normal.flattened(min(rank, n_codes))))
     return mixture
 
@@ -72,14 +107,14 @@ def model(request, n_codes):
     mean, axes = rng.normal(size=T), np.linalg.qr(rng.normal(size=(T, n_codes)))[0].T
     mixture = random_mixture(rng, n_codes, *request.param)
     return (
-        PartlySeen(mean, axes, mixture, V, torch.device("cpu")),
+        Entries(mean, axes, mixture),
         Dense(mean, axes, mixture),
     )
 
 
 def law_and_seen(model, row):
     seen = ~np.isnan(row)
-    return model.given(seen), torch.from_numpy(row[None, seen])
+    return model.given(seen), row[None, seen]
 
 
 @pytest.mark.parametrize("n_missing", [1, 3, 6, 7])
@@ -90,7 +125,7 @@ def test_mean_and_variance_are_those_of_the_joint_gaussian(model, n_missing):
         row = rng.normal(size=T)
         row[rng.permutation(T)[:n_missing]] = np.nan
         law, seen = law_and_seen(sparse, row)
-        mean, variance = law.mean_and_variance(seen, with_variance=True)
+        mean, variance = law.mean_and_variance(seen)
         expected, covariance = dense.mean_and_covariance(row)
         np.testing.assert_allclose(mean[0], expected, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(variance[0], np.diag(covariance), rtol=1e-8)
@@ -103,7 +138,7 @@ def test_draws_have_the_moments_of_the_joint_gaussian(model, n_missing):
     row[:n_missing] = np.nan
     law, seen = law_and_seen(sparse, row)
     n = 20_000
-    drawn = law.draw(seen, n, np.random.default_rng(3))[:, 0].numpy()
+    drawn = law.draw(seen, n, np.random.default_rng(3))[:, 0]
     mean, covariance = dense.mean_and_covariance(row)
     spread = np.sqrt(np.diag(covariance))
     # Five standard errors, of a covariance for tails up to twice a Gaussian's.
@@ -117,13 +152,9 @@ def test_rows_do_not_matter_to_each_other(model):
     rows = np.random.default_rng(4).normal(size=(4, T))
     seen = np.arange(T) != 2
     law = sparse.given(seen)
-    together = law.mean_and_variance(
-        torch.from_numpy(rows[:, seen]), with_variance=True
-    )
+    together = law.mean_and_variance(rows[:, seen])
     for i, row in enumerate(rows):
-        alone = law.mean_and_variance(
-            torch.from_numpy(row[None, seen]), with_variance=True
-        )
+        alone = law.mean_and_variance(row[None, seen])
         for one, all_ in zip(alone, together, strict=True):
             np.testing.assert_allclose(one[0], all_[i], rtol=1e-9)
 
@@ -131,15 +162,13 @@ def test_rows_do_not_matter_to_each_other(model):
 def test_by_integration():
     """Two entries, one code, two components: the missing entry, by quadrature."""
     mixture = [
-        (0.4, Normal.of(np.array([-1.0]), np.array([[0.5]]))),
-        (0.6, Normal.of(np.array([2.0]), np.array([[1.5]]))),
+        (0.4, Gaussian.from_covariance(np.array([-1.0]), np.array([[0.5]]))),
+        (0.6, Gaussian.from_covariance(np.array([2.0]), np.array([[1.5]]))),
     ]
     axes = np.array([[0.6, 0.8]])
-    model = PartlySeen(np.zeros(2), axes, mixture, V, torch.device("cpu"))
+    model = Entries(np.zeros(2), axes, mixture)
     law, x = model.given(np.array([True, False])), 0.7
-    mean, variance = law.mean_and_variance(
-        torch.tensor([[x]], dtype=torch.float64), with_variance=True
-    )
+    mean, variance = law.mean_and_variance(np.array([[x]]))
 
     def joint(z):
         prior = 0.4 * norm.pdf(z, -1, 0.5**0.5) + 0.6 * norm.pdf(z, 2, 1.5**0.5)
@@ -158,13 +187,11 @@ def test_tiny_noise_is_no_trouble():
     """Where the noise is at rounding, seen entries determine the others."""
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.normal(size=(40, 6)))[0].T
-    mixture = [(1.0, Normal(np.zeros(6), np.eye(6), 10.0 ** -np.arange(6)))]
+    mixture = [(1.0, Gaussian(np.zeros(6), np.eye(6), 10.0 ** -np.arange(6)))]
     x = rng.normal(size=6) * 10.0 ** (-np.arange(6) / 2) @ axes
     seen = rng.random(40) < 0.5
-    model = PartlySeen(np.zeros(40), axes, mixture, 1e-14, torch.device("cpu"))
-    mean, variance = model.given(seen).mean_and_variance(
-        torch.from_numpy(x[None, seen]), with_variance=True
-    )
+    model = Entries(np.zeros(40), axes, mixture, 1e-14)
+    mean, variance = model.given(seen).mean_and_variance(x[None, seen])
     np.testing.assert_allclose(mean[0], x[~seen], atol=1e-5)
     assert (variance < 1e-9).all()
 
@@ -173,24 +200,68 @@ def test_tiny_noise_is_no_trouble():
 def test_a_component_without_variance(n_seen):
     """Silence: all that it varies by is noise."""
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0].T
-    still = Normal(np.ones(3), np.eye(3), np.zeros(3))
-    model = PartlySeen(np.zeros(6), axes, [(1.0, still)], V, torch.device("cpu"))
+    still = Gaussian(np.ones(3), np.eye(3), np.zeros(3))
+    model = Entries(np.zeros(6), axes, [(1.0, still)])
     seen = np.arange(6) < n_seen
-    law, x = model.given(seen), torch.full((2, n_seen), 7.0, dtype=torch.float64)
-    mean, variance = law.mean_and_variance(x, with_variance=True)
+    law, x = model.given(seen), np.full((2, n_seen), 7.0)
+    mean, variance = law.mean_and_variance(x)
     np.testing.assert_allclose(mean, [axes.sum(0)[~seen]] * 2)
     np.testing.assert_allclose(variance, V)
     assert law.draw(x, 4, np.random.default_rng(0)).shape == (4, 2, 6 - n_seen)
 
 
-def test_patterns():
+def test_rows_by_missing_entries():
     missing = np.random.default_rng(0).random((50, 3)) < 0.5
     seen_rows = []
     masks = []
-    for rows, mask in patterns(missing):
+    for rows, mask in rows_by_missing_entries(missing):
         assert (missing[rows] == mask).all()
         seen_rows.extend(rows)
         masks.append(tuple(mask))
     assert len(set(masks)) == len(masks)
     assert sorted(seen_rows) == list(np.flatnonzero(missing.any(1)))
-    assert list(patterns(np.zeros((3, 4), dtype=bool))) == []
+    assert list(rows_by_missing_entries(np.zeros((3, 4), dtype=bool))) == []
+
+
+@pytest.mark.parametrize("noise", [0.4, 2.0])
+@pytest.mark.parametrize("rank", [2, 9])
+def test_without_an_operator_it_is_the_identity(noise, rank):
+    """The eigenbasis gives what the matrix does, and draws have its moments."""
+    rng = np.random.default_rng(0)
+    mixture, y = mixture_of(*random_mixture(rng, 5, 3, rank)), rng.normal(size=(4, 5))
+    found = LinearObservation(None, noise).condition(mixture, y, removed=0.3)
+    clean, functions = mixture.without_noise(0.3), rng.normal(size=(5, 2))
+    for matrix in (noise, noise * np.eye(5)):
+        same = LinearObservation(np.eye(5), matrix).condition(clean, y)
+        for ours, expected in (
+            (found.log_evidence, same.log_evidence),
+            (found.mean(), same.mean()),
+            (found.mean(functions), same.mean(functions)),
+            (found.variance(), same.variance()),
+            (found.variance(functions), same.variance(functions)),
+        ):
+            np.testing.assert_allclose(ours, expected, rtol=1e-6)
+    n = 20_000
+    drawn = found.draw(n, np.random.default_rng(1), functions)
+    spread = found.variance(functions) ** 0.5
+    assert drawn.shape == (n, 4, 2)
+    assert (np.abs(drawn.mean(0) - found.mean(functions)) < 5 * spread / n**0.5).all()
+    np.testing.assert_allclose(drawn.std(0), spread, rtol=0.05)
+
+
+def test_variances_of_rows_with_noise_of_their_own_are_refused():
+    mixture = mixture_of((1.0, Gaussian.from_covariance(np.zeros(2), np.eye(2))))
+    observation = LinearObservation(None, np.array([[0.1], [0.2]]))
+    posterior = observation.condition(mixture, np.ones((2, 2)))
+    np.testing.assert_allclose(posterior.mean()[:, 0], [1 / 1.1, 1 / 1.2])
+    with pytest.raises(ValueError, match="the same noise in all rows"):
+        posterior.variance()
+
+
+def test_moments_of_a_mixture():
+    rng = np.random.default_rng(0)
+    mixture = mixture_of(*random_mixture(rng, 3, 4, 9))
+    drawn = mixture.draw(200_000, rng)
+    scale = np.diag(mixture.covariance).max()
+    np.testing.assert_allclose(drawn.mean(0), mixture.mean, atol=0.02 * scale**0.5)
+    np.testing.assert_allclose(np.cov(drawn.T), mixture.covariance, atol=0.03 * scale)

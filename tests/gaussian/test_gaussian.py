@@ -6,21 +6,21 @@ from scipy.integrate import dblquad
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
-from skspectral.priors.normal import (
-    Normal,
-    draw_from,
-    flattest,
-    log_mixture_density,
-    n_parameters,
-)
+from skspectral.gaussian import Gaussian, Mixture
+from skspectral.gaussian.gaussian import flattest, n_parameters
 
 K = 5
+
+
+def mixture_of(*pairs):
+    weights, parts = zip(*pairs, strict=True)
+    return Mixture(np.array(weights), parts)
 
 
 def random_normal(rng, rank=K):
     """A Gaussian, of low rank plus white noise if the rank is less than K."""
     A = rng.normal(size=(K, K))
-    normal = Normal.of(rng.normal(size=K), A @ A.T + 0.1 * np.eye(K))
+    normal = Gaussian.from_covariance(rng.normal(size=K), A @ A.T + 0.1 * np.eye(K))
     return normal.flattened(rank)
 
 
@@ -31,7 +31,7 @@ def rng():
 
 def test_of_a_covariance(rng):
     A = rng.normal(size=(K, K))
-    normal = Normal.of(np.zeros(K), A @ A.T)
+    normal = Gaussian.from_covariance(np.zeros(K), A @ A.T)
     np.testing.assert_allclose(normal.covariance, A @ A.T)
     assert (np.diff(normal.values) <= 0).all()
 
@@ -73,7 +73,7 @@ def test_posterior_mean_is_that_of_the_joint_gaussian(rng, rank, removed):
 
 def test_without_noise_the_posterior_mean_is_what_is_seen(rng):
     X = rng.normal(size=(3, K))
-    normal = Normal(np.zeros(K), np.eye(K)[:, :2], np.array([1.0, 0.0]))
+    normal = Gaussian(np.zeros(K), np.eye(K)[:, :2], np.array([1.0, 0.0]))
     np.testing.assert_allclose(normal.posterior_mean(X, 0.0), X)
 
 
@@ -103,7 +103,7 @@ def test_flattened_is_the_likeliest_choice_of_directions(rng, rank):
 
         best = min(map(log_determinant, itertools.combinations(range(K), rank)))
         assert flattest(values, rank)[1] == pytest.approx(best)
-        flat = Normal(np.zeros(K), np.eye(K), values).flattened(rank)
+        flat = Gaussian(np.zeros(K), np.eye(K), values).flattened(rank)
         assert flat.log_determinant == pytest.approx(best)
         assert np.trace(flat.covariance) == pytest.approx(values.sum())
 
@@ -120,19 +120,19 @@ def test_directions_without_variance_are_never_kept():
 def test_components_agree_where_nothing_varies(rng):
     """Directions that no sample has change each density by the same factor."""
     loud, quiet = (
-        (0.5, Normal.of(np.zeros(3), scale * np.diag([3.0, 2.0, 1.0])))
+        (0.5, Gaussian.from_covariance(np.zeros(3), scale * np.diag([3.0, 2.0, 1.0])))
         for scale in (1e4, 1e-4)
     )
     X = rng.normal(size=(50, 3)) * rng.choice([100, 0.01], size=(50, 1))
     axes = np.linalg.qr(rng.normal(size=(6, 3)))[0]
-    inside = log_mixture_density(X, [loud, quiet])
+    inside = mixture_of(loud, quiet).log_density(X)
     wider = [(w, part.mapped(axes, np.zeros(6))) for w, part in (loud, quiet)]
-    change = log_mixture_density(X @ axes.T, wider) - inside
+    change = mixture_of(*wider).log_density(X @ axes.T) - inside
     np.testing.assert_allclose(change, change[0], rtol=1e-6)
 
 
 def test_any_noise_makes_a_covariance_regular():
-    normal = Normal.of(np.zeros(3), np.diag([1.0, 1e-20, 0.0]))
+    normal = Gaussian.from_covariance(np.zeros(3), np.diag([1.0, 1e-20, 0.0]))
     X = np.array([[0.3, 1e-9, -1e-9]])
     expected = norm.logpdf(X, 0, np.sqrt([1, 1.01e-18, 1e-18])).sum()
     assert normal.log_density(X, 1e-18)[0] == pytest.approx(expected, abs=1e-6)
@@ -167,17 +167,22 @@ def test_free_parameters():
 )
 def test_what_is_no_covariance(covariance, message):
     with pytest.raises(ValueError, match=message):
-        Normal.of(np.zeros(2), covariance)
+        Gaussian.from_covariance(np.zeros(2), covariance)
 
 
 def test_mixture_density_integrates_to_one(rng):
     mixture = [
-        (0.3, Normal.of(np.array([0.0, 1.0]), np.array([[1.0, 0.6], [0.6, 0.7]]))),
-        (0.7, Normal(np.array([1.0, -1.0]), np.eye(2)[:, :1], np.array([0.5]), 0.2)),
+        (
+            0.3,
+            Gaussian.from_covariance(
+                np.array([0.0, 1.0]), np.array([[1.0, 0.6], [0.6, 0.7]])
+            ),
+        ),
+        (0.7, Gaussian(np.array([1.0, -1.0]), np.eye(2)[:, :1], np.array([0.5]), 0.2)),
     ]
 
     def density(y, x):
-        return np.exp(log_mixture_density(np.array([[x, y]]), mixture)[0])
+        return np.exp(mixture_of(*mixture).log_density(np.array([[x, y]]))[0])
 
     total, error = dblquad(density, -7, 8, -7, 7, epsabs=1e-4)
     assert error < 1e-3
@@ -187,7 +192,7 @@ def test_mixture_density_integrates_to_one(rng):
 def test_draws_have_the_moments_of_the_mixture(rng):
     mixture = [(0.2, random_normal(rng, 2)), (0.8, random_normal(rng))]
     n = 20_000
-    drawn = draw_from(mixture, n, np.random.default_rng(1))
+    drawn = mixture_of(*mixture).draw(n, np.random.default_rng(1))
     mean = sum(weight * normal.mean for weight, normal in mixture)
     second = sum(
         weight * (normal.covariance + np.outer(normal.mean, normal.mean))
@@ -203,8 +208,11 @@ def test_draws_have_the_moments_of_the_mixture(rng):
 
 
 def test_draws_come_in_random_order():
-    far = [(0.5, Normal.of(np.full(2, shift), np.eye(2))) for shift in (-50.0, 50.0)]
-    above = draw_from(far, 200, np.random.default_rng(0))[:, 0] > 0
+    far = [
+        (0.5, Gaussian.from_covariance(np.full(2, shift), np.eye(2)))
+        for shift in (-50.0, 50.0)
+    ]
+    above = mixture_of(*far).draw(200, np.random.default_rng(0))[:, 0] > 0
     assert 60 < above.sum() < 140
     assert 20 < above[:100].sum() < 80
 
@@ -219,4 +227,4 @@ def test_components_are_weighted(rng):
         ],
         axis=0,
     )
-    np.testing.assert_allclose(log_mixture_density(X, mixture), expected)
+    np.testing.assert_allclose(mixture_of(*mixture).log_density(X), expected)

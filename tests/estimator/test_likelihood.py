@@ -3,8 +3,13 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
-from skspectral.inference import log_density
-from skspectral.priors.normal import Normal
+from skspectral.gaussian import Gaussian, Mixture
+from skspectral.likelihood import log_density
+
+
+def mixture_of(*pairs):
+    weights, parts = zip(*pairs, strict=True)
+    return Mixture(np.array(weights), parts)
 
 
 def dense_log_density(X, mean, axes, mixture, noise):
@@ -27,8 +32,12 @@ def test_agrees_with_the_dense_density(n_components, n_codes):
     mixture = []
     for weight in rng.dirichlet(np.ones(n_components)):
         A = rng.normal(size=(n_codes, n_codes))
-        mixture.append((weight, Normal.of(rng.normal(size=n_codes), A @ A.T)))
-    ours = log_density((X - mean) @ axes.T, ((X - mean) ** 2).sum(1), 5, mixture, 0.3)
+        mixture.append(
+            (weight, Gaussian.from_covariance(rng.normal(size=n_codes), A @ A.T))
+        )
+    ours = log_density(
+        (X - mean) @ axes.T, ((X - mean) ** 2).sum(1), 5, mixture_of(*mixture), 0.3
+    )
     expected = dense_log_density(X, mean, axes, mixture, 0.3)
     np.testing.assert_allclose(ours, expected, rtol=1e-9)
 
@@ -36,8 +45,8 @@ def test_agrees_with_the_dense_density(n_components, n_codes):
 def test_integrates_the_code_out():
     """One feature, one code: the integral over the clean code, by quadrature."""
     mixture = [
-        (0.4, Normal.of(np.array([-1.0]), np.eye(1))),
-        (0.6, Normal.of(np.array([2.0]), np.eye(1))),
+        (0.4, Gaussian.from_covariance(np.array([-1.0]), np.eye(1))),
+        (0.6, Gaussian.from_covariance(np.array([2.0]), np.eye(1))),
     ]
     clean = np.sqrt(1 - 0.25)
 
@@ -46,7 +55,9 @@ def test_integrates_the_code_out():
         return prior * norm.pdf(x, w, 0.5)
 
     for x in (-2.0, 0.3, 4.0):
-        ours = log_density(np.array([[x]]), np.array([x**2]), 1, mixture, 0.25)
+        ours = log_density(
+            np.array([[x]]), np.array([x**2]), 1, mixture_of(*mixture), 0.25
+        )
         expected = quad(joint, -20, 20, args=(x,), points=[x])[0]
         assert ours[0] == pytest.approx(np.log(expected), rel=1e-7)
 
@@ -56,7 +67,7 @@ def test_a_direction_never_varies_less_than_the_noise():
         np.zeros((1, 1)),
         np.zeros(1),
         1,
-        [(1.0, Normal.of(np.zeros(1), 1e-9 * np.eye(1)))],
+        mixture_of((1.0, Gaussian.from_covariance(np.zeros(1), 1e-9 * np.eye(1)))),
         4.0,
     )
     assert ours[0] == pytest.approx(norm.logpdf(0, 0, 2))

@@ -1,0 +1,40 @@
+"""A prior as somebody else would write it: one file, by public names only."""
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.utils.validation import validate_data
+
+from skspectral.gaussian import Gaussian, Mixture
+from skspectral.priors import Capabilities, Prior
+
+
+class ScaleMixturePrior(Prior):
+    """Gaussians of one mean and one shape, that differ in their scale: heavy tails."""
+
+    capabilities = Capabilities(gaussians=True)
+
+    def __init__(self, scales=(0.25, 1.0, 4.0), n_iter=20):
+        self.scales = scales
+        self.n_iter = n_iter
+
+    def fit(self, X, y=None):
+        """Maximise the likelihood by expectation maximisation."""
+        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        self.mean_, self.shape_ = X.mean(0), np.cov(X.T, bias=True)
+        self.weights_ = np.full(len(self.scales), 1 / len(self.scales))
+        for _ in range(self.n_iter):
+            share = softmax(self.mixture().log_joint(X), axis=1)
+            self.weights_ = share.mean(0)
+            precision = share @ (1 / np.array(self.scales))
+            self.mean_ = precision @ X / precision.sum()
+            centred = X - self.mean_
+            self.shape_ = (centred.T * precision) @ centred / len(X)
+        return self
+
+    def mixture(self):
+        """Return the Gaussians; all that likelihoods and posteriors need."""
+        parts = [
+            Gaussian.from_covariance(self.mean_, scale * self.shape_)
+            for scale in self.scales
+        ]
+        return Mixture(self.weights_, tuple(parts))
