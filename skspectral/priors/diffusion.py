@@ -338,7 +338,7 @@ class DiffusionPrior(CallbackSupportMixin, Density):
         return DiffusionModel.fit(
             codes,
             synthesis,
-            network=self.network,
+            self.network,
             mirrored=self.mirror,
             width=int(self.width),
             n_labels=n_labels,

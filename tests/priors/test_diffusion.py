@@ -50,7 +50,7 @@ SHAPES = [None, (24,), (4, 6), (3, 4, 2)]
 
 def untrained(codes, synthesis, network="auto", mirror=False):
     options = {"mirrored": mirror, "width": 8, "n_labels": 0, "seed": 0}
-    return DiffusionModel.fit(codes, synthesis, network=network, **options)
+    return DiffusionModel.fit(codes, synthesis, network, **options)
 
 
 def synthesis_of(shape, n_codes=10):
@@ -412,6 +412,7 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path):
     for change, rows, message in [
         ({}, 2 * codes, "of a training with other codes"),
         ({}, codes[:, ::-1], "of a training with other codes"),
+        ({}, codes[:, :3], "of a training with other codes"),
         ({"checkpoint": tmp_path / "no" / "c.pt"}, codes, "there is no folder"),
         ({"width": 16}, codes, "of a training with width=64"),
         ({"ema": 0.9}, codes, "of a training with ema=0.998"),

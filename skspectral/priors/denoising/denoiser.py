@@ -3,7 +3,7 @@
 
 from contextlib import nullcontext
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -62,14 +62,9 @@ class Denoiser(nn.Module):
         """D, from noisy coordinates (n, K), noise levels (n, 1) and F (n, K)."""
         return self.gain(noise) * noisy + self.error(noise) * correction
 
-    def loss(
-        self, clean: Tensor, noisy: Tensor, noise: Tensor, label: Labels
-    ) -> Tensor:
-        """Mean of ||D(z + s e, s) - z||^2 / (T c^2) over the rows.
-
-        It is 1 for Wiener's estimate where the codes are Gaussian.
-        """
-        correction = self(noisy, noise, label)
+    def loss(self, clean: Tensor, noisy: Tensor, noise: Tensor, y: Labels) -> Tensor:
+        """Mean of ||D - z||^2 / (T c^2): 1 for Wiener's estimate of Gaussian codes."""
+        correction = self(noisy, noise, y)
         target = (clean - self.gain(noise) * noisy) / self.error(noise)
         return ((correction - target).square().sum(1) / self.n_values).mean()
 
@@ -103,13 +98,9 @@ class SignalDenoiser(Denoiser):
     axes: Tensor
 
     def __init__(
-        self,
-        distribution: PrincipalGaussian,
-        synthesis: Synthesis,
-        network: nn.Module,
-        n_labels: int = 0,
+        self, distribution: PrincipalGaussian, synthesis: Synthesis, *network: Any
     ):
-        super().__init__(distribution, network, n_labels)
+        super().__init__(distribution, *network)
         self.sides, self.n_channels = grid(synthesis.signal_shape)
         self._hold("axes", distribution.axes @ synthesis.axes)
 

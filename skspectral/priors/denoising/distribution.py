@@ -16,19 +16,10 @@ _EPS = np.finfo(np.float64).eps
 class PrincipalGaussian:
     """Gaussian distribution of the codes mean + unit z V, with uncorrelated z.
 
-    The variances of the coordinates z sum to the number T of values of a signal: in
-    this unit a value has a root mean square of 1 about the mean signal.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (K,)
-    axes : ndarray of shape (K, K)
-        Principal axes V in orthonormal rows, largest variance first.
-    variances : ndarray of shape (K,)
-        Variances of z, at least the rounding error of the largest one.
-    unit : float
-    n_values : int
-        Number T of values of a signal.
+    V, ``axes``, has orthonormal rows, that of the largest variance first. The
+    ``variances`` (K,) of z are at least the rounding error of the largest one, and sum
+    to the number T of values of a signal, ``n_values``: in this unit a value has a root
+    mean square of 1 about the mean signal.
     """
 
     mean: np.ndarray
@@ -41,13 +32,7 @@ class PrincipalGaussian:
     def fit(
         cls, codes: np.ndarray, synthesis: Synthesis, *, mirrored: bool
     ) -> "PrincipalGaussian":
-        """Fit to codes or, if ``mirrored``, to these and those of mirrored signals.
-
-        Raises
-        ------
-        ValueError
-            If the codes do not vary.
-        """
+        """Fit to codes or, if ``mirrored``, to these and those of mirrored signals."""
         gaussian = GaussianPrior().fit(codes)
         mean, covariance = gaussian.mean_, gaussian.covariance_
         if mirrored:

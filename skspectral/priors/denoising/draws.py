@@ -23,11 +23,7 @@ def observe_codes(
     observed: np.ndarray,
     noise_variance: float | np.ndarray,
 ) -> Observation:
-    """Observation of coordinates that says the same as ``operator @ code``.
-
-    The operator has the shape (m, K), ``observed`` (m,) or (n, m), and a covariance of
-    the noise (m, m).
-    """
+    """Observation of the coordinates, from one (m,) or (n, m) of operator @ code."""
     distribution = denoiser.distribution
     matrix = distribution.unit * operator @ distribution.axes.T
     observed = observed - operator @ distribution.mean
@@ -57,26 +53,16 @@ def draw_codes(
                 denoiser, labels[rows], guidance, gaussian_guidance
             )
             if observation is None:
-                z = flow.draw(flow.start(numbers), correction)
+                z = flow.draw(numbers * flow.spread(flow.levels[0]), correction)
             else:
-                z = _draw_observed(flow, observation, numbers, rows, correction)
+                n = observation.n_numbers
+                first, last, noise = numbers.tensor_split((n, 2 * n), dim=1)
+                agreeing = observation.agreeing(correction, rows)
+                z = observation.start(first, noise, rows, flow.levels[0])
+                z = flow.draw(z, agreeing, clean=False)
+                z = observation.finish(z, last, rows, flow.levels[-1], correction)
             codes[rows] = denoiser.distribution.codes(as_array(z, np.float64))
     return codes
-
-
-def _draw_observed(
-    flow: Flow,
-    observation: Observation,
-    numbers: Tensor,
-    rows: slice,
-    correction: Correction,
-) -> Tensor:
-    """Clean coordinates that agree with an observation."""
-    n = observation.n_numbers
-    first, last, noise = torch.tensor_split(numbers, (n, 2 * n), dim=1)
-    z = observation.start(first, noise, rows, flow.levels[0])
-    z = flow.draw(z, observation.agreeing(correction, rows), clean=False)
-    return observation.finish(z, last, rows, flow.levels[-1], correction)
 
 
 def log_densities(

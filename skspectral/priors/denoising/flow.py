@@ -56,10 +56,6 @@ class Flow:
         """Factors z / y: deviations of noisy coordinates under the Gaussian."""
         return self.tensor(np.sqrt(self._variances + level**2))
 
-    def start(self, normal: Tensor) -> Tensor:
-        """Noisy coordinates of the largest level, from N(0, 1) numbers (n, K)."""
-        return normal * self.spread(self.levels[0])
-
     def draw(
         self, start: Tensor, correction: Correction, *, clean: bool = True
     ) -> Tensor:
@@ -121,19 +117,13 @@ class Flow:
 def _weights(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.ndarray:
     """Integrals of c / (s (v + s^2)^(1/2)) over s, between levels and down to zero."""
     least = min(levels[-1], 0.01 * np.sqrt(variances[-1]))
-    weights = [
-        _integral(variances, n_values, below, above)
-        for above, below in pairwise([*levels, least])
-    ]
+    weights = []
+    for above, below in pairwise([*levels, least]):
+        logs = np.linspace(np.log(below), np.log(above), _N_POINTS)
+        points = np.exp(logs)[:, None]
+        error = wiener_error(variances, n_values, points)
+        values = error / np.sqrt(variances + points**2)
+        weights.append(np.trapezoid(values, logs, axis=0))
     # Far below the least deviation, c is s times a constant.
     weights[-1] += np.sqrt(len(variances) / n_values) * least / np.sqrt(variances)
     return np.array(weights)
-
-
-def _integral(
-    variances: np.ndarray, n_values: int, below: float, above: float
-) -> np.ndarray:
-    logs = np.linspace(np.log(below), np.log(above), _N_POINTS)
-    points = np.exp(logs)[:, None]
-    error = wiener_error(variances, n_values, points)
-    return np.trapezoid(error / np.sqrt(variances + points**2), logs, axis=0)

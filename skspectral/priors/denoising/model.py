@@ -29,20 +29,9 @@ _MLP_WIDTHS = 4
 class DiffusionModel:
     """The distribution of the codes, and a network with its first weights.
 
-    Attributes
-    ----------
-    distribution : PrincipalGaussian
-    synthesis : Synthesis or None
-        None if codes are no signals.
-    network : {"mlp", "unet1d", "unet2d"} or Module
-    width : int
-        Channels of the finest scale.
-    n_labels : int
-        Number of labels, or 0.
-    seed : int
-        Seed of the first weights.
-    signal_denoiser : type
-        Denoiser of signals, which experiments replace.
+    Without a ``synthesis`` codes are no signals. The ``network`` is a name or the
+    user's Module, the ``seed`` is that of the first weights, and ``n_labels`` may be 0.
+    Experiments replace the ``signal_denoiser``.
     """
 
     distribution: PrincipalGaussian
@@ -58,20 +47,26 @@ class DiffusionModel:
         cls,
         codes: np.ndarray,
         synthesis: Synthesis | None,
-        *,
         network: str | nn.Module,
+        *,
         mirrored: bool,
         **options: Any,
     ) -> "DiffusionModel":
-        """Fit the distribution to codes (n, K), and choose the network if it is "auto".
+        """Fit the distribution to codes (n, K), and choose the network for "auto".
 
-        Raises
-        ------
-        ValueError
-            If the network or the synthesis is for other signals or codes.
+        A network or a synthesis for other signals or codes raises a ValueError.
         """
-        if isinstance(network, str):
-            network = network_name(network, synthesis)
+        shape = () if synthesis is None else synthesis.signal_shape
+        suited = _NETWORKS[len(grid(shape)[0])]
+        if network == "auto":
+            network = suited
+        if isinstance(network, str) and network not in ("mlp", suited):
+            needed = ("(length,)", "(height, width[, channels])")[network == "unet2d"]
+            raise ValueError(
+                f"network={network!r} needs signals of signal_shape={needed}, but is "
+                f"given {shape or 'codes alone'}. Set signal_shape of the estimator, "
+                "or use network='auto'."
+            )
         signals = synthesis or Synthesis.identity(codes.shape[1])
         signals.check_codes(codes)
         distribution = PrincipalGaussian.fit(codes, signals, mirrored=mirrored)
@@ -87,18 +82,18 @@ class DiffusionModel:
 
         The first weights depend on the seed alone; with them the output is zero.
         """
+        distribution, n_labels = self.distribution, self.n_labels
         denoiser: Denoiser
         if self.synthesis is None or self.sees_codes:
-            network = self._new_network(len(self.distribution.mean), ())
-            denoiser = CodeDenoiser(self.distribution, network, self.n_labels)
+            network = self._new_network(len(distribution.mean), ())
+            denoiser = CodeDenoiser(distribution, network, n_labels)
         else:
             sides, n_channels = grid(self.synthesis.signal_shape)
             network = self._new_network(n_channels, sides)
             if len(sides) == 2:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            denoiser = self.signal_denoiser(
-                self.distribution, self.synthesis, network, self.n_labels
-            )
+            signals = distribution, self.synthesis
+            denoiser = self.signal_denoiser(*signals, network, n_labels)
         if weights is not None:
             denoiser.network.load_state_dict(weights)
         return denoiser
@@ -115,22 +110,3 @@ class DiffusionModel:
             else:
                 made = MLP(n_in, _MLP_WIDTHS * self.width, self.n_labels)
         return made.float()
-
-
-def network_name(network: str, synthesis: Synthesis | None) -> str:
-    """Name of the network for such signals in place of "auto".
-
-    Raises
-    ------
-    ValueError
-        If the network is for other signals.
-    """
-    n_sides = 0 if synthesis is None else len(grid(synthesis.signal_shape)[0])
-    if network in ("auto", "mlp", _NETWORKS[n_sides]):
-        return _NETWORKS[n_sides] if network == "auto" else network
-    given = "codes alone" if synthesis is None else synthesis.signal_shape
-    needed = ("(length,)", "(height, width[, channels])")[network == "unet2d"]
-    raise ValueError(
-        f"network={network!r} needs signals of signal_shape={needed}, but is given "
-        f"{given}. Set signal_shape of the estimator, or use network='auto'."
-    )

@@ -78,10 +78,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Parameters of `DiffusionPrior` for a run.
-
-    ``decays`` says whether the learning rate falls to zero at the end of the run.
-    """
+    """Parameters of a run; its learning rate falls to zero at the end if it decays."""
 
     batch_size: int
     learning_rate: float
@@ -125,15 +122,13 @@ class Checkpoint:
 
     @classmethod
     def of(cls, path: Path, model: DiffusionModel, plan: TrainingPlan) -> "Checkpoint":
-        """Return that of a training, at a cost of K^2 T.
-
-        A folder that is not there raises a ValueError, before a long training.
-        """
+        """Return that of a training; a missing folder raises a ValueError."""
         if not path.parent.is_dir():
             raise ValueError(
                 f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}. "
                 "Make it, or pass another path."
             )
+        # At a cost of K^2 T.
         distribution, synthesis = model.distribution, model.synthesis
         axes, mean, shape = distribution.axes, distribution.mean, []
         if synthesis is not None and not model.sees_codes:
@@ -188,10 +183,12 @@ class Checkpoint:
                 "or pass another path."
             ) from error
         for name, value in self.identity.items():
-            what, same = f"{name}={identity[name]}", identity[name] == value
+            saved, what = identity[name], f"other {name}"
             if isinstance(value, Tensor):
-                what, same = f"other {name}", identity[name].shape == value.shape
-                same &= torch.allclose(identity[name], value, _ROUNDING, _ROUNDING)
+                same = saved.shape == value.shape
+                same = same and torch.allclose(saved, value, _ROUNDING, _ROUNDING)
+            else:
+                what, same = f"{name}={saved}", saved == value
             if not same:
                 raise ValueError(
                     f"checkpoint={str(self.path)!r} is of a training with {what}. "
@@ -199,11 +196,11 @@ class Checkpoint:
                 )
         if model.sees_codes:
             # The network depends on the axes, which rounding or a sign may change.
-            saved: dict[str, Any] = {
+            arrays: dict[str, Any] = {
                 name: value.numpy() if isinstance(value, Tensor) else value
                 for name, value in content["distribution"].items()
             }
-            model = replace(model, distribution=PrincipalGaussian(**saved))
+            model = replace(model, distribution=PrincipalGaussian(**arrays))
         return model, state
 
 
@@ -331,13 +328,12 @@ class _Trainer:
         # The last weights count for more in the beginning.
         n_steps = self._now.n_steps
         weight = 1 - min(self._plan.ema, n_steps / (n_steps + 10))
-        averages = self._average.state_dict().values()
-        values = self._denoiser.network.state_dict().values()
-        for average, value in zip(averages, values, strict=True):
+        values = self._denoiser.network.state_dict()
+        for name, average in self._average.state_dict().items():
             if average.is_floating_point():
-                average.lerp_(value, weight)
+                average.lerp_(values[name], weight)
             else:
-                average.copy_(value)
+                average.copy_(values[name])
 
     def _note(self, losses: list[Tensor]) -> float:
         """Add the mean of the losses to the history, and return it."""
