@@ -264,7 +264,7 @@ def run(name, args):
     training.LOG_NOISE = (variant.log_noise, training.LOG_NOISE[1])
     if name == "pixels":
         # Without the exact flow, draws have to start where all is noise.
-        flow._LARGEST = FROM_MORE_NOISE
+        flow.LARGEST = FROM_MORE_NOISE
     Changed.change = staticmethod(variant.change)
     prior = Changed(
         max_images=None,

@@ -13,7 +13,7 @@ from skspectral.priors.denoising.denoiser import Denoiser, wiener_error
 
 # Largest and least level of the noise, in units of the root mean square of the values,
 # and the exponent that puts more levels at the low end (Karras et al. 2022, eq. 5).
-_LARGEST, _LEAST, _RHO = 40.0, 0.02, 7
+LARGEST, _LEAST, _RHO = 40.0, 0.02, 7
 # Points of the quadrature between two levels.
 _N_POINTS = 33
 
@@ -23,7 +23,7 @@ Correction = Callable[[Tensor, float], Tensor]
 
 def noise_levels(n_steps: int) -> np.ndarray:
     """``n_steps`` levels of the noise, largest first; zero, not listed, is the last."""
-    ends = np.array([_LARGEST, _LEAST]) ** (1 / _RHO)
+    ends = np.array([LARGEST, _LEAST]) ** (1 / _RHO)
     return np.linspace(ends[0], ends[1], n_steps) ** _RHO
 
 
