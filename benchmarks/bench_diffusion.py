@@ -39,9 +39,8 @@ from skspectral.metrics import extract_features, frechet_distance
 from skspectral.priors import DiffusionPrior, GaussianPrior, Synthesis
 from skspectral.priors.denoising import flow, training
 from skspectral.priors.denoising.denoiser import SignalDenoiser
-from skspectral.priors.denoising.draws import unlabelled
-from skspectral.priors.denoising.law import SpectralLaw
-from skspectral.priors.denoising.model import Model
+from skspectral.priors.denoising.distribution import PrincipalGaussian
+from skspectral.priors.denoising.draws import guided_correction
 
 N_JUDGED = 1000
 WHOLE = "whole: + a third of the codes"
@@ -53,26 +52,26 @@ FROM_MORE_NOISE = 160.0
 class Blind(SignalDenoiser):
     """The network does not see Wiener's estimate."""
 
-    def seen(self, noisy, noise):
-        """The same shape, without."""
-        scaled, wiener = super().seen(noisy, noise)
+    def inputs(self, noisy, noise):
+        """The same, with zeros in place of Wiener's estimate."""
+        scaled, wiener = super().inputs(noisy, noise)
         return scaled, torch.zeros_like(wiener)
 
 
 class Coloured(SignalDenoiser):
-    """Of a `ColouredLaw`: signals are in the units of codes, coordinates are not."""
+    """For a `ColouredGaussian`: signals are in the units of codes, coordinates not."""
 
-    def __init__(self, law, *args):
-        super().__init__(law, *args)
-        scales = torch.from_numpy(law.scales).float()
+    def __init__(self, distribution, *args):
+        super().__init__(distribution, *args)
+        scales = torch.from_numpy(distribution.scales).float()
         self.register_buffer("scales", scales, persistent=False)
 
     def coordinates(self, signals):
-        """Coordinates of a law whose axes are not of unit length."""
+        """Coordinates on axes that are not of unit length."""
         return super().coordinates(signals) / self.scales**2
 
 
-class ColouredLaw(SpectralLaw):
+class ColouredGaussian(PrincipalGaussian):
     """Coordinates over a power of their deviation, so that white noise is coloured."""
 
     @property
@@ -89,43 +88,30 @@ class ColouredLaw(SpectralLaw):
         return tuple(part / self.scales**2 for part in super().mirror(synthesis))
 
 
-class BlindModel(Model):
-    """With such a denoiser."""
-
-    signal_denoiser = Blind
-
-
-class ColouredModel(Model):
-    """With such a denoiser."""
-
-    signal_denoiser = Coloured
-
-
 def white(model):
     """Without the Gaussian: all variances equal."""
-    law = model.law
-    flat = np.full_like(law.variances, law.variances.mean())
-    return replace(model, law=replace(law, variances=flat))
+    variances = model.distribution.variances
+    flat = np.full_like(variances, variances.mean())
+    return replace(model, distribution=replace(model.distribution, variances=flat))
 
 
 def blind(model):
-    """Without Wiener's estimate among what the network sees."""
-    return BlindModel(**vars(model))
+    """Without Wiener's estimate among the inputs of the network."""
+    return replace(model, signal_denoiser=Blind)
 
 
 def coloured(power, model):
     """Noise in proportion to a power of the deviation of each coordinate."""
-    law = model.law
-    scales = law.variances ** (power / 2)
-    scales *= np.sqrt((law.variances / scales**2).mean() / law.variances.mean())
-    law = ColouredLaw(
-        law.mean, scales[:, None] * law.axes, law.variances / scales**2, law.unit
-    )
-    return ColouredModel(**{**vars(model), "law": law})
+    variances, axes = model.distribution.variances, model.distribution.axes
+    scales = variances ** (power / 2)
+    scales *= np.sqrt((variances / scales**2).mean() / variances.mean())
+    changes = {"axes": scales[:, None] * axes, "variances": variances / scales**2}
+    distribution = ColouredGaussian(**{**vars(model.distribution), **changes})
+    return replace(model, distribution=distribution, signal_denoiser=Coloured)
 
 
 class Changed(DiffusionPrior):
-    """The prior, with its model changed before the training."""
+    """The prior, with its model changed before the training, and its denoiser shown."""
 
     change = staticmethod(lambda model: model)
 
@@ -133,6 +119,11 @@ class Changed(DiffusionPrior):
         model = super()._new_model(*args)
         self.unchanged = model
         return self.change(model)
+
+    @property
+    def denoiser(self):
+        """The denoiser that draws."""
+        return self._trained_denoiser()
 
 
 def unchanged(model):
@@ -189,14 +180,15 @@ def error(prior, data, n_images=1000):
     The noise is that of training with the default levels. Where there are fewer codes,
     what they cannot tell is not counted.
     """
-    model, denoiser = prior._model, prior._trained_denoiser()
-    z = torch.from_numpy(model.law.coordinates(data.test[:n_images])).float()
+    denoiser = prior.denoiser
+    z = denoiser.distribution.coordinates(data.test[:n_images])
+    z = torch.from_numpy(z).float()
     generator = torch.Generator().manual_seed(0)
     centre, spread = training.LOG_NOISE
     level = torch.randn(len(z), 1, generator=generator)
     level = (centre + spread * level).exp()
     noisy = z + level * torch.randn(z.shape, generator=generator)
-    variances = torch.from_numpy(prior.unchanged.law.variances).float()
+    variances = torch.from_numpy(prior.unchanged.distribution.variances).float()
     expected = (variances * level**2 / (variances + level**2)).sum(1)
     with torch.inference_mode():
         clean = [
@@ -214,10 +206,10 @@ def as_images(codes, synthesis):
 
 def plain_draws(prior, n_samples, n_steps, n_rows=100):
     """Draws by Heun's method on dz/ds = (z - D) / s itself."""
-    law, denoiser = prior._model.law, prior._trained_denoiser()
-    correction = unlabelled(denoiser)
+    denoiser = prior.denoiser
+    correction = guided_correction(denoiser)
     levels = flow.noise_levels(n_steps)
-    normal = standard_normal(np.random.default_rng(1), n_samples, len(law.mean))
+    normal = standard_normal(np.random.default_rng(1), n_samples, prior.n_features_in_)
     start = torch.from_numpy(normal).float() * levels[0]
 
     def slope(z, level):
@@ -237,7 +229,7 @@ def plain_draws(prior, n_samples, n_steps, n_rows=100):
 
     with torch.inference_mode():
         drawn = torch.cat([draw(part) for part in start.split(n_rows)])
-    return law.codes(drawn.numpy().astype(float))
+    return denoiser.distribution.codes(drawn.numpy().astype(float))
 
 
 def study(prior, n_samples, judged):
@@ -264,7 +256,7 @@ def run(name, args):
     training.LOG_NOISE = (variant.log_noise, training.LOG_NOISE[1])
     if name == "pixels":
         # Without the exact flow, draws have to start where all is noise.
-        flow._LARGEST = FROM_MORE_NOISE
+        flow.LARGEST = FROM_MORE_NOISE
     Changed.change = staticmethod(variant.change)
     prior = Changed(
         max_images=None,

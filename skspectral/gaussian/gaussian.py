@@ -64,14 +64,14 @@ class Gaussian:
         ValueError
             If all variances are zero, or some are negative.
         """
-        gaussian = cls(mean, vectors, np.maximum(values, 0.0), rest)
-        largest = max(values.max(initial=0.0), gaussian._white)
+        new = cls(mean, vectors, np.maximum(values, 0.0), rest)
+        largest = max(values.max(initial=0.0), new._white)
         if not (largest > 0 and values.min(initial=0.0) > -1e-6 * largest):
             raise ValueError(
                 "The covariance of the codes is zero, or has negative eigenvalues. Are "
                 "all codes equal?"
             )
-        return gaussian
+        return new
 
     def flattened(self, rank: int) -> "Gaussian":
         """Return the likeliest Gaussian with ``rank`` variances of their own.

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -18,129 +15,139 @@ from torch import nn
 
 from skspectral._device import memory_advice, resolve_device
 from skspectral._progress import CallbackMonitor
-from skspectral._random import draw_seed, random_stream
+from skspectral._random import draw_seed, random_stream, standard_normal
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
 from skspectral.gaussian.gaussian import n_parameters
-from skspectral.priors.denoising.checkpoint import check_folder
-from skspectral.priors.denoising.law import SpectralLaw
-from skspectral.priors.denoising.model import Model, network_name
-from skspectral.priors.denoising.plan import Budget, Plan
-from skspectral.priors.denoising.run import train
-from skspectral.priors.flow_density import FlowDensity
-from skspectral.priors.labels import numbered
+from skspectral.priors.denoising.denoiser import Denoiser
+from skspectral.priors.denoising.draws import draw_codes, log_densities
+from skspectral.priors.denoising.model import DiffusionModel
+from skspectral.priors.denoising.observation import Conditioner
+from skspectral.priors.denoising.training import (
+    Checkpoint,
+    TrainingPlan,
+    TrainingState,
+    train,
+)
+from skspectral.priors.labels import label_numbers, numbered
+from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.synthesis import Synthesis
 
 
-class DiffusionPrior(CallbackSupportMixin, FlowDensity):
-    """A Gaussian that a network corrects, by learning to take noise away.
+class DiffusionPrior(CallbackSupportMixin, Prior):
+    """A Gaussian corrected by a network that has learned to remove noise.
 
-    Codes u of a signal are seen with white noise, u + s e, of any level s. Where codes
-    are Gaussian the best estimate of u is Wiener's, a gain for each principal axis; a
-    network that looks at the *signal* of the codes, and so knows of places, adds what
-    it misses. Draws follow the estimates from much noise to none. With the network at
-    zero they are `GaussianPrior`'s, exactly, and training improves on that.
+    The network estimates the codes u of a signal from their noisy version u + s e, with
+    white noise of any level s. Where codes are Gaussian the best estimate is Wiener's,
+    a gain for each principal axis. The network looks at the *signal* of the codes, and
+    so at places, and corrects that estimate. Draws follow the estimates from much noise
+    to none. With a correction of zero they are exactly `GaussianPrior`'s, and training
+    improves on that.
 
-    On two cores 8 x 8 digits take about half a minute to fit, 32 x 32 photographs a
+    On two cores, 8 x 8 digits take about half a minute to fit and 32 x 32 photographs a
     quarter of an hour, where other priors here take seconds.
 
     Parameters
     ----------
     network : {"auto", "unet2d", "unet1d", "mlp"} or torch Module, default="auto"
-        What corrects. A U-Net on the places of images (``signal_shape`` of two or three
-        numbers) or of other signals; or layers on the codes alone, which know of no
+        The network: a U-Net on the places of images (``signal_shape`` of two or three
+        numbers) or of other signals, or layers on the codes alone, which do not see
         places. "auto" is the U-Net for the ``signal_shape`` of the estimator, and "mlp"
         without one. A Module is called with signals ``(n, 2 C, *sides)``, those of the
-        noisy codes and of Wiener's estimate; the logarithm of the noise over 4, (n,);
-        and, if there are labels, their numbers (n,), of which the number of labels
-        means none. It returns ``(n, C, *sides)``. It is copied, and its output
-        counts times a gain that is learned and starts at zero.
+        noisy codes and of Wiener's estimate; the logarithm of the noise level over 4,
+        (n,); and, if there are labels, their numbers (n,), where the number of labels
+        itself stands for no label. It returns ``(n, C, *sides)``. The Module is copied,
+        and its output is multiplied by a learned gain that starts at zero.
     width : int, default=64
-        Channels of the U-Net at the finest scale; a quarter of the layers of "mlp".
+        Channels of the U-Net at the finest scale; a quarter of the width of the layers
+        of "mlp".
     max_images : int or None, default=200_000
-        Rows to see in training, each time with other noise; None is any number.
+        Number of rows to train on, each time with new noise; None sets no limit.
     max_time : float or None, default=None
-        Seconds to train; whatever is first stops.
+        Seconds to train; training stops at the first limit that is reached.
     batch_size : int, default=64
-        Rows of a step.
+        Rows of a training step.
     learning_rate : float, default=2e-3
-        Of Adam. It falls to zero over the last 40 % of ``fit``.
+        Learning rate of Adam. It falls to zero over the last 40 % of ``fit``.
     ema : float, default=0.998
-        Decay, a step, of the average of the weights, which is what draws.
+        Decay per step of the average of the weights, with which codes are drawn.
     mirror : bool, default=False
-        Whether signals are as likely mirrored, as photographs are left to right. Half
-        of the rows are, and the Gaussian is of both.
+        Whether mirrored signals are as likely as the signals, as with photographs
+        mirrored left to right. If so, half of the rows are mirrored in training, and
+        the Gaussian is fitted to both.
     n_steps : int, default=12
         Steps from much noise to none, in draws and densities.
     guidance : float, default=1.0
-        For labels: how often the difference that a label makes counts. More than 1
-        draws what is typical of the label; 0 takes no notice of it.
+        Weight of the difference that a label makes to the estimate. More than 1 draws
+        what is typical of the label; 0 ignores it.
     gaussian_guidance : float, default=1.0
-        How often what the network adds to the Gaussian counts in draws; 0 draws from
-        the Gaussian. After minutes it adds too little: 1.1 is better for photographs.
+        Weight of the network's correction in draws; 0 draws from the Gaussian. After
+        minutes of training the correction is too small: 1.1 is better for photographs.
     n_probes : int, default=8
-        Random directions in which ``score_samples`` looks at the flow; with as many as
-        there are codes, or more, it looks in all of them.
+        Number of random directions in which ``score_samples`` estimates the divergence
+        of the flow; it is exact in as many directions as there are codes, or more.
     checkpoint : path or None, default=None
-        File that keeps the training, written every two minutes and at the end. If it is
-        there, ``fit`` goes on where it stopped, or where more is asked for than before.
+        File for the state of the training, written every two minutes and at the end. If
+        it exists, ``fit`` resumes from it, also with larger limits than before.
     mixed_precision : bool or None, default=None
-        Whether the network computes in bfloat16 where that is safe. None: on a GPU.
-        CPUs are often slower with it.
+        Whether the network computes in bfloat16 where that is safe. None means on a GPU
+        only: CPUs are often slower with it.
     compile : bool, default=False
-        Whether torch compiles the training: a minute first, and it needs a compiler.
+        Whether torch compiles the training, which takes a minute and needs a compiler.
     device : str, torch.device or None, default=None
-        Where to train and draw; None is the CPU. Draws start from the same noise.
+        Device for training and draws; None is the CPU. Draws start from the same noise
+        on all devices.
     random_state : int, RandomState instance or None, default=None
-        Seed of first weights, rows and noise.
+        Seed of the first weights, of the order of rows, and of the noise.
 
     Attributes
     ----------
     history_ : dict of ndarray
-        "n_images" seen, and the mean "loss" since the entry before: the squared error
-        of the estimates over the one expected of Wiener's, about 1 at first.
+        "n_images", the number of rows so far, and the mean "loss" since the entry
+        before: the squared error of the estimates over the expected one of Wiener's,
+        about 1 at first.
     n_images_ : int
-        Rows seen, in all runs.
+        Number of rows in all runs.
     classes_ : ndarray
         Labels, if there were any.
     class_prior_ : ndarray
-        Their shares.
+        Shares of the labels.
     n_parameters_ : int
-        Of the network and of the Gaussian.
+        Number of parameters of the network and of the Gaussian.
     n_features_in_ : int
         Number K of codes.
 
     See Also
     --------
-    LocalContrastPrior : Also knows of places; fits in a minute.
+    LocalContrastPrior : Also sees places; fits in a minute.
 
     Notes
     -----
     In units of the root mean square of a value about the mean signal, with principal
-    variances v and T values a signal, the estimate is
+    variances v and T values per signal, the estimate is
 
         D = g z + c F,   g = v / (v + s^2),   c^2 = sum(s^2 g) / T
 
     where F is the network and z the noisy coordinates on principal axes. F is fitted by
-    least squares to (u - g z) / c, for ln s ~ N(-0.5, 1.2^2). With the variances of
-    white noise for v these are the preconditioning and the weights of Karras et al.
-    (2022, table 1). Draws follow their flow, dz/ds = (z - D) / s, by Heun's method,
-    relative to the exact flow of the Gaussian.
+    least squares to (u - g z) / c, for ln s ~ N(-0.5, 1.2^2). If all v are equal these
+    are the preconditioning and the weights of Karras et al. (2022, table 1). Draws
+    follow their flow, dz/ds = (z - D) / s, by Heun's method, relative to the exact flow
+    of the Gaussian.
 
-    The density of plain draws follows from the divergence of the flow, estimated in
-    ``n_probes`` random directions, which all rows share: noisy where codes are many. It
-    costs ``2 * n_steps - 1`` evaluations of the network, and as many derivatives for
-    each of the ``n_probes``, in float64.
+    The density of draws without guidance follows from the divergence of the flow. It is
+    estimated in ``n_probes`` random directions, the same for all rows, and is noisy if
+    there are many codes. It costs ``2 * n_steps - 1`` evaluations of the network, and
+    as many derivatives for each of the ``n_probes``, in float64.
 
     ``sample_given`` moves each estimate to the posterior mean given the observation,
     with the posterior covariance of the Gaussian: exact for the Gaussian, a good
     approximation otherwise (Song et al. 2023, pseudoinverse-guided diffusion models for
     inverse problems). ``n_steps`` of 30 or 40 come closer than the default. It costs
-    m^2 K + m^3 for each step, once for all draws. The observation tells of the label,
-    too: without ``y`` these draws have no label.
+    m^2 K + m^3 for each step, once for all draws. Without ``y`` its draws have no
+    label, because the observation tells of the label, too.
 
-    A step costs what the network costs, and products of the size
-    ``batch_size`` x K x T. A fitted prior holds four copies of the weights, so that
-    ``partial_fit`` can go on; on another kind of device with other random numbers.
+    A step costs an evaluation of the network and its gradient, and products of the size
+    ``batch_size`` x K x T. A fitted prior holds four copies of the weights, with which
+    ``partial_fit`` resumes; on another kind of device it uses other random numbers.
 
     References
     ----------
@@ -161,6 +168,13 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
     >>> est.fit(X, y).sample(3, y=[0, 1, 2]).shape
     (3, 64)
     """
+
+    _model: DiffusionModel
+    _state: TrainingState
+
+    capabilities = Capabilities(
+        density=True, labels=True, synthesis=True, conditioning=True
+    )
 
     _parameter_constraints = {
         "network": [StrOptions({"auto", "unet2d", "unet1d", "mlp"}), nn.Module],
@@ -232,10 +246,10 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         X : array-like of shape (n_samples, n_codes)
             Codes.
         y : array-like of shape (n_samples,), default=None
-            Labels, of which draws can then be asked.
+            Labels, on which draws can then be conditioned.
         synthesis : Synthesis, default=None
-            How codes become signals; the estimator passes it. None: they are codes
-            alone, and the network is an "mlp".
+            Map from codes to signals, which the estimator passes. None is for codes
+            alone, with an "mlp" as the network.
 
         Returns
         -------
@@ -244,116 +258,169 @@ class DiffusionPrior(CallbackSupportMixin, FlowDensity):
         Raises
         ------
         ValueError
-            If the network is not for such signals, the labels are numbers that vary
-            continuously, or the checkpoint is of another training.
+            If the network is for other signals, the labels vary continuously, or the
+            checkpoint is of another training.
         ArithmeticError
             If the loss is not finite, naming the step.
         """
-        return self._learn(X, y, synthesis, go_on=False, decays=True)
+        return self._fit(X, y, synthesis, warm_start=False)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: ArrayLike, y: Any = None, *, synthesis: Synthesis | None = None
     ) -> "DiffusionPrior":
-        """Go on with the training where it stopped, for as long again.
+        """Resume the training where it stopped, for another run of the same length.
 
-        The Gaussian, the labels and the synthesis stay those of the first call. The
-        step size does not fall. Takes, raises and returns what `fit` does; ``y`` is
-        needed if there were labels, and of those.
+        The Gaussian, the labels and the synthesis stay those of the first call, and the
+        learning rate does not fall. Takes, raises and returns what `fit` does; ``y`` is
+        required if the first call had labels, and must be among those.
         """
-        go_on = hasattr(self, "_model")
-        return self._learn(X, y, synthesis, go_on=go_on, decays=False)
+        return self._fit(X, y, synthesis, warm_start=hasattr(self, "_model"), more=True)
 
-    def _learn(
+    def _fit(
         self,
         X: ArrayLike,
         y: Any,
         synthesis: Synthesis | None,
         *,
-        go_on: bool,
-        decays: bool,
+        warm_start: bool,
+        more: bool = False,
     ) -> "DiffusionPrior":
+        """Train for one run; ``more`` if others may follow."""
         if self.max_images is None and self.max_time is None:
             raise ValueError("max_images and max_time are both None: set one of them.")
         codes = validate_data(
-            self, X, dtype=np.float64, ensure_min_samples=2, reset=not go_on
+            self, X, dtype=np.float64, ensure_min_samples=2, reset=not warm_start
         )
-        known = getattr(self, "classes_", np.empty(0)) if go_on else None
+        known = getattr(self, "classes_", np.empty(0)) if warm_start else None
         classes, numbers = numbered(y, len(codes), known)
-        path = None if self.checkpoint is None else Path(self.checkpoint)
-        if path is not None:
-            check_folder(path)
-        if go_on:
-            model = replace(self._model, log=self._model.log.of_next_run())
+        device = resolve_device(self.device)
+        plan = TrainingPlan(
+            batch_size=int(self.batch_size),
+            learning_rate=float(self.learning_rate),
+            ema=float(self.ema),
+            mirror=bool(self.mirror),
+            max_images=self.max_images,
+            max_time=self.max_time,
+            mixed_precision=self._in_mixed_precision(device),
+            compile=self.compile,
+            decays=not more,
+        )
+        if warm_start:
+            model, state = self._model, self._state.next_run()
         else:
             model = self._new_model(codes, synthesis, len(classes))
-        keep = None
-        if path is not None:
-            identity = model.identity(self._options())
-            keep = partial(Model.keep, path=path, identity=identity)
-            if not go_on:
-                model = model.resumed(path, identity)
-                if not decays and self._budget.share(model.log) >= 1:
-                    model = replace(model, log=model.log.of_next_run())
+            state = TrainingState()
+        checkpoint = None
+        if self.checkpoint is not None:
+            checkpoint = Checkpoint.of(Path(self.checkpoint), model, plan)
+            if not warm_start:
+                model, state = checkpoint.load(model)
+                if more and plan.share(state) >= 1:
+                    state = state.next_run()
+        monitor = CallbackMonitor(self)
+        on_step = monitor.stage("training", plan.n_steps)
         with memory_advice(self.batch_size):
-            model = self._trained(model, codes, numbers, keep, decays=decays)
-        self._model = model
-        if not go_on:
+            state = train(
+                model, state, codes, numbers, plan, device, on_step, checkpoint
+            )
+        monitor.close()
+        self._model, self._state = model, state
+        if not warm_start:
             for name in ("classes_", "class_prior_"):
                 self.__dict__.pop(name, None)
             if len(classes):
                 self.classes_ = classes
                 self.class_prior_ = np.bincount(numbers) / len(numbers)
-        self.history_ = {k: np.array(v) for k, v in model.log.history.items()}
-        self.n_images_ = model.state["n_images"]
-        of_network = sum(value.numel() for value in model.state["average"].values())
+        self.history_ = {k: np.array(v) for k, v in state.history.items()}
+        self.n_images_ = state.n_images
+        of_network = sum(value.numel() for value in state.average.values())
         self.n_parameters_ = of_network + n_parameters(*2 * (codes.shape[1],))
         return self
 
     def _new_model(
         self, codes: np.ndarray, synthesis: Synthesis | None, n_labels: int
-    ) -> Model:
-        network = self.network
-        if isinstance(network, str):
-            network = network_name(network, synthesis)
-        signals = synthesis or Synthesis.identity(codes.shape[1])
-        signals.check_codes(codes)
-        law = SpectralLaw.of(codes, signals, mirrored=self.mirror)
-        seed = draw_seed(random_stream(self.random_state))
-        return Model(law, synthesis, network, self.width, n_labels, seed)
-
-    @property
-    def _budget(self) -> Budget:
-        return Budget(self.max_images, self.max_time)
+    ) -> DiffusionModel:
+        return DiffusionModel.fit(
+            codes,
+            synthesis,
+            self.network,
+            mirrored=self.mirror,
+            width=int(self.width),
+            n_labels=n_labels,
+            seed=draw_seed(random_stream(self.random_state)),
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
 
-    def _options(self) -> dict[str, Any]:
-        names = ("batch_size", "learning_rate", "ema", "mirror")
-        return {name: getattr(self, name) for name in names}
-
-    def _trained(
+    def _draw(
         self,
-        model: Model,
-        codes: np.ndarray,
-        labels: np.ndarray,
-        keep: Callable[[Model], None] | None,
-        *,
-        decays: bool,
-    ) -> Model:
-        """The model after one run."""
-        device = resolve_device(self.device)
-        monitor = CallbackMonitor(self)
-        plan = Plan(
-            **self._options(),
-            budget=self._budget,
-            decays=decays,
-            mixed_precision=self._in_mixed_precision(device),
-            compiled=self.compile,
+        n_samples: int,
+        y: Any,
+        stream: np.random.Generator,
+        denoiser: Denoiser | None = None,
+        conditioner: Conditioner | None = None,
+    ) -> np.ndarray:
+        n_numbers = self.n_features_in_
+        if conditioner is not None:
+            n_numbers += 2 * conditioner.n_numbers
+        # The CPU's random numbers, so that all devices start from the same noise.
+        normal = standard_normal(stream, n_samples, n_numbers)
+        return draw_codes(
+            self._trained_denoiser() if denoiser is None else denoiser,
+            normal,
+            self._labels_to_draw(n_samples, y, stream, by_share=conditioner is None),
+            n_steps=self.n_steps,
+            guidance=self.guidance,
+            gaussian_guidance=self.gaussian_guidance,
+            conditioner=conditioner,
         )
 
-        on_step = monitor.stage("training", plan.n_steps)
-        trained = train(model, codes, labels, plan, device, on_step, keep)
-        monitor.close()
-        return trained
+    def _draw_given(
+        self,
+        operator: np.ndarray,
+        values: np.ndarray,
+        n_samples: int,
+        noise: float | np.ndarray,
+        y: Any,
+        stream: np.random.Generator,
+    ) -> np.ndarray:
+        denoiser = self._trained_denoiser()
+        conditioner = Conditioner(denoiser, operator, values, noise)
+        return self._draw(n_samples, y, stream, denoiser, conditioner)
+
+    def _labels_to_draw(
+        self, n_samples: int, y: Any, stream: np.random.Generator, *, by_share: bool
+    ) -> np.ndarray:
+        """Numbers of the labels ``y`` or, for None, of labels by share or of none."""
+        if not hasattr(self, "classes_"):
+            if y is not None or self.guidance != 1:
+                raise ValueError(
+                    f"y={y!r} and guidance={self.guidance} need labels, but the "
+                    "training had none. Pass y to fit."
+                )
+            return np.zeros(n_samples, int)
+        if y is not None:
+            return label_numbers(y, n_samples, self.classes_)
+        if by_share:
+            return stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
+        return np.full(n_samples, len(self.classes_))
+
+    def _log_density(self, X: np.ndarray) -> np.ndarray:
+        return log_densities(
+            self._trained_denoiser(torch.float64),
+            X,
+            n_steps=self.n_steps,
+            n_probes=self.n_probes,
+        )
+
+    def _trained_denoiser(self, dtype: torch.dtype = torch.float32) -> Denoiser:
+        device = resolve_device(self.device)
+        denoiser = self._model.denoiser(self._state.average).to(dtype).to(device).eval()
+        denoiser.mixed_precision = self._in_mixed_precision(device)
+        return denoiser.requires_grad_(False)
+
+    def _in_mixed_precision(self, device: torch.device) -> bool:
+        asked = self.mixed_precision
+        return device.type == "cuda" if asked is None else asked

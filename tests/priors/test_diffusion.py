@@ -1,5 +1,6 @@
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from torch import nn
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.priors import DiffusionPrior, GaussianPrior, Synthesis
+from skspectral.priors.denoising.distribution import PrincipalGaussian
 from skspectral.priors.denoising.draws import draw_codes, log_densities
-from skspectral.priors.denoising.law import SpectralLaw
-from skspectral.priors.denoising.model import Model, network_name
+from skspectral.priors.denoising.model import DiffusionModel
 from skspectral.priors.denoising.networks import UNet
-from skspectral.priors.denoising.observation import Observation
+from skspectral.priors.denoising.observation import Conditioner
 
 # Two Gaussians in a plane.
 SHARES = np.array([0.7, 0.3])
@@ -49,11 +50,8 @@ SHAPES = [None, (24,), (4, 6), (3, 4, 2)]
 
 
 def untrained(codes, synthesis, network="auto", mirror=False):
-    signals = synthesis or Synthesis.identity(codes.shape[1])
-    law = SpectralLaw.of(codes, signals, mirrored=mirror)
-    if isinstance(network, str):
-        network = network_name(network, synthesis)
-    return Model(law, synthesis, network, width=8, n_labels=0, seed=0)
+    options = {"mirrored": mirror, "width": 8, "n_labels": 0, "seed": 0}
+    return DiffusionModel.fit(codes, synthesis, network, **options)
 
 
 def synthesis_of(shape, n_codes=10):
@@ -75,16 +73,14 @@ def test_untrained_it_is_the_gaussian(shape, network):
     start = np.random.default_rng(1).normal(size=(7, 10))
     labels = np.zeros(7, int)
     for n_steps in (1, 5):
-        drawn = draw_codes(model.law, denoiser, start, labels, n_steps=n_steps)
+        drawn = draw_codes(denoiser, start, labels, n_steps=n_steps)
         # The same numbers through a square root of the covariance.
         values, vectors = np.linalg.eigh(gaussian.covariance_)
-        axes = model.law.axes
+        axes = model.distribution.axes
         np.testing.assert_allclose(abs(axes @ vectors[:, ::-1]), np.eye(10), atol=1e-8)
         expected = (start * np.sqrt(values[::-1])) @ axes + gaussian.mean_
         np.testing.assert_allclose(drawn, expected, rtol=1e-4, atol=1e-4)
-    density = log_densities(
-        model.law, denoiser.double(), codes[:20], n_steps=3, n_probes=2
-    )
+    density = log_densities(denoiser.double(), codes[:20], n_steps=3, n_probes=2)
     np.testing.assert_allclose(density, gaussian.score_samples(codes[:20]), rtol=1e-6)
 
 
@@ -150,13 +146,14 @@ def test_the_denoiser_of_a_mixture_is_learned(of_mixture, noise):
     rng = np.random.default_rng(1)
     clean, _ = mixture(2000, seed=2)
     noisy = clean + noise * rng.normal(size=clean.shape)
-    law, denoiser = of_mixture._model.law, of_mixture._trained_denoiser()
-    z = torch.from_numpy(law.coordinates(noisy)).float()
-    level = torch.full((len(z), 1), noise / law.unit).float()
+    denoiser = of_mixture._trained_denoiser()
+    distribution = denoiser.distribution
+    z = torch.from_numpy(distribution.coordinates(noisy)).float()
+    level = torch.full((len(z), 1), noise / distribution.unit).float()
     none = torch.full((len(z),), denoiser.n_labels)
     correction = denoiser(z, level, none)
-    estimate = law.codes(denoiser.estimate(z, level, correction).numpy())
-    wiener = law.codes((denoiser.gain(level) * z).numpy())
+    estimate = distribution.codes(denoiser.estimate(z, level, correction).numpy())
+    wiener = distribution.codes((denoiser.gain(level) * z).numpy())
     exact = posterior_mean(noisy, noise)
     # The error of the learned estimate, beside that of Wiener's.
     left = np.mean((estimate - exact) ** 2) / np.mean((wiener - exact) ** 2)
@@ -238,13 +235,13 @@ def test_draws_given_linear_functions_follow_the_conditional_gaussian():
     mean = gaussian.mean_ + gain @ (seen - operator @ gaussian.mean_)
     covariance = C - gain @ operator @ C
     normal = rng.normal(size=(20_000, 22))
+    denoiser = model.denoiser()
     drawn = draw_codes(
-        model.law,
-        model.denoiser(),
+        denoiser,
         normal,
         np.zeros(len(normal), int),
         n_steps=40,
-        observation=Observation(operator, seen, noise_variance),
+        conditioner=Conditioner(denoiser, operator, seen, noise_variance),
     )
     scale = np.sqrt(np.diag(C))
     np.testing.assert_allclose(drawn.mean(0) / scale, mean / scale, atol=0.02)
@@ -284,7 +281,7 @@ def test_draws_are_as_far_from_what_is_seen_as_its_noise(noise):
     codes = correlated(2000, 6)
     prior = DiffusionPrior(max_images=1, learning_rate=1e-12, n_steps=40).fit(codes)
     operator = np.eye(6)[:3]
-    variance = (noise * prior._model.law.unit) ** 2
+    variance = (noise * prior._model.distribution.unit) ** 2
     seen = codes[0, :3]
     drawn = prior.sample_given(
         operator, seen, 4000, noise_variance=variance, random_state=0
@@ -337,7 +334,7 @@ def test_the_global_streams_are_left_alone():
 
 
 def weights(prior):
-    return prior._model.state["network"], prior._model.state["average"]
+    return prior._state.network, prior._state.average
 
 
 def assert_same_training(a, b):
@@ -389,7 +386,7 @@ def test_a_killed_fit_goes_on_at_its_checkpoint(tmp_path, monkeypatch):
     whole = DiffusionPrior(**options).fit(codes, synthesis=synthesis)
     path = tmp_path / "training.pt"
     killed = DiffusionPrior(checkpoint=path, **options)
-    monkeypatch.setattr("skspectral.priors.denoising.run._INTERVAL", 0.0)
+    monkeypatch.setattr("skspectral.priors.denoising.training._INTERVAL", 0.0)
     killed.set_callbacks(Killer(17))
     with pytest.raises(Killed):
         killed.fit(codes, synthesis=synthesis)
@@ -416,6 +413,7 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path):
     for change, rows, message in [
         ({}, 2 * codes, "of a training with other codes"),
         ({}, codes[:, ::-1], "of a training with other codes"),
+        ({}, codes[:, :3], "of a training with other codes"),
         ({"checkpoint": tmp_path / "no" / "c.pt"}, codes, "there is no folder"),
         ({"width": 16}, codes, "of a training with width=64"),
         ({"ema": 0.9}, codes, "of a training with ema=0.998"),
@@ -446,9 +444,8 @@ def test_another_kind_of_device_goes_on_with_another_stream():
     codes = correlated(100, 4)
     prior = DiffusionPrior(max_images=128, random_state=0).partial_fit(codes)
     # What a GPU's stream would leave.
-    state = prior._model.state
-    state["generator_device"] = "cuda"
-    state["generator"] = torch.zeros(16, dtype=torch.uint8)
+    stream = {"generator_device": "cuda", "generator": torch.zeros(16).byte()}
+    prior._state = replace(prior._state, **stream)
     assert prior.partial_fit(codes).n_images_ == 256
 
 
@@ -464,7 +461,7 @@ def test_what_was_trained_before_stays_as_it_was():
     with pytest.raises(Killed):
         prior.partial_fit(codes)
     assert prior.n_images_ == 256
-    assert prior._model.state["n_images"] == 256
+    assert prior._state.n_images == 256
 
 
 def test_a_network_that_gives_zero_is_trained_too():
@@ -483,7 +480,7 @@ def test_a_network_that_gives_zero_is_trained_too():
 
     prior = DiffusionPrior(Silent(), max_images=640, random_state=0)
     prior.fit(codes, synthesis=synthesis_of((24,)))
-    assert prior._model.state["average"]["network.layer.weight"].abs().max() > 0
+    assert prior._state.average["network.layer.weight"].abs().max() > 0
 
 
 @pytest.mark.parametrize("shape", [(24,), (4, 6), (3, 4, 2)])
@@ -495,16 +492,16 @@ def test_mirrored_codes_are_of_mirrored_signals(shape):
     axis = 2 if len(shape) > 1 else 1
     expected = np.flip(synthesis.signals(codes), axis=axis)
     np.testing.assert_allclose(mirrored, expected, atol=1e-12)
-    # The law is that of both.
-    law = SpectralLaw.of(codes, synthesis, mirrored=True)
-    both = SpectralLaw.of(
+    # The distribution is that of both.
+    fitted = PrincipalGaussian.fit(codes, synthesis, mirrored=True)
+    both = PrincipalGaussian.fit(
         np.concatenate([codes, codes @ matrix + offset]), synthesis, mirrored=False
     )
-    np.testing.assert_allclose(law.variances, both.variances, atol=1e-10)
-    np.testing.assert_allclose(law.mean, both.mean)
-    matrix, offset = law.mirror(synthesis)
-    z = law.coordinates(codes) @ matrix + offset
-    np.testing.assert_allclose(synthesis.signals(law.codes(z)), expected, atol=1e-10)
+    np.testing.assert_allclose(fitted.variances, both.variances, atol=1e-10)
+    np.testing.assert_allclose(fitted.mean, both.mean)
+    matrix, offset = fitted.mirror(synthesis)
+    z = fitted.coordinates(codes) @ matrix + offset
+    np.testing.assert_allclose(synthesis.signals(fitted.codes(z)), expected, atol=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 # Convolution, its kernel, and the factor between scales, by number of axes.
@@ -15,31 +15,21 @@ _CONVOLUTIONS: dict[int, tuple[Any, int, int]] = {
     1: (nn.Conv1d, 5, 4),
     2: (nn.Conv2d, 3, 2),
 }
-# Scales are added until the shorter side is at most so long, but at least one.
+# A U-Net has two scales or more, until the shorter side has at most this length.
 _COARSEST = 8
-# Signals of at least so many values along each axis are folded first.
+# Signals whose shorter side has at least this length are folded first.
 _FOLDED_FROM = 16
 _N_EMBEDDED, _N_WAVES = 128, 64
 
 
 class UNet(nn.Module):
-    """One residual block a scale each way, and attention on the coarsest.
+    """U-Net with a residual block per scale and direction, and one attention layer.
 
-    Signals that are not small are folded: neighbours become channels, and the finest
-    scale has half of the sides of an image. For the same time that is worth more than
-    layers at full resolution, since Wiener's estimate is good there.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Channels of input and output.
-    width : int
-        Channels of the finest scale; the coarser have twice as many, then three times,
-        and not more than four times.
-    sides : sequence of int
-        (length,) or (height, width), of any size.
-    n_labels : int
-        Number of labels, or 0.
+    Signals have sides of any length: one, or height and width. Larger signals are
+    folded: neighbours become channels, so that the finest scale of an image has half of
+    its sides. For the same time this is worth more than layers at full resolution,
+    where Wiener's estimate is good. The finest scale has ``width`` channels; coarser
+    ones have two, three, then four times as many.
     """
 
     def __init__(
@@ -60,9 +50,9 @@ class UNet(nn.Module):
         def block(n_in: int, n_out: int) -> nn.Module:
             return Block(n_in, n_out, convolution, Convolution)
 
-        self.embed = Embedding(_N_EMBEDDED, n_labels)
+        self.embed = Embedding(n_labels)
         self.first = convolution(n_in * n_together, width)
-        # Signals are not the same everywhere: skies are above.
+        # Statistics of signals depend on the place: skies are at the top.
         self.places = nn.Parameter(torch.zeros(1, width, *sides))
         self.down = nn.ModuleList(map(block, ins, widths))
         self.middle = Attention(widths[-1], Convolution)
@@ -71,48 +61,43 @@ class UNet(nn.Module):
         self.norm = normalisation(width)
         self.last = zeroed(convolution(width, n_out * n_together))
 
-    def forward(
-        self, x: torch.Tensor, level: torch.Tensor, label: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Of signals (n, n_in, *sides), noise levels (n,) and labels (n,)."""
+    def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map signals (n, n_in, *sides), noise levels (n,) and labels (n,)."""
         embedded, sides = self.embed(level, label), x.shape[2:]
         x = self.first(folded(x, self.fold)) + self.places
-        kept: list[torch.Tensor] = []
+        skipped: list[Tensor] = []
         for i, block in enumerate(self.down):
             if i:
                 x = self.pool(x, self.factor, ceil_mode=True)
             x = block(x, embedded)
-            kept.append(x)
+            skipped.append(x)
         x = self.middle(x)
         for block in self.up:
-            same = kept.pop()
+            same = skipped.pop()
             if x.shape[2:] != same.shape[2:]:
                 x = F.interpolate(x, size=same.shape[2:])
             x = block(torch.cat([x, same], dim=1), embedded)
         return unfolded(self.last(F.silu(self.norm(x))), self.fold, sides)
 
 
-def folded(x: torch.Tensor, n: int) -> torch.Tensor:
-    """Each n neighbours along an axis as channels, of signals (n, C, *sides)."""
+def folded(x: Tensor, n: int) -> Tensor:
+    """Signals (n, C, *sides) whose n neighbours along each axis become channels."""
     if n == 1:
         return x
     short = [-side % n for side in reversed(x.shape[2:])]
     x = F.pad(x, [width for side in short for width in (0, side)])
     for axis in range(2, x.ndim):
-        sides = x.shape
-        x = x.reshape(*sides[:axis], sides[axis] // n, n, *sides[axis + 1 :])
-        x = x.movedim(axis + 1, 2).flatten(1, 2)
+        x = torch.unflatten(x, axis, (-1, n)).movedim(axis + 1, 2).flatten(1, 2)
     return x
 
 
-def unfolded(x: torch.Tensor, n: int, sides: Sequence[int]) -> torch.Tensor:
-    """Undo `folded`, for signals of such sides."""
+def unfolded(x: Tensor, n: int, sides: Sequence[int]) -> Tensor:
+    """Undo `folded`, for signals of these sides."""
     if n == 1:
         return x
     for axis in range(x.ndim - 1, 1, -1):
-        x = x.reshape(len(x), -1, n, *x.shape[2:])
-        x = x.movedim(2, axis + 1).flatten(axis, axis + 1)
-        x = x.narrow(axis, 0, sides[axis - 2])
+        x = torch.unflatten(x, 1, (-1, n)).movedim(2, axis + 1)
+        x = x.flatten(axis, axis + 1).narrow(axis, 0, sides[axis - 2])
     return x
 
 
@@ -125,20 +110,18 @@ def n_scales(sides: Sequence[int], factor: int) -> int:
 
 
 class Block(nn.Module):
-    """Residual block; what it knows of noise and label scales and shifts it."""
+    """Residual block, scaled and shifted by the embedded noise level and label."""
 
     def __init__(self, n_in: int, n_out: int, convolution: Any, pointwise: Any):
         super().__init__()
         self.norm_in, self.norm_out = normalisation(n_in), normalisation(n_out)
-        self.conv_in, self.conv_out = (
-            convolution(n_in, n_out),
-            convolution(n_out, n_out),
-        )
+        self.conv_in = convolution(n_in, n_out)
+        self.conv_out = convolution(n_out, n_out)
         self.modulate = nn.Linear(_N_EMBEDDED, 2 * n_out)
         self.skip = pointwise(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
-    def forward(self, x: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
-        """Of channels and an embedding."""
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        """Map channels (n, n_in, *sides), with embeddings (n, width)."""
         h = self.norm_out(self.conv_in(F.silu(self.norm_in(x))))
         to_all = (...,) + (None,) * (x.ndim - 2)
         scale, shift = self.modulate(embedded)[to_all].chunk(2, dim=1)
@@ -146,7 +129,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each place looks at all others."""
+    """Self-attention between the places of a signal."""
 
     def __init__(self, width: int, pointwise: Any):
         super().__init__()
@@ -155,8 +138,8 @@ class Attention(nn.Module):
         self.project = pointwise(width, 3 * width, 1)
         self.out = zeroed(pointwise(width, width, 1))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of channels (n, width, *sides)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Map channels (n, width, *sides)."""
         h = self.project(self.norm(x)).flatten(2)
         h = h.unflatten(1, (3, self.n_heads, -1)).transpose(-1, -2)
         h = F.scaled_dot_product_attention(*h.unbind(1))
@@ -164,23 +147,11 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Residual layers on numbers that are no grid.
-
-    Parameters
-    ----------
-    n_numbers : int
-        Of input and output.
-    width : int
-        Of the layers.
-    n_labels : int
-        Number of labels, or 0.
-    depth : int
-        Number of residual layers.
-    """
+    """Residual layers of some ``width`` on numbers that do not lie on a grid."""
 
     def __init__(self, n_numbers: int, width: int, n_labels: int = 0, depth: int = 3):
         super().__init__()
-        self.embed = Embedding(_N_EMBEDDED, n_labels)
+        self.embed = Embedding(n_labels)
         self.first = nn.Linear(n_numbers, width)
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -197,10 +168,8 @@ class MLP(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.last = zeroed(nn.Linear(width, n_numbers))
 
-    def forward(
-        self, x: torch.Tensor, level: torch.Tensor, label: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Of numbers (n, n_numbers), noise levels (n,) and labels (n,)."""
+    def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map numbers (n, n_numbers), noise levels (n,) and labels (n,)."""
         embedded = self.embed(level, label)
         x = self.first(x)
         for layer, modulate in zip(self.layers, self.modulate, strict=True):
@@ -209,56 +178,45 @@ class MLP(nn.Module):
 
 
 class Gated(nn.Module):
-    """A copy of a network of the user, times a gain that is learned.
+    """A copy of the user's network, times a learned gain that starts at zero.
 
-    It starts at zero; at one for a network that gives zero by itself, for then nothing
-    would be learned of either.
-
-    Parameters
-    ----------
-    network : Module
-    example : tensor
-        Of what it sees, to try it.
-    n_labels : int
-        Number of labels, or 0.
+    The gain starts at one if the network returns zero for an ``example`` of its input:
+    with both at zero the gradients of both would vanish.
     """
 
-    def __init__(self, network: nn.Module, example: torch.Tensor, n_labels: int = 0):
+    def __init__(self, network: nn.Module, example: Tensor, n_labels: int = 0):
         super().__init__()
         self.network = copy.deepcopy(network)
         self.gain = nn.Parameter(torch.ones(()))
         zeros = torch.zeros(len(example))
         training = self.network.training
         with torch.no_grad():
-            label = zeros.long() if n_labels else None
-            found = self.eval()(example, zeros, label)
-            self.gain.fill_(float(not found.any()))
+            out = self.eval()(example, zeros, zeros.long() if n_labels else None)
+            self.gain.fill_(float(not out.any()))
         self.train(training)
 
-    def forward(
-        self, x: torch.Tensor, level: torch.Tensor, label: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Of what the network takes; the label only where there is one."""
+    def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map what the network takes; it is passed a label only if there are labels."""
         given = () if label is None else (label,)
         return self.gain * self.network(x, level, *given)
 
 
 class Embedding(nn.Module):
-    """Of the noise level and, if there are any, of labels; one more means none."""
+    """Embedding of the noise level and of labels, if any; label n_labels means none."""
 
-    def __init__(self, n_embedded: int, n_labels: int):
+    def __init__(self, n_labels: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(_N_WAVES, n_embedded),
+            nn.Linear(_N_WAVES, _N_EMBEDDED),
             nn.SiLU(),
-            nn.Linear(n_embedded, n_embedded),
+            nn.Linear(_N_EMBEDDED, _N_EMBEDDED),
         )
-        self.labels = nn.Embedding(n_labels + 1, n_embedded) if n_labels else None
+        self.labels = nn.Embedding(n_labels + 1, _N_EMBEDDED) if n_labels else None
         frequencies = torch.linspace(0, math.log(100), _N_WAVES // 2).exp()
         self.register_buffer("frequencies", frequencies, persistent=False)
 
-    def forward(self, level: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
-        """Of levels and labels (n,), or of no labels."""
+    def forward(self, level: Tensor, label: Tensor | None) -> Tensor:
+        """Embed levels (n,) and labels (n,) or None."""
         angles = level[:, None] * self.get_buffer("frequencies")
         embedded = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
         if self.labels is not None and label is not None:
@@ -267,12 +225,12 @@ class Embedding(nn.Module):
 
 
 def normalisation(width: int) -> nn.Module:
-    """Over the places of an image and some of its channels."""
+    """Group normalisation over places and some of the channels."""
     return nn.GroupNorm(math.gcd(8, width), width)
 
 
 def zeroed(layer: nn.Module) -> nn.Module:
-    """Layer whose output is zero before training."""
+    """Set all parameters of a layer to zero, and return it."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

@@ -1,8 +1,6 @@
 """Draws that agree with an observation."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -10,26 +8,8 @@ from skspectral._device import as_tensor
 from skspectral.gaussian.observation import CovarianceForm, noise_and_root, updated
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.flow import Correction
-from skspectral.priors.denoising.law import SpectralLaw
 
 _CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """Observed values of linear functions of codes: operator @ code + noise.
-
-    Attributes
-    ----------
-    operator : ndarray of shape (m, K)
-    values : ndarray of shape (m,) or (n, m)
-    noise : float or ndarray of shape (m, m)
-        Variance of white noise, or covariance of any.
-    """
-
-    operator: np.ndarray
-    values: np.ndarray
-    noise: float | np.ndarray
 
 
 class Conditioner:
@@ -47,18 +27,28 @@ class Conditioner:
 
     Parameters
     ----------
-    law : SpectralLaw
     denoiser : Denoiser
-    observation : Observation
+    operator : ndarray of shape (m, K)
+        Of codes: ``operator @ code``, plus noise, is observed.
+    values : ndarray of shape (m,) or (n, m)
+        What was observed.
+    noise : float or ndarray of shape (m, m)
+        Variance of white noise, or covariance of any.
     """
 
-    def __init__(self, law: SpectralLaw, denoiser: Denoiser, observation: Observation):
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        operator: np.ndarray,
+        values: np.ndarray,
+        noise: float | np.ndarray,
+    ):
         self._denoiser = denoiser
-        operator = observation.operator
-        self._noise = noise_and_root(observation.noise, len(operator))
+        codes = denoiser.distribution
+        self._noise = noise_and_root(noise, len(operator))
         self._variances = denoiser.variances.double().cpu().numpy()
-        self._matrix = law.unit * operator @ law.axes.T
-        self._observed = self._tensor(observation.values - operator @ law.mean)
+        self._matrix = codes.unit * operator @ codes.axes.T
+        self._observed = self._tensor(values - operator @ codes.mean)
         self._to_observed = self._tensor(self._matrix.T)
         self._noise_root = self._tensor(self._noise[1])
         self._gains: dict[float, torch.Tensor] = {}

@@ -1,186 +1,369 @@
-"""Training of a denoiser, which can stop and go on where it was."""
+"""Training of a denoiser: its plan, its steps, and its state in a file."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from sklearn.utils import gen_batches
+from torch import Generator, Tensor, nn
 
-from skspectral.priors.denoising.checkpoint import map_leaves
-from skspectral.priors.denoising.denoiser import Denoiser
-from skspectral.priors.denoising.plan import Plan
+from skspectral._device import as_tensor
+from skspectral._progress import Step
+from skspectral.priors.denoising.denoiser import Denoiser, Labels
+from skspectral.priors.denoising.distribution import PrincipalGaussian
+from skspectral.priors.denoising.model import DiffusionModel
+from skspectral.priors.synthesis import Synthesis
 
-# Mean and spread of the logarithm of the noise, relative to the root mean square of
-# the values (Karras et al. 2022, table 1, where that is 0.5).
+# Mean and deviation of the logarithm of the noise, relative to the root mean square of
+# the values (Karras et al. 2022, table 1, where the latter is 0.5).
 LOG_NOISE = (-0.5, 1.2)
-# Steps until the step size is full, at most this share of all; share at the end in
-# which it falls to zero.
+# Steps until the learning rate is full, but at most this share of all steps; share of
+# the run, at its end, in which the rate falls to zero.
 _WARM_UP, _WARM_SHARE, _DECAY = 200, 0.1, 0.4
 _LARGEST_GRADIENT = 1.0
-# Share of rows without their label, so that draws without one are learned as well.
+# Share of rows without their label, so that the network learns to do without one.
 _UNLABELLED = 0.1
+# Steps between looks at the loss, which wait for an accelerator.
+_LOOK = 20
+# Seconds between checkpoints.
+_INTERVAL = 120.0
+# Rows whose coordinates are computed at a time.
+_CHUNK = 1000
+# Tolerance for rounding differences between machines, of numbers of about unit size.
+_ROUNDING = 1e-3
+_CPU = torch.device("cpu")
+
+# Draws coordinates (n, K), and labels (n,) if there are any, from a random stream.
+_Batches = Callable[..., tuple[Tensor, Labels]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """A training so far, on the CPU; by default at its beginning.
+
+    There are the states of the network, of its average, of Adam and of the random
+    stream; steps and rows of all runs; rows and seconds of the present one; and the
+    history: the mean "loss" since the entry before, at each "n_images".
+    """
+
+    network: dict[str, Any] = field(default_factory=dict)
+    average: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    generator: Tensor | None = None
+    generator_device: str = ""
+    n_steps: int = 0
+    n_images: int = 0
+    run_images: int = 0
+    run_seconds: float = 0.0
+    history: dict[str, list[float]] = field(
+        default_factory=lambda: {"n_images": [], "loss": []}
+    )
+
+    def next_run(self) -> "TrainingState":
+        """Return the state at the beginning of another run."""
+        return replace(self, run_images=0, run_seconds=0.0)
+
+    def advanced(self, n_images: int) -> "TrainingState":
+        """Return the state one step of so many rows later."""
+        n_all, n_run = self.n_images + n_images, self.run_images + n_images
+        return replace(self, n_steps=self.n_steps + 1, n_images=n_all, run_images=n_run)
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Coordinates to learn from, on the device.
+class TrainingPlan:
+    """Parameters of a run; its learning rate falls to zero at the end if it decays."""
 
-    Attributes
-    ----------
-    coordinates : tensor of shape (n, K)
-    labels : tensor of shape (n,) or None
-        From 0 on.
-    mirror, offset : tensors of shape (K, K) and (K,), or None
-        z @ mirror + offset are coordinates of the mirrored signals.
+    batch_size: int
+    learning_rate: float
+    ema: float
+    mirror: bool
+    max_images: int | None
+    max_time: float | None
+    mixed_precision: bool
+    compile: bool
+    decays: bool
+
+    @property
+    def n_steps(self) -> int | None:
+        """Largest number of steps of a run, if it is known."""
+        n_images = self.max_images
+        return None if n_images is None else math.ceil(n_images / self.batch_size)
+
+    def share(self, state: TrainingState) -> float:
+        """Share of the run that is over, from 0 to 1 or more."""
+        of_images = state.run_images / self.max_images if self.max_images else 0.0
+        of_time = state.run_seconds / self.max_time if self.max_time else 0.0
+        return max(of_images, of_time)
+
+    def rate(self, state: TrainingState) -> float:
+        """Learning rate of the next step."""
+        warm_up, falling = float(_WARM_UP), 1.0
+        if self.decays:
+            if self.n_steps is not None:
+                warm_up = max(1.0, min(warm_up, _WARM_SHARE * self.n_steps))
+            falling = max(0.0, (1 - self.share(state)) / _DECAY)
+        share = min(1.0, (state.n_steps + 1) / warm_up, falling)
+        return float(self.learning_rate * share)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A file with the state of a training, and values that identify the training."""
+
+    path: Path
+    identity: dict[str, Any]
+
+    @classmethod
+    def of(cls, path: Path, model: DiffusionModel, plan: TrainingPlan) -> "Checkpoint":
+        """Return that of a training; a missing folder raises a ValueError."""
+        if not path.parent.is_dir():
+            raise ValueError(
+                f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}. "
+                "Make it, or pass another path."
+            )
+        # At a cost of K^2 T.
+        distribution, synthesis = model.distribution, model.synthesis
+        axes, mean, shape = distribution.axes, distribution.mean, []
+        if synthesis is not None and not model.sees_codes:
+            shape = [int(n) for n in synthesis.signal_shape]
+            axes, mean = axes @ synthesis.axes, mean @ synthesis.axes + synthesis.mean
+        # Moments of the values that the network sees, in units of their deviations.
+        variances = distribution.variances @ axes**2 * distribution.unit**2
+        principal = distribution.variances / distribution.variances[0]
+        scale = np.sqrt(variances.max())
+        codes = np.concatenate([mean / scale, variances / scale**2, principal, [scale]])
+        identity = {
+            "network": model.network if isinstance(model.network, str) else "module",
+            "width": model.width,
+            "n_labels": model.n_labels,
+            "batch_size": plan.batch_size,
+            "learning_rate": plan.learning_rate,
+            "ema": plan.ema,
+            "mirror": plan.mirror,
+            "signal_shape": shape,
+            "codes": as_tensor(codes, _CPU),
+        }
+        return cls(path, identity)
+
+    def save(self, model: DiffusionModel, state: TrainingState) -> None:
+        """Write the file; a program that is killed meanwhile leaves the old one."""
+        content = {"identity": self.identity, "state": vars(state)}
+        if model.sees_codes:
+            content["distribution"] = {
+                name: as_tensor(value, _CPU) if isinstance(value, np.ndarray) else value
+                for name, value in vars(model.distribution).items()
+            }
+        part = self.path.with_name(f"{self.path.name}.part")
+        torch.save(content, part)
+        part.replace(self.path)
+
+    def load(self, model: DiffusionModel) -> tuple[DiffusionModel, TrainingState]:
+        """Model and state to resume from: without a file, the training's beginning.
+
+        No code in the file is run. A file of another training, or of none, raises a
+        ValueError that names what differs.
+        """
+        if not self.path.exists():
+            return model, TrainingState()
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            identity, state = content["identity"], TrainingState(**content["state"])
+        # torch does not promise which errors a broken file raises.
+        except Exception as error:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is not a checkpoint of a "
+                f"DiffusionPrior, or is damaged ({type(error).__name__}). Delete it, "
+                "or pass another path."
+            ) from error
+        for name, value in self.identity.items():
+            saved, what = identity[name], f"other {name}"
+            if isinstance(value, Tensor):
+                same = saved.shape == value.shape
+                same = same and torch.allclose(saved, value, _ROUNDING, _ROUNDING)
+            else:
+                what, same = f"{name}={saved}", saved == value
+            if not same:
+                raise ValueError(
+                    f"checkpoint={str(self.path)!r} is of a training with {what}. "
+                    "Delete it, or pass another path."
+                )
+        if model.sees_codes:
+            # The network depends on the axes, which rounding or a sign may change.
+            arrays: dict[str, Any] = {
+                name: value.numpy() if isinstance(value, Tensor) else value
+                for name, value in content["distribution"].items()
+            }
+            model = replace(model, distribution=PrincipalGaussian(**arrays))
+        return model, state
+
+
+def train(
+    model: DiffusionModel,
+    state: TrainingState,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    plan: TrainingPlan,
+    device: torch.device,
+    on_step: Step,
+    checkpoint: Checkpoint | None = None,
+) -> TrainingState:
+    """Train the network of a model from a state on, until the run is over.
+
+    There are codes (n, K) and numbers of labels (n,), which a model without labels
+    ignores. ``on_step`` is told ``n_images`` and the last known ``loss`` after each
+    step; by returning True it ends the run. The checkpoint is saved every two minutes
+    and at the end. A loss that is not finite raises an ArithmeticError.
     """
+    denoiser = model.denoiser().to(device).train()
+    denoiser.mixed_precision = plan.mixed_precision
+    trainer = _Trainer(denoiser, plan, model.seed + 1, state)
+    for state in trainer.run(_batches(model, codes, labels, plan, device), on_step):
+        if checkpoint is not None:
+            checkpoint.save(model, state)
+    return state
 
-    coordinates: torch.Tensor
-    labels: torch.Tensor | None = None
-    mirror: torch.Tensor | None = None
-    offset: torch.Tensor | None = None
 
-    def batch(
-        self, size: int, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Rows drawn at random, half of them mirrored, and their labels."""
-        rows = torch.randint(
-            len(self.coordinates),
-            (size,),
-            generator=generator,
-            device=generator.device,
-        ).to(self.coordinates.device)
-        clean = self.coordinates[rows]
-        if self.mirror is not None and self.offset is not None:
-            mirrored = clean[: size // 2] @ self.mirror + self.offset
+def _batches(
+    model: DiffusionModel,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    plan: TrainingPlan,
+    device: torch.device,
+) -> _Batches:
+    """Batches of random rows in float32, some of them mirrored or without label."""
+    rows, size = np.empty(codes.shape, np.float32), plan.batch_size
+    for some in gen_batches(len(codes), _CHUNK):
+        rows[some] = model.distribution.coordinates(codes[some])
+    coordinates, numbers = as_tensor(rows, device), as_tensor(labels, device)
+    if plan.mirror:
+        signals = model.synthesis or Synthesis.identity(codes.shape[1])
+        mirror = model.distribution.mirror(signals)
+        matrix, offset = (as_tensor(part, device, torch.float32) for part in mirror)
+
+    def draw(**options: Any) -> tuple[Tensor, Labels]:
+        chosen = torch.randint(len(coordinates), (size,), **options).to(device)
+        clean = coordinates[chosen]
+        if plan.mirror:
+            mirrored = clean[: size // 2] @ matrix + offset
             clean = torch.cat([mirrored, clean[size // 2 :]])
-        return clean, None if self.labels is None else self.labels[rows]
+        if not model.n_labels:
+            return clean, None
+        dropped = (torch.rand(size, **options) < _UNLABELLED).to(device)
+        return clean, numbers[chosen].masked_fill(dropped, model.n_labels)
+
+    return draw
 
 
-class Training:
-    """Adam on the error of a denoiser, relative to that of the Gaussian.
+class _Trainer:
+    """Adam on the loss of a denoiser, whose network is changed."""
 
-    The loss is ||D(z + s e, s) - z||^2 / (T c^2), averaged over coordinates z, noise e
-    and levels s: 1 for Wiener's estimate where codes are Gaussian.
+    def __init__(
+        self, denoiser: Denoiser, plan: TrainingPlan, seed: int, state: TrainingState
+    ):
+        self._denoiser, self._plan = denoiser, plan
+        self._now = replace(state, history=copy.deepcopy(state.history))
+        self._loss = torch.compile(denoiser.loss) if plan.compile else denoiser.loss
+        network, device = denoiser.network, denoiser.variances.device
+        self._average = copy.deepcopy(network).requires_grad_(False)
+        self._optimizer = torch.optim.Adam(network.parameters(), plan.learning_rate)
+        if state.network:
+            network.load_state_dict(state.network)
+            self._average.load_state_dict(state.average)
+            # Adam changes the tensors that it is given.
+            self._optimizer.load_state_dict(copy.deepcopy(state.optimizer))
+        # Streams differ between kinds of devices: on another one a new stream begins.
+        on = device if device.type == "cuda" else _CPU
+        self._generator = Generator(on).manual_seed(seed + state.n_steps)
+        if state.generator is not None and state.generator_device == on.type:
+            self._generator.set_state(state.generator)
+        self._random: Any = {"generator": self._generator, "device": on}
 
-    Parameters
-    ----------
-    denoiser : Denoiser
-        On the device; its network is changed.
-    plan : Plan
-    seed : int
-    """
+    def run(self, batches: _Batches, on_step: Step) -> Iterator[TrainingState]:
+        """Train; yield the state every two minutes, and at the end."""
+        saved, losses, loss = self._now.run_seconds, [], None
+        start = time.perf_counter() - saved
+        while self._plan.share(self._now) < 1:
+            losses.append(self._step(*batches(**self._random)))
+            seconds = time.perf_counter() - start
+            self._now = replace(self._now, run_seconds=seconds)
+            due = seconds - saved > _INTERVAL
+            # The loss is also looked at before weights are saved, which may be nan.
+            if due or len(losses) == _LOOK:
+                loss, losses = self._note(losses), []
+            if due:
+                yield self._state()
+                saved = seconds
+            if on_step(n_images=self._now.n_images, loss=loss):
+                break
+        if losses:
+            self._note(losses)
+        yield self._state()
 
-    def __init__(self, denoiser: Denoiser, plan: Plan, seed: int):
-        self.denoiser, self.plan, self._seed = denoiser, plan, seed
-        device = denoiser.variances.device
-        on = device if device.type == "cuda" else torch.device("cpu")
-        self._generator = torch.Generator(on).manual_seed(seed)
-        self._average = copy.deepcopy(denoiser.network).requires_grad_(False)
-        self._optimizer = torch.optim.Adam(
-            denoiser.network.parameters(), plan.learning_rate
-        )
-        self.n_steps = 0
-        # Rows seen so far.
-        self.n_images = 0
-        self._loss = torch.compile(self._error) if plan.compiled else self._error
-
-    def step(self, examples: Examples, share: float) -> torch.Tensor:
-        """One step, at a share of the training; return the loss before it."""
-        self.denoiser.train()
-        clean, labels = examples.batch(self.plan.batch_size, self._generator)
-        if labels is not None:
-            labels = self._some_dropped(labels)
+    def _step(self, clean: Tensor, labels: Labels) -> Tensor:
+        """One step; return the loss before it."""
         centre, spread = LOG_NOISE
-        noise = (centre + spread * self._normal(len(clean), 1).to(clean)).exp()
-        noisy = clean + noise * self._normal(*clean.shape).to(clean)
-        loss = self._loss(clean, noisy, noise, labels)
+        noise = torch.randn(len(clean), 1, **self._random).to(clean)
+        noise = (centre + spread * noise).exp()
+        noisy = clean + noise * torch.randn(clean.shape, **self._random).to(clean)
+        loss: Tensor = self._loss(clean, noisy, noise, labels)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.denoiser.parameters(), _LARGEST_GRADIENT)
+        nn.utils.clip_grad_norm_(self._denoiser.parameters(), _LARGEST_GRADIENT)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * self._step_size(share)
+            group["lr"] = self._plan.rate(self._now)
         self._optimizer.step()
-        self.n_steps += 1
-        self.n_images += len(clean)
+        self._now = self._now.advanced(len(clean))
         self._update_average()
         return loss.detach()
 
-    def _error(
-        self,
-        clean: torch.Tensor,
-        noisy: torch.Tensor,
-        noise: torch.Tensor,
-        labels: torch.Tensor | None,
-    ) -> torch.Tensor:
-        denoiser = self.denoiser
-        correction = denoiser(noisy, noise, labels)
-        target = (clean - denoiser.gain(noise) * noisy) / denoiser.error(noise)
-        squared = (correction - target).square().sum(1) / denoiser.n_values
-        return squared.mean()
-
-    def _some_dropped(self, labels: torch.Tensor) -> torch.Tensor:
-        generator = self._generator
-        chance = torch.rand(len(labels), generator=generator, device=generator.device)
-        dropped = (chance < _UNLABELLED).to(labels.device)
-        return labels.masked_fill(dropped, self.denoiser.n_labels)
-
-    def _normal(self, *shape: int) -> torch.Tensor:
-        generator = self._generator
-        return torch.randn(shape, generator=generator, device=generator.device)
-
-    def _step_size(self, share: float) -> float:
-        warm_up, falling = float(_WARM_UP), 1.0
-        if self.plan.decays:
-            if self.plan.n_steps is not None:
-                warm_up = max(1.0, min(warm_up, _WARM_SHARE * self.plan.n_steps))
-            falling = max(0.0, (1 - share) / _DECAY)
-        return min(1.0, (self.n_steps + 1) / warm_up, falling)
-
     @torch.no_grad()
     def _update_average(self) -> None:
-        # Early on the last weights count for more.
-        weight = 1 - min(self.plan.ema, self.n_steps / (self.n_steps + 10))
-        averages = self._average.state_dict().values()
-        values = self.denoiser.network.state_dict().values()
-        for average, value in zip(averages, values, strict=True):
+        # The last weights count for more in the beginning.
+        n_steps = self._now.n_steps
+        weight = 1 - min(self._plan.ema, n_steps / (n_steps + 10))
+        values = self._denoiser.network.state_dict()
+        for name, average in self._average.state_dict().items():
             if average.is_floating_point():
-                average.lerp_(value, weight)
+                average.lerp_(values[name], weight)
             else:
-                average.copy_(value)
+                average.copy_(values[name])
 
-    def state(self) -> dict[str, Any]:
-        """All that `load` needs to go on, on the CPU; copies."""
-        return map_leaves(
-            _copied,
-            {
-                "network": self.denoiser.network.state_dict(),
-                "average": self._average.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "generator": self._generator.get_state(),
-                "generator_device": self._generator.device.type,
-                "n_steps": self.n_steps,
-                "n_images": self.n_images,
-            },
+    def _note(self, losses: list[Tensor]) -> float:
+        """Add the mean of the losses to the history, and return it."""
+        now, loss = self._now, float(sum(losses) / len(losses))
+        if not np.isfinite(loss):
+            raise ArithmeticError(
+                f"The loss of DiffusionPrior is {loss} after {now.n_steps} steps. Are "
+                "codes of very different size? Lower learning_rate, "
+                f"{self._plan.learning_rate:g}, or leave out mixed_precision."
+            )
+        now.history["n_images"].append(now.n_images)
+        now.history["loss"].append(loss)
+        return loss
+
+    def _state(self) -> TrainingState:
+        return replace(
+            self._now,
+            network=_on_cpu(self._denoiser.network.state_dict()),
+            average=_on_cpu(self._average.state_dict()),
+            optimizer=_on_cpu(self._optimizer.state_dict()),
+            generator=self._generator.get_state(),
+            generator_device=self._generator.device.type,
+            history=copy.deepcopy(self._now.history),
         )
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
-        self.denoiser.network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["average"])
-        # Which would otherwise be changed in place.
-        self._optimizer.load_state_dict(map_leaves(_copied, state["optimizer"]))
-        self.n_steps, self.n_images = state["n_steps"], state["n_images"]
-        if state["generator_device"] == self._generator.device.type:
-            self._generator.set_state(state["generator"])
-        else:
-            # Streams differ between kinds of devices: another one, not the same again.
-            self._generator.manual_seed(self._seed + self.n_steps)
 
-
-def _copied(leaf: Any) -> Any:
-    """A tensor copied to the CPU, or anything else."""
-    if isinstance(leaf, torch.Tensor):
-        return leaf.detach().to("cpu", copy=True)
-    return leaf
+def _on_cpu(tree: Any) -> Any:
+    """Copy nested dicts and lists, with their tensors on the CPU."""
+    if isinstance(tree, dict):
+        return {key: _on_cpu(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_on_cpu(value) for value in tree]
+    return tree.detach().to("cpu", copy=True) if isinstance(tree, Tensor) else tree
