@@ -89,6 +89,7 @@ class Dictionary:
         if self.wave_grid.is_image:
             found["wave_vectors"] = vectors
             found["orientations"] = np.arctan2(vectors[:, 0], vectors[:, 1]) % np.pi
+        if self.wave_grid.is_image or self.wave_grid.channels > 1:
             found["colors"] = self.colour
         if self.window_counts is None:
             return found

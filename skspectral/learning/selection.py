@@ -106,7 +106,7 @@ class GreedySelection:
         self._envelopes = envelopes
         each = [None] if envelopes is None else list(envelopes)
         self.gain = QuadraticForm.joined(
-            [QuadraticForm.of(C, grid, envelope) for envelope in each]
+            [C.quadratic_form(grid, envelope) for envelope in each]
         )
         self.size = QuadraticForm.joined(
             [QuadraticForm.of_identity(grid, self._places, g) for g in each]

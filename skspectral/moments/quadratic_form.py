@@ -1,14 +1,13 @@
 """Second moments along waves: quadratic forms in the Fourier domain."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from skspectral.grid import Grid
-from skspectral.moments.second_moment import SecondMoment
 
 
 @dataclass
@@ -72,30 +71,36 @@ class QuadraticForm:
         self.bilinear = bilinear
 
     @classmethod
-    def of(
-        cls, C: SecondMoment, grid: Grid, envelope: torch.Tensor | None = None
+    def of_blocks(
+        cls,
+        blocks: Iterable[tuple[int, torch.Tensor]],
+        grid: Grid,
+        device: torch.device,
+        envelope: torch.Tensor | None = None,
     ) -> "QuadraticForm":
-        """Return the form of a second moment.
+        """Return the form of a matrix C from blocks of its rows.
 
         The forms are Fourier transforms of the sums along the diagonals and the
         antidiagonals of C. Costs T^2 additions.
 
         Parameters
         ----------
-        C : SecondMoment
+        blocks : iterable of (int, tensor)
+            Number of the first row, and rows of C, of all channels of some places.
         grid : Grid
             Of the waves, with the T numbers of a row.
+        device : torch.device
         envelope : tensor of shape (T,) or None, default=None
             g, the same in all channels of a place.
         """
         sizes, channels = grid.sizes, grid.channels
         kind = torch.float64 if envelope is None else envelope.dtype
         lags = torch.zeros(
-            channels, channels, *(2 * n for n in sizes), dtype=kind, device=C.device
+            channels, channels, *(2 * n for n in sizes), dtype=kind, device=device
         )
         sums = torch.zeros_like(lags)
         places = np.ndindex(*sizes)
-        for start, rows in C.blocks(multiple=channels):
+        for start, rows in blocks:
             conjugate = rows
             if envelope is not None:
                 here = envelope[start : start + len(rows), None]
@@ -117,6 +122,17 @@ class QuadraticForm:
                 sums[:, :, *at] += of_sums
         lags = torch.roll(lags, [-n for n in sizes], tuple(range(2, 2 + len(sizes))))
         return cls(grid.transform(lags).flatten(2), grid.transform(sums).flatten(2))
+
+    @classmethod
+    def of_factor(
+        cls, rows: torch.Tensor, grid: Grid, envelope: torch.Tensor | None = None
+    ) -> "QuadraticForm":
+        """Return the form of B'B for rows B, (m, T). Costs m T log T."""
+        q = grid.spectra(rows if envelope is None else rows * envelope)
+        return cls(
+            torch.einsum("mcf,mdf->cdf", q.conj(), q),
+            torch.einsum("mcf,mdf->cdf", q, q),
+        )
 
     @classmethod
     def of_identity(

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from skspectral.grid import Grid
+from skspectral.moments.quadratic_form import QuadraticForm
+
 # Numbers of a block of rows, where all rows are visited.
 _BLOCK = 2**20
 
@@ -57,6 +60,13 @@ class SecondMoment(ABC):
         n_rows = max(1, _BLOCK // (self.n_features * multiple)) * multiple
         for start in range(0, self.n_features, n_rows):
             yield start, self.block(start, min(start + n_rows, self.n_features))
+
+    def quadratic_form(
+        self, grid: Grid, envelope: torch.Tensor | None = None
+    ) -> QuadraticForm:
+        """Return the values of C at the waves of a grid, see `QuadraticForm`."""
+        blocks = self.blocks(multiple=grid.channels)
+        return QuadraticForm.of_blocks(blocks, grid, self.device, envelope)
 
     def diagonal(self) -> torch.Tensor:
         """Return the diagonal of C, the variance of each feature, shape (T,)."""
@@ -142,6 +152,12 @@ class FactorMoment(SecondMoment):
     def block(self, start: int, stop: int) -> torch.Tensor:
         """Return rows of C."""
         return self._factor[:, start:stop].T @ self._factor
+
+    def quadratic_form(
+        self, grid: Grid, envelope: torch.Tensor | None = None
+    ) -> QuadraticForm:
+        """Return the values of C at the waves of a grid. Costs m T log T."""
+        return QuadraticForm.of_factor(self._factor, grid, envelope)
 
 
 class SumMoment(SecondMoment):

@@ -27,7 +27,10 @@ from skspectral.atoms import (
 )
 from skspectral.atoms.waves import nearest_waves
 from skspectral.grid import Grid
+from skspectral.learning.descent import Settings
+from skspectral.learning.dictionary import LearningPlan, learn_dictionary
 from skspectral.learning.selection import GreedySelection
+from skspectral.learning.starts import Start
 from skspectral.modulation_curves import modulation_curves
 from skspectral.moments import DenseMoment
 
@@ -313,3 +316,48 @@ def test_new_families_do_all_that_others_do(atoms):
     assert len(getattr(est, extra)) == 12
     lbfgs = fit(X, 5, atoms, solver="lbfgs", max_iter=20, tol=1e-2, **options)
     assert lbfgs.explained_variance_ratio_.sum() > 0.2
+
+
+class ChannelWave(Sinusoid):
+    """A wave in time with a real pattern over the channels of a signal."""
+
+    def runs_on(self, grid):
+        return grid
+
+    def basis(self, grid, device):
+        one = torch.ones(1, grid.n_features, dtype=torch.float64, device=device)
+        return one, one[0, :1]
+
+
+def test_channels_of_signals_need_a_grid_and_a_family_alone():
+    """Selection, refinement and description work on one axis with channels."""
+    grid = Grid((48,), channels=3)
+    model = AtomModel(ChannelWave(), grid)
+    t = np.arange(48) / 48
+    patterns = np.array([[0.6, 0.8, 0.0], [0.0, 0.6, -0.8]])
+    waves = [np.sin(2 * np.pi * f * t + 1) for f in (5.3, 11.6)]
+    rows = np.stack(
+        [np.outer(w, g).ravel() for w, g in zip(waves, patterns, strict=True)]
+    )
+    X = np.random.default_rng(0).normal(size=(40, 2)) @ rows
+    plan = LearningPlan(
+        n_atoms=2,
+        carrier=model,
+        model=model,
+        start=Start(),
+        settings=Settings(ridge=1e-9, max_iter=100, tol=1e-9, dtype=torch.float64),
+    )
+    C = DenseMoment(torch.as_tensor(X.T @ X / len(X)))
+    learned = learn_dictionary(C, plan, Silent())
+    order = learned.waves.frequency[:, 0].argsort()
+    np.testing.assert_allclose(
+        learned.waves.frequency[order, 0], [5.3, 11.6], atol=1e-3
+    )
+    found = learned.waves.colour[order].numpy()
+    agree = np.abs((found * patterns).sum(1))
+    np.testing.assert_allclose(agree, 1, atol=1e-4)
+
+
+class Silent:
+    def stage(self, name, n_steps):
+        return lambda **state: False

@@ -98,7 +98,7 @@ def test_everything_is_that_of_the_matrix(shape, kind):
 def test_forms_and_lags_are_those_of_the_dense_matrix(shape, kind):
     moment, matrix = kinds(shape)[kind]
     grid, dense = Grid.of(shape, len(matrix)), DenseMoment(matrix)
-    ours, theirs = (QuadraticForm.of(C, grid) for C in (moment, dense))
+    ours, theirs = (C.quadratic_form(grid) for C in (moment, dense))
     np.testing.assert_allclose(ours.hermitian, theirs.hermitian, atol=1e-9)
     np.testing.assert_allclose(ours.bilinear, theirs.bilinear, atol=1e-9)
     lags = lag_products(moment, grid)
@@ -123,7 +123,7 @@ def test_forms_on_carriers_by_products(shape, kind):
     waves = np.exp(-2j * np.pi * grid.frequencies(C).numpy() @ places) * g
     indicator = grid.channel_indicator(C.device).numpy()
     for moment, matrix in (
-        (QuadraticForm.of(DenseMoment(C), grid, envelope), C.numpy()),
+        (DenseMoment(C).quadratic_form(grid, envelope), C.numpy()),
         (QuadraticForm.of_identity(grid, C, envelope), np.eye(n)),
     ):
         e = waves[:, None] * indicator
