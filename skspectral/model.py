@@ -157,7 +157,7 @@ class LinearModel:
         """Return codes of shape (n, K), in the dtype of X.
 
         With ``stft``, finite codes are polished so that short-time spectra come nearer,
-        see `coding.spectral`.
+        see ``coding/spectral.py``.
         """
         where: dict[str, Any] = {"device": device, "batch_size": batch_size}
         codes = apply_centred(X, self.mean, self.code_map, **where)

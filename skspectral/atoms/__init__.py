@@ -1,7 +1,7 @@
 """Kinds of atoms: how parameters become waves, one file a kind.
 
 A new kind derives from `AtomFamily`, or from `WaveFamily` if it is a wave with an
-amplitude and an angle, and is registered in `FAMILIES` if it is to have a name.
+amplitude and an angle, and is registered in ``FAMILIES`` if it is to have a name.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -11,9 +11,9 @@ from skspectral.atoms.wave_family import Slopes, WaveFamily, angle_at_centre
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 
-# Steps between sweeps that the selection tries, cycles over the signal: learning finds
-# the sweeps in between.
-_STEP = 4.0
+# Step between sweeps that the selection tries, and the largest one that it tries unless
+# it is told, in cycles over the signal. Learning finds the sweeps in between.
+_STEP, _LARGEST = 4.0, 64.0
 
 
 class Chirp(WaveFamily):
@@ -25,9 +25,10 @@ class Chirp(WaveFamily):
 
     Parameters
     ----------
-    max_sweep : float, default=32.0
+    max_sweep : float or None, default=None
         Largest change of the frequency that the selection looks for, up or down, in
-        cycles per signal. The time of the selection is in proportion to it.
+        cycles per signal. The time of the selection is in proportion to it. None is a
+        quarter of the number of samples, at most 64.
 
     Notes
     -----
@@ -51,27 +52,30 @@ class Chirp(WaveFamily):
     (array([10., 10.]), array([10., 10.]))
     """
 
-    def __init__(self, max_sweep: float = 32.0):
+    def __init__(self, max_sweep: float | None = None):
         self.max_sweep = max_sweep
 
-    def _sweeps(self, like: torch.Tensor) -> torch.Tensor:
+    def _sweeps(self, grid: Grid, like: torch.Tensor) -> torch.Tensor:
         """Sweeps to select from: zero first."""
-        if not isinstance(self.max_sweep, Real) or not 0 <= self.max_sweep < math.inf:
+        largest = self.max_sweep
+        if largest is None:
+            largest = min(grid.n_features / 4, _LARGEST)
+        if not isinstance(largest, Real) or not 0 <= largest < math.inf:
             raise ValueError(
-                f"Chirp(max_sweep={self.max_sweep!r}): max_sweep must be a finite "
-                "number >= 0."
+                f"Chirp(max_sweep={largest!r}): max_sweep must be a finite number >= 0 "
+                "or None."
             )
-        upwards = torch.arange(_STEP, self.max_sweep + _STEP / 2, _STEP)
+        upwards = _STEP * torch.arange(1, 1 + int(largest / _STEP + 0.5))
         return torch.cat([torch.zeros(1), upwards, -upwards]).to(like)
 
     def envelopes(self, grid: Grid, device: torch.device) -> torch.Tensor:
         """Return the sweeps to select from, (n_sweeps, T), complex."""
         x = self.runs_on(grid).coordinates(device)
-        return torch.exp(-1j * math.pi * self._sweeps(x)[:, None] * x**2)
+        return torch.exp(-1j * math.pi * self._sweeps(grid, x)[:, None] * x**2)
 
     def new_atoms(self, waves: Waves, grid: Grid) -> torch.Tensor:
         """Return rows of frequency, sweep and phase in the middle of the signal."""
-        sweep = self._sweeps(waves.phase)[waves.envelope]
+        sweep = self._sweeps(grid, waves.phase)[waves.envelope]
         columns = [waves.frequency[:, 0], sweep, angle_at_centre(waves)]
         return torch.stack(columns, dim=1)
 

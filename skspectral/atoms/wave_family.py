@@ -90,8 +90,8 @@ class WaveFamily(AtomFamily):
 
         Of a drifting sinusoid the parameters do not tell it: with a phase for each of n
         channels, f and f + T/n are one atom. There it is the sinusoid with the largest
-        |cosine|; else the least-squares plane through the angle, weighted with the
-        squared amplitude.
+        absolute cosine; else the least-squares plane through the angle, weighted with
+        the squared amplitude.
         """
         on = self.runs_on(grid)
         angle, amplitude = self.angle_and_amplitude(params, grid)

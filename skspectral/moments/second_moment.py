@@ -64,7 +64,7 @@ class SecondMoment(ABC):
     def quadratic_form(
         self, grid: Grid, envelope: torch.Tensor | None = None
     ) -> QuadraticForm:
-        """Return the values of C at the waves of a grid, see `QuadraticForm`."""
+        """Return the values of C at the waves of a grid; costs T^2 additions."""
         blocks = self.blocks(multiple=grid.channels)
         return QuadraticForm.of_blocks(blocks, grid, self.device, envelope)
 

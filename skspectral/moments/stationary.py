@@ -15,7 +15,7 @@ class StationaryMoment(SecondMoment):
     Parameters
     ----------
     lags : tensor, float64
-        Mean products for each lag and pair of channels, as `lag_products` gives them.
+        Mean products for each lag and pair of channels, see ``lag_products``.
     grid : Grid
         Of the signals.
     """
