@@ -81,13 +81,7 @@ def check_weights(
 def check_observation(
     operator: ArrayLike, seen: ArrayLike, n_samples: int, n_columns: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Operator and observed values, float64.
-
-    Parameters
-    ----------
-    operator : array-like of shape (m, n_columns)
-    seen : array-like of shape (m,) or (n_samples, m)
-    n_samples, n_columns : int
+    """Operator (m, n_columns) and observed values (m,) or (n_samples, m), in float64.
 
     Raises
     ------

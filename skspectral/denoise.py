@@ -24,21 +24,10 @@ def denoise(
     device: torch.device,
     batch_size: int | None = None,
 ) -> Samples:
-    """Posterior mean of each row of X without its noise.
+    """Posterior mean of each row of X without its noise, as arrays like X.
 
-    Parameters
-    ----------
-    model : LinearModel
-    prior : object
-        Fitted. Without a closed form ridge codes take its place, if ``noise_variance``
-        is None.
-    X : array of shape (n, T)
-    noise_variance : ndarray of shape (n, 1) or None
-        Of the noise in each row. None is that of the model.
-
-    Returns
-    -------
-    signals : array of shape (n, T), like X
+    ``noise_variance`` is that of the noise in each row, (n, 1); None is that of the
+    model. With a prior that is not made of Gaussians, ridge codes take its place.
 
     Raises
     ------

@@ -32,25 +32,11 @@ _NOISE_FLOOR = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """What a fit has learned.
+    """What a fit has learned, in the terms of the estimator's attributes.
 
-    Attributes
-    ----------
-    model : LinearModel
-    prior : object
-        Fitted on the coordinates of the model.
-    moments : Moments
-        Of all rows seen so far.
-    explained_variance_ratio : ndarray of shape (K,)
-        Share of the variance that each atom adds to those before.
-    shrinkage : float
-        Weight of the stationary part of the covariance.
-    history : dict of str to ndarray
-        "stage", "loss", "squared_error" and "stft_error" after each step.
-    n_iter : int
-        Number of steps, at least 1.
-    converged, stopped : bool
-        Whether the tolerance was reached; whether the monitor stopped the fit.
+    The prior is fitted on the coordinates of the model; the moments are those of all
+    rows seen so far; the histories are arrays with an entry for the start and each
+    step.
     """
 
     model: LinearModel
@@ -77,22 +63,10 @@ def fit_model(
 ) -> FitResult:
     """Learn x = mean + w S + noise, and fit the prior on its coordinates.
 
-    Parameters
-    ----------
-    samples : ndarray or tensor of shape (n, T)
-        Not modified.
-    weights : ndarray of shape (n,) or None
-    labels : object
-        For the prior.
-    plan : FitPlan
-    prior : object
-        Unfitted; it is fitted in place.
-    monitor : Monitor
-        Is told the progress.
-    rng : Generator
-        Random numbers of the learning.
-    earlier : Moments or None, default=None
-        Of the rows that came before, which these are added to; not modified.
+    Samples have the shape (n, T) and weights (n,); neither is modified. ``labels`` are
+    for the prior, which is fitted in place. The monitor is told the progress, and
+    ``rng`` gives the random numbers of the learning. ``earlier`` are the moments of the
+    rows that came before, to which these are added; they are not modified.
 
     Raises
     ------

@@ -32,23 +32,9 @@ from skspectral.stft import STFT
 class FitPlan:
     """What to learn from rows of one length, and how.
 
-    Attributes
-    ----------
-    grid : Grid
-        Of the signals.
-    learning : LearningPlan
-        Of the atoms.
-    center : bool
-        Whether the mean is a part of the model.
-    shrinkage : float or "auto"
-        Weight of the stationary part of the covariance.
-    window_counts : tuple of int or None
-        Number of windows along each axis.
-    batch_size : int or None
-    dtype : torch.dtype
-        Of large products, and of the learned atoms.
-    device : torch.device
-        Where to compute.
+    ``learning`` is the plan for the atoms, ``center`` whether the mean is a part of the
+    model, ``shrinkage`` the weight of the stationary part of the covariance, or "auto".
+    Large products, and the learned atoms, have the type ``dtype``.
     """
 
     grid: Grid
@@ -74,19 +60,9 @@ class FitPlan:
     ) -> "FitPlan":
         """Return the plan that parameters of `SpectralDictionaryLearning` ask for.
 
-        Parameters
-        ----------
-        params : mapping
-            As ``get_params(deep=False)`` gives them.
-        n_features : int
-        dtype : torch.dtype
-        device : torch.device
-        rng : Generator
-            Random numbers of the learning, which the start may take some of.
-        fitted : LinearModel or None, default=None
-            Its atoms are the start, in place of ``init``.
-        in_pieces : bool, default=False
-            Whether other rows were seen before.
+        ``params`` are as ``get_params(deep=False)`` gives them. A random start takes
+        its numbers from ``rng``. The atoms of a ``fitted`` model are the start in place
+        of ``init``; ``in_pieces`` says that other rows were seen before.
 
         Raises
         ------

@@ -31,32 +31,17 @@ def sample_given(
     y: Any,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw signals of which linear functions are known.
+    """Draw signals of which linear functions were observed, with noise.
 
-    Parameters
-    ----------
-    model : LinearModel
-    prior : object
-    operator : ndarray of shape (m, T)
-    observed : ndarray of shape (m,) or (n_samples, m)
-        ``operator @ signal``, with noise.
-    n_samples : int
-    noise_variance : float
-    y : object
-        Label to draw for, or None.
-    rng : Generator
-
-    Returns
-    -------
-    coordinates : ndarray of shape (n_samples, r)
-    change : ndarray of shape (n_samples, T) or None
-        What to add to the signals of these coordinates so that they agree with what is
-        observed where atoms cannot; None is nothing.
+    ``operator @ signal`` was observed, with an operator (m, T) and values (m,) or
+    (n_samples, m). Returns the coordinates of the draws, (n_samples, r), and what to
+    add to their signals, (n_samples, T), so that they agree with what is observed where
+    atoms cannot; None is nothing.
 
     Raises
     ------
     TypeError
-        If the prior is not made of Gaussians and has no ``sample_given``.
+        If the prior does not condition on linear functions.
     """
     mean, _, basis = model.float64()
     values = observed - operator @ mean

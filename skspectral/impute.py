@@ -31,22 +31,11 @@ def impute(
     device: torch.device,
     batch_size: int | None = None,
 ) -> np.ndarray | None:
-    """Fill missing entries with their posterior mean, in place.
+    """Fill the missing entries of X, NaN, with their posterior mean, in place.
 
-    Parameters
-    ----------
-    model : LinearModel
-    prior : object
-        Fitted. Without a closed form ridge codes take its place.
-    X : ndarray of shape (n, T)
-        NaN marks a missing entry.
-    return_std : bool
-        Whether to return standard deviations.
-
-    Returns
-    -------
-    std : ndarray of shape (n, T) or None
-        Of the missing entries with their noise; 0 for the others.
+    With a prior that is not made of Gaussians, ridge codes take its place. Returns, if
+    ``return_std``, the standard deviations of the missing entries with their noise, (n,
+    T), and 0 for the others.
 
     Raises
     ------

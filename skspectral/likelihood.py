@@ -53,24 +53,11 @@ def log_density(
     mixture: Mixture,
     noise_variance: float,
 ) -> np.ndarray:
-    """log p(x) of each sample; costs K^2 for each sample and component.
+    """log p(x) of each sample, (n,), in nats; costs K^2 for each sample and component.
 
-    Parameters
-    ----------
-    coordinates : ndarray of shape (n, K), float64
-        u.
-    squared_norm : ndarray of shape (n,), float64
-        ||x - mean||^2.
-    n_features : int
-        T.
-    mixture : Mixture
-        Distribution of the coordinates, noise included.
-    noise_variance : float
-        v > 0.
-
-    Returns
-    -------
-    log_density : ndarray of shape (n,), float64, in nats
+    From the coordinates u, (n, K), the squared norms ||x - mean||^2, (n,), the number T
+    of features, the distribution of the coordinates, noise included, and its variance v
+    > 0.
     """
     observation = LinearObservation(None, noise_variance)
     inside = observation.condition(

@@ -62,20 +62,9 @@ def smooth_windows(grid: Grid, counts: Sequence[int]) -> tuple[np.ndarray, np.nd
 
     Along an axis with n > 1 windows, at the place t from 0 (first sample) to 1 (last),
     h_b(t) = cos^2(pi/2 (n - 1) (t - b / (n - 1))) within 1 / (n - 1) of the centre.
-    Those of images are products over the axes; channels share them.
-
-    Parameters
-    ----------
-    grid : Grid
-    counts : sequence of int
-        Number of windows along each axis.
-
-    Returns
-    -------
-    windows : ndarray of shape (B, T)
-        In C order of the places.
-    centers : ndarray of shape (B, D)
-        From 0 to 1 along each of D axes.
+    Those of images are products over the axes; channels share them. Returns the
+    windows, (B, T), in C order of the places, and their centres, (B, D), from 0 to 1
+    along each axis.
     """
     along = [_along(side, n) for side, n in zip(grid.sizes, counts, strict=True)]
     centers = product(*(np.linspace(0, 1, n) if n > 1 else [0.5] for n in counts))
@@ -102,21 +91,11 @@ def windowed_atoms(components: torch.Tensor, windows: torch.Tensor) -> torch.Ten
 
 
 def basis_of_dependent(atoms: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Orthonormal basis of the span of atoms that may depend on each other.
+    """Orthonormal basis (r, T) of unit atoms (n, T) that may depend on each other.
 
     Gram–Schmidt orthogonalisation of the atoms in turn, applied twice against rounding,
-    skipping those that are nearly combinations of the ones before. O(n r T).
-
-    Parameters
-    ----------
-    atoms : tensor of shape (n, T)
-        Of unit norm.
-
-    Returns
-    -------
-    basis : tensor of shape (r, T)
-    kept : list of int
-        The r atoms that the rows come from.
+    skipping those that are nearly combinations of the ones before; O(n r T). Returns
+    also the numbers of the r atoms that the rows come from.
     """
     basis = torch.empty_like(atoms[: atoms.shape[1]])
     kept: list[int] = []

@@ -63,30 +63,16 @@ def polished_coordinates(
     weight: float,
     n_iter: int = _ITERATIONS,
 ) -> torch.Tensor:
-    """Coordinates that trade a little squared error for nearer spectra.
+    """Coordinates (n, K) that trade a little squared error for nearer spectra.
 
     Lowers |x - m - q Q|^2 + weight * || |STFT x| - |STFT (m + q Q)| ||_1 (equation 8 of
-    Kiruluta 2025) over the coordinates q of each row, from the least-squares ones.
-    Each iteration minimises the quadratic majoriser with the present phases, as
-    Griffin and Lim (1984) do, and with weights 1/(2 |difference|), by a few steps of
-    conjugate gradients. The best coordinates of each row are returned: its loss is
-    never above that of the least-squares ones. Rows do not influence each other. Large
-    weights take many more iterations than small ones.
-
-    Parameters
-    ----------
-    rows : tensor of shape (n, T)
-    basis : tensor of shape (K, T)
-        Orthonormal basis Q of the atoms' span.
-    mean : tensor of shape (T,)
-    stft : STFT
-    weight : float
-    n_iter : int
-        Most iterations for a row.
-
-    Returns
-    -------
-    coordinates : tensor of shape (n, K)
+    Kiruluta 2025) over the coordinates q of each row x, (n, T), from the least-squares
+    ones; m is ``mean`` and Q ``basis``, (K, T). Each iteration minimises the quadratic
+    majoriser with the present phases, as Griffin and Lim (1984) do, and with weights
+    1/(2 |difference|), by a few steps of conjugate gradients. The best coordinates of
+    each row are returned: its loss is never above that of the least-squares ones. Rows
+    do not influence each other. Large weights take many more iterations than small
+    ones.
     """
     centred = rows - mean
     targets = stft(rows).abs()

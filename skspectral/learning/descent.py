@@ -92,23 +92,14 @@ def descend(
     settings: Settings,
     on_step: Callable[[float], bool],
 ) -> Descent:
-    """Lower the squared error over the parameters of the atoms.
+    """Lower the squared error over the parameters of the atoms, from ``params``.
 
-    Parameters
-    ----------
-    model : AtomModel
-    params : tensor, float64
-        Start.
-    C : SecondMoment
-        Second moment of the data.
-    settings : Settings
-    on_step : callable
-        Called with the loss after each step; True stops.
+    ``on_step`` is called with the loss after each step; True stops.
 
     Raises
     ------
     ArithmeticError
-        If the loss is not finite, naming the step.
+        If the squared error is not finite, naming the step.
     """
     start = project(model.atoms(params), C, settings.ridge)
     state = Descent(params, start, Step(_finite(start.loss, 0)))

@@ -31,22 +31,10 @@ _WORTH_RENEWING = 2.0
 class LearnedAtoms:
     """Atoms, ordered by the variance they add, and how they were found.
 
-    Attributes
-    ----------
-    components : tensor of shape (K, T), float64
-        Atoms of unit norm.
-    description : Description
-        Of the atoms of unit norm.
-    variance : tensor of shape (K,), float64
-        Variance added by each atom to those before it, summed over the features.
-    params : tensor
-        The atoms' parameters, to start from again.
-    history : list of Step
-        The start, then each step; before those of the spectral loss, its start.
-    n_steps : int
-        Number of steps.
-    converged, stopped : bool
-        Whether the last stage reached its tolerance; whether the monitor stopped it.
+    The components (K, T) have unit norm, and the description is that of atoms of unit
+    norm. ``variance`` (K,) is what each atom adds to those before it, summed over the
+    features. The history begins with the start; before the steps of the spectral loss
+    stands its start. ``converged`` says whether the last stage reached its tolerance.
     """
 
     components: torch.Tensor
@@ -68,19 +56,10 @@ class LearnedAtoms:
 class LearningPlan:
     """What to learn and how.
 
-    Attributes
-    ----------
-    n_atoms : int
-    carrier : AtomModel
-        Waves without modulation, which are learned first.
-    model : AtomModel
-        The atoms' final form; ``carrier`` itself without modulation.
-    start : Start
-    settings : Settings
-    spectral : SpectralLoss or None
-        The second term of the loss; None is squared error alone.
-    in_pieces : bool
-        Whether the samples are only a part of those that made the second moment.
+    The waves of the ``carrier``, without modulation, are learned first; ``model`` is
+    the atoms' final form, and the carrier itself without modulation. Without
+    ``spectral`` the loss is the squared error alone. ``in_pieces`` says that the
+    samples are only a part of those that made the second moment.
     """
 
     n_atoms: int
@@ -113,19 +92,11 @@ def learn_dictionary(
     monitor: Monitor,
     batches: Batches | None = None,
 ) -> LearnedAtoms:
-    """Learn the atoms that leave the least error.
+    """Learn the atoms that leave the least error under the second moment C.
 
     First waves, a correction of their frequencies, then the atoms' full form; atoms
-    that became equal are drawn anew from the residual. All that on the second moment
-    ``C`` alone; a spectral loss or Adam also takes ``batches`` of the samples.
-
-    Parameters
-    ----------
-    C : SecondMoment
-    plan : LearningPlan
-    monitor : Monitor
-    batches : Batches or None
-        Needed where the plan says so.
+    that became equal are drawn anew from the residual. All that on C alone; a spectral
+    loss or Adam also takes ``batches`` of the samples.
     """
     learner = _Learner(C, plan, monitor)
     if plan.settings.method == "adam":

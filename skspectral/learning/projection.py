@@ -22,20 +22,10 @@ from skspectral.moments.second_moment import SecondMoment
 class Projection:
     """Least squares on one dictionary; float64.
 
-    Attributes
-    ----------
-    loss : float
-        J(S), the sum over features of the mean squared error.
-    atoms : tensor of shape (K, T)
-        S, rows of unit norm.
-    norms : tensor of shape (K,)
-        Norms of the rows before.
-    factor : tensor of shape (K, K)
-        Lower Cholesky factor of G.
-    image : tensor of shape (K, T)
-        B = S C.
-    code_moment : tensor of shape (K, K)
-        Q M Q, the second moment of the codes.
+    ``loss`` is J(S), the sum over features of the mean squared error; ``atoms`` are S,
+    (K, T), rows of unit norm, and ``norms`` their norms before; ``factor`` is the lower
+    Cholesky factor of G, (K, K), ``image`` is B = S C, and ``code_moment`` is Q M Q,
+    the second moment of the codes.
     """
 
     loss: float
@@ -84,25 +74,16 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
 def gauss_newton_system(
     fit: Projection, jacobian: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Normal matrix and gradient of J by the parameters of the atoms.
+    """Normal matrix (K p, K p) and gradient (K, p) of J by the parameters of the atoms.
 
-    Kaufman's (1975) simplification of variable projection: the residual's derivative
-    by parameter p of atom i is -w_i (d_p s_i)(I - P), P the projection on the atoms.
+    Kaufman's (1975) simplification of variable projection: the residual's derivative by
+    parameter p of atom i is -w_i (d_p s_i)(I - P), P the projection on the atoms.
     Summed over the samples,
 
         H_pq = (Q M Q)_{i(p) i(q)} <d_p s (I - P), d_q s (I - P)>.
 
-    Parameters
-    ----------
-    fit : Projection
-    jacobian : tensor of shape (K, p, T)
-        d_p s_i, in the dtype for the product of size (K p) x (K p) x T.
-
-    Returns
-    -------
-    matrix : tensor of shape (K p, K p)
-    gradient : tensor of shape (K, p), float64
-        dJ; the Gauss-Newton step solves 2 matrix step = -gradient.
+    The ``jacobian`` d_p s_i has the shape (K, p, T) and the dtype for the product of
+    size (K p) x (K p) x T. The Gauss-Newton step solves 2 matrix step = -gradient.
     """
     n_atoms, n_params, n_features = jacobian.shape
     dtype = jacobian.dtype

@@ -25,22 +25,12 @@ _NO_GAIN = 1e-13
 
 @dataclass(frozen=True)
 class Pick:
-    """A wave to take.
+    """A wave to take, in an envelope.
 
-    Attributes
-    ----------
-    frequency : tensor of shape (D,)
-        Cycles along each axis.
-    phase : float
-        Radians at the first sample.
-    colour : tensor of shape (channels,)
-        Of unit norm.
-    score : float
-        At most the variance that the wave removes.
-    envelope : int
-        Number of the envelope.
-    place : int or None
-        Index of the wave vector on the grid, if it is there.
+    Its frequency (D,) is in cycles along each axis, its phase in radians at the first
+    sample, and its colour (channels,) of unit norm. The score is at most the variance
+    that the wave removes. ``place`` is its number among the waves of the grid, or None
+    off the grid.
     """
 
     frequency: torch.Tensor

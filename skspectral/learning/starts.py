@@ -18,19 +18,10 @@ from skspectral.learning.selection import GreedySelection, waves_of
 class Start:
     """Where learning starts.
 
-    Attributes
-    ----------
-    method : {"greedy", "spectrum", "random", "waves", "params"}
-    rng : Generator or None
-        For "random".
-    frequencies : tensor of shape (K, D) or None
-        In place of the greedy ones; cycles along each axis. Phases and colours are the
-        best ones.
-    waves : Waves or None
-        For "waves": the first atoms; the rest is selected greedily.
-    params : tensor or None
-        For "params": parameters of atoms in their final form; atoms that are missing
-        are selected greedily.
+    The method is "greedy", "spectrum", "random" with ``rng``, "waves" with the first
+    waves, or "params" with parameters of atoms in their final form; atoms that are
+    missing are selected greedily. ``frequencies`` (K, D), in cycles along each axis,
+    replace the greedy ones; their phases and colours are the best ones.
     """
 
     method: str = "greedy"

@@ -35,26 +35,11 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class Batches:
-    """Random minibatches of centred rows, scaled.
+    """Random minibatches of the rows (n, T), centred and multiplied by ``scale``.
 
-    Parameters
-    ----------
-    samples : ndarray or tensor of shape (n, T)
-    weights : ndarray of shape (n,) or None
-        Samples of weight zero are never drawn.
-    mean : tensor of shape (T,)
-    scale : float
-        Factor of the centred rows.
-    batch_size : int or None
-        None is 256.
-    dtype : torch.dtype
-    stream : Generator
-        Draws on the CPU: the same on every device.
-
-    Attributes
-    ----------
-    offset : tensor of shape (T,)
-        The mean, scaled.
+    Rows of weight zero are never drawn; None for ``batch_size`` is 256. Numbers are
+    drawn on the CPU, so that they are the same on every device. ``offset`` is the
+    scaled mean.
     """
 
     def __init__(

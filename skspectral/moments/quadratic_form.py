@@ -78,20 +78,12 @@ class QuadraticForm:
         device: torch.device,
         envelope: torch.Tensor | None = None,
     ) -> "QuadraticForm":
-        """Return the form of a matrix C from blocks of its rows.
+        """Return the form of a matrix C from blocks of its rows; costs T^2 additions.
 
         The forms are Fourier transforms of the sums along the diagonals and the
-        antidiagonals of C. Costs T^2 additions.
-
-        Parameters
-        ----------
-        blocks : iterable of (int, tensor)
-            Number of the first row, and rows of C, of all channels of some places.
-        grid : Grid
-            Of the waves, with the T numbers of a row.
-        device : torch.device
-        envelope : tensor of shape (T,) or None, default=None
-            g, the same in all channels of a place.
+        antidiagonals of C. Each block is the number of its first row, and rows of C, of
+        all channels of some places. The envelope g, (T,), is the same in all channels
+        of a place.
         """
         sizes, channels = grid.sizes, grid.channels
         kind = torch.float64 if envelope is None else envelope.dtype

@@ -87,7 +87,7 @@ def shrunk(C: SecondMoment, target: StationaryMoment, weight: float) -> SecondMo
 
 
 def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
-    """Mean of a second moment over all places, for each lag.
+    """Mean of a second moment over all places, for each lag; costs T^2 additions.
 
     This is the biased autocorrelation: for each lag and pair of channels the sum over
     the places that have it, divided by the number of all places. It is the expected
@@ -96,22 +96,9 @@ def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
     process that is stationary it keeps the share (1 - |dy|/height)(1 - |dx|/width) of
     each lag: spectra are smoothed a little.
 
-    Parameters
-    ----------
-    C : SecondMoment
-    grid : Grid
-        Of the signals.
-
-    Returns
-    -------
-    lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
-        lags[c, height - 1 + dy, width - 1 + dx, c'], the mean over y and x of
-        C[(y, x, c), (y + dy, x + dx, c')] where both are there. A signal is an image of
-        height 1.
-
-    Notes
-    -----
-    Costs T^2 additions, along the rows of C.
+    The result has the shape (channels, 2 height - 1, 2 width - 1, channels): its entry
+    [c, height - 1 + dy, width - 1 + dx, c'] is the mean over y and x of C[(y, x, c), (y
+    + dy, x + dx, c')]. A signal is an image of height 1.
     """
     height, width, channels = _image_shape(grid)
     lags = torch.zeros(
@@ -137,47 +124,33 @@ def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
 def best_weight(
     C: SecondMoment, target: StationaryMoment, fourth: float, n_samples: float
 ) -> float:
-    """Weight of the stationary mean S that brings C nearest to the truth.
+    """Weight in [0, 1] of the stationary mean S that brings C nearest to the truth.
 
-    That of the least expected squared Frobenius error (Ledoit and Wolf 2004, and for
-    other targets than theirs Schaefer and Strimmer 2005): what C is uncertain by, over
-    its distance to S::
+    It is the weight of the least expected squared Frobenius error (Ledoit and Wolf
+    2004, and Schaefer and Strimmer 2005 for other targets than theirs): the uncertainty
+    of the sample covariance C, over its squared distance to its stationary mean S,
+    ``target``::
 
         (E ||x||^4 - ||C||^2) / (n - 2) / ||C - S||^2,     at most 1.
 
-    With n - 2 in place of their n the numerator is unbiased for Gaussian samples about
-    their own mean; it matters for a handful of them. Heavy tails, as of sound that is
-    loud now and then, are in the numerator. That S is uncertain too is left out: it is
-    a mean of many entries of C.
-
-    Parameters
-    ----------
-    C : SecondMoment
-        Sample covariance, not shrunk.
-    target : StationaryMoment
-        S, the `stationary_mean` of C.
-    fourth : float
-        Mean of the fourth power of the norm of the centred samples.
-    n_samples : float
-        Number n of samples; with weights, their sum.
-
-    Returns
-    -------
-    weight : float
-        In [0, 1].
+    ``fourth`` is the mean E ||x||^4 of centred samples, n their number or the sum of
+    their weights. With n - 2 in place of n the numerator is unbiased for Gaussian
+    samples about their own mean, which matters for a handful of them. Heavy tails, such
+    as those of sound that is loud now and then, enlarge the numerator. The uncertainty
+    of S is left out, because S is a mean of many entries of C.
 
     Raises
     ------
     ValueError
-        If the fourth moment overflows, underflows, or is not known: NaN.
+        If the fourth moment overflows, underflows, or is NaN because some rows were
+        gathered without it.
 
     References
     ----------
     O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
-    covariance matrices. Journal of Multivariate Analysis 88.
-
-    J. Schaefer, K. Strimmer (2005). A shrinkage approach to large-scale covariance
-    matrix estimation. Statistical Applications in Genetics and Molecular Biology 4.
+    covariance matrices. Journal of Multivariate Analysis 88. J. Schaefer, K. Strimmer
+    (2005). A shrinkage approach to large-scale covariance matrix estimation.
+    Statistical Applications in Genetics and Molecular Biology 4.
     """
     if math.isnan(fourth):
         raise ValueError(
