@@ -183,19 +183,3 @@ def check_set(images: np.ndarray, limits: Range | None, name: str) -> None:
         if (images[rows] != images[rows, :1, :1]).any():
             return
     raise ValueError(f"{name}: all are constant, so that there is no spectrum.")
-
-
-def laid_out(images: np.ndarray, axes: int) -> np.ndarray:
-    """Images as rows, without an axis of channels, or with one."""
-    if axes == 2:
-        return images.reshape(len(images), -1)
-    return images[..., 0] if axes == 3 else images
-
-
-def restored(values: np.ndarray, limits: Range, dtype: np.dtype) -> np.ndarray:
-    """Values within limits, rounded where the type is one of integers."""
-    values = np.clip(values, *limits)
-    if dtype.kind in "iu":
-        bounds = np.iinfo(dtype)
-        values = np.clip(np.rint(values), bounds.min, bounds.max)
-    return values.astype(dtype)

@@ -17,20 +17,15 @@ def quantile_table(images: np.ndarray, n_quantiles: int, floor: float) -> np.nda
     All log-magnitudes are held at once, in single precision: with a half-plane, about
     the memory of the images as float32.
     """
-    logs = _all_logs(images, floor)
-    levels = (np.arange(n_quantiles) + 0.5) / n_quantiles
-    table = np.empty((n_quantiles, *logs.shape[1:]), np.float32)
-    for row in range(logs.shape[2]):
-        table[:, :, row] = np.quantile(logs[:, :, row], levels, axis=0, method="hazen")
-    return table
-
-
-def _all_logs(images: np.ndarray, floor: float) -> np.ndarray:
     n, height, width, n_channels = images.shape
     logs = np.empty((n, n_channels, height, width // 2 + 1), np.float32)
     for rows in iter_slices(images):
         logs[rows] = log_magnitude(spectra_of(images[rows]), floor)
-    return logs
+    levels = (np.arange(n_quantiles) + 0.5) / n_quantiles
+    table = np.empty((n_quantiles, *logs.shape[1:]), np.float32)
+    for row in range(height):
+        table[:, :, row] = np.quantile(logs[:, :, row], levels, axis=0, method="hazen")
+    return table
 
 
 def quantile_log_gain(

@@ -34,26 +34,15 @@ class CrossSpectrumMatcher(SpectrumRefiner):
     min_frequency : float, default=4.0
         Bins of fewer cycles along the longer side stay as they are: there the map is a
         transfer of colours, and changes pixels a lot.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of rows. None takes rows as signals
-        of one channel, images of height 1.
-    data_range : (float, float), default=None
-        Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats where real images keep to that, and else no limit.
+    image_shape, data_range : default=None
+        As in `SpectrumMatcher`.
 
     Attributes
     ----------
     maps_ : ndarray of shape (height, width // 2 + 1, channels, channels), complex
         T for each bin of ``numpy.fft.rfft2``; Hermitian and positive definite.
-    image_shape_ : tuple of int
-        (height, width, channels).
-    data_range_ : tuple of float
-        Limits to which images are clipped.
-    log_floor_ : float
-        What rounding to bytes adds to a bin, in the units of ``numpy.fft.rfft2``.
-    n_generated_, n_real_ : int
-        Numbers of images in ``fit``.
-    n_features_in_ : int
+    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
+        As those of `SpectrumMatcher`.
 
     See Also
     --------
