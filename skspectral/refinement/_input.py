@@ -119,15 +119,16 @@ def find_range(
     """The limits of values: those asked for, or those that real images suggest.
 
     Bytes go from 0 to 255, floats from 0 to 1 where real images do, others are without
-    limits.
-
-    Raises
-    ------
-    ValueError
-        If ``data_range`` is no range, or one set holds bytes and the other does not.
+    limits. ValueError is raised if one set holds bytes and the other does not.
     """
     if data_range is not None:
-        return _checked_range(data_range)
+        limits = tuple(data_range)
+        numbers = len(limits) == 2 and all(isinstance(x, Real) for x in limits)
+        if not numbers or not limits[0] < limits[1]:
+            raise ValueError(
+                f"data_range={data_range!r} must be (low, high), such as (0, 255)."
+            )
+        return float(limits[0]), float(limits[1])
     check_same_kind(generated, real.dtype == np.uint8)
     if real.dtype == np.uint8:
         return (0.0, 255.0)
@@ -143,16 +144,6 @@ def check_same_kind(images: np.ndarray, bytes_wanted: bool) -> None:
             f"Some images are uint8 and others are not (here {images.dtype}). Bring "
             "all to one type, or pass data_range."
         )
-
-
-def _checked_range(data_range: Sequence[float]) -> Range:
-    limits = tuple(data_range)
-    numbers = len(limits) == 2 and all(isinstance(x, Real) for x in limits)
-    if not numbers or not limits[0] < limits[1]:
-        raise ValueError(
-            f"data_range={data_range!r} must be (low, high), such as (0, 255)."
-        )
-    return float(limits[0]), float(limits[1])
 
 
 def check_within(images: np.ndarray, limits: Range, name: str) -> None:
