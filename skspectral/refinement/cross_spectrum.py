@@ -94,10 +94,14 @@ class CrossSpectrumMatcher(SpectrumRefiner):
         maps = transport_maps(
             cross_spectra(generated), cross_spectra(real), self.reg, self.log_floor_
         )
-        self.maps_ = identity_below(maps, self.min_frequency, self.image_shape_)
+        frequencies = ring_frequencies(self.image_shape_, "longer")
+        kept = (frequencies < self.min_frequency) | (frequencies == 0)
+        self.maps_ = np.where(kept[..., None, None], np.eye(maps.shape[-1]), maps)
 
     def _change(self, spectra: np.ndarray) -> np.ndarray:
-        return mapped(spectra, self.maps_ - np.eye(spectra.shape[1]))
+        channels = np.transpose(spectra, (2, 3, 1, 0))
+        change = (self.maps_ - np.eye(spectra.shape[1])) @ channels
+        return np.transpose(change, (3, 2, 0, 1))
 
 
 def cross_spectra(images: np.ndarray) -> np.ndarray:
@@ -121,21 +125,6 @@ def transport_maps(
     root = _power(source, 0.5)
     inverse = _power(source, -0.5)
     return inverse @ _power(root @ target @ root, 0.5) @ inverse
-
-
-def identity_below(
-    maps: np.ndarray, min_frequency: float, shape: tuple[int, ...]
-) -> np.ndarray:
-    """The maps, with the identity at DC and at frequencies below the one given."""
-    frequencies = ring_frequencies(shape, "longer")
-    kept = (frequencies < min_frequency) | (frequencies == 0)
-    return np.where(kept[..., None, None], np.eye(maps.shape[-1]), maps)
-
-
-def mapped(spectra: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Channels of each bin times its matrix; spectra are (n, channels, height, ...)."""
-    channels = np.transpose(spectra, (2, 3, 1, 0))
-    return np.transpose(maps @ channels, (3, 2, 0, 1))
 
 
 def _conditioned(spectra: np.ndarray, reg: float, floor: float) -> np.ndarray:

@@ -84,24 +84,21 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     lambda_nce, lambda_nce_identity : float, default=0.2, 0.2
         Weights of the contrast of patches (PatchNCE) of generated and of real images:
         features of output and input should be nearest at the same place.
-    lambda_lowfreq : float, default=1.0
-        Weight of the change of low frequencies.
+    lambda_lowfreq, low_freq_radius : float and int, default=1.0, None
+        Weight of the change of low frequencies, and bins on either side of DC that are
+        low; None is one for every 32 pixels of the longer side.
     lambda_ssim_identity, lambda_ssim : float, default=1.0, 1.0
         Weights of 1 - SSIM of input and output, of real and of generated images.
     nce_temperature, n_patches, projection_dim : default=0.07, 64, 64
         Divisor of the likenesses of features, number of places compared at each level,
         and length of their vectors.
-    low_freq_radius : int, default=None
-        Bins on either side of DC that ``lambda_lowfreq`` is for. None is a bin for
-        every 32 pixels of the longer side.
     learning_rate, betas : float and pair of float, default=2e-4, (0.5, 0.999)
         Of Adam.
     batch_size : int, default=16
         Images of either kind in a step.
-    max_epochs : int, default=10
-        Passes over the larger set. 0 is the start alone.
-    max_steps_per_epoch : int or None, default=160
-        Limit of the length of an epoch.
+    max_epochs, max_steps_per_epoch : int, default=10, 160
+        Passes over the larger set, 0 for the start alone, and their greatest length;
+        None is no limit.
     decay_start : float, default=0.2
         Share of all steps after which the learning rate falls, to 0 after the last.
     early_stopping : bool, default=True
@@ -111,12 +108,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         500, and none of a set of less than a hundred.
     n_iter_no_change : int, default=3
         Epochs without an improvement after which the training ends.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of rows. None takes rows as images
-        of height 1, which need ``depth=0``.
-    data_range : (float, float), default=None
-        Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats if real images keep to that, and else no limit.
+    image_shape, data_range : default=None
+        As in `SpectrumMatcher`. Rows without ``image_shape`` need ``depth=0``.
     device : str, torch.device or None, default=None
     random_state : int, RandomState, Generator or None, default=None
 
