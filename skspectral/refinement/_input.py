@@ -16,7 +16,6 @@ _TOLERANCE = 1e-6
 
 Range = tuple[float, float]
 Shape = tuple[int, int, int]
-UNLIMITED: Range = (-math.inf, math.inf)
 
 
 def n_axes(X: Any) -> int:
@@ -48,7 +47,21 @@ def check_image_shape(
     if image_shape is None:
         shape = found or (1, n_features, 1)
     else:
-        shape = _given_shape(image_shape, n_features)
+        sizes = tuple(image_shape)
+        if len(sizes) not in (2, 3) or not all(
+            isinstance(size, Integral) and size > 0 for size in sizes
+        ):
+            raise ValueError(
+                f"image_shape={image_shape!r} must be (height, width) or (height, "
+                "width, channels), of positive integers."
+            )
+        if math.prod(sizes) != n_features:
+            raise ValueError(
+                f"image_shape={image_shape!r} holds {math.prod(sizes)} values, but X "
+                f"has {n_features} features."
+            )
+        height, width, *channels = map(int, sizes)
+        shape = height, width, *(channels or (1,))
     if found is not None and shape != found:
         raise ValueError(
             f"X has images of shape {found}, but image_shape={image_shape!r}."
@@ -59,24 +72,6 @@ def check_image_shape(
             "0. Pass at least two pixels."
         )
     return shape
-
-
-def _given_shape(image_shape: Sequence[int], n_features: int) -> Shape:
-    sizes = tuple(image_shape)
-    if len(sizes) not in (2, 3) or not all(
-        isinstance(size, Integral) and size > 0 for size in sizes
-    ):
-        raise ValueError(
-            f"image_shape={image_shape!r} must be (height, width) or (height, width, "
-            "channels), of positive integers."
-        )
-    if math.prod(sizes) != n_features:
-        raise ValueError(
-            f"image_shape={image_shape!r} holds {math.prod(sizes)} values, but X has "
-            f"{n_features} features."
-        )
-    height, width, *channels = map(int, sizes)
-    return (height, width, *(channels or (1,)))
 
 
 def as_numbers(rows: np.ndarray, shape: Shape) -> np.ndarray:
@@ -119,7 +114,8 @@ def find_range(
     """The limits of values: those asked for, or those that real images suggest.
 
     Bytes go from 0 to 255, floats from 0 to 1 where real images do, others are without
-    limits. ValueError is raised if one set holds bytes and the other does not.
+    limits. ValueError is raised if ``data_range`` is no range, or if one set holds
+    bytes and the other does not.
     """
     if data_range is not None:
         limits = tuple(data_range)
@@ -134,7 +130,7 @@ def find_range(
         return (0.0, 255.0)
     low, high = real.min(), real.max()
     unit = real.dtype.kind == "f" and low >= 0 and high <= 1 + _TOLERANCE
-    return (0.0, 1.0) if unit else UNLIMITED
+    return (0.0, 1.0) if unit else (-math.inf, math.inf)
 
 
 def check_same_kind(images: np.ndarray, bytes_wanted: bool) -> None:

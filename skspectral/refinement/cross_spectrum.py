@@ -116,10 +116,10 @@ def cross_spectra(images: np.ndarray) -> np.ndarray:
 def transport_maps(
     generated: np.ndarray, real: np.ndarray, reg: float, floor: float
 ) -> np.ndarray:
-    """The matrix of each bin that moves one Gaussian to the other at the least cost.
+    """The map T of each bin, as `CrossSpectrumMatcher` defines it.
 
-    ``A^(-1/2) (A^(1/2) B A^(1/2))^(1/2) A^(-1/2)`` for cross-spectra A, B, with
-    eigenvalues of at least ``reg`` times the largest of their bin, and ``floor^2``.
+    Eigenvalues of A and B are at least ``reg`` times the largest of their bin, and
+    ``floor^2``.
     """
     source, target = (_conditioned(s, reg, floor) for s in (generated, real))
     root = _power(source, 0.5)

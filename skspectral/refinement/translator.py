@@ -249,11 +249,12 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         # Marks the estimator as unfitted until the training has succeeded.
         self.__dict__.pop("detector_auc_", None)
         self._check_training()
+        device = resolve_device(self.device)
         images, seed = (generated, real), draw_seed(random_stream(self.random_state))
         stream = np.random.default_rng(seed)
         splits = [split_rows(part, stream) for part in images]
-        held = all(len(held) for _, held in splits)
-        judged = held and self.early_stopping and self.max_epochs > 0
+        judged = self.early_stopping and self.max_epochs > 0
+        judged = judged and all(len(held) for _, held in splits)
         rows = [split[0] if judged else np.concatenate(split) for split in splits]
         learnt = [part[some] for part, some in zip(images, rows, strict=True)]
         of_generated, of_real = (
@@ -272,7 +273,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
 
         n_steps = -(-max(map(len, learnt)) // self.batch_size)
         n_steps = min(n_steps, self.max_steps_per_epoch or n_steps)
-        units = self._extent, self.log_floor_, resolve_device(self.device)
+        units = self._extent, self.log_floor_, device
 
         def batches() -> Iterator[Batch]:
             return iter_batches(learnt, self.batch_size, n_steps, stream, *units)

@@ -153,7 +153,7 @@ class TranslatorTraining:
     def _terms(
         self, log_magnitudes: torch.Tensor, spectra: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Terms of the translation's loss, once the discriminators have seen it."""
+        """Terms of the translation's loss, after a step of the discriminators."""
         translation, weights, n = self.translation, self.weights, len(spectra) // 2
         log_gain, features = self.translate(log_magnitudes)
         seen, output = (
