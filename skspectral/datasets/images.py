@@ -162,7 +162,19 @@ def load_cifar10(
     FileNotFoundError
         If the folder does not hold the complete data set.
     """
-    datasets = _import_torchvision_datasets()
+    try:
+        from torchvision import datasets
+    except ImportError as error:
+        raise ImportError(
+            "CIFAR-10 is read by torchvision: pip install 'skspectral[vision]'."
+        ) from error
+    except RuntimeError as error:
+        import torch
+
+        raise ImportError(
+            f"torchvision is installed, but was built for another PyTorch than the "
+            f"{torch.__version__} here ({error}). Install both from one index."
+        ) from error
     try:
         data = datasets.CIFAR10(root=str(folder), train=train, download=False)
     except RuntimeError as error:
@@ -227,20 +239,3 @@ def _picture_reader(size: int) -> Callable[[Path], np.ndarray]:
         return np.asarray(picture)
 
     return read
-
-
-def _import_torchvision_datasets() -> Any:
-    try:
-        from torchvision import datasets
-    except ImportError as error:
-        raise ImportError(
-            "CIFAR-10 is read by torchvision: pip install 'skspectral[vision]'."
-        ) from error
-    except RuntimeError as error:
-        import torch
-
-        raise ImportError(
-            f"torchvision is installed, but was built for another PyTorch than the "
-            f"{torch.__version__} here ({error}). Install both from one index."
-        ) from error
-    return datasets

@@ -295,19 +295,15 @@ def _plucked_string(
 
 
 def _read_recording(path: Path) -> tuple[int, np.ndarray]:
-    """Sampling rate and mono signal of a WAV file."""
+    """Sampling rate and mono signal of a WAV file; float32, integers in [-1, 1)."""
     from scipy.io import wavfile
 
     rate, samples = wavfile.read(path)
-    signal = _full_scale(samples)
-    return rate, signal if signal.ndim == 1 else signal.mean(axis=1)
-
-
-def _full_scale(samples: np.ndarray) -> np.ndarray:
-    """Samples as float32, with integers in [-1, 1)."""
     if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
-    # Of integers only those of 8 bits have no sign; SciPy shifts 24 bits to 32.
-    middle = 128.0 if samples.dtype.kind == "u" else 0.0
-    largest = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    return ((samples - middle) / largest).astype(np.float32)
+        signal = samples.astype(np.float32)
+    else:
+        # Of integers only those of 8 bits have no sign; SciPy shifts 24 bits to 32.
+        middle = 128.0 if samples.dtype.kind == "u" else 0.0
+        largest = 2.0 ** (8 * samples.dtype.itemsize - 1)
+        signal = ((samples - middle) / largest).astype(np.float32)
+    return rate, signal if signal.ndim == 1 else signal.mean(axis=1)

@@ -25,14 +25,13 @@ from skspectral.refinement._input import (
     check_within,
     extent_of,
     find_range,
-    laid_out,
     n_axes,
     real_rows,
-    restored,
     rows_and_shape,
 )
 from skspectral.refinement._spectra import (
     images_of,
+    iter_spectra,
     log_magnitude,
     rounding_floor,
     spectra_of,
@@ -113,7 +112,9 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         ValueError
             If images are not finite, of another size, or outside ``data_range``.
         """
-        return laid_out(self._refined(self._input(X)), n_axes(X))
+        refined = self._refined(self._input(X))
+        # As rows, without an axis of channels, or with one.
+        return refined.reshape(*refined.shape[: n_axes(X) - 1], -1)
 
     def score(self, X: ArrayLike, y: Any) -> float:
         """Minus the distance of mean spectra of refined and real images.
@@ -167,11 +168,8 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         check_is_fitted(self)
         if X is None:
             return self._common_log_gain()
-        images = self._input(X)
-        gains = [
-            self._log_gains(spectra_of(images[rows])) for rows in iter_slices(images)
-        ]
-        return np.concatenate(gains)
+        spectra = iter_spectra(self._input(X))
+        return np.concatenate([self._log_gains(part) for part in spectra])
 
     @abstractmethod
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
@@ -200,9 +198,13 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         return refined
 
     def _with_change(self, images: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Images whose spectra change, within limits."""
+        """Images whose spectra change, within limits, of the same type."""
         values = images + images_of(change, self.image_shape_)
-        return restored(values, self.data_range_, images.dtype)
+        values = np.clip(values, *self.data_range_)
+        if images.dtype.kind in "iu":
+            bounds = np.iinfo(images.dtype)
+            values = np.clip(np.rint(values), bounds.min, bounds.max)
+        return values.astype(images.dtype)
 
     def _fit_input(self, X: Any) -> np.ndarray:
         """X as (n, height, width, channels), whose size and names are kept."""
@@ -275,19 +277,18 @@ class GainRefiner(SpectrumRefiner):
         Clipping and rounding change the spectra, and bins below the floor grow by less
         than their gain. The mean is of log-magnitudes, "log", or of powers, "power".
         """
-        sums: list[Any] = [0.0, 0.0, 0.0]
+        sums: Any = 0.0
         for rows in iter_slices(images):
-            part = images[rows]
-            spectra = spectra_of(part)
+            spectra = spectra_of(images[rows])
             gains = self._log_gains(spectra)
-            refined = spectra_of(self._with_change(part, spectra * np.expm1(gains)))
+            change = spectra * np.expm1(gains)
+            both = spectra, spectra_of(self._with_change(images[rows], change))
             if statistic == "power":
-                values = [power_of(spectra), power_of(refined)]
+                values = [power_of(z) for z in both]
             else:
-                values = [log_magnitude(z, self.log_floor_) for z in (spectra, refined)]
-            for i, quantity in enumerate([*values, gains]):
-                sums[i] = sums[i] + quantity.sum(axis=0)
-        before, after, gain = (np.asarray(total) / len(images) for total in sums)
+                values = [log_magnitude(z, self.log_floor_) for z in both]
+            sums += np.stack([part.sum(axis=0) for part in (*values, gains)])
+        before, after, gain = sums / len(images)
         if statistic == "power":
             floor = self.log_floor_**2
             before, after = (0.5 * np.log(power + floor) for power in (before, after))

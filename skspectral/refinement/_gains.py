@@ -66,12 +66,10 @@ def without_dc(values: np.ndarray) -> np.ndarray:
 def shrunk(
     gain: LogGain, shape: tuple[int, ...], shrinkage: float | str | None
 ) -> np.ndarray:
-    """Log-gains drawn to the means of their rings.
+    """Log-gains drawn to the means of their rings, as `SpectrumMatcher` describes.
 
-    With a number, by that share of the way. With "auto" by empirical Bayes: a gain is
-    ring mean + deviation + error of estimation, of variances 0 + tau^2 + s^2, so that
-    the deviation expected is ``tau^2 / (tau^2 + s^2)`` of the one found. tau^2 is what
-    squared deviations of the neighbouring bins exceed s^2 by, on average.
+    For "auto", tau^2 is what the squared deviations of the neighbouring bins exceed s^2
+    by, on average.
     """
     if shrinkage is None:
         return gain.value

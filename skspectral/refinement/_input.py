@@ -16,7 +16,6 @@ _TOLERANCE = 1e-6
 
 Range = tuple[float, float]
 Shape = tuple[int, int, int]
-UNLIMITED: Range = (-math.inf, math.inf)
 
 
 def n_axes(X: Any) -> int:
@@ -48,7 +47,21 @@ def check_image_shape(
     if image_shape is None:
         shape = found or (1, n_features, 1)
     else:
-        shape = _given_shape(image_shape, n_features)
+        sizes = tuple(image_shape)
+        if len(sizes) not in (2, 3) or not all(
+            isinstance(size, Integral) and size > 0 for size in sizes
+        ):
+            raise ValueError(
+                f"image_shape={image_shape!r} must be (height, width) or (height, "
+                "width, channels), of positive integers."
+            )
+        if math.prod(sizes) != n_features:
+            raise ValueError(
+                f"image_shape={image_shape!r} holds {math.prod(sizes)} values, but X "
+                f"has {n_features} features."
+            )
+        height, width, *channels = map(int, sizes)
+        shape = height, width, *(channels or (1,))
     if found is not None and shape != found:
         raise ValueError(
             f"X has images of shape {found}, but image_shape={image_shape!r}."
@@ -59,24 +72,6 @@ def check_image_shape(
             "0. Pass at least two pixels."
         )
     return shape
-
-
-def _given_shape(image_shape: Sequence[int], n_features: int) -> Shape:
-    sizes = tuple(image_shape)
-    if len(sizes) not in (2, 3) or not all(
-        isinstance(size, Integral) and size > 0 for size in sizes
-    ):
-        raise ValueError(
-            f"image_shape={image_shape!r} must be (height, width) or (height, width, "
-            "channels), of positive integers."
-        )
-    if math.prod(sizes) != n_features:
-        raise ValueError(
-            f"image_shape={image_shape!r} holds {math.prod(sizes)} values, but X has "
-            f"{n_features} features."
-        )
-    height, width, *channels = map(int, sizes)
-    return (height, width, *(channels or (1,)))
 
 
 def as_numbers(rows: np.ndarray, shape: Shape) -> np.ndarray:
@@ -119,21 +114,23 @@ def find_range(
     """The limits of values: those asked for, or those that real images suggest.
 
     Bytes go from 0 to 255, floats from 0 to 1 where real images do, others are without
-    limits.
-
-    Raises
-    ------
-    ValueError
-        If ``data_range`` is no range, or one set holds bytes and the other does not.
+    limits. ValueError is raised if ``data_range`` is no range, or if one set holds
+    bytes and the other does not.
     """
     if data_range is not None:
-        return _checked_range(data_range)
+        limits = tuple(data_range)
+        numbers = len(limits) == 2 and all(isinstance(x, Real) for x in limits)
+        if not numbers or not limits[0] < limits[1]:
+            raise ValueError(
+                f"data_range={data_range!r} must be (low, high), such as (0, 255)."
+            )
+        return float(limits[0]), float(limits[1])
     check_same_kind(generated, real.dtype == np.uint8)
     if real.dtype == np.uint8:
         return (0.0, 255.0)
     low, high = real.min(), real.max()
     unit = real.dtype.kind == "f" and low >= 0 and high <= 1 + _TOLERANCE
-    return (0.0, 1.0) if unit else UNLIMITED
+    return (0.0, 1.0) if unit else (-math.inf, math.inf)
 
 
 def check_same_kind(images: np.ndarray, bytes_wanted: bool) -> None:
@@ -143,16 +140,6 @@ def check_same_kind(images: np.ndarray, bytes_wanted: bool) -> None:
             f"Some images are uint8 and others are not (here {images.dtype}). Bring "
             "all to one type, or pass data_range."
         )
-
-
-def _checked_range(data_range: Sequence[float]) -> Range:
-    limits = tuple(data_range)
-    numbers = len(limits) == 2 and all(isinstance(x, Real) for x in limits)
-    if not numbers or not limits[0] < limits[1]:
-        raise ValueError(
-            f"data_range={data_range!r} must be (low, high), such as (0, 255)."
-        )
-    return float(limits[0]), float(limits[1])
 
 
 def check_within(images: np.ndarray, limits: Range, name: str) -> None:
@@ -183,19 +170,3 @@ def check_set(images: np.ndarray, limits: Range | None, name: str) -> None:
         if (images[rows] != images[rows, :1, :1]).any():
             return
     raise ValueError(f"{name}: all are constant, so that there is no spectrum.")
-
-
-def laid_out(images: np.ndarray, axes: int) -> np.ndarray:
-    """Images as rows, without an axis of channels, or with one."""
-    if axes == 2:
-        return images.reshape(len(images), -1)
-    return images[..., 0] if axes == 3 else images
-
-
-def restored(values: np.ndarray, limits: Range, dtype: np.dtype) -> np.ndarray:
-    """Values within limits, rounded where the type is one of integers."""
-    values = np.clip(values, *limits)
-    if dtype.kind in "iu":
-        bounds = np.iinfo(dtype)
-        values = np.clip(np.rint(values), bounds.min, bounds.max)
-    return values.astype(dtype)

@@ -8,13 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skspectral._sklearn_compat import Interval
+from skspectral.metrics._rings import ring_frequencies
 from skspectral.refinement._base import IMAGE_CONSTRAINTS, SpectrumRefiner
-from skspectral.refinement._cross_spectra import (
-    cross_spectra,
-    identity_below,
-    mapped,
-    transport_maps,
-)
+from skspectral.refinement._spectra import iter_spectra
 
 
 class CrossSpectrumMatcher(SpectrumRefiner):
@@ -34,26 +30,15 @@ class CrossSpectrumMatcher(SpectrumRefiner):
     min_frequency : float, default=4.0
         Bins of fewer cycles along the longer side stay as they are: there the map is a
         transfer of colours, and changes pixels a lot.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of rows. None takes rows as signals
-        of one channel, images of height 1.
-    data_range : (float, float), default=None
-        Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats where real images keep to that, and else no limit.
+    image_shape, data_range : default=None
+        As in `SpectrumMatcher`.
 
     Attributes
     ----------
     maps_ : ndarray of shape (height, width // 2 + 1, channels, channels), complex
         T for each bin of ``numpy.fft.rfft2``; Hermitian and positive definite.
-    image_shape_ : tuple of int
-        (height, width, channels).
-    data_range_ : tuple of float
-        Limits to which images are clipped.
-    log_floor_ : float
-        What rounding to bytes adds to a bin, in the units of ``numpy.fft.rfft2``.
-    n_generated_, n_real_ : int
-        Numbers of images in ``fit``.
-    n_features_in_ : int
+    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
+        As those of `SpectrumMatcher`.
 
     See Also
     --------
@@ -109,7 +94,51 @@ class CrossSpectrumMatcher(SpectrumRefiner):
         maps = transport_maps(
             cross_spectra(generated), cross_spectra(real), self.reg, self.log_floor_
         )
-        self.maps_ = identity_below(maps, self.min_frequency, self.image_shape_)
+        frequencies = ring_frequencies(self.image_shape_, "longer")
+        kept = (frequencies < self.min_frequency) | (frequencies == 0)
+        self.maps_ = np.where(kept[..., None, None], np.eye(maps.shape[-1]), maps)
 
     def _change(self, spectra: np.ndarray) -> np.ndarray:
-        return mapped(spectra, self.maps_ - np.eye(spectra.shape[1]))
+        channels = np.transpose(spectra, (2, 3, 1, 0))
+        change = (self.maps_ - np.eye(spectra.shape[1])) @ channels
+        return np.transpose(change, (3, 2, 0, 1))
+
+
+def cross_spectra(images: np.ndarray) -> np.ndarray:
+    """Mean of z z^H over images; (height, width // 2 + 1, channels, channels)."""
+    total: np.ndarray | float = 0.0
+    for spectra in iter_spectra(images):
+        channels = np.transpose(spectra, (2, 3, 1, 0))
+        total = total + channels @ channels.conj().swapaxes(-1, -2)
+    return np.asarray(total) / len(images)
+
+
+def transport_maps(
+    generated: np.ndarray, real: np.ndarray, reg: float, floor: float
+) -> np.ndarray:
+    """The map T of each bin, as `CrossSpectrumMatcher` defines it.
+
+    Eigenvalues of A and B are at least ``reg`` times the largest of their bin, and
+    ``floor^2``.
+    """
+    source, target = (_conditioned(s, reg, floor) for s in (generated, real))
+    root = _power(source, 0.5)
+    inverse = _power(source, -0.5)
+    return inverse @ _power(root @ target @ root, 0.5) @ inverse
+
+
+def _conditioned(spectra: np.ndarray, reg: float, floor: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(spectra)
+    smallest = np.maximum(reg * values[..., -1:], floor**2)
+    return _from_eigen(np.maximum(values, smallest), vectors)
+
+
+def _power(spectra: np.ndarray, exponent: float) -> np.ndarray:
+    """Power of positive definite matrices."""
+    values, vectors = np.linalg.eigh(spectra)
+    tiny = np.finfo(values.dtype).tiny
+    return _from_eigen(np.maximum(values, tiny) ** exponent, vectors)
+
+
+def _from_eigen(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    return (vectors * values[..., None, :]) @ vectors.conj().swapaxes(-1, -2)

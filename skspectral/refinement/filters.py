@@ -38,12 +38,8 @@ class RadialSpectrumMatcher(FilterRefiner):
     corners : bool, default=True
         Whether bins beyond the Nyquist frequency of an axis change too, up to the
         highest frequency. Checkerboards are there.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of rows. None takes rows as signals
-        of one channel, images of height 1.
-    data_range : (float, float), default=None
-        Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats where real images keep to that, and else no limit.
+    image_shape, data_range : default=None
+        As in `SpectrumMatcher`.
 
     Attributes
     ----------
@@ -51,15 +47,8 @@ class RadialSpectrumMatcher(FilterRefiner):
         Logarithm of h for 0, 1, ... cycles along the longer side.
     log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
         The same for each bin of ``numpy.fft.rfft2``.
-    image_shape_ : tuple of int
-        (height, width, channels).
-    data_range_ : tuple of float
-        Limits to which images are clipped.
-    log_floor_ : float
-        What rounding to bytes adds to a bin, in the units of ``numpy.fft.rfft2``.
-    n_generated_, n_real_ : int
-        Numbers of images in ``fit``.
-    n_features_in_ : int
+    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
+        As those of `SpectrumMatcher`.
 
     See Also
     --------

@@ -8,14 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skspectral._sklearn_compat import Interval
+from skspectral.metrics._images import iter_slices
+from skspectral.metrics._statistics import Statistic
 from skspectral.refinement._base import IMAGE_CONSTRAINTS, GainRefiner
 from skspectral.refinement._gains import without_dc
-from skspectral.refinement._quantiles import (
-    affine_log_gain,
-    quantile_log_gain,
-    quantile_table,
+from skspectral.refinement._spectra import (
+    log_magnitude,
+    log_magnitude_statistic,
+    spectra_of,
 )
-from skspectral.refinement._spectra import log_magnitude, log_magnitude_statistic
+
+# A bin whose spread differs by more is left with this factor.
+_LARGEST_SLOPE = 2.0
 
 
 class SpectrumQuantileMatcher(GainRefiner):
@@ -38,12 +42,8 @@ class SpectrumQuantileMatcher(GainRefiner):
     n_rounds : int, default=3
         Rounds of the fit: after the first, gains for all images make up for what
         clipping, rounding and the floor do to the mean spectrum.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of rows. None takes rows as signals
-        of one channel, images of height 1.
-    data_range : (float, float), default=None
-        Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats where real images keep to that, and else no limit.
+    image_shape, data_range : default=None
+        As in `SpectrumMatcher`.
 
     Attributes
     ----------
@@ -53,15 +53,8 @@ class SpectrumQuantileMatcher(GainRefiner):
         Only if not ``affine``.
     offset_log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
         These gains.
-    image_shape_ : tuple of int
-        (height, width, channels).
-    data_range_ : tuple of float
-        Limits to which images are clipped.
-    log_floor_ : float
-        What rounding to bytes adds to a bin, in the units of ``numpy.fft.rfft2``.
-    n_generated_, n_real_ : int
-        Numbers of images in ``fit``.
-    n_features_in_ : int
+    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
+        As those of `SpectrumMatcher`.
 
     See Also
     --------
@@ -146,3 +139,46 @@ class SpectrumQuantileMatcher(GainRefiner):
                 logs, self.generated_quantiles_, self.real_quantiles_
             )
         return without_dc(gains) + self.offset_log_gain_
+
+
+def quantile_table(images: np.ndarray, n_quantiles: int, floor: float) -> np.ndarray:
+    """Quantiles (i + 1/2) / n of log-magnitudes; (n_quantiles, channels, height, ...).
+
+    All log-magnitudes are held at once, in single precision: with a half-plane, about
+    the memory of the images as float32.
+    """
+    n, height, width, n_channels = images.shape
+    logs = np.empty((n, n_channels, height, width // 2 + 1), np.float32)
+    for rows in iter_slices(images):
+        logs[rows] = log_magnitude(spectra_of(images[rows]), floor)
+    levels = (np.arange(n_quantiles) + 0.5) / n_quantiles
+    table = np.empty((n_quantiles, *logs.shape[1:]), np.float32)
+    for row in range(height):
+        table[:, :, row] = np.quantile(logs[:, :, row], levels, axis=0, method="hazen")
+    return table
+
+
+def quantile_log_gain(
+    logs: np.ndarray, generated: np.ndarray, real: np.ndarray
+) -> np.ndarray:
+    """Log-gains that take quantiles of each bin to those of the other table.
+
+    Linear in between; beyond the last quantile the last gain.
+    """
+    within = np.clip(logs, generated[0], generated[-1])
+    columns = within.reshape(len(logs), -1).T.copy()
+    tables = [np.ascontiguousarray(t.reshape(len(t), -1).T) for t in (generated, real)]
+    mapped = [np.interp(*bin_) for bin_ in zip(columns, *tables, strict=True)]
+    return np.transpose(mapped).reshape(logs.shape) - within
+
+
+def affine_log_gain(
+    logs: np.ndarray, generated: Statistic, real: Statistic
+) -> np.ndarray:
+    """Log-gains that take mean and standard deviation of each bin to the other's."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.sqrt(real.variance / generated.variance)
+    # Bins that never vary, in both sets.
+    slope = np.where(np.isnan(slope), 1.0, slope)
+    slope = np.clip(slope, 1 / _LARGEST_SLOPE, _LARGEST_SLOPE)
+    return real.mean + slope * (logs - generated.mean) - logs

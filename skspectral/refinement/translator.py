@@ -3,7 +3,7 @@
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
@@ -11,29 +11,36 @@ import numpy as np
 import torch
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
-from skspectral._device import memory_advice, resolve_device
+from skspectral._device import as_tensor, memory_advice, resolve_device
 from skspectral._progress import CallbackMonitor
-from skspectral._random import draw_seed, random_stream
+from skspectral._random import draw_seed, random_stream, seeded_torch
 from skspectral._sklearn_compat import Interval, StrOptions
 from skspectral.metrics._statistics import Statistic
 from skspectral.refinement._base import IMAGE_CONSTRAINTS, GainRefiner
 from skspectral.refinement._gains import log_mean_gain, shrunk
 from skspectral.refinement._spectra import log_magnitude, log_magnitude_statistic
 from skspectral.refinement.filters import SpectrumMatcher
-from skspectral.refinement.translation.batches import Pairs, Units
 from skspectral.refinement.translation.detection import Judge, split_rows
-from skspectral.refinement.translation.model import Translation
+from skspectral.refinement.translation.model import Translation, square_rings
+from skspectral.refinement.translation.networks import (
+    LinearDiscriminator,
+    PatchContrast,
+    PatchDiscriminator,
+)
 from skspectral.refinement.translation.training import (
     TERMS,
-    TranslatorPlan,
-    TranslatorRun,
+    Batch,
     TranslatorTraining,
-    train,
+    falling,
+    iter_batches,
 )
 
 # Least scale of a bin in nats; bins of photographs have 0.6 and more.
 _LEAST_SPREAD = 0.05
+# Channels of the first layer of the discriminator of patches, at least.
+_NARROWEST = 16
 # Most images that the recalibration looks at.
 _RECALIBRATED = 5000
 _FROM_ZERO, _FROM_ONE = (Interval(Integral, low, None, closed="left") for low in (0, 1))
@@ -77,24 +84,21 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     lambda_nce, lambda_nce_identity : float, default=0.2, 0.2
         Weights of the contrast of patches (PatchNCE) of generated and of real images:
         features of output and input should be nearest at the same place.
-    lambda_lowfreq : float, default=1.0
-        Weight of the change of low frequencies.
+    lambda_lowfreq, low_freq_radius : float and int, default=1.0, None
+        Weight of the change of low frequencies, and bins on either side of DC that are
+        low; None is one for every 32 pixels of the longer side.
     lambda_ssim_identity, lambda_ssim : float, default=1.0, 1.0
         Weights of 1 - SSIM of input and output, of real and of generated images.
     nce_temperature, n_patches, projection_dim : default=0.07, 64, 64
         Divisor of the likenesses of features, number of places compared at each level,
         and length of their vectors.
-    low_freq_radius : int, default=None
-        Bins on either side of DC that ``lambda_lowfreq`` is for. None is a bin for
-        every 32 pixels of the longer side.
     learning_rate, betas : float and pair of float, default=2e-4, (0.5, 0.999)
         Of Adam.
     batch_size : int, default=16
         Images of either kind in a step.
-    max_epochs : int, default=10
-        Passes over the larger set. 0 is the start alone.
-    max_steps_per_epoch : int or None, default=160
-        Limit of the length of an epoch.
+    max_epochs, max_steps_per_epoch : int, default=10, 160
+        Passes over the larger set, 0 for the start alone, and their greatest length;
+        None is no limit.
     decay_start : float, default=0.2
         Share of all steps after which the learning rate falls, to 0 after the last.
     early_stopping : bool, default=True
@@ -104,12 +108,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         500, and none of a set of less than a hundred.
     n_iter_no_change : int, default=3
         Epochs without an improvement after which the training ends.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of rows. None takes rows as images
-        of height 1, which need ``depth=0``.
-    data_range : (float, float), default=None
-        Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats if real images keep to that, and else no limit.
+    image_shape, data_range : default=None
+        As in `SpectrumMatcher`. Rows without ``image_shape`` need ``depth=0``.
     device : str, torch.device or None, default=None
     random_state : int, RandomState, Generator or None, default=None
 
@@ -248,17 +248,15 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
         # Marks the estimator as unfitted until the training has succeeded.
         self.__dict__.pop("detector_auc_", None)
-        images, device = (generated, real), resolve_device(self.device)
-        seed = draw_seed(random_stream(self.random_state))
+        self._check_training()
+        device = resolve_device(self.device)
+        images, seed = (generated, real), draw_seed(random_stream(self.random_state))
         stream = np.random.default_rng(seed)
         splits = [split_rows(part, stream) for part in images]
-        held = all(len(split.held) for split in splits)
-        judged = held and self.early_stopping and self.max_epochs > 0
-        rows = [split.learnt if judged else np.concatenate(split) for split in splits]
+        judged = self.early_stopping and self.max_epochs > 0
+        judged = judged and all(len(held) for _, held in splits)
+        rows = [split[0] if judged else np.concatenate(split) for split in splits]
         learnt = [part[some] for part, some in zip(images, rows, strict=True)]
-        plan = TranslatorPlan.from_params(
-            self.get_params(), self.image_shape_, max(map(len, learnt))
-        )
         of_generated, of_real = (
             log_magnitude_statistic(part, self.log_floor_) for part in learnt
         )
@@ -266,31 +264,49 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         variance = (of_generated.variance + of_real.variance) / 2
         self.log_scale_ = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
         self.initial_log_gain_ = self._start(*learnt)
-        run = TranslatorRun()
-        if self.max_epochs:
-            units = Units(*self._extent, self.log_floor_)
-            pairs = Pairs(learnt, units, self.batch_size, device, stream)
-            of_bins = self.real_log_mean_, self.log_scale_, self.initial_log_gain_
-            width = self.image_shape_[1]
-            training = TranslatorTraining(plan, of_bins, width, seed, device)
-            judge = Judge(images, splits, self.log_floor_) if judged else None
-            run = self._train(training, pairs, judge, of_real)
+        judge = Judge(images, splits, self.log_floor_) if judged else None
+
+        def auc(translation: Translation | None) -> float:
+            assert judge is not None
+            self._adopt(translation, judge.generated[0], of_real)
+            return judge.auc(self._refined)
+
+        n_steps = -(-max(map(len, learnt)) // self.batch_size)
+        n_steps = min(n_steps, self.max_steps_per_epoch or n_steps)
+        units = self._extent, self.log_floor_, device
+
+        def batches() -> Iterator[Batch]:
+            return iter_batches(learnt, self.batch_size, n_steps, stream, *units)
+
+        training = self._new_training(seed, self.max_epochs * n_steps)
+        best, aucs = self._train(training, batches, auc if judged else None)
         if judged:
             self.initial_log_gain_ = self._start(generated, real)
             of_real = log_magnitude_statistic(real, self.log_floor_)
-        self._adopt(run.best, generated, of_real)
-        self.n_iter_, self.best_iter_ = run.n_epochs, run.n_best
-        names = run.terms[0] if run.terms else ()
-        self.loss_history_ = {
-            name: np.array([terms[name] for terms in run.terms]) for name in names
-        }
-        self.detector_auc_ = np.array(run.verdicts)
-        if run.failure is not None:
-            warnings.warn(
-                f"The training was stopped: {run.failure}. The result is that of "
-                f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
-                ConvergenceWarning,
-                stacklevel=4,
+        self._adopt(best, generated, of_real)
+        self.detector_auc_ = np.array(aucs)
+
+    def _check_training(self) -> None:
+        """Raise ValueError for weights, ``betas`` or sides that permit no training."""
+        if not any(getattr(self, name) for name in TERMS.values()):
+            raise ValueError(
+                "All weights lambda_... are 0, so that there is nothing to learn. Set "
+                "one of them, such as lambda_profile=3."
+            )
+        betas = tuple(self.betas)
+        numbers = len(betas) == 2 and all(isinstance(beta, Real) for beta in betas)
+        if not numbers or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas={self.betas!r} must be two numbers within [0, 1).")
+        unit, sides = 2**self.depth, self.image_shape_[:2]
+        halved = all(side % unit == 0 and side >= 2 * unit for side in sides)
+        # A side of 1, as signals have, is only for a depth of 0.
+        if self.depth and not halved:
+            nearest = tuple(max(2, round(side / unit)) * unit for side in sides)
+            raise ValueError(
+                f"Images of {sides[0]} x {sides[1]} pixels cannot be halved "
+                f"depth={self.depth} times: sides must be multiples of {unit}, at "
+                f"least {2 * unit}. Pad or crop to {nearest[0]} x {nearest[1]}, or "
+                "lower depth."
             )
 
     def _start(self, generated: np.ndarray, real: np.ndarray) -> np.ndarray:
@@ -299,24 +315,103 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         start = SpectrumMatcher(data_range=self.data_range).fit(generated, real)
         return start.log_gain_
 
+    def _new_training(self, seed: int, n_steps: int) -> TranslatorTraining:
+        """Untrained networks, for ``n_steps`` in all."""
+        device = resolve_device(self.device)
+        height, width, n_channels = self.image_shape_
+        mean, spread, start = (
+            as_tensor(part, device, torch.float32)
+            for part in (self.real_log_mean_, self.log_scale_, self.initial_log_gain_)
+        )
+        bound = self.max_log_gain if self.parameterization == "residual" else None
+        radius = self.low_freq_radius
+        if radius is None:
+            radius = max(1, round(max(height, width) / 32))
+        discriminators, contrast = nn.ModuleDict(), None
+        with seeded_torch(seed):
+            translation = Translation(
+                mean, spread, width, self.base_channels, self.depth, bound
+            ).to(device)
+            if self.lambda_gan:
+                n_first = max(self.base_channels, _NARROWEST)
+                discriminators["patches"] = PatchDiscriminator(
+                    n_channels + 2, n_first, self.depth
+                )
+            if self.lambda_profile:
+                rings = square_rings(height, width) if self.profile == "rings" else None
+                n_values = height * width if rings is None else rings.shape[1]
+                discriminators["profile"] = LinearDiscriminator(
+                    n_channels * n_values, rings
+                )
+            if self.lambda_nce or self.lambda_nce_identity:
+                contrast = PatchContrast(
+                    translation.network.widths,
+                    self.projection_dim,
+                    self.n_patches,
+                    self.nce_temperature,
+                    seed,
+                ).to(device)
+        return TranslatorTraining(
+            translation,
+            start,
+            discriminators.to(device),
+            contrast,
+            weights={term: getattr(self, name) for term, name in TERMS.items()},
+            low_freq_radius=radius,
+            learning_rate=lambda step: (
+                self.learning_rate * falling(step, n_steps, self.decay_start)
+            ),
+            betas=(self.betas[0], self.betas[1]),
+        )
+
     def _train(
         self,
         training: TranslatorTraining,
-        pairs: Pairs,
-        judge: Judge | None,
-        of_real: Statistic,
-    ) -> TranslatorRun:
-        def auc(translation: Translation | None) -> float:
-            assert judge is not None
-            self._adopt(translation, judge.generated.learnt, of_real)
-            return judge.auc(self._refined)
+        batches: Callable[[], Iterator[Batch]],
+        judge: Callable[[Translation | None], float] | None,
+    ) -> tuple[Translation | None, list[float]]:
+        """The best translation, on the CPU, and what the judge says of all.
 
+        The judge, if any, gives a number of which less is better. The first is that of
+        the start; if that is the best, there is no translation.
+        """
         monitor = CallbackMonitor(self)
         on_epoch = monitor.stage("training", self.max_epochs)
+        best, failure = None, None
+        verdicts = [] if judge is None else [judge(None)]
+        history: list[dict[str, float]] = []
+        self.n_iter_ = self.best_iter_ = 0
         with memory_advice(self.batch_size):
-            run = train(training, pairs, on_epoch, auc if judge else None)
+            for epoch in range(1, self.max_epochs + 1):
+                try:
+                    terms = training.epoch(batches())
+                except ArithmeticError as error:
+                    failure = error
+                    break
+                self.n_iter_ = epoch
+                history.append(terms)
+                present = copy.deepcopy(training.translation).cpu().eval()
+                if judge is not None:
+                    verdicts.append(judge(present))
+                    terms = {**terms, "detector_auc": verdicts[-1]}
+                if judge is None or verdicts[-1] < min(verdicts[:-1]):
+                    best, self.best_iter_ = present, epoch
+                waited = epoch - self.best_iter_
+                if on_epoch(**terms) or waited >= self.n_iter_no_change:
+                    break
         monitor.close()
-        return run
+        names = history[0] if history else ()
+        self.loss_history_ = {
+            name: np.array([terms[name] for terms in history]) for name in names
+        }
+        if failure is not None:
+            warnings.warn(
+                f"The training was stopped: {failure}. The result is that of "
+                f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        return best, verdicts
 
     def _adopt(
         self, translation: Translation | None, generated: np.ndarray, of_real: Statistic

@@ -14,7 +14,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skspectral.metrics import mean_spectrum_distance, ssim
 from skspectral.refinement import SpectrumMatcher, SpectrumTranslator
-from skspectral.refinement.translation.batches import Batch, Pairs, Units
 from skspectral.refinement.translation.detection import Judge, split_rows
 from skspectral.refinement.translation.model import (
     distances,
@@ -25,14 +24,13 @@ from skspectral.refinement.translation.model import (
 from skspectral.refinement.translation.networks import (
     LinearDiscriminator,
     NestedUNet,
+    PatchContrast,
     PatchDiscriminator,
-    Projections,
 )
 from skspectral.refinement.translation.training import (
-    TranslatorPlan,
-    TranslatorTraining,
     dissimilarity,
-    patch_contrast,
+    falling,
+    iter_batches,
     root_mean_square,
 )
 
@@ -106,11 +104,11 @@ def test_places_and_rings():
         (NestedUNet, (5, 3, 8, 3), 141_027),
         (PatchDiscriminator, (5, 16, 3), 24_449),
         (LinearDiscriminator, (3 * 32**2,), 3_073),
-        (Projections, ([8, 16, 32, 64], 64), 24_576),
+        (PatchContrast, ([8, 16, 32, 64], 64, 64, 0.07, 0), 24_576),
         # The published ones, and two more channels for places.
         (NestedUNet, (5, 3, 64, 4), 24_830_211 + 2 * 9 * 64),
         (PatchDiscriminator, (5, 64, 4), 1_555_585 + 2 * 9 * 64),
-        (Projections, ([64, 128, 256, 512, 512], 256), 707_072),
+        (PatchContrast, ([64, 128, 256, 512, 512], 256, 64, 0.07, 0), 707_072),
     ],
 )
 def test_sizes_of_networks(network, sizes, n_parameters):
@@ -121,10 +119,9 @@ def test_contrast_is_the_cross_entropy_of_places():
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.randn(2, 5, 3, 4, generator=generator)]
     outputs = [torch.randn(2, 5, 3, 4, generator=generator).requires_grad_()]
-    projections = Projections([5], 6)
-    args = projections, 12, 0.1, torch.Generator().manual_seed(1)
-    loss = patch_contrast(inputs, outputs, *args)
-    project = projections[0]
+    contrast = PatchContrast([5], 6, 12, 0.1, seed=1)
+    loss = contrast(inputs, outputs)
+    project = contrast.projections[0]
     total = 0.0
     for key, query in zip(inputs[0], outputs[0], strict=True):
         k, q = (project(part.reshape(5, 12).T).detach() for part in (key, query))
@@ -133,10 +130,10 @@ def test_contrast_is_the_cross_entropy_of_places():
             likeness = [math.exp(float(q[m] @ k[i]) / 0.1) for i in range(12)]
             total -= math.log(likeness[m] / sum(likeness)) / 24
     assert float(loss.detach()) == pytest.approx(total, rel=1e-4)
-    same = patch_contrast(inputs, inputs, *args)
+    same = contrast(inputs, inputs)
     assert float(same.detach()) < float(loss.detach())
     loss.backward()
-    assert all(p.grad.abs().sum() > 0 for p in projections.parameters())
+    assert all(p.grad.abs().sum() > 0 for p in contrast.parameters())
     assert outputs[0].grad.abs().sum() > 0
 
 
@@ -164,8 +161,8 @@ def test_without_training_it_is_the_matcher(sets):
 
 def test_before_the_first_step_the_network_adds_nothing(sets):
     training = new_training(SpectrumTranslator(**SMALL), *sets)
-    batch = Units(0.0, 1.0, 0.01).batch(sets[0], torch.device("cpu"))
-    gains, _ = training.translation(batch.log_magnitudes)
+    log_magnitudes, _ = batch(sets)
+    gains, _ = training.translation(log_magnitudes)
     assert (gains == 0).all()
 
 
@@ -192,17 +189,11 @@ def test_mean_spectra_of_other_images_stay_matched(sets):
     assert after_training(False) > after_training(True) + 0.1
 
 
-def plan_of(translator, n_images=32):
-    shape = (16, 16, 3)
-    return TranslatorPlan.from_params(translator.get_params(), shape, n_images)
-
-
 @pytest.mark.parametrize("n_epochs", range(1, 13))
 @pytest.mark.parametrize("decay_start", [0.0, 0.2, 1.0])
 def test_the_learning_rate_never_turns(n_epochs, decay_start):
-    plan = plan_of(SpectrumTranslator(max_epochs=n_epochs, decay_start=decay_start))
-    n_steps = n_epochs * plan.n_steps
-    factors = [plan.learning_rate_factor(step) for step in range(n_steps + 3)]
+    n_steps = n_epochs * 2
+    factors = [falling(step, n_steps, decay_start) for step in range(n_steps + 3)]
     assert min(factors) >= 0
     assert factors[0] == 1
     assert factors == sorted(factors, reverse=True)
@@ -211,29 +202,25 @@ def test_the_learning_rate_never_turns(n_epochs, decay_start):
 
 def new_training(translator, generated, real):
     fitted = clone(translator).set_params(max_epochs=0).fit(generated, real)
-    return TranslatorTraining(
-        plan_of(translator),
-        (fitted.real_log_mean_, fitted.log_scale_, fitted.initial_log_gain_),
-        generated.shape[2],
-        0,
-        torch.device("cpu"),
-    )
+    return fitted._new_training(0, translator.max_epochs * 2)
 
 
-def batches(sets, n=16):
-    units = Units(0.0, 1.0, 0.01)
-    return [units.batch(part[:n], torch.device("cpu")) for part in sets]
+def batch(sets, n=16):
+    """The first images of either kind."""
+    return next(batches([part[:n] for part in sets], n))
+
+
+def batches(sets, batch_size, n_batches=1):
+    stream, device = np.random.default_rng(0), torch.device("cpu")
+    return iter_batches(sets, batch_size, n_batches, stream, (0.0, 1.0), 0.01, device)
 
 
 def networks_of(training):
-    networks = {
+    return {
         "translation": training.translation,
-        "patches": training.patches,
-        "profile": training.profile,
+        **training.discriminators,
+        **{f"head {i}": head for i, head in enumerate(training.contrast.projections)},
     }
-    for i, head in enumerate(training.projections or ()):
-        networks[f"head {i}"] = head
-    return {name: network for name, network in networks.items() if network is not None}
 
 
 @pytest.mark.parametrize("profile", ["bins", "rings"])
@@ -246,7 +233,7 @@ def test_all_networks_learn(sets, profile, parameterization):
     assert len(networks_of(training)) == 3 + 3
     moved = {}
     for _ in range(3):
-        training.step(*batches(sets))
+        training.step(*batch(sets))
         for name, network in networks_of(training).items():
             for key, weight in network.named_parameters():
                 gradient = weight.grad
@@ -259,12 +246,12 @@ def test_all_networks_learn(sets, profile, parameterization):
 def test_a_weight_is_that_of_its_term(sets, name):
     others = dict.fromkeys(TERMS, 0.0)
     alone = new_training(SpectrumTranslator(**{**others, name: 1.0}, **SMALL), *sets)
-    assert list(alone.step(*batches(sets))) == [TERMS[name]]
+    assert list(alone.step(*batch(sets))) == [TERMS[name]]
     weights = {part: 1.0 for part in TERMS if part != name}
     without = new_training(SpectrumTranslator(**{name: 0.0}, **weights, **SMALL), *sets)
-    assert set(without.step(*batches(sets))) == set(TERMS.values()) - {TERMS[name]}
+    assert set(without.step(*batch(sets))) == set(TERMS.values()) - {TERMS[name]}
     if name in ("lambda_gan", "lambda_profile"):
-        assert getattr(without, TERMS[name]) is None
+        assert TERMS[name] not in without.discriminators
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -274,7 +261,7 @@ def test_each_term_teaches_the_translation(sets, name):
     # The network adds nothing at first, to which real images are held already.
     torch.nn.init.normal_(training.translation.network.head.weight, std=0.1)
     for _ in range(2):
-        training.step(*batches(sets))
+        training.step(*batch(sets))
     gradient = training.translation.network.head.weight.grad
     assert gradient.abs().sum() > 0
 
@@ -293,13 +280,11 @@ def test_discriminators_learn_to_tell(name):
     training.optimizers[0].param_groups.clear()
     for _ in range(30):
         training.n_steps = 1
-        training.step(*batches((generated, real), 64))
-    scores = []
-    for batch in batches((generated[64:], real[64:]), 64):
-        logs = batch.log_magnitudes
-        with torch.no_grad():
-            verdicts = training.verdicts(training.translation.standardised(logs, logs))
-        scores.append(verdicts[name].flatten(1).mean(1))
+        training.step(*batch((generated, real), 64))
+    logs, _ = batch((generated[64:], real[64:]), 64)
+    with torch.no_grad():
+        verdicts = training.verdicts(training.translation.standardised(logs, logs))
+    scores = verdicts[name].flatten(1).mean(1).split(64)
     assert (scores[1][:, None] > scores[0]).float().mean() > 0.85
 
 
@@ -385,19 +370,18 @@ def test_steps_lead_to_the_real_spectrum(sets):
 
 def test_the_start_is_for_generated_images_alone(sets):
     training = new_training(SpectrumTranslator(**SMALL), *sets)
-    pair = training.translate(*batches(sets))
-    gain = (pair.output - pair.seen) * whole_plane(training.translation.spread, 16)
+    log_magnitudes, _ = batch(sets)
+    gain, _ = training.translate(log_magnitudes)
     assert abs(gain[16:]).max() == 0
-    start = whole_plane(training.start, 16)
-    assert torch.allclose(gain[:16], start.expand(16, -1, -1, -1), atol=1e-4)
+    assert torch.allclose(gain[:16], training.start.expand(16, -1, -1, -1), atol=1e-4)
 
 
 def test_steps_get_the_learning_rate_of_the_plan(sets):
     training = new_training(SpectrumTranslator(max_epochs=5, **SMALL), *sets)
     training.n_steps = 9
-    training.step(*batches(sets))
+    training.step(*batch(sets))
     rates = [o.param_groups[0]["lr"] for o in training.optimizers]
-    assert rates == [2e-4 * training.plan.learning_rate_factor(9)] * 2
+    assert rates == [2e-4 * falling(9, 10, 0.2)] * 2
     assert 0 < rates[0] < 1e-4
 
 
@@ -491,13 +475,10 @@ def test_black_and_white_do_not_matter(sets):
 
 def test_each_image_comes_once_an_epoch():
     images = np.arange(12).repeat(4).reshape(12, 2, 2, 1), np.zeros((5, 2, 2, 1))
-    stream, device = np.random.default_rng(0), torch.device("cpu")
-    pairs = Pairs(images, Units(0.0, 1.0, 0.1), 4, device, stream)
     means = []
-    for generated, real in pairs.batches(3):
-        assert isinstance(generated, Batch)
-        assert len(real.spectra) == 4
-        means += (generated.spectra[:, 0, 0, 0].real / 4).tolist()
+    for _, spectra in batches(images, 4, 3):
+        assert len(spectra) == 8
+        means += (spectra[:4, 0, 0, 0].real / 4).tolist()
     assert sorted(means) == list(range(12))
     assert means != sorted(means)
 
@@ -509,7 +490,7 @@ def test_the_judge_finds_what_differs(side):
     made, real = (images_of(150, (side, side, 3), seed) for seed in range(2))
     soft = (made + np.roll(made, 1, 1)) / 2
     splits = [split_rows(part, stream) for part in (soft, real)]
-    assert [len(split.held) for split in splits] == [30, 30]
+    assert [len(held) for _, held in splits] == [30, 30]
     assert set(np.concatenate(splits[0])) == set(range(150))
     judge = Judge((soft, real), splits, 0.01)
     assert judge.auc(lambda part: part) > 0.95

@@ -18,19 +18,11 @@ _CHUNK = 64
 
 
 class Translation(nn.Module):
-    """A network over the plane of frequencies that gives each bin its gain.
+    """A network over the plane of frequencies that gives each bin its log-gain.
 
-    Parameters
-    ----------
-    mean, spread : tensor of shape (C, H, W // 2 + 1)
-        By which log-magnitudes are standardised, bin by bin.
-    plane_width : int
-        W.
-    base_channels, depth : int
-        Of the `NestedUNet`.
-    max_log_gain : float or None
-        Bound of the gains in nats. None: the network gives magnitudes, within the range
-        of those of each image, in place of gains.
+    Log-magnitudes are standardised by ``mean`` and ``spread`` of each bin,
+    (C, H, W // 2 + 1). Gains are within ``max_log_gain`` nats; without that bound the
+    network gives magnitudes, within the range of each image's, in place of gains.
     """
 
     mean: torch.Tensor
@@ -60,12 +52,12 @@ class Translation(nn.Module):
         """Log-gains of all bins, (n, C, H, W // 2 + 1), and the encoder's features."""
         plane = self.standardised(log_magnitudes, log_magnitudes)
         out, features = self.network(self.placed(plane))
-        out = even_half(torch.tanh(out))
+        log_gain = even_half(torch.tanh(out))
         if self.max_log_gain is None:
-            low, extent = _range_of(log_magnitudes)
-            log_gain = low + extent * (out + 1) / 2 - log_magnitudes
+            centre, spread = self._scale(log_magnitudes)
+            log_gain = centre + spread * log_gain - log_magnitudes
         else:
-            log_gain = self.max_log_gain * out
+            log_gain = self.max_log_gain * log_gain
         log_gain[..., 0, 0] = 0  # Mean colours stay.
         return log_gain, features
 
@@ -86,23 +78,19 @@ class Translation(nn.Module):
         Without a bound of the gains they are scaled to [-1, 1] by the extremes of the
         ``inputs`` from which they were made.
         """
-        if self.max_log_gain is None:
-            low, extent = _range_of(inputs)
-            scaled = 2 * (log_magnitudes - low) / extent - 1
-        else:
-            scaled = (log_magnitudes - self.mean) / self.spread
-        return whole_plane(scaled, self.plane_width)
+        centre, spread = self._scale(inputs)
+        return whole_plane((log_magnitudes - centre) / spread, self.plane_width)
 
     def placed(self, plane: torch.Tensor) -> torch.Tensor:
         """With two more channels that tell a convolution where it is."""
         places = self.places.expand(len(plane), -1, -1, -1)
         return torch.cat([plane, places], dim=1)
 
-
-def _range_of(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Minimum of each image, and its distance to the maximum."""
-    low = values.amin((1, 2, 3), keepdim=True)
-    return low, values.amax((1, 2, 3), keepdim=True) - low + _TINY
+    def _scale(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.max_log_gain is not None:
+            return self.mean, self.spread
+        low, high = inputs.amin((1, 2, 3), True), inputs.amax((1, 2, 3), True)
+        return (high + low) / 2, (high - low + _TINY) / 2
 
 
 def whole_plane(half: torch.Tensor, width: int) -> torch.Tensor:

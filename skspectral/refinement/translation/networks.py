@@ -1,4 +1,4 @@
-"""Networks over the plane of frequencies: generator, discriminators, projections."""
+"""Networks over the plane of frequencies: generator and adversaries."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -13,23 +13,20 @@ _LEAK = 0.2
 
 
 def _periodic(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution of a plane whose opposite sides are neighbours."""
+    """A convolution of a plane whose opposite sides are neighbours.
+
+    Padding by zeros would meet the Nyquist frequencies, where checkerboards are.
+    """
     return nn.Conv2d(n_in, n_out, 3, stride, padding=1, padding_mode="circular")
 
 
-class Block(nn.Sequential):
-    """Two convolutions, each normalised and rectified.
-
-    The plane of frequencies is periodic, and so is the padding: zeros would meet the
-    Nyquist frequencies, where checkerboards are.
-    """
-
-    def __init__(self, n_in: int, n_out: int):
-        layers: list[nn.Module] = []
-        for n in (n_in, n_out):
-            norm = nn.GroupNorm(math.gcd(8, n_out), n_out)
-            layers += [_periodic(n, n_out), norm, nn.ReLU()]
-        super().__init__(*layers)
+def _block(n_in: int, n_out: int) -> nn.Sequential:
+    """Two convolutions, each normalised and rectified."""
+    layers: list[nn.Module] = []
+    for n in (n_in, n_out):
+        norm = nn.GroupNorm(math.gcd(8, n_out), n_out)
+        layers += [_periodic(n, n_out), norm, nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 class NestedUNet(nn.Module):
@@ -47,9 +44,9 @@ class NestedUNet(nn.Module):
         self.nodes = nn.ModuleDict()
         for i, n in enumerate(self.widths):
             before = n_in if i == 0 else self.widths[i - 1]
-            self.nodes[f"{i}, 0"] = Block(before, n)
+            self.nodes[f"{i}, 0"] = _block(before, n)
             for j in range(1, depth + 1 - i):
-                self.nodes[f"{i}, {j}"] = Block(j * n + self.widths[i + 1], n)
+                self.nodes[f"{i}, {j}"] = _block(j * n + self.widths[i + 1], n)
         self.head = nn.Conv2d(width, n_out, 1)
         initialise(self)
         nn.init.zeros_(self.head.weight)
@@ -81,43 +78,83 @@ class PatchDiscriminator(nn.Sequential):
 
     def __init__(self, n_in: int, width: int, depth: int):
         layers: list[nn.Module] = []
-        n = n_in
         for i in range(depth):
-            n_next = width * min(2**i, _WIDEST)
-            layers.append(_periodic(n, n_next, stride=2))
+            n_out = width * min(2**i, _WIDEST)
+            layers.append(_periodic(n_in, n_out, stride=2))
             if i:
-                layers.append(nn.InstanceNorm2d(n_next))
+                layers.append(nn.InstanceNorm2d(n_out))
             layers.append(nn.LeakyReLU(_LEAK))
-            n = n_next
-        super().__init__(*layers, _periodic(n, 1))
+            n_in = n_out
+        super().__init__(*layers, _periodic(n_in, 1))
         initialise(self)
 
 
-class LinearDiscriminator(nn.Module):
-    """One number from all values, each standardised: a logistic regression's."""
+class LinearDiscriminator(nn.Linear):
+    """The log-odds of a logistic regression for each plane.
 
-    def __init__(self, n_values: int):
-        super().__init__()
+    It sees ``n_values`` of a plane: all bins or, with a matrix (H W, n_rings), the
+    means over rings.
+    """
+
+    rings: torch.Tensor | None
+
+    def __init__(self, n_values: int, rings: torch.Tensor | None = None):
+        super().__init__(n_values, 1)
+        self.register_buffer("rings", rings)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, plane: torch.Tensor) -> torch.Tensor:
+        """The numbers (n, 1) of planes (n, C, H, W)."""
+        values = plane if self.rings is None else plane.flatten(2) @ self.rings
         # A step then changes the output by as much for any number of values.
-        self.scale = 3 / math.sqrt(n_values)
-        self.linear = nn.Linear(n_values, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """The numbers (n, 1) of values (n, ...)."""
-        out: torch.Tensor = self.linear(self.scale * values.flatten(1))
-        return out
+        scale = 3 / math.sqrt(self.in_features)
+        return super().forward(scale * values.flatten(1))
 
 
-class Projections(nn.ModuleList):
-    """For each level of features two layers to directions of a sphere."""
+class PatchContrast(nn.Module):
+    """PatchNCE (Park et al. 2020) of the features of an encoder before and after.
 
-    def __init__(self, widths: list[int], n_out: int):
-        super().__init__(
+    Features of each level, of ``widths`` channels, are projected by two layers to
+    ``n_out`` directions. The loss is the cross-entropy of finding each place of the
+    output in the input, by likenesses over ``temperature``, among at most ``n_patches``
+    random places of the same image.
+    """
+
+    def __init__(
+        self,
+        widths: list[int],
+        n_out: int,
+        n_patches: int,
+        temperature: float,
+        seed: int,
+    ):
+        super().__init__()
+        self.n_patches, self.temperature = n_patches, temperature
+        self.projections = nn.ModuleList(
             nn.Sequential(nn.Linear(n, n_out), nn.ReLU(), nn.Linear(n_out, n_out))
             for n in widths
         )
+        self._stream = torch.Generator().manual_seed(seed)
+
+    def forward(
+        self, inputs: list[torch.Tensor], outputs: list[torch.Tensor]
+    ) -> torch.Tensor:
+        """Mean over levels of features (n, c_i, h_i, w_i); inputs get no gradient."""
+        losses = []
+        for key, query, project in zip(inputs, outputs, self.projections, strict=True):
+            n_places = key.shape[2] * key.shape[3]
+            places = torch.randperm(n_places, generator=self._stream)[: self.n_patches]
+            k, q = (
+                F.normalize(project(part.flatten(2)[:, :, places].mT), dim=2)
+                for part in (key.detach(), query)
+            )
+            likeness = q @ k.detach().mT / self.temperature
+            same = torch.arange(len(places), device=likeness.device)
+            losses.append(
+                F.cross_entropy(likeness.flatten(0, 1), same.repeat(len(likeness)))
+            )
+        return torch.stack(losses).mean()
 
 
 def initialise(network: nn.Module) -> None:
