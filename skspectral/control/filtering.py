@@ -91,17 +91,6 @@ def equalize(
     True
     """
     gain, curve = atom_values(estimator, gains, "gains")
-    return _changed(estimator, X, gain, curve, residual)
-
-
-def _changed(
-    estimator: Any,
-    X: ArrayLike,
-    gain: np.ndarray,
-    curve: Curve | None,
-    residual: float,
-) -> Any:
-    """Signals with gains of the atoms, of the mean, and of the rest."""
     if not np.isfinite(residual):
         raise ValueError(f"residual={residual!r} must be finite.")
     refuse_unusable_tensors(X)
@@ -146,12 +135,8 @@ def _mean_with_gains(estimator: Any, mean: np.ndarray, curve: Curve) -> np.ndarr
     on = estimator.model_.dictionary.wave_grid
     places = mean.reshape(*on.sizes, -1)
     along = tuple(range(on.n_axes))
-    cycles = [
-        unit * np.arange(size) / 2
-        for unit, size in zip(on.units, on.sizes, strict=True)
-    ]
-    frequencies = np.sqrt(sum(f**2 for f in np.meshgrid(*cycles, indexing="ij")))
-    gains = curve(frequencies.ravel()).reshape(*on.sizes, 1)
+    half_cycles = on.units[:, None] * np.indices(on.sizes).reshape(on.n_axes, -1)
+    gains = curve(np.linalg.norm(half_cycles / 2, axis=0)).reshape(*on.sizes, 1)
     spectrum = gains * dctn(places, axes=along, norm="ortho")
     return idctn(spectrum, axes=along, norm="ortho").ravel()
 
@@ -204,6 +189,14 @@ def filter(
     >>> bool(abs(low + rest - X).max() < 1e-9)
     True
     """
+    gains, rest = gains_of_band(low, high, btype, residual)
+    return equalize(estimator, X, gains, residual=rest)
+
+
+def gains_of_band(
+    low: float | None, high: float | None, btype: str, residual: float | None
+) -> tuple[Curve, float]:
+    """Gains over frequency, and that of the residual, with which `filter` equalizes."""
     if btype not in _BANDS:
         raise ValueError(f"btype={btype!r} must be one of {_BANDS}.")
     passes = btype == "bandpass"
@@ -211,8 +204,7 @@ def filter(
     def gains(frequencies: np.ndarray) -> np.ndarray:
         return (in_band(frequencies, (low, high)) == passes).astype(float)
 
-    rest = float(not passes) if residual is None else residual
-    return equalize(estimator, X, gains, residual=rest)
+    return gains, float(not passes) if residual is None else residual
 
 
 def estimator_array(estimator: Any, name: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from skspectral._sklearn_compat import (
     Interval,
     as_numbers,
     as_numpy,
-    validate_params,
+    validated,
 )
 from skspectral.control.atoms import Gains, atom_values
 from skspectral.control.filtering import estimator_array, splitting_map
@@ -80,22 +80,17 @@ def sample(
     gain, _ = atom_values(estimator, gains, "gains")
     limits, _ = atom_values(estimator, limit, "limit", finite=False)
     # Codes without variance have no deviation to be infinitely many of.
-    largest = np.full(len(limits), np.inf)
-    some = np.isfinite(limits)
     code_map = splitting_map(estimator)
-    largest[some] = limits[some] * _code_deviations(estimator, code_map)[some]
+    centre, covariance = _training_law(estimator, code_map)
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 0) + centre**2)
+    some = np.isfinite(limits)
+    largest = np.full(len(limits), np.inf)
+    largest[some] = limits[some] * deviations[some]
     drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
-    mean = estimator_array(estimator, "mean_")
-    codes = (drawn - mean) @ code_map.T
+    codes = (drawn - estimator_array(estimator, "mean_")) @ code_map.T
     changed = gain * np.clip(codes, -largest, largest)
     change = (changed - codes) @ estimator_array(estimator, "components_")
     return drawn + change.astype(drawn.dtype)
-
-
-def _code_deviations(estimator: Any, code_map: np.ndarray) -> np.ndarray:
-    """Root mean square of the training codes about zero, (K,)."""
-    mean, covariance = _training_law(estimator, code_map)
-    return np.sqrt(np.maximum(np.diag(covariance), 0) + mean**2)
 
 
 def _training_law(estimator: Any, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,10 +98,7 @@ def _training_law(estimator: Any, matrix: np.ndarray) -> tuple[np.ndarray, np.nd
     return estimator.moments_.project(matrix, estimator_array(estimator, "mean_"))
 
 
-@validate_params(
-    {"n_samples": [Interval(Integral, 2, None, closed="left")], "prior": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
+@validated(n_samples=[Interval(Integral, 2, None, closed="left")], prior=["boolean"])
 def interpolate(
     estimator: Any,
     start: ArrayLike,

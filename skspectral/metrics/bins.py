@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.cluster import KMeans
 
 from skspectral._random import draw_seed, random_stream
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_feature_sets
 
 
@@ -32,13 +32,10 @@ class NDBScore(NamedTuple):
     js_divergence: float
 
 
-@validate_params(
-    {
-        "n_bins": [Interval(Integral, 2, None, closed="left")],
-        "alpha": [Interval(Real, 0, 1, closed="neither")],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_bins=[Interval(Integral, 2, None, closed="left")],
+    alpha=[Interval(Real, 0, 1, closed="neither")],
+    random_state=["random_state"],
 )
 def ndb_score(
     X_train: ArrayLike,

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import svdvals
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_features, check_widths
 
 # What a covariance may lack to being symmetric and positive, and the distance to being
@@ -115,13 +115,10 @@ def frechet_distance(
     return _from_statistics(reference, _root(reference[1]), mean, covariance)
 
 
-@validate_params(
-    {
-        "n_points": [Interval(Integral, 2, None, closed="left")],
-        "min_samples": [Interval(Integral, 2, None, closed="left"), None],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_points=[Interval(Integral, 2, None, closed="left")],
+    min_samples=[Interval(Integral, 2, None, closed="left"), None],
+    random_state=["random_state"],
 )
 def frechet_distance_infinity(
     X_real: ArrayLike | tuple[ArrayLike, ArrayLike],

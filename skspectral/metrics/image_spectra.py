@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from scipy import fft
 from scipy.signal.windows import hann
 
-from skspectral._sklearn_compat import Interval, StrOptions, validate_params
+from skspectral._sklearn_compat import Interval, StrOptions, validated
 from skspectral.metrics._images import (
     LUMA,
     check_images,
-    check_same_shape,
+    check_pair,
     iter_floats,
     power_of,
 )
@@ -42,7 +42,7 @@ class RadialSpectrum(NamedTuple):
     power: np.ndarray
 
 
-@validate_params(_RING_OPTIONS, prefer_skip_nested_validation=True)
+@validated(**_RING_OPTIONS)
 def radial_power_spectrum(
     images: ArrayLike,
     *,
@@ -113,10 +113,7 @@ def radial_power_spectrum(
     return _radial_spectrum(check_images(images, "images"), window, channels, corners)
 
 
-@validate_params(
-    {**_RING_OPTIONS, "dynamic_range": [Interval(Real, 0, None, closed="neither")]},
-    prefer_skip_nested_validation=True,
-)
+@validated(**_RING_OPTIONS, dynamic_range=[Interval(Real, 0, None, closed="neither")])
 def radial_spectrum_distance(
     images_real: ArrayLike,
     images_generated: ArrayLike,
@@ -173,9 +170,9 @@ def radial_spectrum_distance(
     >>> round(radial_spectrum_distance(images, 10 * images), 6)
     20.0
     """
-    real = check_images(images_real, "images_real")
-    generated = check_images(images_generated, "images_generated")
-    check_same_shape(real, generated, "images_real", "images_generated", first=1)
+    real, generated = check_pair(
+        check_images, 1, images_real=images_real, images_generated=images_generated
+    )
     reference = _radial_spectrum(real, window, channels, corners).power
     power = _radial_spectrum(generated, window, channels, corners).power
     peak = reference.max(axis=-1, keepdims=True)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import gen_batches
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_feature_sets
 
 # Kernel values that are held at once: 64 MiB.
@@ -33,16 +33,13 @@ class KernelDistance(NamedTuple):
     std: float
 
 
-@validate_params(
-    {
-        "n_subsets": [Interval(Integral, 1, None, closed="left")],
-        "subset_size": [Interval(Integral, 2, None, closed="left")],
-        "degree": [Interval(Integral, 1, None, closed="left")],
-        "gamma": [Interval(Real, 0, None, closed="neither"), None],
-        "coef0": [Interval(Real, 0, None, closed="left")],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_subsets=[Interval(Integral, 1, None, closed="left")],
+    subset_size=[Interval(Integral, 2, None, closed="left")],
+    degree=[Interval(Integral, 1, None, closed="left")],
+    gamma=[Interval(Real, 0, None, closed="neither"), None],
+    coef0=[Interval(Real, 0, None, closed="left")],
+    random_state=["random_state"],
 )
 def kernel_distance(
     X_real: ArrayLike,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_feature_sets
 from skspectral.metrics._distances import SquaredDistances, kth_nearest, nearest
 
@@ -45,7 +45,7 @@ class DensityCoverage(NamedTuple):
     coverage: float
 
 
-@validate_params(_N_NEIGHBORS, prefer_skip_nested_validation=True)
+@validated(**_N_NEIGHBORS)
 def precision_recall(
     X_real: ArrayLike, X_generated: ArrayLike, *, n_neighbors: int = 3
 ) -> PrecisionRecall:
@@ -114,7 +114,7 @@ def precision_recall(
     return PrecisionRecall(precision, float(recalled.mean()))
 
 
-@validate_params(_N_NEIGHBORS, prefer_skip_nested_validation=True)
+@validated(**_N_NEIGHBORS)
 def density_coverage(
     X_real: ArrayLike, X_generated: ArrayLike, *, n_neighbors: int = 5
 ) -> DensityCoverage:

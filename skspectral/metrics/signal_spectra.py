@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._images import (
-    check_same_shape,
+    check_pair,
     check_signals,
     iter_slices,
     power_of,
@@ -39,10 +39,7 @@ class _Frames(NamedTuple):
     window: int
 
 
-@validate_params(
-    {**_FRAME_OPTIONS, "dynamic_range": [Interval(Real, 0, None, closed="neither")]},
-    prefer_skip_nested_validation=True,
-)
+@validated(**_FRAME_OPTIONS, dynamic_range=[Interval(Real, 0, None, closed="neither")])
 def log_spectral_distance(
     X: ArrayLike,
     X_reconstructed: ArrayLike,
@@ -99,7 +96,7 @@ def log_spectral_distance(
     >>> round(log_spectral_distance(X, 10 * X, n_fft=64), 1)
     20.0
     """
-    real, other = _checked_pair(X, X_reconstructed)
+    real, other = check_pair(check_signals, X=X, X_reconstructed=X_reconstructed)
     frames = _frames_that_fit(n_fft, hop, window, real.shape[1])
     floor = 10 ** (-dynamic_range / 10)
     total = 0.0
@@ -112,7 +109,7 @@ def log_spectral_distance(
     return total / len(real)
 
 
-@validate_params(_FRAME_OPTIONS, prefer_skip_nested_validation=True)
+@validated(**_FRAME_OPTIONS)
 def spectral_convergence(
     X: ArrayLike,
     X_reconstructed: ArrayLike,
@@ -163,7 +160,7 @@ def spectral_convergence(
     >>> round(spectral_convergence(X, 0.75 * X, n_fft=64), 6)
     0.25
     """
-    real, other = _checked_pair(X, X_reconstructed)
+    real, other = check_pair(check_signals, X=X, X_reconstructed=X_reconstructed)
     frames = _frames_that_fit(n_fft, hop, window, real.shape[1])
     total = 0.0
     for P, Q in _powers(real, other, frames):
@@ -171,12 +168,9 @@ def spectral_convergence(
     return total / len(real)
 
 
-@validate_params(
-    {
-        "resolutions": ["array-like", None],
-        "eps": [Interval(Real, 0, None, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    resolutions=["array-like", None],
+    eps=[Interval(Real, 0, None, closed="neither")],
 )
 def multi_resolution_stft_distance(
     X: ArrayLike,
@@ -233,7 +227,7 @@ def multi_resolution_stft_distance(
     >>> round(found, 3), round(0.5 + float(np.log(2)), 3)
     (1.193, 1.193)
     """
-    real, other = _checked_pair(X, X_reconstructed)
+    real, other = check_pair(check_signals, X=X, X_reconstructed=X_reconstructed)
     chosen = _checked_resolutions(resolutions, real.shape[1])
     total = 0.0
     for frames in chosen:
@@ -245,26 +239,10 @@ def multi_resolution_stft_distance(
     return total / (len(real) * len(chosen))
 
 
-def _checked_pair(
-    X: ArrayLike, X_reconstructed: ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
-    real = check_signals(X, "X")
-    other = check_signals(X_reconstructed, "X_reconstructed")
-    check_same_shape(real, other, "X", "X_reconstructed")
-    return real, other
-
-
 def _frames_that_fit(
     n_fft: int, hop: int | None, window: int | None, length: int
 ) -> _Frames:
-    """Frames with the defaults filled in, checked against the length of signals.
-
-    Raises
-    ------
-    ValueError
-        If the window is longer than the transform or the signals, or the hop longer
-        than the window, so that samples would be left out.
-    """
+    """Frames with the defaults filled in, checked against the length of signals."""
     window_length = n_fft if window is None else window
     step = max(1, window_length // 4) if hop is None else hop
     if window_length > n_fft:
@@ -289,13 +267,7 @@ def _frames_that_fit(
 def _checked_resolutions(
     resolutions: Sequence[tuple[int, int, int]] | None, length: int
 ) -> list[_Frames]:
-    """The resolutions asked for, checked, or those of the default that fit.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one is not three positive integers that fit together.
-    """
+    """The resolutions asked for, checked, or those of the default that fit."""
     if resolutions is None:
         fitting = [_Frames(*each) for each in _RESOLUTIONS if each[2] <= length]
         if not fitting:
