@@ -103,25 +103,16 @@ class AtomDisplay:
 
     def plot(self, ax: Any = None, *, n_columns: int | None = None) -> "AtomDisplay":
         """Draw into ``ax`` or a new figure; None for ``n_columns`` makes a square."""
-        grid = Grid.of(self.signal_shape, self.components.shape[1])
+        n_atoms, n_features = self.components.shape
+        grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
         size = (1.6, 1.9) if grid.is_image else (2.0, 1.7)
-        n_atoms = len(self.components)
         self.ax_, self.axes_ = grid_of_panels(ax, n_atoms, n_columns, size)
         self.figure_ = self.ax_.figure
         self.artists_ = []
-        for i, (panel, atom) in enumerate(
-            zip(self.axes_, self.components, strict=True)
-        ):
-            limit = largest(atom)
-            artist = draw_signal(
-                panel,
-                atom,
-                self.signal_shape,
-                (-limit, limit),
-                sampling_rate=self.sampling_rate,
-                signed=True,
-            )
-            self.artists_.append(artist)
+        for i, panel in enumerate(self.axes_):
+            atom = self.components[i]
+            limits = -largest(atom), largest(atom)
+            self.artists_.append(draw_signal(panel, atom, grid, limits, signed=True))
             panel.set_title(self._title(i), fontsize=SMALL)
         return self
 

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skspectral._sklearn_compat import as_numbers
+from skspectral.grid import Grid
 from skspectral.plotting._common import (
     PALETTE,
     SIGNED_MAP,
     SMALL,
     axes_for,
     check_rows,
-    choose_atoms,
+    choose_in_order,
     draw_signal,
     fitted,
     frequency_unit,
@@ -197,8 +198,7 @@ class CodeDisplay:
         if kind == "map" and atoms is None:
             energy = np.sum(self.codes**2, axis=0)
             atoms = np.argsort(-energy, kind="stable")[:_MAPPED]
-        chosen = choose_atoms(atoms, self.codes.shape[1])
-        self.order_ = chosen[np.argsort(keys[by][chosen], kind="stable")]
+        self.order_ = choose_in_order(atoms, keys[by])
         draw[kind](ax)
         self.figure_ = self.ax_.figure
         if kind != "map":
@@ -257,26 +257,22 @@ class CodeDisplay:
         self.axes_ = panels(self.ax_, n_rows, n_columns)
         parts = self.codes[:, self.order_, None] * self.components[self.order_]
         reconstructions = self.codes @ self.components + self.mean
-        shape = self.signal_shape or self.samples.shape[1:]
+        grid = Grid.of(self.signal_shape, self.samples.shape[1], self.sampling_rate)
         self.artists_ = []
-        for i, row in enumerate(self.axes_):
-            pair = np.stack([self.samples[i], reconstructions[i]])
-            limit = largest(parts[i])
+        for row, *pair, contributions in zip(
+            self.axes_, self.samples, reconstructions, parts, strict=True
+        ):
+            limits, limit = limits_of(np.stack(pair)), largest(contributions)
             artists = [
-                draw_signal(
-                    panel,
-                    signal,
-                    shape,
-                    (-limit, limit) if j > 1 else limits_of(pair),
-                    sampling_rate=self.sampling_rate,
-                    signed=j > 1,
-                )
-                for j, (panel, signal) in enumerate(
-                    zip(row, [*pair, *parts[i]], strict=True)
-                )
+                draw_signal(panel, signal, grid, limits)
+                for panel, signal in zip(row[:2], pair, strict=True)
+            ]
+            artists += [
+                draw_signal(panel, part, grid, (-limit, limit), signed=True)
+                for panel, part in zip(row[2:], contributions, strict=True)
             ]
             self.artists_.append(artists)
-            if shape[1:] and shape[2:] in ((), (1,)):
+            if grid.is_image and grid.channels == 1:
                 bar = self.ax_.figure.colorbar(artists[-1], ax=list(row[2:]))
                 bar.ax.tick_params(labelsize=SMALL)
         shown = self.frequencies[self.order_]

@@ -14,7 +14,7 @@ from skspectral.plotting._common import (
     SMALL,
     axes_for,
     check_rows,
-    choose_atoms,
+    choose_in_order,
     fitted,
     frequency_unit,
     grid_of,
@@ -111,8 +111,7 @@ class CorrelationDisplay:
         signals = check_rows(X, "X").reshape(-1, *grid.shape)
         columns = [_values(name, feature, signals) for name, feature in given.items()]
         frequencies = fitted(estimator, "frequencies_")
-        chosen = choose_atoms(atoms, len(frequencies))
-        chosen = chosen[np.argsort(frequencies[chosen], kind="stable")]
+        chosen = choose_in_order(atoms, frequencies)
         return cls(
             correlations(np.stack(columns, axis=1), codes[:, chosen]),
             [str(name) for name in given],

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers
 from skspectral.grid import Grid
@@ -94,11 +93,9 @@ class SampleGridDisplay:
         ValueError
             If images have neither one nor three channels.
         """
-        check_is_fitted(estimator)
+        mean = fitted(estimator, "mean_")
         rows = as_numbers(estimator.sample(n_samples, y=y, random_state=random_state))
-        grid = grid_of(estimator)
-        values = _guess_range(fitted(estimator, "mean_"), rows, grid)
-        return cls(rows, grid.shape, values, grid.sampling_rate).plot(ax, **kwargs)
+        return cls._of_rows(rows, mean, grid_of(estimator)).plot(ax, **kwargs)
 
     @classmethod
     def from_arrays(
@@ -116,9 +113,15 @@ class SampleGridDisplay:
         `from_estimator`.
         """
         rows = check_rows(images, "images")
-        grid = Grid.of(signal_shape, rows.shape[1])
-        values = _guess_range(rows.mean(axis=0), rows, grid)
-        return cls(rows, grid.shape, values, sampling_rate).plot(ax, **kwargs)
+        grid = Grid.of(signal_shape, rows.shape[1], sampling_rate)
+        return cls._of_rows(rows, rows.mean(axis=0), grid).plot(ax, **kwargs)
+
+    @classmethod
+    def _of_rows(
+        cls, rows: np.ndarray, mean: np.ndarray, grid: Grid
+    ) -> "SampleGridDisplay":
+        values = _guess_range(mean, rows, grid)
+        return cls(rows, grid.shape, values, grid.sampling_rate)
 
     def plot(
         self,
@@ -148,25 +151,16 @@ class SampleGridDisplay:
         limits = low if vmin is None else vmin, high if vmax is None else vmax
         if not limits[0] < limits[1]:
             raise ValueError(f"vmin={limits[0]} must be less than vmax={limits[1]}.")
-        grid = Grid.of(self.signal_shape, self.samples.shape[1])
+        n_samples, n_features = self.samples.shape
+        grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
         curves = not grid.is_image
+        size = (1.8, 1.3) if curves else (1.0, 1.0)
         self.ax_, self.axes_ = grid_of_panels(
-            ax,
-            len(self.samples),
-            n_columns,
-            (1.8, 1.3) if curves else (1.0, 1.0),
-            sharex=curves,
-            sharey=curves,
+            ax, n_samples, n_columns, size, sharex=curves, sharey=curves
         )
         self.figure_ = self.ax_.figure
         self.artists_ = [
-            draw_signal(
-                panel,
-                row,
-                self.signal_shape,
-                limits,
-                sampling_rate=self.sampling_rate,
-            )
+            draw_signal(panel, row, grid, limits)
             for panel, row in zip(self.axes_, self.samples, strict=True)
         ]
         for panel in self.axes_:

@@ -134,25 +134,22 @@ class SpectrumDisplay:
             raise ValueError("arrays is empty. Pass at least one set, by its name.")
         n_features = as_numbers(next(iter(arrays.values()))).shape[-1]
         grid = Grid.of(signal_shape, n_features)
-        shape = grid.shape
         if min(grid.sizes) < 2:
             raise ValueError(
-                f"Signals of shape {shape} have no frequencies: at least two places "
-                "along each axis are needed."
+                f"Signals of shape {grid.shape} have no frequencies: at least two "
+                "places along each axis are needed."
             )
-        of_images = grid.is_image
-        spectrum = _of_images if of_images else _of_signals
+        spectrum = _of_images if grid.is_image else _of_signals
         powers = {}
         for name, rows in arrays.items():
-            signals = check_rows(rows, f"arrays[{name!r}]", n_features)
-            frequencies, power = spectrum(signals.reshape(-1, *shape), sampling_rate)
+            checked = check_rows(rows, f"arrays[{name!r}]", n_features)
+            signals = checked.reshape(-1, *grid.shape)
+            frequencies, power = spectrum(signals, sampling_rate)
             powers[str(name)] = power
-        unit = unit_of_frequency(of_images, sampling_rate)
+        unit = unit_of_frequency(grid.is_image, sampling_rate)
         power_unit = "squared unit of data"
-        if not of_images:
-            power_unit += (
-                f" / {'(cycle per signal)' if sampling_rate is None else unit}"
-            )
+        if not grid.is_image:
+            power_unit += " / (cycle per signal)" if sampling_rate is None else " / Hz"
         return cls(frequencies, powers, unit, power_unit).plot(ax)
 
     def plot(self, ax: Any = None) -> "SpectrumDisplay":
