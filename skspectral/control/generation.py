@@ -8,12 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import (
-    Interval,
-    as_numbers,
-    as_numpy,
-    validated,
-)
+from skspectral._sklearn_compat import Interval, as_numbers, as_numpy, validated
 from skspectral.control.atoms import Gains, atom_values
 from skspectral.control.filtering import estimator_array, splitting_map
 from skspectral.gaussian.gaussian import principal_directions

@@ -15,12 +15,7 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from skspectral._sklearn_compat import Interval, validated
-from skspectral.metrics._images import (
-    check_pair,
-    check_signals,
-    iter_slices,
-    power_of,
-)
+from skspectral.metrics._images import check_pair, check_signals, iter_slices, power_of
 
 # Those of Parallel WaveGAN: (n_fft, hop, window).
 _RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
@@ -169,8 +164,7 @@ def spectral_convergence(
 
 
 @validated(
-    resolutions=["array-like", None],
-    eps=[Interval(Real, 0, None, closed="neither")],
+    resolutions=["array-like", None], eps=[Interval(Real, 0, None, closed="neither")]
 )
 def multi_resolution_stft_distance(
     X: ArrayLike,
