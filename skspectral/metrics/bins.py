@@ -101,7 +101,7 @@ def ndb_score(
     >>> same.different < 0.2, shifted.different > 0.5
     (True, True)
     """
-    train, generated = check_feature_sets(1, X_train=X_train, X_generated=X_generated)
+    train, generated = check_feature_sets(X_train=X_train, X_generated=X_generated)
     if len(train) < n_bins:
         raise ValueError(
             f"n_bins={n_bins} is more than the {len(train)} samples of X_train. Pass "
@@ -109,12 +109,8 @@ def ndb_score(
         )
     seed = draw_seed(random_stream(random_state))
     clusters = KMeans(n_bins, random_state=seed).fit(train)
-    counts = np.array(
-        [
-            np.bincount(labels, minlength=n_bins)
-            for labels in (clusters.labels_, clusters.predict(generated))
-        ]
-    )
+    labels = clusters.labels_, clusters.predict(generated)
+    counts = np.array([np.bincount(each, minlength=n_bins) for each in labels])
     return _compare(counts[:, counts.any(axis=0)], alpha)
 
 

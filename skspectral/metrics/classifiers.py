@@ -175,7 +175,7 @@ def classifier_two_sample_score(
     >>> classifier_two_sample_score(X, Y + 3, random_state=0) > 0.95
     True
     """
-    sets = check_feature_sets(1, X_real=X_real, X_generated=X_generated)
+    sets = check_feature_sets(X_real=X_real, X_generated=X_generated)
     n = min(len(X) for X in sets)
     if n < cv:
         raise ValueError(

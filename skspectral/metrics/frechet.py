@@ -99,10 +99,8 @@ def frechet_distance(
     >>> frechet_distance(reference, X + 1)
     8.0...
     """
-    real, generated = (
-        _check_set(X_real, "X_real"),
-        _check_set(X_generated, "X_generated"),
-    )
+    real = _check_set(X_real, "X_real")
+    generated = _check_set(X_generated, "X_generated")
     check_widths(X_real=_width(real), X_generated=_width(generated))
     if (
         not isinstance(real, tuple)
@@ -110,9 +108,8 @@ def frechet_distance(
         and min(len(real), len(generated)) < _width(real)
     ):
         return _from_factors(real, generated)
-    mean, covariance = _statistics(generated)
     reference = _statistics(real)
-    return _from_statistics(reference, _root(reference[1]), mean, covariance)
+    return _from_statistics(reference, _root(reference[1]), *_statistics(generated))
 
 
 @validated(

@@ -206,9 +206,8 @@ def generation_scorer(
     Raises
     ------
     TypeError, ValueError
-        When it scores: if the estimator has no ``sample`` with ``random_state``,
-        ``signal_shape`` does not fit the rows, or the metric returns more than a number
-        and ``field`` does not name one.
+        As by `reconstruction_scorer`, of an estimator that has to have ``sample`` with
+        ``random_state``.
 
     Notes
     -----
