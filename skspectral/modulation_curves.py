@@ -86,9 +86,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
             "at each place, because it does not derive from WaveFamily."
         )
     params = as_tensor(learned.params, _CPU, torch.float64)
-    angle, amplitude = (
-        as_array(part) for part in family.angle_and_amplitude(params, grid)
-    )
+    angle, amplitude = map(as_array, family.angle_and_amplitude(params, grid))
     mean_square = np.mean(amplitude**2, axis=1, keepdims=True)
     amplitude = amplitude * (learned.amplitude[:, None] / np.sqrt(mean_square))
     windows = learned.windows
@@ -97,23 +95,24 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     x = as_array(on.coordinates(_CPU)) + 0.5
     carrier = 2 * math.pi * (learned.frequency @ x)
     colour = learned.colour @ as_array(on.channel_indicator(_CPU))
-    signed = _with_sign(angle, colour * amplitude, atoms)
+    waves = colour * amplitude * np.sin(angle)
+    # An atom may be the negative of its component.
+    agree = np.sum(waves * atoms, axis=1, keepdims=True) >= 0
+    angle = np.where(agree, angle, angle + math.pi)
     middle = learned.phase[:, None]
     offset = carrier + middle
-    phase = _nearest_phase(signed - offset, -signed - offset, amplitude**2)
+    phase = _nearest_phase(angle - offset, -angle - offset, amplitude**2)
 
     if len(windows) > 1:
-        waves = colour * amplitude * np.sin(signed)
         norms = np.linalg.norm(waves[:, None] * windows, axis=2, keepdims=True)
         amplitude = amplitude[:, None] * windows / np.maximum(norms, _TINY)
         amplitude = amplitude.reshape(-1, amplitude.shape[2])
 
     # The channels of waves that run along the axes of images drift together.
-    together = on.is_image or on.channels > 1
-    places = grid.sizes if together else grid.shape
-    if together:
-        amplitude, phase = amplitude[:, :: on.channels], phase[:, :: on.channels]
-    amplitude, phase = (part.reshape(-1, *places) for part in (amplitude, phase))
+    places = grid.sizes if on.is_image or on.channels > 1 else grid.shape
+    amplitude, phase = (
+        part[:, :: on.channels].reshape(-1, *places) for part in (amplitude, phase)
+    )
     phase = _unwrap(phase, grid.n_axes)
     frequency = _frequency(learned.frequency, phase, grid, on)
     middle = middle.reshape(-1, *[1] * len(places))
@@ -121,14 +120,6 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
         np.repeat(part, len(windows), axis=0) for part in (frequency, phase + middle)
     )
     return ModulationCurves(amplitude, frequency, phase)
-
-
-def _with_sign(
-    angle: np.ndarray, weight: np.ndarray, components: np.ndarray
-) -> np.ndarray:
-    """Angles, by half a turn more where the atom is the negative of the component."""
-    agree = np.sum(weight * np.sin(angle) * components, axis=1, keepdims=True) >= 0
-    return np.where(agree, angle, angle + math.pi)
 
 
 def _nearest_phase(

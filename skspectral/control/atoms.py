@@ -66,9 +66,8 @@ def select_atoms(
     if frequency is not None:
         mask &= in_band(frequencies, frequency)
     if explained_variance_ratio is not None:
-        low, high = _limits("explained_variance_ratio", explained_variance_ratio)
         shares = as_numbers(estimator.explained_variance_ratio_)
-        mask &= _between(shares, low, high)
+        mask &= in_band(shares, explained_variance_ratio, "explained_variance_ratio")
     if orientation is not None:
         mask &= _oriented(estimator, orientation)
     return mask
@@ -91,12 +90,9 @@ def _oriented(estimator: Any, orientation: Interval) -> np.ndarray:
     return (as_numbers(estimator.orientations_) - low) % np.pi < width
 
 
-def in_band(frequencies: np.ndarray, band: Interval) -> np.ndarray:
-    """Mask of the frequencies within (low, high)."""
-    return _between(frequencies, *_limits("frequency", band))
-
-
-def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def in_band(values: np.ndarray, band: Interval, name: str = "frequency") -> np.ndarray:
+    """Mask of the values within (low, high)."""
+    low, high = _limits(name, band)
     return (values >= low) & (values < high)
 
 

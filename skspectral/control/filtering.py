@@ -98,9 +98,7 @@ def equalize(
     signals = as_numpy(checked)
     if signals.dtype != np.float64:
         signals = signals.astype(np.float32)
-    mean, atoms = (
-        estimator_array(estimator, name) for name in ("mean_", "components_")
-    )
+    mean, atoms = as_numbers(estimator.mean_), as_numbers(estimator.components_)
     code_map = splitting_map(estimator)
     of_mean = residual * mean
     if curve is not None:
@@ -122,7 +120,7 @@ def splitting_map(estimator: Any) -> np.ndarray:
     model = estimator.model_
     if model.dictionary.window_counts is None:
         return as_array(model.code_map, np.float64)
-    atoms = torch.from_numpy(estimator_array(estimator, "components_"))
+    atoms = torch.from_numpy(as_numbers(estimator.components_))
     return least_squares_map(atoms, max(model.ridge, _WINDOWED_RIDGE)).numpy()
 
 
@@ -205,8 +203,3 @@ def gains_of_band(
         return (in_band(frequencies, (low, high)) == passes).astype(float)
 
     return gains, float(not passes) if residual is None else residual
-
-
-def estimator_array(estimator: Any, name: str) -> np.ndarray:
-    """An attribute in float64, wherever it is."""
-    return as_numbers(getattr(estimator, name))

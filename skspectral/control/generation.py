@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import Interval, as_numbers, as_numpy, validated
 from skspectral.control.atoms import Gains, atom_values
-from skspectral.control.filtering import estimator_array, splitting_map
+from skspectral.control.filtering import splitting_map
 from skspectral.gaussian.gaussian import principal_directions
 from skspectral.priors.protocol import as_prior
 
@@ -75,22 +75,17 @@ def sample(
     gain, _ = atom_values(estimator, gains, "gains")
     limits, _ = atom_values(estimator, limit, "limit", finite=False)
     # Codes without variance have no deviation to be infinitely many of.
-    code_map = splitting_map(estimator)
-    centre, covariance = _training_law(estimator, code_map)
+    code_map, mean = splitting_map(estimator), as_numbers(estimator.mean_)
+    centre, covariance = estimator.moments_.project(code_map, mean)
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0) + centre**2)
     some = np.isfinite(limits)
     largest = np.full(len(limits), np.inf)
     largest[some] = limits[some] * deviations[some]
     drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
-    codes = (drawn - estimator_array(estimator, "mean_")) @ code_map.T
+    codes = (drawn - mean) @ code_map.T
     changed = gain * np.clip(codes, -largest, largest)
-    change = (changed - codes) @ estimator_array(estimator, "components_")
+    change = (changed - codes) @ as_numbers(estimator.components_)
     return drawn + change.astype(drawn.dtype)
-
-
-def _training_law(estimator: Any, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the training samples, along rows of a matrix."""
-    return estimator.moments_.project(matrix, estimator_array(estimator, "mean_"))
 
 
 @validated(n_samples=[Interval(Integral, 2, None, closed="left")], prior=["boolean"])
@@ -149,11 +144,16 @@ def interpolate(
         [_signal(estimator, start, "start"), _signal(estimator, stop, "stop")]
     )
     at = np.linspace(0, 1, n_samples)[:, None]
-    axes, mean = (estimator_array(estimator, name) for name in ("basis_", "mean_"))
+    axes, mean = as_numbers(estimator.basis_), as_numbers(estimator.mean_)
     coordinates = (ends - mean) @ axes.T
     if not prior:
         return mean + ((1 - at) * coordinates[0] + at * coordinates[1]) @ axes
-    centre, covariance = _pooled_law(estimator)
+    pooled = as_prior(estimator.prior_)
+    if pooled.capabilities.gaussians:
+        mixture = pooled.mixture()
+        centre, covariance = mixture.mean, mixture.covariance
+    else:
+        centre, covariance = estimator.moments_.project(axes, mean)
     vectors, variances = principal_directions(covariance)
     spread = np.sqrt(np.maximum(variances, _LEAST_VARIANCE * variances[0]))
     path = _arc((coordinates - centre) @ vectors / spread, at)
@@ -169,15 +169,6 @@ def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
             "numbers, such as a row of X."
         )
     return values
-
-
-def _pooled_law(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the prior, or of what it was fitted to."""
-    prior = as_prior(estimator.prior_)
-    if not prior.capabilities.gaussians:
-        return _training_law(estimator, estimator_array(estimator, "basis_"))
-    mixture = prior.mixture()
-    return mixture.mean, mixture.covariance
 
 
 def _arc(ends: np.ndarray, at: np.ndarray) -> np.ndarray:

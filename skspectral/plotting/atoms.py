@@ -52,8 +52,7 @@ class AtomDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.plotting import AtomDisplay
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(load_digits().data)
     >>> display = AtomDisplay.from_estimator(est, atoms=4, ax=Figure().subplots())
     >>> display.axes_.shape
     (4,)

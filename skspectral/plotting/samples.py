@@ -51,8 +51,7 @@ class SampleGridDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.plotting import SampleGridDisplay
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(load_digits().data)
     >>> ax = Figure().subplots()
     >>> SampleGridDisplay.from_estimator(est, 4, random_state=0, ax=ax).axes_.shape
     (4,)
