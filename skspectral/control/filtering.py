@@ -84,8 +84,7 @@ def equalize(
     >>> from skspectral.control import equalize
     >>> X, _ = load_digits(return_X_y=True)
     >>> est = SpectralDictionaryLearning(40, signal_shape=(8, 8), atoms="plane_wave")
-    >>> est = est.fit(X)
-    >>> smooth = equalize(est, X, lambda f: np.where(f > 2, 0.5, 1.0))
+    >>> smooth = equalize(est.fit(X), X, lambda f: np.where(f > 2, 0.5, 1.0))
     >>> table = equalize(est, X, [(2.0, 1.0), (2.1, 0.5)])
     >>> smooth.shape == table.shape == X.shape
     True

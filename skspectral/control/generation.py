@@ -78,9 +78,8 @@ def sample(
     code_map, mean = splitting_map(estimator), as_numbers(estimator.mean_)
     centre, covariance = estimator.moments_.project(code_map, mean)
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0) + centre**2)
-    some = np.isfinite(limits)
     largest = np.full(len(limits), np.inf)
-    largest[some] = limits[some] * deviations[some]
+    np.multiply(limits, deviations, out=largest, where=np.isfinite(limits))
     drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
     codes = (drawn - mean) @ code_map.T
     changed = gain * np.clip(codes, -largest, largest)

@@ -113,25 +113,16 @@ def fitted(estimator: Any, name: str) -> np.ndarray:
     return as_numpy(getattr(estimator, name))
 
 
-def grid_of(estimator: Any) -> Grid:
-    """How a row of a fitted estimator unfolds."""
-    check_is_fitted(estimator)
-    grid: Grid = estimator.model_.grid
-    return grid
-
-
 def frequency_unit(estimator: Any) -> str:
     """Unit of ``frequencies_``, in words."""
-    return unit_of_frequency(
-        hasattr(estimator, "wave_vectors_"), estimator.sampling_rate
-    )
+    return unit_of_frequency(estimator.model_.dictionary.wave_grid)
 
 
-def unit_of_frequency(of_images: bool, sampling_rate: float | None) -> str:
+def unit_of_frequency(grid: Grid) -> str:
     """Unit of the frequencies of images, or of signals, in words."""
-    if sampling_rate is None:
-        return f"cycles per {'image' if of_images else 'signal'}"
-    return "cycles per unit of length" if of_images else "Hz"
+    if grid.sampling_rate is None:
+        return f"cycles per {'image' if grid.is_image else 'signal'}"
+    return "cycles per unit of length" if grid.is_image else "Hz"
 
 
 def number(value: float) -> str:

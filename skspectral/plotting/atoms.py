@@ -13,7 +13,6 @@ from skspectral.plotting._common import (
     draw_signal,
     fitted,
     frequency_unit,
-    grid_of,
     grid_of_panels,
     largest,
     with_unit,
@@ -95,7 +94,7 @@ class AtomDisplay:
             fitted(estimator, "frequencies_")[chosen],
             fitted(estimator, "explained_variance_ratio_")[chosen],
             fitted(estimator, "orientations_")[chosen] if plane else None,
-            grid_of(estimator).shape,
+            estimator.model_.grid.shape,
             frequency_unit(estimator),
             estimator.sampling_rate,
         ).plot(ax, **kwargs)

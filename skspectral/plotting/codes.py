@@ -19,7 +19,6 @@ from skspectral.plotting._common import (
     draw_signal,
     fitted,
     frequency_unit,
-    grid_of,
     label_atoms,
     largest,
     limits_of,
@@ -120,7 +119,7 @@ class CodeDisplay:
             components,
             fitted(estimator, "mean_"),
             check_rows(X, "X"),
-            grid_of(estimator).shape,
+            estimator.model_.grid.shape,
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 
@@ -179,8 +178,8 @@ class CodeDisplay:
             samples, but for heatmaps; if there are codes only, for maps.
         """
         draw = {
-            "bar": self._draw_bars,
-            "line": self._draw_lines,
+            "bar": self._draw_rows,
+            "line": self._draw_rows,
             "heatmap": self._draw_heatmap,
             "map": self._draw_maps,
         }
@@ -199,7 +198,7 @@ class CodeDisplay:
             energy = np.sum(self.codes**2, axis=0)
             atoms = np.argsort(-energy, kind="stable")[:_MAPPED]
         self.order_ = choose_in_order(atoms, keys[by])
-        draw[kind](ax)
+        draw[kind](ax, kind)
         self.figure_ = self.ax_.figure
         if kind != "map":
             unit = self.frequency_unit
@@ -207,33 +206,25 @@ class CodeDisplay:
             label_atoms(self.ax_, self.frequencies[self.order_], unit + order)
         return self
 
-    def _draw_bars(self, ax: Any) -> None:
-        self._prepare_axes(ax)
-        width = 0.8 / len(self.codes)
-        places = np.arange(len(self.order_)) - 0.4 + width / 2
-        for i, row in enumerate(self.codes[:, self.order_]):
-            bars = self.ax_.bar(places + i * width, row, width, color=PALETTE[i])
-            self.artists_.append(bars)
-        self._name_samples()
-
-    def _draw_lines(self, ax: Any) -> None:
-        self._prepare_axes(ax)
-        for i, row in enumerate(self.codes[:, self.order_]):
-            self.artists_ += self.ax_.plot(row, "o-", markersize=3, color=PALETTE[i])
-        self._name_samples()
-
-    def _prepare_axes(self, ax: Any) -> None:
+    def _draw_rows(self, ax: Any, kind: str) -> None:
         self.ax_ = axes_for(ax, 6.4, 3.2)
         self.artists_: list[Any] = []
         self.ax_.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         self.ax_.set_ylabel("code (units of the data)")
-
-    def _name_samples(self) -> None:
+        width = 0.8 / len(self.codes)
+        places = np.arange(len(self.order_)) - 0.4 + width / 2
+        for i, row in enumerate(self.codes[:, self.order_]):
+            look: dict[str, Any] = {"color": PALETTE[i]}
+            if kind == "bar":
+                bars = self.ax_.bar(places + i * width, row, width, **look)
+                self.artists_.append(bars)
+            else:
+                self.artists_ += self.ax_.plot(row, "o-", markersize=3, **look)
         if len(self.artists_) > 1:
             names = [f"sample {i}" for i in range(len(self.artists_))]
             self.ax_.legend(self.artists_, names, fontsize=SMALL, ncols=2)
 
-    def _draw_heatmap(self, ax: Any) -> None:
+    def _draw_heatmap(self, ax: Any, kind: str) -> None:
         self.ax_ = axes_for(ax, 6.4, 4.2)
         codes = self.codes[:, self.order_]
         # A few codes are far larger than all others, which would be left pale.
@@ -246,7 +237,7 @@ class CodeDisplay:
         self.ax_.figure.colorbar(image, ax=self.ax_, label=label, extend="both")
         self.ax_.set_ylabel("sample")
 
-    def _draw_maps(self, ax: Any) -> None:
+    def _draw_maps(self, ax: Any, kind: str) -> None:
         if self.components is None or self.samples is None:
             raise ValueError(
                 "kind='map' needs atoms and samples beside the codes: use "

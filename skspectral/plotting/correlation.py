@@ -17,7 +17,6 @@ from skspectral.plotting._common import (
     choose_in_order,
     fitted,
     frequency_unit,
-    grid_of,
     label_atoms,
 )
 from skspectral.plotting._features import correlations, default_features
@@ -104,7 +103,7 @@ class CorrelationDisplay:
         codes = as_numbers(estimator.transform(X))
         if len(codes) < 2:
             raise ValueError("X has one sample, but correlations need at least two.")
-        grid = grid_of(estimator)
+        grid = estimator.model_.grid
         given = default_features(grid) if features is None else dict(features)
         if not given:
             raise ValueError("features is empty. Pass at least one, by its name.")

@@ -14,7 +14,6 @@ from skspectral.plotting._common import (
     check_rows,
     draw_signal,
     fitted,
-    grid_of,
     grid_of_panels,
     limits_of,
 )
@@ -94,7 +93,7 @@ class SampleGridDisplay:
         """
         mean = fitted(estimator, "mean_")
         rows = as_numbers(estimator.sample(n_samples, y=y, random_state=random_state))
-        return cls._of_rows(rows, mean, grid_of(estimator)).plot(ax, **kwargs)
+        return cls._of_rows(rows, mean, estimator.model_.grid).plot(ax, **kwargs)
 
     @classmethod
     def from_arrays(

@@ -19,7 +19,6 @@ from skspectral.plotting._common import (
     SMALL,
     axes_for,
     check_rows,
-    grid_of,
     unit_of_frequency,
 )
 
@@ -97,7 +96,7 @@ class SpectrumDisplay:
             "reconstruction": estimator.inverse_transform(estimator.transform(X)),
             "samples": estimator.sample(n_samples, random_state=random_state),
         }
-        grid = grid_of(estimator)
+        grid = estimator.model_.grid
         return cls.from_arrays(
             sets, signal_shape=grid.shape, sampling_rate=grid.sampling_rate, ax=ax
         )
@@ -133,7 +132,7 @@ class SpectrumDisplay:
         if not arrays:
             raise ValueError("arrays is empty. Pass at least one set, by its name.")
         n_features = as_numbers(next(iter(arrays.values()))).shape[-1]
-        grid = Grid.of(signal_shape, n_features)
+        grid = Grid.of(signal_shape, n_features, sampling_rate)
         if min(grid.sizes) < 2:
             raise ValueError(
                 f"Signals of shape {grid.shape} have no frequencies: at least two "
@@ -146,7 +145,7 @@ class SpectrumDisplay:
             signals = checked.reshape(-1, *grid.shape)
             frequencies, power = spectrum(signals, sampling_rate)
             powers[str(name)] = power
-        unit = unit_of_frequency(grid.is_image, sampling_rate)
+        unit = unit_of_frequency(grid)
         power_unit = "squared unit of data"
         if not grid.is_image:
             power_unit += " / (cycle per signal)" if sampling_rate is None else " / Hz"
