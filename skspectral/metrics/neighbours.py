@@ -257,10 +257,8 @@ def authenticity(X_train: ArrayLike, X_generated: ArrayLike) -> float:
 
     Parameters
     ----------
-    X_train : array-like of shape (n_train, n_features)
-        Features of what the generator was fitted on, all of it.
-    X_generated : array-like of shape (n_generated, n_features)
-        Features of generated samples.
+    X_train, X_generated
+        As of `memorization_ratio`.
 
     Returns
     -------

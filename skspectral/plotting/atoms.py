@@ -111,11 +111,9 @@ class AtomDisplay:
             atom = self.components[i]
             limits = -largest(atom), largest(atom)
             self.artists_.append(draw_signal(panel, atom, grid, limits, signed=True))
-            panel.set_title(self._title(i), fontsize=SMALL)
+            title = with_unit(self.frequencies[i], self.frequency_unit)
+            if self.orientations is not None:
+                title += f", {np.degrees(self.orientations[i]):.0f}°"
+            title += f"\n{self.shares[i]:.1%} of variance"
+            panel.set_title(title, fontsize=SMALL)
         return self
-
-    def _title(self, i: int) -> str:
-        title = with_unit(self.frequencies[i], self.frequency_unit)
-        if self.orientations is not None:
-            title += f", {np.degrees(self.orientations[i]):.0f}°"
-        return f"{title}\n{self.shares[i]:.1%} of variance"

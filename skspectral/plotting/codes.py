@@ -26,6 +26,7 @@ from skspectral.plotting._common import (
     with_unit,
 )
 
+_KINDS = ("bar", "line", "heatmap", "map")
 _MOST_SAMPLES = len(PALETTE)
 _MAPPED = 4
 # Share of the codes within the colours of a heatmap.
@@ -177,16 +178,10 @@ class CodeDisplay:
             If there is no such kind, order or atom; if there are more than eight
             samples, but for heatmaps; if there are codes only, for maps.
         """
-        draw = {
-            "bar": self._draw_rows,
-            "line": self._draw_rows,
-            "heatmap": self._draw_heatmap,
-            "map": self._draw_maps,
-        }
         keys = {"frequency": self.frequencies, "variance": -self.shares}
-        if kind not in draw or by not in keys:
+        if kind not in _KINDS or by not in keys:
             raise ValueError(
-                f"kind={kind!r} must be one of {[*draw]}, and by={by!r} one of "
+                f"kind={kind!r} must be one of {[*_KINDS]}, and by={by!r} one of "
                 f"{[*keys]}."
             )
         if kind != "heatmap" and len(self.codes) > _MOST_SAMPLES:
@@ -198,7 +193,12 @@ class CodeDisplay:
             energy = np.sum(self.codes**2, axis=0)
             atoms = np.argsort(-energy, kind="stable")[:_MAPPED]
         self.order_ = choose_in_order(atoms, keys[by])
-        draw[kind](ax, kind)
+        if kind == "map":
+            self._draw_maps(ax)
+        elif kind == "heatmap":
+            self._draw_heatmap(ax)
+        else:
+            self._draw_rows(ax, of_bars=kind == "bar")
         self.figure_ = self.ax_.figure
         if kind != "map":
             unit = self.frequency_unit
@@ -206,7 +206,7 @@ class CodeDisplay:
             label_atoms(self.ax_, self.frequencies[self.order_], unit + order)
         return self
 
-    def _draw_rows(self, ax: Any, kind: str) -> None:
+    def _draw_rows(self, ax: Any, of_bars: bool) -> None:
         self.ax_ = axes_for(ax, 6.4, 3.2)
         self.artists_: list[Any] = []
         self.ax_.axhline(0, color="0.6", linewidth=0.8, zorder=0)
@@ -215,7 +215,7 @@ class CodeDisplay:
         places = np.arange(len(self.order_)) - 0.4 + width / 2
         for i, row in enumerate(self.codes[:, self.order_]):
             look: dict[str, Any] = {"color": PALETTE[i]}
-            if kind == "bar":
+            if of_bars:
                 bars = self.ax_.bar(places + i * width, row, width, **look)
                 self.artists_.append(bars)
             else:
@@ -224,7 +224,7 @@ class CodeDisplay:
             names = [f"sample {i}" for i in range(len(self.artists_))]
             self.ax_.legend(self.artists_, names, fontsize=SMALL, ncols=2)
 
-    def _draw_heatmap(self, ax: Any, kind: str) -> None:
+    def _draw_heatmap(self, ax: Any) -> None:
         self.ax_ = axes_for(ax, 6.4, 4.2)
         codes = self.codes[:, self.order_]
         # A few codes are far larger than all others, which would be left pale.
@@ -237,7 +237,7 @@ class CodeDisplay:
         self.ax_.figure.colorbar(image, ax=self.ax_, label=label, extend="both")
         self.ax_.set_ylabel("sample")
 
-    def _draw_maps(self, ax: Any, kind: str) -> None:
+    def _draw_maps(self, ax: Any) -> None:
         if self.components is None or self.samples is None:
             raise ValueError(
                 "kind='map' needs atoms and samples beside the codes: use "

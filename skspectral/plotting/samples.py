@@ -93,7 +93,9 @@ class SampleGridDisplay:
         """
         mean = fitted(estimator, "mean_")
         rows = as_numbers(estimator.sample(n_samples, y=y, random_state=random_state))
-        return cls._of_rows(rows, mean, estimator.model_.grid).plot(ax, **kwargs)
+        grid = estimator.model_.grid
+        values = _guess_range(mean, rows, grid)
+        return cls(rows, grid.shape, values, grid.sampling_rate).plot(ax, **kwargs)
 
     @classmethod
     def from_arrays(
@@ -111,15 +113,9 @@ class SampleGridDisplay:
         `from_estimator`.
         """
         rows = check_rows(images, "images")
-        grid = Grid.of(signal_shape, rows.shape[1], sampling_rate)
-        return cls._of_rows(rows, rows.mean(axis=0), grid).plot(ax, **kwargs)
-
-    @classmethod
-    def _of_rows(
-        cls, rows: np.ndarray, mean: np.ndarray, grid: Grid
-    ) -> "SampleGridDisplay":
-        values = _guess_range(mean, rows, grid)
-        return cls(rows, grid.shape, values, grid.sampling_rate)
+        grid = Grid.of(signal_shape, rows.shape[1])
+        values = _guess_range(rows.mean(axis=0), rows, grid)
+        return cls(rows, grid.shape, values, sampling_rate).plot(ax, **kwargs)
 
     def plot(
         self,
