@@ -48,8 +48,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
 
     Returns
     -------
@@ -72,8 +71,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.modulation_curves import modulation_curves
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(5, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(5, signal_shape=(8, 8)).fit(load_digits().data)
     >>> modulation_curves(est).phase.shape
     (5, 8, 8)
     """
@@ -113,7 +111,12 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     amplitude, phase = (
         part[:, :: on.channels].reshape(-1, *places) for part in (amplitude, phase)
     )
-    phase = _unwrap(phase, grid.n_axes)
+    # Phases are without jumps along the places, their mean within half a turn of zero.
+    axes = tuple(range(1, grid.n_axes + 1))
+    for axis in reversed(axes):
+        phase = np.unwrap(phase, axis=axis)
+    turns = np.round(phase.mean(axis=axes, keepdims=True) / (2 * math.pi))
+    phase = phase - 2 * math.pi * turns
     frequency = _frequency(learned.frequency, phase, grid, on)
     middle = middle.reshape(-1, *[1] * len(places))
     frequency, phase = (
@@ -130,15 +133,6 @@ def _nearest_phase(
     best = np.sum(weights * np.cos(candidates), axis=2).argmax(axis=0)
     chosen = np.take_along_axis(candidates, best[None, :, None], axis=0)[0]
     return np.remainder(chosen + math.pi, 2 * math.pi) - math.pi
-
-
-def _unwrap(phase: np.ndarray, n_axes: int) -> np.ndarray:
-    """Phases without jumps along the places, their mean within half a turn of zero."""
-    for axis in range(n_axes, 0, -1):
-        phase = np.unwrap(phase, axis=axis)
-    places = tuple(range(1, n_axes + 1))
-    turns = np.round(phase.mean(axis=places, keepdims=True) / (2 * math.pi))
-    return phase - 2 * math.pi * turns
 
 
 def _frequency(

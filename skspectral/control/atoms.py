@@ -31,8 +31,7 @@ def select_atoms(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     frequency : (low, high), default=None
         In units of ``frequencies_``: cycles per signal, or Hz with ``sampling_rate``.
     orientation : (low, high), default=None
@@ -55,9 +54,8 @@ def select_atoms(
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.control import select_atoms
-    >>> X, _ = load_digits(return_X_y=True)
     >>> est = SpectralDictionaryLearning(20, signal_shape=(8, 8), atoms="plane_wave")
-    >>> mask = select_atoms(est.fit(X), frequency=(0, 1.5))
+    >>> mask = select_atoms(est.fit(load_digits().data), frequency=(0, 1.5))
     >>> bool((est.frequencies_[mask] < 1.5).all()), mask.shape
     (True, (20,))
     """

@@ -42,8 +42,7 @@ def equalize(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     X : array-like of shape (n_samples, n_features)
         Not modified.
     gains : callable, array-like or float
@@ -151,8 +150,7 @@ def filter(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     X : array-like of shape (n_samples, n_features)
         Not modified.
     low, high : float, default=None

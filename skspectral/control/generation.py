@@ -35,8 +35,7 @@ def sample(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     n_samples : int, default=1
     gains : callable, array-like or float, default=1.0
         As of `equalize`, of the deviations: a band's variance is multiplied by the
@@ -100,8 +99,7 @@ def interpolate(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     start, stop : array-like of shape (n_features,)
         Two signals; the path is between their reconstructions.
     n_samples : int, default=10

@@ -104,7 +104,6 @@ class SpectralEqualizer(_OfAtoms):
     Attributes
     ----------
     estimator_ : SpectralDictionaryLearning
-        Fitted.
     n_features_in_ : int
 
     Examples
@@ -143,15 +142,13 @@ class SpectralFilter(_OfAtoms):
     Parameters
     ----------
     estimator : SpectralDictionaryLearning, default=None
-        Its atoms are fitted; one in a ``FrozenEstimator`` is taken as it is. None is
-        one with default parameters.
+        As of `SpectralEqualizer`.
     low, high, btype, residual
         As of `filter`.
 
     Attributes
     ----------
     estimator_ : SpectralDictionaryLearning
-        Fitted.
     n_features_in_ : int
 
     Examples

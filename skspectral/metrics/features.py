@@ -105,8 +105,8 @@ def extract_features(
         for start in range(0, len(checked), batch_size):
             batch = _as_bytes(checked[start : start + batch_size])
             parts.append(_rows(run(batch), len(batch)))
-    columns = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
-    return columns[0] if len(columns) == 1 else tuple(columns)
+    columns = tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+    return columns[0] if len(columns) == 1 else columns
 
 
 def inception_extractor(

@@ -72,7 +72,6 @@ def kernel_distance(
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_features)
-        Features.
     n_subsets : int, default=100
         Number of pairs of subsets.
     subset_size : int, default=1000

@@ -77,7 +77,6 @@ class AtomDisplay:
         atoms : int, array-like of int or of bool, or None, default=16
             Number of first atoms (at most), indices, a mask, or None: all.
         ax : Axes, default=None
-            None makes a figure.
         **kwargs
             For `plot`.
 

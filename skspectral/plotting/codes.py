@@ -102,7 +102,6 @@ class CodeDisplay:
         X : array-like of shape (n_samples, n_features)
             At most eight rows, but for heatmaps.
         ax : Axes, default=None
-            None makes a figure.
         **kwargs
             For `plot`: ``kind``, ``atoms``, ``by``.
 

@@ -92,7 +92,6 @@ class CorrelationDisplay:
             Number of first atoms (at most), indices, a mask, or None: all. They are
             shown in order of frequency.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------

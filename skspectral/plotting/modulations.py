@@ -84,7 +84,6 @@ class ModulationDisplay:
             Which to show of sinusoids of colour images; those of plane waves drift
             together.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------

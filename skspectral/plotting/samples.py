@@ -82,7 +82,6 @@ class SampleGridDisplay:
             Label to draw for, with a prior that knows labels.
         random_state : int, RandomState instance or None, default=None
         ax : Axes, default=None
-            None makes a figure.
         **kwargs
             For `plot`.
 

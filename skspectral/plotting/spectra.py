@@ -83,7 +83,6 @@ class SpectrumDisplay:
         random_state : int, RandomState instance or None, default=0
             Of the draws.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------
@@ -121,7 +120,6 @@ class SpectrumDisplay:
         sampling_rate : float or None, default=None
             Samples per second, or of images per unit of length.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------

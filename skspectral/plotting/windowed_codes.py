@@ -83,7 +83,6 @@ class WindowedCodeDisplay:
             Of the waves, each of which is one atom in each window: number of first
             ones, indices or a mask. None is all; of images the first eight.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------
