@@ -138,26 +138,20 @@ def _nearest_phase(
 def _frequency(
     vectors: np.ndarray, phase: np.ndarray, grid: Grid, on: Grid
 ) -> np.ndarray:
-    """Length of the local wave vector; along the rows of a flattened signal."""
+    """Length of the local wave vector; along the rows of a flattened signal.
+
+    The phase adds its central differences, one-sided at the ends, and 0 of one place.
+    """
     # Axes of the phase along which waves run, and how many places make one unit.
     axes = (
         {grid.n_axes: grid.n_places}
         if on.n_axes < grid.n_axes
         else dict(enumerate(on.sizes, 1))
     )
-    local = [
-        (vector.reshape(-1, *[1] * (phase.ndim - 1)) + _slope(phase, axis) * n) * unit
-        for (axis, n), vector, unit in zip(
-            axes.items(), vectors.T, on.units, strict=True
-        )
-    ]
+    cycles, local = phase / (2 * math.pi), []
+    for (axis, n), vector, unit in zip(axes.items(), vectors.T, on.units, strict=True):
+        slope, size = np.zeros_like(phase), phase.shape[axis]
+        if size > 1:
+            slope = np.gradient(cycles, axis=axis, edge_order=min(2, size - 1))
+        local.append((vector.reshape(-1, *[1] * (phase.ndim - 1)) + slope * n) * unit)
     return np.sqrt(sum(part**2 for part in local)) if len(local) > 1 else local[0]
-
-
-def _slope(phase: np.ndarray, axis: int) -> np.ndarray:
-    """Cycles a place by central differences, one-sided at the ends; of one place, 0."""
-    n = phase.shape[axis]
-    if n == 1:
-        return np.zeros_like(phase)
-    cycles = phase / (2 * math.pi)
-    return np.gradient(cycles, axis=axis, edge_order=2 if n > 2 else 1)

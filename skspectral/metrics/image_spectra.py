@@ -214,7 +214,11 @@ def _radial_spectrum(
 
 def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.ndarray:
     """Mean over the images of |DFT|^2, of half the plane, (channels, height, ...)."""
-    taper = _taper(*images.shape[1:3]) if window == "hann" else 1.0
+    taper: np.ndarray | float = 1.0
+    if window == "hann":
+        taper = np.outer(*(hann(size, sym=False) for size in images.shape[1:3]))
+        # White noise keeps its power under it.
+        taper /= np.sqrt(np.mean(taper**2))
     total: np.ndarray | float = 0.0
     for (batch,) in iter_floats(images):
         if channels == "luma" and batch.shape[3] == 3:
@@ -225,9 +229,3 @@ def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.nda
         spectra = fft.rfft2(planes * taper, norm="ortho")
         total = total + power_of(spectra).sum(axis=0)
     return np.asarray(total) / len(images)
-
-
-def _taper(height: int, width: int) -> np.ndarray:
-    """Hann's window in both directions; white noise keeps its power under it."""
-    window = hann(height, sym=False)[:, None] * hann(width, sym=False)
-    return window / np.sqrt(np.mean(window**2))

@@ -141,8 +141,7 @@ def density_coverage(
     Raises
     ------
     ValueError
-        If a set has too few samples or is not finite, or the numbers of features
-        differ.
+        As by `precision_recall`.
 
     See Also
     --------

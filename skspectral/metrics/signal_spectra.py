@@ -255,17 +255,14 @@ def _checked_resolutions(
 ) -> list[ShortTimeFFT]:
     """The resolutions asked for, checked, or those of the default that fit."""
     if resolutions is None:
-        fitting = [
-            _transform(*each, length) for each in _RESOLUTIONS if each[2] <= length
-        ]
-        if not fitting:
-            shortest = min(window for _, _, window in _RESOLUTIONS)
+        shortest = min(window for _, _, window in _RESOLUTIONS)
+        if shortest > length:
             raise ValueError(
                 f"resolutions=None has windows of {shortest} samples and more, longer "
                 f"than the signals, of {length}. Pass resolutions=[(n_fft, hop, "
                 f"window), ...] with windows of at most {length}."
             )
-        return fitting
+        resolutions = [each for each in _RESOLUTIONS if each[2] <= length]
     chosen = []
     for each in resolutions:
         sizes = tuple(each)

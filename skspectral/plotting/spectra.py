@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import periodogram
-from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers
 from skspectral.grid import Grid
@@ -89,7 +88,6 @@ class SpectrumDisplay:
         ValueError
             If X has other features than in fit, or there are no frequencies but zero.
         """
-        check_is_fitted(estimator)
         sets = {
             "data": X,
             "reconstruction": estimator.inverse_transform(estimator.transform(X)),
@@ -136,13 +134,10 @@ class SpectrumDisplay:
                 f"Signals of shape {grid.shape} have no frequencies: at least two "
                 "places along each axis are needed."
             )
-        spectrum = _of_images if grid.is_image else _of_signals
         powers = {}
         for name, rows in arrays.items():
             checked = check_rows(rows, f"arrays[{name!r}]", n_features)
-            signals = checked.reshape(-1, *grid.shape)
-            frequencies, power = spectrum(signals, sampling_rate)
-            powers[str(name)] = power
+            frequencies, powers[str(name)] = _mean_power(checked, grid)
         unit = unit_of_frequency(grid)
         power_unit = "squared unit of data"
         if not grid.is_image:
@@ -169,18 +164,12 @@ class SpectrumDisplay:
         return self
 
 
-def _of_signals(
-    signals: np.ndarray, sampling_rate: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    rate = signals.shape[1] if sampling_rate is None else sampling_rate
+def _mean_power(rows: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies in units of the grid, without zero, and the mean power at each."""
+    signals, shorter = rows.reshape(-1, *grid.shape), min(grid.sizes)
+    rate = shorter if grid.sampling_rate is None else grid.sampling_rate
+    if grid.is_image:
+        frequencies, power = radial_power_spectrum(signals, channels="separate")
+        return frequencies * (rate / shorter), power.mean(axis=0)
     frequencies, power = periodogram(signals, fs=rate, detrend="constant", axis=1)
     return frequencies[1:], power[:, 1:].mean(axis=0)
-
-
-def _of_images(
-    images: np.ndarray, sampling_rate: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    frequencies, power = radial_power_spectrum(images, channels="separate")
-    shorter = min(images.shape[1:3])
-    unit = 1.0 if sampling_rate is None else sampling_rate / shorter
-    return frequencies * unit, power.mean(axis=0)
