@@ -1,7 +1,8 @@
 """The only place that uses parts of scikit-learn outside its public interface."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -36,7 +37,16 @@ __all__ = [
     "input_dtypes",
     "to_namespace_of",
     "validate_params",
+    "validated",
 ]
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def validated(**constraints: Any) -> Callable[[Function], Function]:
+    """Check the parameters of a public function, by name, as scikit-learn does."""
+    return validate_params(constraints, prefer_skip_nested_validation=True)
 
 
 def callback_context(estimator: Any) -> Any:

@@ -48,8 +48,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
 
     Returns
     -------
@@ -72,8 +71,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.modulation_curves import modulation_curves
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(5, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(5, signal_shape=(8, 8)).fit(load_digits().data)
     >>> modulation_curves(est).phase.shape
     (5, 8, 8)
     """
@@ -86,9 +84,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
             "at each place, because it does not derive from WaveFamily."
         )
     params = as_tensor(learned.params, _CPU, torch.float64)
-    angle, amplitude = (
-        as_array(part) for part in family.angle_and_amplitude(params, grid)
-    )
+    angle, amplitude = map(as_array, family.angle_and_amplitude(params, grid))
     mean_square = np.mean(amplitude**2, axis=1, keepdims=True)
     amplitude = amplitude * (learned.amplitude[:, None] / np.sqrt(mean_square))
     windows = learned.windows
@@ -97,38 +93,36 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     x = as_array(on.coordinates(_CPU)) + 0.5
     carrier = 2 * math.pi * (learned.frequency @ x)
     colour = learned.colour @ as_array(on.channel_indicator(_CPU))
-    signed = _with_sign(angle, colour * amplitude, atoms)
+    waves = colour * amplitude * np.sin(angle)
+    # An atom may be the negative of its component.
+    agree = np.sum(waves * atoms, axis=1, keepdims=True) >= 0
+    angle = np.where(agree, angle, angle + math.pi)
     middle = learned.phase[:, None]
     offset = carrier + middle
-    phase = _nearest_phase(signed - offset, -signed - offset, amplitude**2)
+    phase = _nearest_phase(angle - offset, -angle - offset, amplitude**2)
 
     if len(windows) > 1:
-        waves = colour * amplitude * np.sin(signed)
         norms = np.linalg.norm(waves[:, None] * windows, axis=2, keepdims=True)
         amplitude = amplitude[:, None] * windows / np.maximum(norms, _TINY)
         amplitude = amplitude.reshape(-1, amplitude.shape[2])
 
     # The channels of waves that run along the axes of images drift together.
-    together = on.is_image or on.channels > 1
-    places = grid.sizes if together else grid.shape
-    if together:
-        amplitude, phase = amplitude[:, :: on.channels], phase[:, :: on.channels]
-    amplitude, phase = (part.reshape(-1, *places) for part in (amplitude, phase))
-    phase = _unwrap(phase, grid.n_axes)
+    places = grid.sizes if on.is_image or on.channels > 1 else grid.shape
+    amplitude, phase = (
+        part[:, :: on.channels].reshape(-1, *places) for part in (amplitude, phase)
+    )
+    # Phases are without jumps along the places, their mean within half a turn of zero.
+    axes = tuple(range(1, grid.n_axes + 1))
+    for axis in reversed(axes):
+        phase = np.unwrap(phase, axis=axis)
+    turns = np.round(phase.mean(axis=axes, keepdims=True) / (2 * math.pi))
+    phase = phase - 2 * math.pi * turns
     frequency = _frequency(learned.frequency, phase, grid, on)
     middle = middle.reshape(-1, *[1] * len(places))
     frequency, phase = (
         np.repeat(part, len(windows), axis=0) for part in (frequency, phase + middle)
     )
     return ModulationCurves(amplitude, frequency, phase)
-
-
-def _with_sign(
-    angle: np.ndarray, weight: np.ndarray, components: np.ndarray
-) -> np.ndarray:
-    """Angles, by half a turn more where the atom is the negative of the component."""
-    agree = np.sum(weight * np.sin(angle) * components, axis=1, keepdims=True) >= 0
-    return np.where(agree, angle, angle + math.pi)
 
 
 def _nearest_phase(
@@ -141,38 +135,23 @@ def _nearest_phase(
     return np.remainder(chosen + math.pi, 2 * math.pi) - math.pi
 
 
-def _unwrap(phase: np.ndarray, n_axes: int) -> np.ndarray:
-    """Phases without jumps along the places, their mean within half a turn of zero."""
-    for axis in range(n_axes, 0, -1):
-        phase = np.unwrap(phase, axis=axis)
-    places = tuple(range(1, n_axes + 1))
-    turns = np.round(phase.mean(axis=places, keepdims=True) / (2 * math.pi))
-    return phase - 2 * math.pi * turns
-
-
 def _frequency(
     vectors: np.ndarray, phase: np.ndarray, grid: Grid, on: Grid
 ) -> np.ndarray:
-    """Length of the local wave vector; along the rows of a flattened signal."""
+    """Length of the local wave vector; along the rows of a flattened signal.
+
+    The phase adds its central differences, one-sided at the ends, and 0 of one place.
+    """
     # Axes of the phase along which waves run, and how many places make one unit.
     axes = (
         {grid.n_axes: grid.n_places}
         if on.n_axes < grid.n_axes
         else dict(enumerate(on.sizes, 1))
     )
-    local = [
-        (vector.reshape(-1, *[1] * (phase.ndim - 1)) + _slope(phase, axis) * n) * unit
-        for (axis, n), vector, unit in zip(
-            axes.items(), vectors.T, on.units, strict=True
-        )
-    ]
+    cycles, local = phase / (2 * math.pi), []
+    for (axis, n), vector, unit in zip(axes.items(), vectors.T, on.units, strict=True):
+        slope, size = np.zeros_like(phase), phase.shape[axis]
+        if size > 1:
+            slope = np.gradient(cycles, axis=axis, edge_order=min(2, size - 1))
+        local.append((vector.reshape(-1, *[1] * (phase.ndim - 1)) + slope * n) * unit)
     return np.sqrt(sum(part**2 for part in local)) if len(local) > 1 else local[0]
-
-
-def _slope(phase: np.ndarray, axis: int) -> np.ndarray:
-    """Cycles a place by central differences, one-sided at the ends; of one place, 0."""
-    n = phase.shape[axis]
-    if n == 1:
-        return np.zeros_like(phase)
-    cycles = phase / (2 * math.pi)
-    return np.gradient(cycles, axis=axis, edge_order=2 if n > 2 else 1)

@@ -31,8 +31,7 @@ def select_atoms(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     frequency : (low, high), default=None
         In units of ``frequencies_``: cycles per signal, or Hz with ``sampling_rate``.
     orientation : (low, high), default=None
@@ -55,9 +54,8 @@ def select_atoms(
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.control import select_atoms
-    >>> X, _ = load_digits(return_X_y=True)
     >>> est = SpectralDictionaryLearning(20, signal_shape=(8, 8), atoms="plane_wave")
-    >>> mask = select_atoms(est.fit(X), frequency=(0, 1.5))
+    >>> mask = select_atoms(est.fit(load_digits().data), frequency=(0, 1.5))
     >>> bool((est.frequencies_[mask] < 1.5).all()), mask.shape
     (True, (20,))
     """
@@ -66,9 +64,8 @@ def select_atoms(
     if frequency is not None:
         mask &= in_band(frequencies, frequency)
     if explained_variance_ratio is not None:
-        low, high = _limits("explained_variance_ratio", explained_variance_ratio)
         shares = as_numbers(estimator.explained_variance_ratio_)
-        mask &= _between(shares, low, high)
+        mask &= in_band(shares, explained_variance_ratio, "explained_variance_ratio")
     if orientation is not None:
         mask &= _oriented(estimator, orientation)
     return mask
@@ -91,12 +88,9 @@ def _oriented(estimator: Any, orientation: Interval) -> np.ndarray:
     return (as_numbers(estimator.orientations_) - low) % np.pi < width
 
 
-def in_band(frequencies: np.ndarray, band: Interval) -> np.ndarray:
-    """Mask of the frequencies within (low, high)."""
-    return _between(frequencies, *_limits("frequency", band))
-
-
-def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def in_band(values: np.ndarray, band: Interval, name: str = "frequency") -> np.ndarray:
+    """Mask of the values within (low, high)."""
+    low, high = _limits(name, band)
     return (values >= low) & (values < high)
 
 
@@ -119,13 +113,7 @@ def _limits(
 
 
 def frequencies_of(estimator: Any) -> np.ndarray:
-    """Of the atoms of a fitted estimator.
-
-    Raises
-    ------
-    TypeError
-        If what it learned has none.
-    """
+    """Frequencies of the atoms of a fitted estimator."""
     check_is_fitted(estimator)
     if not hasattr(estimator, "frequencies_"):
         raise TypeError(
@@ -140,51 +128,23 @@ def atom_values(
 ) -> tuple[np.ndarray, Curve | None]:
     """A number >= 0 for each atom, (K,), float64; and a function of any frequencies.
 
-    Parameters
-    ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
-    values : callable, array-like of shape (n, 2) or (K,), or float
-        Of frequencies, an array; or a table with rows (frequency, value), interpolated
-        linearly and constant beyond its ends; or one for each atom, such as a mask, of
-        which no function is known; or one for all.
-    name : str
-        Of the parameter, for errors.
-    finite : bool
-        Whether infinity is refused.
-
-    Raises
-    ------
-    ValueError
-        If it is none of these, or a number is negative, NaN or infinite.
-    TypeError
-        If the estimator has no frequencies.
+    The values are given as a function of frequencies, an array; or as a table (n, 2)
+    with rows (frequency, value), interpolated linearly and constant beyond its ends; or
+    as one number for each atom, such as a mask, of which no function is known; or as
+    one for all. ``name`` is that of the parameter; infinity is refused if ``finite``.
     """
     frequencies = frequencies_of(estimator)
-    if callable(values):
-        curve = _checked_curve(values, name, finite)
-        return curve(frequencies), curve
-    try:
-        table = as_numbers(values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}={values!r} must be numbers.") from error
-    if table.ndim == 2 and table.shape[1] == 2 and len(table):
-        at, of = table[np.argsort(table[:, 0], kind="stable")].T
-        curve = _checked_curve(lambda f: np.interp(f, at, of), name, finite)
-        return curve(frequencies), curve
-    if table.ndim == 0:
-        curve = _checked_curve(lambda f: np.full(len(f), table), name, finite)
-        return curve(frequencies), curve
-    if table.shape != frequencies.shape:
-        raise ValueError(
-            f"{name} of shape {table.shape} must be a function of frequencies, a table "
-            f"of shape (n, 2) with rows (frequency, value), or {len(frequencies)} "
-            "numbers, one for each atom."
-        )
-    return _checked_values(table, frequencies, name, finite), None
+    function = values if callable(values) else _function_of(values, name)
+    if function is None:
+        of_atoms = as_numbers(values)
+        if of_atoms.shape != frequencies.shape:
+            raise ValueError(
+                f"{name} of shape {of_atoms.shape} must be a function of frequencies, "
+                "a table of shape (n, 2) with rows (frequency, value), or "
+                f"{len(frequencies)} numbers, one for each atom."
+            )
+        return _checked_values(of_atoms, frequencies, name, finite), None
 
-
-def _checked_curve(function: Curve, name: str, finite: bool) -> Curve:
     def curve(frequencies: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             found = as_numbers(function(frequencies))
@@ -197,7 +157,19 @@ def _checked_curve(function: Curve, name: str, finite: bool) -> Curve:
             np.broadcast_to(found, frequencies.shape), frequencies, name, finite
         )
 
-    return curve
+    return curve(frequencies), curve
+
+
+def _function_of(values: ArrayLike, name: str) -> Curve | None:
+    """The function that a table or one number stands for; None where it is neither."""
+    try:
+        table = as_numbers(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}={values!r} must be numbers.") from error
+    if table.ndim == 2 and table.shape[1] == 2 and len(table):
+        at, of = table[np.argsort(table[:, 0], kind="stable")].T
+        return lambda frequencies: np.interp(frequencies, at, of)
+    return (lambda frequencies: table) if table.ndim == 0 else None
 
 
 def _checked_values(

@@ -42,8 +42,7 @@ def equalize(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     X : array-like of shape (n_samples, n_features)
         Not modified.
     gains : callable, array-like or float
@@ -84,24 +83,12 @@ def equalize(
     >>> from skspectral.control import equalize
     >>> X, _ = load_digits(return_X_y=True)
     >>> est = SpectralDictionaryLearning(40, signal_shape=(8, 8), atoms="plane_wave")
-    >>> est = est.fit(X)
-    >>> smooth = equalize(est, X, lambda f: np.where(f > 2, 0.5, 1.0))
+    >>> smooth = equalize(est.fit(X), X, lambda f: np.where(f > 2, 0.5, 1.0))
     >>> table = equalize(est, X, [(2.0, 1.0), (2.1, 0.5)])
     >>> smooth.shape == table.shape == X.shape
     True
     """
     gain, curve = atom_values(estimator, gains, "gains")
-    return _changed(estimator, X, gain, curve, residual)
-
-
-def _changed(
-    estimator: Any,
-    X: ArrayLike,
-    gain: np.ndarray,
-    curve: Curve | None,
-    residual: float,
-) -> Any:
-    """Signals with gains of the atoms, of the mean, and of the rest."""
     if not np.isfinite(residual):
         raise ValueError(f"residual={residual!r} must be finite.")
     refuse_unusable_tensors(X)
@@ -109,9 +96,7 @@ def _changed(
     signals = as_numpy(checked)
     if signals.dtype != np.float64:
         signals = signals.astype(np.float32)
-    mean, atoms = (
-        estimator_array(estimator, name) for name in ("mean_", "components_")
-    )
+    mean, atoms = as_numbers(estimator.mean_), as_numbers(estimator.components_)
     code_map = splitting_map(estimator)
     of_mean = residual * mean
     if curve is not None:
@@ -133,7 +118,7 @@ def splitting_map(estimator: Any) -> np.ndarray:
     model = estimator.model_
     if model.dictionary.window_counts is None:
         return as_array(model.code_map, np.float64)
-    atoms = torch.from_numpy(estimator_array(estimator, "components_"))
+    atoms = torch.from_numpy(as_numbers(estimator.components_))
     return least_squares_map(atoms, max(model.ridge, _WINDOWED_RIDGE)).numpy()
 
 
@@ -146,12 +131,8 @@ def _mean_with_gains(estimator: Any, mean: np.ndarray, curve: Curve) -> np.ndarr
     on = estimator.model_.dictionary.wave_grid
     places = mean.reshape(*on.sizes, -1)
     along = tuple(range(on.n_axes))
-    cycles = [
-        unit * np.arange(size) / 2
-        for unit, size in zip(on.units, on.sizes, strict=True)
-    ]
-    frequencies = np.sqrt(sum(f**2 for f in np.meshgrid(*cycles, indexing="ij")))
-    gains = curve(frequencies.ravel()).reshape(*on.sizes, 1)
+    half_cycles = on.units[:, None] * np.indices(on.sizes).reshape(on.n_axes, -1)
+    gains = curve(np.linalg.norm(half_cycles / 2, axis=0)).reshape(*on.sizes, 1)
     spectrum = gains * dctn(places, axes=along, norm="ortho")
     return idctn(spectrum, axes=along, norm="ortho").ravel()
 
@@ -169,8 +150,7 @@ def filter(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     X : array-like of shape (n_samples, n_features)
         Not modified.
     low, high : float, default=None
@@ -204,6 +184,14 @@ def filter(
     >>> bool(abs(low + rest - X).max() < 1e-9)
     True
     """
+    gains, rest = gains_of_band(low, high, btype, residual)
+    return equalize(estimator, X, gains, residual=rest)
+
+
+def gains_of_band(
+    low: float | None, high: float | None, btype: str, residual: float | None
+) -> tuple[Curve, float]:
+    """Gains over frequency, and that of the residual, with which `filter` equalizes."""
     if btype not in _BANDS:
         raise ValueError(f"btype={btype!r} must be one of {_BANDS}.")
     passes = btype == "bandpass"
@@ -211,10 +199,4 @@ def filter(
     def gains(frequencies: np.ndarray) -> np.ndarray:
         return (in_band(frequencies, (low, high)) == passes).astype(float)
 
-    rest = float(not passes) if residual is None else residual
-    return equalize(estimator, X, gains, residual=rest)
-
-
-def estimator_array(estimator: Any, name: str) -> np.ndarray:
-    """An attribute in float64, wherever it is."""
-    return as_numbers(getattr(estimator, name))
+    return gains, float(not passes) if residual is None else residual

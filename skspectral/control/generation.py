@@ -8,14 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import (
-    Interval,
-    as_numbers,
-    as_numpy,
-    validate_params,
-)
+from skspectral._sklearn_compat import Interval, as_numbers, as_numpy, validated
 from skspectral.control.atoms import Gains, atom_values
-from skspectral.control.filtering import estimator_array, splitting_map
+from skspectral.control.filtering import splitting_map
 from skspectral.gaussian.gaussian import principal_directions
 from skspectral.priors.protocol import as_prior
 
@@ -40,8 +35,7 @@ def sample(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     n_samples : int, default=1
     gains : callable, array-like or float, default=1.0
         As of `equalize`, of the deviations: a band's variance is multiplied by the
@@ -80,33 +74,19 @@ def sample(
     gain, _ = atom_values(estimator, gains, "gains")
     limits, _ = atom_values(estimator, limit, "limit", finite=False)
     # Codes without variance have no deviation to be infinitely many of.
+    code_map, mean = splitting_map(estimator), as_numbers(estimator.mean_)
+    centre, covariance = estimator.moments_.project(code_map, mean)
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 0) + centre**2)
     largest = np.full(len(limits), np.inf)
-    some = np.isfinite(limits)
-    code_map = splitting_map(estimator)
-    largest[some] = limits[some] * _code_deviations(estimator, code_map)[some]
+    np.multiply(limits, deviations, out=largest, where=np.isfinite(limits))
     drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
-    mean = estimator_array(estimator, "mean_")
     codes = (drawn - mean) @ code_map.T
     changed = gain * np.clip(codes, -largest, largest)
-    change = (changed - codes) @ estimator_array(estimator, "components_")
+    change = (changed - codes) @ as_numbers(estimator.components_)
     return drawn + change.astype(drawn.dtype)
 
 
-def _code_deviations(estimator: Any, code_map: np.ndarray) -> np.ndarray:
-    """Root mean square of the training codes about zero, (K,)."""
-    mean, covariance = _training_law(estimator, code_map)
-    return np.sqrt(np.maximum(np.diag(covariance), 0) + mean**2)
-
-
-def _training_law(estimator: Any, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the training samples, along rows of a matrix."""
-    return estimator.moments_.project(matrix, estimator_array(estimator, "mean_"))
-
-
-@validate_params(
-    {"n_samples": [Interval(Integral, 2, None, closed="left")], "prior": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
+@validated(n_samples=[Interval(Integral, 2, None, closed="left")], prior=["boolean"])
 def interpolate(
     estimator: Any,
     start: ArrayLike,
@@ -119,8 +99,7 @@ def interpolate(
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning
-        Fitted.
+    estimator : SpectralDictionaryLearning, fitted
     start, stop : array-like of shape (n_features,)
         Two signals; the path is between their reconstructions.
     n_samples : int, default=10
@@ -162,11 +141,16 @@ def interpolate(
         [_signal(estimator, start, "start"), _signal(estimator, stop, "stop")]
     )
     at = np.linspace(0, 1, n_samples)[:, None]
-    axes, mean = (estimator_array(estimator, name) for name in ("basis_", "mean_"))
+    axes, mean = as_numbers(estimator.basis_), as_numbers(estimator.mean_)
     coordinates = (ends - mean) @ axes.T
     if not prior:
         return mean + ((1 - at) * coordinates[0] + at * coordinates[1]) @ axes
-    centre, covariance = _pooled_law(estimator)
+    pooled = as_prior(estimator.prior_)
+    if pooled.capabilities.gaussians:
+        mixture = pooled.mixture()
+        centre, covariance = mixture.mean, mixture.covariance
+    else:
+        centre, covariance = estimator.moments_.project(axes, mean)
     vectors, variances = principal_directions(covariance)
     spread = np.sqrt(np.maximum(variances, _LEAST_VARIANCE * variances[0]))
     path = _arc((coordinates - centre) @ vectors / spread, at)
@@ -182,15 +166,6 @@ def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
             "numbers, such as a row of X."
         )
     return values
-
-
-def _pooled_law(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the prior, or of what it was fitted to."""
-    prior = as_prior(estimator.prior_)
-    if not prior.capabilities.gaussians:
-        return _training_law(estimator, estimator_array(estimator, "basis_"))
-    mixture = prior.mixture()
-    return mixture.mean, mixture.covariance
 
 
 def _arc(ends: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -6,17 +6,12 @@ from numbers import Real
 from typing import Any
 
 from numpy.typing import ArrayLike
-from sklearn.base import (
-    BaseEstimator,
-    OneToOneFeatureMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
-from skspectral.control.atoms import Gains, atom_values, select_atoms
-from skspectral.control.filtering import equalize, filter
+from skspectral.control.atoms import Gains, atom_values
+from skspectral.control.filtering import equalize, gains_of_band
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 
@@ -54,7 +49,7 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
             estimator = SpectralDictionaryLearning()
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator_ = clone(estimator).fit(X, y, **weights)
-        self._check()
+        atom_values(self.estimator_, self._gains()[0], "gains")
         self.n_features_in_ = self.estimator_.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.estimator_, "feature_names_in_"):
@@ -77,14 +72,12 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
             In the dtype of X; float32 for uint8.
         """
         check_is_fitted(self)
-        return self._changed(X)
+        gains, residual = self._gains()
+        return equalize(self.estimator_, X, gains, residual=residual)
 
     @abstractmethod
-    def _check(self) -> None:
-        """Raise where the fitted atoms cannot be changed so."""
-
-    @abstractmethod
-    def _changed(self, X: ArrayLike) -> Any: ...
+    def _gains(self) -> tuple[Gains, float]:
+        """Gains of the atoms, and that of the residual, as `equalize` takes them."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -111,7 +104,6 @@ class SpectralEqualizer(_OfAtoms):
     Attributes
     ----------
     estimator_ : SpectralDictionaryLearning
-        Fitted.
     n_features_in_ : int
 
     Examples
@@ -138,11 +130,8 @@ class SpectralEqualizer(_OfAtoms):
         self.gains = gains
         self.residual = residual
 
-    def _check(self) -> None:
-        atom_values(self.estimator_, self.gains, "gains")
-
-    def _changed(self, X: ArrayLike) -> Any:
-        return equalize(self.estimator_, X, self.gains, residual=self.residual)
+    def _gains(self) -> tuple[Gains, float]:
+        return self.gains, self.residual
 
 
 class SpectralFilter(_OfAtoms):
@@ -153,19 +142,13 @@ class SpectralFilter(_OfAtoms):
     Parameters
     ----------
     estimator : SpectralDictionaryLearning, default=None
-        Its atoms are fitted; one in a ``FrozenEstimator`` is taken as it is. None is
-        one with default parameters.
-    low, high : float, default=None
-        The band, low <= f < high, in units of ``frequencies_``; None is no limit.
-    btype : {"bandpass", "bandstop"}, default="bandpass"
-        Whether the band is kept or taken out.
-    residual : float, default=None
-        Gain of what the atoms do not tell; None is 0 for "bandpass", else 1.
+        As of `SpectralEqualizer`.
+    low, high, btype, residual
+        As of `filter`.
 
     Attributes
     ----------
     estimator_ : SpectralDictionaryLearning
-        Fitted.
     n_features_in_ : int
 
     Examples
@@ -205,15 +188,5 @@ class SpectralFilter(_OfAtoms):
         self.btype = btype
         self.residual = residual
 
-    def _check(self) -> None:
-        select_atoms(self.estimator_, frequency=(self.low, self.high))
-
-    def _changed(self, X: ArrayLike) -> Any:
-        return filter(
-            self.estimator_,
-            X,
-            self.low,
-            self.high,
-            btype=self.btype,
-            residual=self.residual,
-        )
+    def _gains(self) -> tuple[Gains, float]:
+        return gains_of_band(self.low, self.high, self.btype, self.residual)

@@ -19,10 +19,7 @@ from skspectral.metrics.image_spectra import (
     radial_spectrum_distance,
 )
 from skspectral.metrics.kernel import KernelDistance, kernel_distance
-from skspectral.metrics.mean_spectra import (
-    MeanSpectrumDistance,
-    mean_spectrum_distance,
-)
+from skspectral.metrics.mean_spectra import MeanSpectrumDistance, mean_spectrum_distance
 from skspectral.metrics.neighbours import (
     DensityCoverage,
     PrecisionRecall,
@@ -32,10 +29,7 @@ from skspectral.metrics.neighbours import (
     precision_recall,
 )
 from skspectral.metrics.reconstruction import explained_variance, psnr, ssim
-from skspectral.metrics.scorers import (
-    generation_scorer,
-    reconstruction_scorer,
-)
+from skspectral.metrics.scorers import generation_scorer, reconstruction_scorer
 from skspectral.metrics.signal_spectra import (
     log_spectral_distance,
     multi_resolution_stft_distance,

@@ -16,11 +16,7 @@ _LARGEST = 1e50
 def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
     """Rows of features as float64, from arrays and tensors of any library.
 
-    Raises
-    ------
-    ValueError
-        If ``X`` is not two-dimensional, real and finite, has fewer rows than
-        ``min_rows``, or is so large that its powers overflow.
+    They must be real and finite, and so small that their powers do not overflow.
     """
     if hasattr(X, "__dlpack__"):
         X = as_numpy(X)
@@ -42,8 +38,7 @@ def check_feature_sets(
 ) -> tuple[np.ndarray, ...]:
     """Several sets in the order given, by name, of one number of features."""
     arrays = {name: check_features(X, name, min_rows) for name, X in sets.items()}
-    widths = {name: X.shape[1] for name, X in arrays.items()}
-    check_widths(**widths)
+    check_widths(**{name: X.shape[1] for name, X in arrays.items()})
     return tuple(arrays.values())
 
 

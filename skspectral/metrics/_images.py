@@ -1,13 +1,15 @@
 """What the metrics of images and signals ask of their arrays, and batches of them."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, gen_batches
 
 from skspectral._sklearn_compat import as_numpy
+
+Check = Callable[[ArrayLike, str], np.ndarray]
 
 # Weights of red, green and blue in luma (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -16,13 +18,7 @@ _BATCH_VALUES = 2**20
 
 
 def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
-    """Real, finite numbers of whatever shape, (n, ...), of numpy; dtype as it is.
-
-    Raises
-    ------
-    ValueError
-        If there are no values, no second axis, complex numbers, objects, NaN or inf.
-    """
+    """Real, finite numbers of any shape with two axes or more, of numpy; dtype kept."""
     array = as_numpy(samples)
     if array.dtype.kind not in "buif":
         raise ValueError(f"{name} has dtype {array.dtype}. Pass an array of reals.")
@@ -36,13 +32,7 @@ def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
 
 
 def check_images(images: ArrayLike, name: str) -> np.ndarray:
-    """Images of shape (n, height, width, channels), without a copy.
-
-    Raises
-    ------
-    ValueError
-        As `check_samples`, and if there are not three or four axes.
-    """
+    """Images of shape (n, height, width[, channels]), with channels, not copied."""
     array = check_samples(images, name)
     if array.ndim not in (3, 4):
         raise ValueError(
@@ -53,38 +43,32 @@ def check_images(images: ArrayLike, name: str) -> np.ndarray:
 
 
 def check_signals(signals: ArrayLike, name: str) -> np.ndarray:
-    """Signals of shape (n, length).
-
-    Raises
-    ------
-    ValueError
-        As `check_samples`, and if there are not two axes.
-    """
+    """Signals of shape (n, length), not copied."""
     array = check_samples(signals, name)
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}. Signals are (n, length).")
     return array
 
 
-def check_same_shape(
-    array: np.ndarray, other: np.ndarray, name: str, other_name: str, *, first: int = 0
-) -> None:
-    """Raise ValueError if two shapes differ from axis ``first`` on."""
+def check_pair(
+    check: Check, /, first: int = 0, **pair: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays by their names, each checked, of one shape from axis ``first`` on."""
+    array, other = (check(values, name) for name, values in pair.items())
     if array.shape[first:] != other.shape[first:]:
+        name, other_name = pair
         what = "Both must be of the same shape" if first == 0 else "Samples must agree"
         raise ValueError(
             f"{name} has shape {array.shape}, {other_name} {other.shape}. {what}."
         )
+    return array, other
 
 
 def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
     """The range asked for, or 255 where all arrays are uint8.
 
-    Raises
-    ------
-    ValueError
-        If it is None and an array is of another type: the values do not tell. If it is
-        too small for one of them.
+    A range has to be given for other types, whose values do not tell it, and must not
+    be that of floats where some arrays are bytes.
     """
     bytes_too = {array.dtype == np.uint8 for array in arrays} == {True, False}
     if data_range is not None and data_range <= 2 and bytes_too:
@@ -107,9 +91,7 @@ def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
 def iter_slices(array: np.ndarray, n_values: int | None = None) -> Iterator[slice]:
     """Slices of the first axis; a row is worth ``n_values``, by default its size."""
     n_values = array[0].size if n_values is None else n_values
-    n_rows = max(1, _BATCH_VALUES // n_values)
-    for start in range(0, len(array), n_rows):
-        yield slice(start, start + n_rows)
+    return gen_batches(len(array), max(1, _BATCH_VALUES // n_values))
 
 
 def iter_floats(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

@@ -12,15 +12,10 @@ def ring_frequencies(
 ) -> np.ndarray:
     """Frequency of each bin, (height, width // 2 + 1); rounded, it numbers the ring.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (height, width), or more; the rest is not used.
-    convention : {"shorter", "longer", "square"}
-        The unit is one cycle along the shorter or the longer side, with
-        ``hypot(u, v)`` as the frequency of bin (u, v). "square" is
-        ``max(abs(u), abs(v))`` in cycles along the longer side, so that rings are
-        squares and together hold every bin.
+    ``shape`` is (height, width), or more. The unit is one cycle along the shorter or
+    the longer side, with ``hypot(u, v)`` as the frequency of bin (u, v). "square" is
+    ``max(abs(u), abs(v))`` in cycles along the longer side, so that rings are squares
+    and together hold every bin.
     """
     height, width = shape[:2]
     u, v = fft.fftfreq(height)[:, None], fft.rfftfreq(width)
@@ -33,16 +28,8 @@ def ring_frequencies(
 def ring_means(values: np.ndarray, rings: np.ndarray, width: int) -> np.ndarray:
     """Mean over the bins of each ring, of the whole plane; (channels, n_rings).
 
-    Parameters
-    ----------
-    values : ndarray of shape (channels, height, width // 2 + 1)
-    rings : ndarray of int, of shape (height, width // 2 + 1)
-    width : int
-
-    Returns
-    -------
-    means : ndarray of shape (channels, n_rings)
-        0 for a ring without bins, as elongated images have some.
+    ``values`` are (channels, height, width // 2 + 1), and ``rings`` the number of the
+    ring of each bin. The mean is 0 for a ring without bins, as elongated images have.
     """
     weights = np.broadcast_to(columns_of_half_plane(width), rings.shape)
     n_bins = np.bincount(rings.ravel(), weights.ravel())

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.cluster import KMeans
 
 from skspectral._random import draw_seed, random_stream
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_feature_sets
 
 
@@ -32,13 +32,10 @@ class NDBScore(NamedTuple):
     js_divergence: float
 
 
-@validate_params(
-    {
-        "n_bins": [Interval(Integral, 2, None, closed="left")],
-        "alpha": [Interval(Real, 0, 1, closed="neither")],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_bins=[Interval(Integral, 2, None, closed="left")],
+    alpha=[Interval(Real, 0, 1, closed="neither")],
+    random_state=["random_state"],
 )
 def ndb_score(
     X_train: ArrayLike,
@@ -104,7 +101,7 @@ def ndb_score(
     >>> same.different < 0.2, shifted.different > 0.5
     (True, True)
     """
-    train, generated = check_feature_sets(1, X_train=X_train, X_generated=X_generated)
+    train, generated = check_feature_sets(X_train=X_train, X_generated=X_generated)
     if len(train) < n_bins:
         raise ValueError(
             f"n_bins={n_bins} is more than the {len(train)} samples of X_train. Pass "
@@ -112,12 +109,8 @@ def ndb_score(
         )
     seed = draw_seed(random_stream(random_state))
     clusters = KMeans(n_bins, random_state=seed).fit(train)
-    counts = np.array(
-        [
-            np.bincount(labels, minlength=n_bins)
-            for labels in (clusters.labels_, clusters.predict(generated))
-        ]
-    )
+    labels = clusters.labels_, clusters.predict(generated)
+    counts = np.array([np.bincount(each, minlength=n_bins) for each in labels])
     return _compare(counts[:, counts.any(axis=0)], alpha)
 
 

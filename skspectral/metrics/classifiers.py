@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skspectral._random import draw_seed, random_stream, seed_unseeded
-from skspectral._sklearn_compat import HasMethods, Interval, validate_params
+from skspectral._sklearn_compat import HasMethods, Interval, validated
 from skspectral.metrics._checks import check_feature_sets, check_features
 
 # What the probabilities of a sample may lack to a sum of 1, as those of float16 do.
@@ -36,10 +36,7 @@ class ClassifierScore(NamedTuple):
     std: float
 
 
-@validate_params(
-    {"n_splits": [Interval(Integral, 1, None, closed="left")]},
-    prefer_skip_nested_validation=True,
-)
+@validated(n_splits=[Interval(Integral, 1, None, closed="left")])
 def classifier_score(
     probabilities: ArrayLike, *, n_splits: int = 10
 ) -> ClassifierScore:
@@ -113,13 +110,10 @@ def classifier_score(
     return ClassifierScore(float(np.mean(scores)), float(np.std(scores)))
 
 
-@validate_params(
-    {
-        "classifier": [HasMethods(["fit", "predict"]), None],
-        "cv": [Interval(Integral, 2, None, closed="left")],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    classifier=[HasMethods(["fit", "predict"]), None],
+    cv=[Interval(Integral, 2, None, closed="left")],
+    random_state=["random_state"],
 )
 def classifier_two_sample_score(
     X_real: ArrayLike,
@@ -181,7 +175,7 @@ def classifier_two_sample_score(
     >>> classifier_two_sample_score(X, Y + 3, random_state=0) > 0.95
     True
     """
-    sets = check_feature_sets(1, X_real=X_real, X_generated=X_generated)
+    sets = check_feature_sets(X_real=X_real, X_generated=X_generated)
     n = min(len(X) for X in sets)
     if n < cv:
         raise ValueError(

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from skspectral._device import as_array, as_tensor, memory_advice, resolve_device
-from skspectral._sklearn_compat import Interval, as_numpy, validate_params
+from skspectral._sklearn_compat import Interval, as_numpy, validated
 from skspectral.metrics._images import check_images
 
 Features = np.ndarray | tuple[np.ndarray, ...]
@@ -22,14 +22,11 @@ Features = np.ndarray | tuple[np.ndarray, ...]
 _LOOKED_AT = 10**6
 
 
-@validate_params(
-    {
-        "images": ["array-like"],
-        "extractor": [callable, str, Path],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "device": [str, torch.device, None],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    images=["array-like"],
+    extractor=[callable, str, Path],
+    batch_size=[Interval(Integral, 1, None, closed="left")],
+    device=[str, torch.device, None],
 )
 def extract_features(
     images: ArrayLike,
@@ -108,8 +105,8 @@ def extract_features(
         for start in range(0, len(checked), batch_size):
             batch = _as_bytes(checked[start : start + batch_size])
             parts.append(_rows(run(batch), len(batch)))
-    columns = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
-    return columns[0] if len(columns) == 1 else tuple(columns)
+    columns = tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+    return columns[0] if len(columns) == 1 else columns
 
 
 def inception_extractor(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import svdvals
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_features, check_widths
 
 # What a covariance may lack to being symmetric and positive, and the distance to being
@@ -99,10 +99,8 @@ def frechet_distance(
     >>> frechet_distance(reference, X + 1)
     8.0...
     """
-    real, generated = (
-        _check_set(X_real, "X_real"),
-        _check_set(X_generated, "X_generated"),
-    )
+    real = _check_set(X_real, "X_real")
+    generated = _check_set(X_generated, "X_generated")
     check_widths(X_real=_width(real), X_generated=_width(generated))
     if (
         not isinstance(real, tuple)
@@ -110,18 +108,14 @@ def frechet_distance(
         and min(len(real), len(generated)) < _width(real)
     ):
         return _from_factors(real, generated)
-    mean, covariance = _statistics(generated)
     reference = _statistics(real)
-    return _from_statistics(reference, _root(reference[1]), mean, covariance)
+    return _from_statistics(reference, _root(reference[1]), *_statistics(generated))
 
 
-@validate_params(
-    {
-        "n_points": [Interval(Integral, 2, None, closed="left")],
-        "min_samples": [Interval(Integral, 2, None, closed="left"), None],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_points=[Interval(Integral, 2, None, closed="left")],
+    min_samples=[Interval(Integral, 2, None, closed="left"), None],
+    random_state=["random_state"],
 )
 def frechet_distance_infinity(
     X_real: ArrayLike | tuple[ArrayLike, ArrayLike],

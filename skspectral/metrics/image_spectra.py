@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from scipy import fft
 from scipy.signal.windows import hann
 
-from skspectral._sklearn_compat import Interval, StrOptions, validate_params
+from skspectral._sklearn_compat import Interval, StrOptions, validated
 from skspectral.metrics._images import (
     LUMA,
     check_images,
-    check_same_shape,
+    check_pair,
     iter_floats,
     power_of,
 )
@@ -42,7 +42,7 @@ class RadialSpectrum(NamedTuple):
     power: np.ndarray
 
 
-@validate_params(_RING_OPTIONS, prefer_skip_nested_validation=True)
+@validated(**_RING_OPTIONS)
 def radial_power_spectrum(
     images: ArrayLike,
     *,
@@ -113,10 +113,7 @@ def radial_power_spectrum(
     return _radial_spectrum(check_images(images, "images"), window, channels, corners)
 
 
-@validate_params(
-    {**_RING_OPTIONS, "dynamic_range": [Interval(Real, 0, None, closed="neither")]},
-    prefer_skip_nested_validation=True,
-)
+@validated(**_RING_OPTIONS, dynamic_range=[Interval(Real, 0, None, closed="neither")])
 def radial_spectrum_distance(
     images_real: ArrayLike,
     images_generated: ArrayLike,
@@ -173,9 +170,9 @@ def radial_spectrum_distance(
     >>> round(radial_spectrum_distance(images, 10 * images), 6)
     20.0
     """
-    real = check_images(images_real, "images_real")
-    generated = check_images(images_generated, "images_generated")
-    check_same_shape(real, generated, "images_real", "images_generated", first=1)
+    real, generated = check_pair(
+        check_images, 1, images_real=images_real, images_generated=images_generated
+    )
     reference = _radial_spectrum(real, window, channels, corners).power
     power = _radial_spectrum(generated, window, channels, corners).power
     peak = reference.max(axis=-1, keepdims=True)
@@ -217,7 +214,11 @@ def _radial_spectrum(
 
 def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.ndarray:
     """Mean over the images of |DFT|^2, of half the plane, (channels, height, ...)."""
-    taper = _taper(*images.shape[1:3]) if window == "hann" else 1.0
+    taper: np.ndarray | float = 1.0
+    if window == "hann":
+        taper = np.outer(*(hann(size, sym=False) for size in images.shape[1:3]))
+        # White noise keeps its power under it.
+        taper /= np.sqrt(np.mean(taper**2))
     total: np.ndarray | float = 0.0
     for (batch,) in iter_floats(images):
         if channels == "luma" and batch.shape[3] == 3:
@@ -228,9 +229,3 @@ def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.nda
         spectra = fft.rfft2(planes * taper, norm="ortho")
         total = total + power_of(spectra).sum(axis=0)
     return np.asarray(total) / len(images)
-
-
-def _taper(height: int, width: int) -> np.ndarray:
-    """Hann's window in both directions; white noise keeps its power under it."""
-    window = hann(height, sym=False)[:, None] * hann(width, sym=False)
-    return window / np.sqrt(np.mean(window**2))

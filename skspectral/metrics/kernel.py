@@ -1,6 +1,8 @@
 """Kernel distance: the unbiased squared maximum mean discrepancy of features."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -9,11 +11,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils import gen_batches
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_feature_sets
 
 # Kernel values that are held at once: 64 MiB.
 _BLOCK_SIZE = 2**23
+# Of inner products.
+Kernel = Callable[[np.ndarray], np.ndarray]
 
 
 class KernelDistance(NamedTuple):
@@ -33,16 +37,13 @@ class KernelDistance(NamedTuple):
     std: float
 
 
-@validate_params(
-    {
-        "n_subsets": [Interval(Integral, 1, None, closed="left")],
-        "subset_size": [Interval(Integral, 2, None, closed="left")],
-        "degree": [Interval(Integral, 1, None, closed="left")],
-        "gamma": [Interval(Real, 0, None, closed="neither"), None],
-        "coef0": [Interval(Real, 0, None, closed="left")],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_subsets=[Interval(Integral, 1, None, closed="left")],
+    subset_size=[Interval(Integral, 2, None, closed="left")],
+    degree=[Interval(Integral, 1, None, closed="left")],
+    gamma=[Interval(Real, 0, None, closed="neither"), None],
+    coef0=[Interval(Real, 0, None, closed="left")],
+    random_state=["random_state"],
 )
 def kernel_distance(
     X_real: ArrayLike,
@@ -71,7 +72,6 @@ def kernel_distance(
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_features)
-        Features.
     n_subsets : int, default=100
         Number of pairs of subsets.
     subset_size : int, default=1000
@@ -135,7 +135,7 @@ def kernel_distance(
                 f"{name}. Pass subset_size={min(len(real), len(generated))} or less."
             )
     gamma = 1 / real.shape[1] if gamma is None else gamma
-    kernel = (degree, float(gamma), float(coef0))
+    kernel = partial(_polynomial, degree=degree, gamma=gamma, coef0=coef0)
     stream = random_stream(random_state)
     values = []
     for _ in range(n_subsets):
@@ -147,28 +147,25 @@ def kernel_distance(
     return KernelDistance(float(np.mean(values)), float(np.std(values)))
 
 
-def _discrepancy(
-    X: np.ndarray, Y: np.ndarray, kernel: tuple[int, float, float]
-) -> float:
+def _discrepancy(X: np.ndarray, Y: np.ndarray, kernel: Kernel) -> float:
     """Unbiased estimate from equally many rows."""
     m = len(X)
-    within = sum(_sum(Z, Z, kernel) - _sum_of_diagonal(Z, kernel) for Z in (X, Y))
+    within = 0.0
+    for Z in (X, Y):
+        within += _sum(Z, Z, kernel) - float(kernel((Z**2).sum(axis=1)).sum())
     return within / (m * (m - 1)) - 2 * _sum(X, Y, kernel) / m**2
 
 
-def _sum(X: np.ndarray, Y: np.ndarray, kernel: tuple[int, float, float]) -> float:
+def _sum(X: np.ndarray, Y: np.ndarray, kernel: Kernel) -> float:
     """Sum of k(x, y) over all pairs."""
     batches = gen_batches(len(X), max(1, _BLOCK_SIZE // len(Y)))
-    return sum(float(_apply(X[rows] @ Y.T, kernel).sum()) for rows in batches)
+    return sum(float(kernel(X[rows] @ Y.T).sum()) for rows in batches)
 
 
-def _sum_of_diagonal(X: np.ndarray, kernel: tuple[int, float, float]) -> float:
-    return float(_apply((X**2).sum(axis=1), kernel).sum())
-
-
-def _apply(products: np.ndarray, kernel: tuple[int, float, float]) -> np.ndarray:
+def _polynomial(
+    products: np.ndarray, degree: int, gamma: float, coef0: float
+) -> np.ndarray:
     """Kernel values of inner products, which are overwritten."""
-    degree, gamma, coef0 = kernel
     products *= gamma
     products += coef0
     values = products.copy()

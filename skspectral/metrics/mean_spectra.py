@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import fft
 
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._images import (
     check_data_range,
     check_images,
-    check_same_shape,
+    check_pair,
     iter_floats,
 )
 from skspectral.metrics._rings import columns_of_half_plane
@@ -37,10 +37,7 @@ class MeanSpectrumDistance(NamedTuple):
     floor: float
 
 
-@validate_params(
-    {"data_range": [Interval(Real, 0, None, closed="neither"), None]},
-    prefer_skip_nested_validation=True,
-)
+@validated(data_range=[Interval(Real, 0, None, closed="neither"), None])
 def mean_spectrum_distance(
     images_real: ArrayLike,
     images_generated: ArrayLike,
@@ -112,9 +109,9 @@ def mean_spectrum_distance(
     >>> bool(abs(distance - floor) < 1)
     True
     """
-    real = check_images(images_real, "images_real")
-    generated = check_images(images_generated, "images_generated")
-    check_same_shape(real, generated, "images_real", "images_generated", first=1)
+    real, generated = check_pair(
+        check_images, 1, images_real=images_real, images_generated=images_generated
+    )
     scale = check_data_range(data_range, real, generated)
     if len(real) < 2:
         raise ValueError(

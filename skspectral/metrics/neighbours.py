@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_feature_sets
 from skspectral.metrics._distances import SquaredDistances, kth_nearest, nearest
 
@@ -45,7 +45,7 @@ class DensityCoverage(NamedTuple):
     coverage: float
 
 
-@validate_params(_N_NEIGHBORS, prefer_skip_nested_validation=True)
+@validated(**_N_NEIGHBORS)
 def precision_recall(
     X_real: ArrayLike, X_generated: ArrayLike, *, n_neighbors: int = 3
 ) -> PrecisionRecall:
@@ -114,7 +114,7 @@ def precision_recall(
     return PrecisionRecall(precision, float(recalled.mean()))
 
 
-@validate_params(_N_NEIGHBORS, prefer_skip_nested_validation=True)
+@validated(**_N_NEIGHBORS)
 def density_coverage(
     X_real: ArrayLike, X_generated: ArrayLike, *, n_neighbors: int = 5
 ) -> DensityCoverage:
@@ -124,7 +124,6 @@ def density_coverage(
     Density is the mean number of balls that a generated sample is in, divided by k.
     Coverage is the share of balls with a generated sample in them (Naeem et al. 2020).
 
-
     Only real samples have balls, so that an outlier of the generator does no harm.
 
     Parameters
@@ -132,8 +131,7 @@ def density_coverage(
     X_real, X_generated : array-like of shape (n_samples, n_features)
         Features, with more real samples than ``n_neighbors``.
     n_neighbors : int, default=5
-        The k-th neighbour, not counting the sample itself, is at the ball's surface,
-        which belongs to it.
+        As in `precision_recall`.
 
     Returns
     -------
@@ -143,8 +141,7 @@ def density_coverage(
     Raises
     ------
     ValueError
-        If a set has too few samples or is not finite, or the numbers of features
-        differ.
+        As by `precision_recall`.
 
     See Also
     --------
@@ -171,7 +168,7 @@ def density_coverage(
     >>> same.density < timid.density, same.coverage > timid.coverage
     (True, True)
     """
-    real, generated = check_feature_sets(1, X_real=X_real, X_generated=X_generated)
+    real, generated = check_feature_sets(X_real=X_real, X_generated=X_generated)
     radii = _radii(real, n_neighbors, "X_real")
     n_inside, covered = 0, np.zeros(len(real), dtype=bool)
     distances = SquaredDistances(generated, real)
@@ -233,7 +230,7 @@ def memorization_ratio(
     0.0
     """
     train, test, generated = check_feature_sets(
-        1, X_train=X_train, X_test=X_test, X_generated=X_generated
+        X_train=X_train, X_test=X_test, X_generated=X_generated
     )
     of_test, of_generated = (
         np.sqrt(kth_nearest(X, train)).mean() for X in (test, generated)
@@ -259,10 +256,8 @@ def authenticity(X_train: ArrayLike, X_generated: ArrayLike) -> float:
 
     Parameters
     ----------
-    X_train : array-like of shape (n_train, n_features)
-        Features of what the generator was fitted on, all of it.
-    X_generated : array-like of shape (n_generated, n_features)
-        Features of generated samples.
+    X_train, X_generated
+        As of `memorization_ratio`.
 
     Returns
     -------
@@ -293,7 +288,7 @@ def authenticity(X_train: ArrayLike, X_generated: ArrayLike) -> float:
     >>> authenticity(train, train + 0.01 * noise)
     0.0
     """
-    train, generated = check_feature_sets(1, X_train=X_train, X_generated=X_generated)
+    train, generated = check_feature_sets(X_train=X_train, X_generated=X_generated)
     if len(train) < 2:
         raise ValueError("X_train must have at least two samples, but it has one.")
     distance, copied = nearest(generated, train)

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import gen_batches
 
-from skspectral._sklearn_compat import Interval, validate_params
+from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._images import (
     check_data_range,
     check_images,
-    check_same_shape,
+    check_pair,
     check_samples,
     iter_floats,
 )
@@ -27,7 +27,7 @@ Planes = TypeVar("Planes", np.ndarray, torch.Tensor)
 _RANGE_OPTION = {"data_range": [Interval(Real, 0, None, closed="neither"), None]}
 
 
-@validate_params(_RANGE_OPTION, prefer_skip_nested_validation=True)
+@validated(**_RANGE_OPTION)
 def psnr(
     X: ArrayLike, X_reconstructed: ArrayLike, *, data_range: float | None = None
 ) -> float:
@@ -66,9 +66,7 @@ def psnr(
     >>> round(psnr(X, X + 0.1, data_range=1.0), 6)
     20.0
     """
-    true = check_samples(X, "X")
-    other = check_samples(X_reconstructed, "X_reconstructed")
-    check_same_shape(true, other, "X", "X_reconstructed")
+    true, other = check_pair(check_samples, X=X, X_reconstructed=X_reconstructed)
     peak = check_data_range(data_range, true, other)
     errors = np.concatenate(
         [
@@ -80,7 +78,7 @@ def psnr(
         return float(np.mean(10 * np.log10(peak**2 / errors)))
 
 
-@validate_params(_RANGE_OPTION, prefer_skip_nested_validation=True)
+@validated(**_RANGE_OPTION)
 def ssim(
     images: ArrayLike,
     images_reconstructed: ArrayLike,
@@ -99,8 +97,7 @@ def ssim(
             (n, height, width, channels)
         At least 11 pixels high and wide.
     data_range : float or None, default=None
-        Largest possible value minus the smallest: 1.0 for images in [0, 1], 2.0 for
-        [-1, 1]. None is 255, for uint8 only.
+        As in `psnr`.
 
     Returns
     -------
@@ -139,9 +136,9 @@ def ssim(
     >>> round(ssim(images, images, data_range=1.0), 6)
     1.0
     """
-    true = check_images(images, "images")
-    other = check_images(images_reconstructed, "images_reconstructed")
-    check_same_shape(true, other, "images", "images_reconstructed")
+    true, other = check_pair(
+        check_images, images=images, images_reconstructed=images_reconstructed
+    )
     scale = check_data_range(data_range, true, other)
     height, width = true.shape[1:3]
     if min(height, width) < _WINDOW:
@@ -194,9 +191,7 @@ def explained_variance(X: ArrayLike, X_reconstructed: ArrayLike) -> float:
     >>> explained_variance(X, X + 0.5)
     0.9
     """
-    true = check_samples(X, "X")
-    other = check_samples(X_reconstructed, "X_reconstructed")
-    check_same_shape(true, other, "X", "X_reconstructed")
+    true, other = check_pair(check_samples, X=X, X_reconstructed=X_reconstructed)
     mean = true.mean(axis=0, dtype=np.float64)
     error = variance = 0.0
     for a, b in iter_floats(true, other):
@@ -215,15 +210,8 @@ def explained_variance(X: ArrayLike, X_reconstructed: ArrayLike) -> float:
 def similarity_map(x: Planes, y: Planes, data_range: float = 1.0) -> Planes:
     """Structural similarity of two sets of planes at each place.
 
-    Parameters
-    ----------
-    x, y : ndarray or tensor of shape (n, channels, height, width)
-    data_range : float, default=1.0
-
-    Returns
-    -------
-    similarity : ndarray or tensor of shape (n, channels, height', width')
-        At the places that have the whole window, which is cut to the shorter side.
+    From (n, channels, height, width) to (n, channels, height', width'), the places that
+    have the whole window. It is cut to the shorter side of smaller planes.
     """
     size = min(_WINDOW, *x.shape[2:])
     mean_x, mean_y = _local_mean(x, size), _local_mean(y, size)

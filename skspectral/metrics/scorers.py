@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skspectral._sklearn_compat import Interval, as_numpy, validate_params
+from skspectral._sklearn_compat import Interval, as_numpy, validated
 from skspectral.grid import Grid
 
 Metric = Callable[..., Any]
@@ -25,8 +25,9 @@ _OPTIONS = {
 class Scorer:
     """What ``scoring`` takes: a callable (estimator, X, y=None) -> float.
 
-    Made by `reconstruction_scorer` and `generation_scorer`. It can be pickled if the
-    metric can.
+    Made by `reconstruction_scorer` and `generation_scorer`: ``draws`` is None for the
+    first, and the number and the seed of the draws for the second. It can be pickled if
+    the metric can.
     """
 
     metric: Metric
@@ -34,21 +35,18 @@ class Scorer:
     signal_shape: Sequence[int] | None
     field: str | None
     options: dict[str, Any]
+    draws: dict[str, Any] | None = None
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """Score of a fitted estimator on ``X``: greater is better. y is not used."""
         rows = as_numpy(X)
-        value = self.metric(
-            self._unfolded(rows),
-            self._unfolded(self._answer(estimator, X, len(rows))),
-            **self.options,
-        )
-        number = self._number(value)
+        if self.draws is None:
+            answer = _reconstruction(estimator, X)
+        else:
+            answer = _draws(estimator, **({"n_samples": len(rows)} | self.draws))
+        pair = self._unfolded(rows), self._unfolded(as_numpy(answer))
+        number = self._number(self.metric(*pair, **self.options))
         return number if self.greater_is_better else -number
-
-    def _answer(self, estimator: Any, X: Any, n_rows: int) -> np.ndarray:
-        """The rows that the metric compares with X."""
-        raise NotImplementedError
 
     def _unfolded(self, rows: np.ndarray) -> np.ndarray:
         if self.signal_shape is None:
@@ -74,53 +72,34 @@ class Scorer:
             )
         return float(chosen)
 
-    def _said(self, name: str, own: dict[str, Any]) -> str:
-        """The call that makes this scorer, with ``own`` beside the common options."""
+    def __repr__(self) -> str:
+        """The call that makes this scorer."""
+        name = "generation_scorer" if self.draws else "reconstruction_scorer"
         common = {"signal_shape": self.signal_shape, "field": self.field}
         given = {key: value for key, value in common.items() if value is not None}
         parts = [_name(self.metric), f"greater_is_better={self.greater_is_better}"]
-        options = given | own | self.options
+        options = given | (self.draws or {}) | self.options
         parts += [f"{key}={value!r}" for key, value in options.items()]
         return f"{name}({', '.join(parts)})"
 
 
-class _ReconstructionScorer(Scorer):
-    """Compares rows with what the estimator makes of their codes."""
-
-    def _answer(self, estimator: Any, X: Any, n_rows: int) -> np.ndarray:
-        for method in ("transform", "inverse_transform"):
-            _require(estimator, method, "reconstruction_scorer")
-        return as_numpy(estimator.inverse_transform(estimator.transform(X)))
-
-    def __repr__(self) -> str:
-        return self._said("reconstruction_scorer", {})
+def _reconstruction(estimator: Any, X: Any) -> Any:
+    for method in ("transform", "inverse_transform"):
+        _require(estimator, method, "reconstruction_scorer")
+    return estimator.inverse_transform(estimator.transform(X))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class _GenerationScorer(Scorer):
-    """Compares rows with draws."""
-
-    n_samples: int | None
-    random_state: int | None
-
-    def _answer(self, estimator: Any, X: Any, n_rows: int) -> np.ndarray:
-        _require(estimator, "sample", "generation_scorer")
-        if "random_state" not in signature(estimator.sample).parameters:
-            raise TypeError(
-                "generation_scorer needs sample(n_samples, random_state=...), but that "
-                f"of {type(estimator).__name__} takes no random_state."
-            )
-        n_samples = n_rows if self.n_samples is None else self.n_samples
-        return as_numpy(estimator.sample(n_samples, random_state=self.random_state))
-
-    def __repr__(self) -> str:
-        own: dict[str, Any] = {"random_state": self.random_state}
-        if self.n_samples is not None:
-            own = {"n_samples": self.n_samples} | own
-        return self._said("generation_scorer", own)
+def _draws(estimator: Any, n_samples: int, random_state: int | None) -> Any:
+    _require(estimator, "sample", "generation_scorer")
+    if "random_state" not in signature(estimator.sample).parameters:
+        raise TypeError(
+            "generation_scorer needs sample(n_samples, random_state=...), but that "
+            f"of {type(estimator).__name__} takes no random_state."
+        )
+    return estimator.sample(n_samples, random_state=random_state)
 
 
-@validate_params(_OPTIONS, prefer_skip_nested_validation=True)
+@validated(**_OPTIONS)
 def reconstruction_scorer(
     metric: Metric,
     *,
@@ -143,9 +122,11 @@ def reconstruction_scorer(
         How a row unfolds before it is measured: (length,), (height, width) or (height,
         width, channels). None leaves rows as they are.
     field : str or None, default=None
-        Which number, where the metric returns a named tuple.
+        Which number, where the metric returns a named tuple: "distance" of
+        `mean_spectrum_distance`.
     **kwargs
-        Passed to the metric.
+        Passed to the metric. A parameter of it that has one of the names above comes
+        from `functools.partial` instead.
 
     Returns
     -------
@@ -166,9 +147,6 @@ def reconstruction_scorer(
     components it has: `GridSearchCV` will choose the most on offer. Choose their number
     by hand, where the score levels off, or by a score of draws.
 
-    A metric that has itself a parameter of one of these names gets it from
-    `functools.partial`.
-
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -181,16 +159,13 @@ def reconstruction_scorer(
     >>> bool((many > few).all())
     True
     """
-    return _ReconstructionScorer(metric, greater_is_better, signal_shape, field, kwargs)
+    return Scorer(metric, greater_is_better, signal_shape, field, kwargs)
 
 
-@validate_params(
-    {
-        **_OPTIONS,
-        "n_samples": [Interval(Integral, 1, None, closed="left"), None],
-        "random_state": [Interval(Integral, 0, None, closed="left"), None],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    **_OPTIONS,
+    n_samples=[Interval(Integral, 1, None, closed="left"), None],
+    random_state=[Interval(Integral, 0, None, closed="left"), None],
 )
 def generation_scorer(
     metric: Metric,
@@ -215,38 +190,29 @@ def generation_scorer(
         Whether the metric is a score; of a distance the score is minus the metric.
     n_samples : int or None, default=None
         Number of draws. None draws as many as X has rows.
-    signal_shape : tuple of int or None, default=None
-        How a row unfolds before it is measured: (length,), (height, width) or (height,
-        width, channels). None leaves rows as they are.
-    field : str or None, default=None
-        Which number, where the metric returns a named tuple: "distance" of
-        `mean_spectrum_distance`.
+    signal_shape, field
+        As in `reconstruction_scorer`.
     random_state : int or None, default=0
         Seed of the draws, the same in every call, so that equal estimators score
         alike. None leaves it to the estimator.
     **kwargs
-        Passed to the metric.
+        Passed to the metric, as in `reconstruction_scorer`.
 
     Returns
     -------
     scorer : Scorer
-        A callable (estimator, X, y=None) -> float, for ``scoring`` of `GridSearchCV`,
-        `cross_val_score` and the like.
+        A callable (estimator, X, y=None) -> float, as of `reconstruction_scorer`.
 
     Raises
     ------
     TypeError, ValueError
-        When it scores: if the estimator has no ``sample`` with ``random_state``,
-        ``signal_shape`` does not fit the rows, or the metric returns more than a number
-        and ``field`` does not name one.
+        As by `reconstruction_scorer`, of an estimator that has to have ``sample`` with
+        ``random_state``.
 
     Notes
     -----
     Distances of sets are biased by their sizes: scores of folds of different sizes, or
     with other ``n_samples``, do not compare.
-
-    A metric that has itself a parameter of one of these names gets it from
-    `functools.partial`.
 
     Examples
     --------
@@ -264,9 +230,9 @@ def generation_scorer(
     >>> scorer(many, X) > scorer(few, X)
     True
     """
-    return _GenerationScorer(
-        metric, greater_is_better, signal_shape, field, kwargs, n_samples, random_state
-    )
+    number = {} if n_samples is None else {"n_samples": n_samples}
+    draws = {**number, "random_state": random_state}
+    return Scorer(metric, greater_is_better, signal_shape, field, kwargs, draws)
 
 
 def _require(estimator: Any, method: str, scorer: str) -> None:

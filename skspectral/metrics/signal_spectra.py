@@ -7,20 +7,14 @@ reflected at both ends, as in ``torch.stft`` for even lengths. Phases do not cou
 
 from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from skspectral._sklearn_compat import Interval, validate_params
-from skspectral.metrics._images import (
-    check_same_shape,
-    check_signals,
-    iter_slices,
-    power_of,
-)
+from skspectral._sklearn_compat import Interval, validated
+from skspectral.metrics._images import check_pair, check_signals, iter_slices, power_of
 
 # Those of Parallel WaveGAN: (n_fft, hop, window).
 _RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
@@ -31,18 +25,7 @@ _FRAME_OPTIONS = {
 }
 
 
-class _Frames(NamedTuple):
-    """Length of the transform, samples from frame to frame, length of the window."""
-
-    n_fft: int
-    hop: int
-    window: int
-
-
-@validate_params(
-    {**_FRAME_OPTIONS, "dynamic_range": [Interval(Real, 0, None, closed="neither")]},
-    prefer_skip_nested_validation=True,
-)
+@validated(**_FRAME_OPTIONS, dynamic_range=[Interval(Real, 0, None, closed="neither")])
 def log_spectral_distance(
     X: ArrayLike,
     X_reconstructed: ArrayLike,
@@ -99,11 +82,11 @@ def log_spectral_distance(
     >>> round(log_spectral_distance(X, 10 * X, n_fft=64), 1)
     20.0
     """
-    real, other = _checked_pair(X, X_reconstructed)
-    frames = _frames_that_fit(n_fft, hop, window, real.shape[1])
+    real, other = check_pair(check_signals, X=X, X_reconstructed=X_reconstructed)
+    transform = _transform(n_fft, hop, window, real.shape[1])
     floor = 10 ** (-dynamic_range / 10)
     total = 0.0
-    for P, Q in _powers(real, other, frames):
+    for P, Q in _powers(real, other, transform):
         peak = np.maximum(P, Q).max(axis=(1, 2), keepdims=True)
         # Two silent signals are equal.
         least = np.where(peak > 0, floor * peak, 1.0)
@@ -112,7 +95,7 @@ def log_spectral_distance(
     return total / len(real)
 
 
-@validate_params(_FRAME_OPTIONS, prefer_skip_nested_validation=True)
+@validated(**_FRAME_OPTIONS)
 def spectral_convergence(
     X: ArrayLike,
     X_reconstructed: ArrayLike,
@@ -163,20 +146,16 @@ def spectral_convergence(
     >>> round(spectral_convergence(X, 0.75 * X, n_fft=64), 6)
     0.25
     """
-    real, other = _checked_pair(X, X_reconstructed)
-    frames = _frames_that_fit(n_fft, hop, window, real.shape[1])
+    real, other = check_pair(check_signals, X=X, X_reconstructed=X_reconstructed)
+    transform = _transform(n_fft, hop, window, real.shape[1])
     total = 0.0
-    for P, Q in _powers(real, other, frames):
+    for P, Q in _powers(real, other, transform):
         total += float(_relative_errors(np.sqrt(P), np.sqrt(Q)).sum())
     return total / len(real)
 
 
-@validate_params(
-    {
-        "resolutions": ["array-like", None],
-        "eps": [Interval(Real, 0, None, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    resolutions=["array-like", None], eps=[Interval(Real, 0, None, closed="neither")]
 )
 def multi_resolution_stft_distance(
     X: ArrayLike,
@@ -233,38 +212,22 @@ def multi_resolution_stft_distance(
     >>> round(found, 3), round(0.5 + float(np.log(2)), 3)
     (1.193, 1.193)
     """
-    real, other = _checked_pair(X, X_reconstructed)
-    chosen = _checked_resolutions(resolutions, real.shape[1])
+    real, other = check_pair(check_signals, X=X, X_reconstructed=X_reconstructed)
+    transforms = _checked_resolutions(resolutions, real.shape[1])
     total = 0.0
-    for frames in chosen:
-        for P, Q in _powers(real, other, frames):
+    for transform in transforms:
+        for P, Q in _powers(real, other, transform):
             ratio = np.log(np.maximum(P, eps)) - np.log(np.maximum(Q, eps))
             logarithmic = 0.5 * np.abs(ratio).mean(axis=(1, 2))
             relative = _relative_errors(np.sqrt(P), np.sqrt(Q))
             total += float((relative + logarithmic).sum())
-    return total / (len(real) * len(chosen))
+    return total / (len(real) * len(transforms))
 
 
-def _checked_pair(
-    X: ArrayLike, X_reconstructed: ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
-    real = check_signals(X, "X")
-    other = check_signals(X_reconstructed, "X_reconstructed")
-    check_same_shape(real, other, "X", "X_reconstructed")
-    return real, other
-
-
-def _frames_that_fit(
+def _transform(
     n_fft: int, hop: int | None, window: int | None, length: int
-) -> _Frames:
-    """Frames with the defaults filled in, checked against the length of signals.
-
-    Raises
-    ------
-    ValueError
-        If the window is longer than the transform or the signals, or the hop longer
-        than the window, so that samples would be left out.
-    """
+) -> ShortTimeFFT:
+    """The transform, with the defaults filled in, for signals of a length."""
     window_length = n_fft if window is None else window
     step = max(1, window_length // 4) if hop is None else hop
     if window_length > n_fft:
@@ -283,29 +246,23 @@ def _frames_that_fit(
             f"hop={hop} is longer than the window, of {window_length} samples: some "
             f"samples would not count. Pass hop<={window_length}."
         )
-    return _Frames(n_fft, step, window_length)
+    taper = hann(window_length, sym=False)
+    return ShortTimeFFT(taper, step, fs=1.0, mfft=n_fft, phase_shift=None)
 
 
 def _checked_resolutions(
     resolutions: Sequence[tuple[int, int, int]] | None, length: int
-) -> list[_Frames]:
-    """The resolutions asked for, checked, or those of the default that fit.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one is not three positive integers that fit together.
-    """
+) -> list[ShortTimeFFT]:
+    """The resolutions asked for, checked, or those of the default that fit."""
     if resolutions is None:
-        fitting = [_Frames(*each) for each in _RESOLUTIONS if each[2] <= length]
-        if not fitting:
-            shortest = min(window for _, _, window in _RESOLUTIONS)
+        shortest = min(window for _, _, window in _RESOLUTIONS)
+        if shortest > length:
             raise ValueError(
                 f"resolutions=None has windows of {shortest} samples and more, longer "
                 f"than the signals, of {length}. Pass resolutions=[(n_fft, hop, "
                 f"window), ...] with windows of at most {length}."
             )
-        return fitting
+        resolutions = [each for each in _RESOLUTIONS if each[2] <= length]
     chosen = []
     for each in resolutions:
         sizes = tuple(each)
@@ -315,32 +272,22 @@ def _checked_resolutions(
                 f"resolutions={resolutions!r} must be triples of integers (n_fft, hop, "
                 "window), with windows of at least 2 samples."
             )
-        chosen.append(_frames_that_fit(*sizes, length))
+        chosen.append(_transform(*sizes, length))
     if not chosen:
         raise ValueError("resolutions is empty. Pass at least one, or None.")
     return chosen
 
 
 def _powers(
-    X: np.ndarray, Y: np.ndarray, frames: _Frames
+    X: np.ndarray, Y: np.ndarray, transform: ShortTimeFFT
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Short-time powers of the same rows of both, each (rows, frequencies, frames)."""
-    transform = ShortTimeFFT(
-        hann(frames.window, sym=False),
-        frames.hop,
-        fs=1.0,
-        mfft=frames.n_fft,
-        phase_shift=None,
-    )
-    n_frames = X.shape[1] // frames.hop + 1
-    for rows in iter_slices(X, n_frames * frames.n_fft):
-        spectra = [
-            transform.stft(
-                array[rows].astype(np.float64), p0=0, p1=n_frames, padding="even"
-            )
-            for array in (X, Y)
-        ]
-        yield power_of(spectra[0]), power_of(spectra[1])
+    n_frames = X.shape[1] // transform.hop + 1
+    frames = {"p0": 0, "p1": n_frames, "padding": "even"}
+    for rows in iter_slices(X, n_frames * transform.mfft):
+        pair = (array[rows].astype(np.float64) for array in (X, Y))
+        P, Q = (power_of(transform.stft(signals, **frames)) for signals in pair)
+        yield P, Q
 
 
 def _relative_errors(S: np.ndarray, R: np.ndarray) -> np.ndarray:

@@ -40,13 +40,7 @@ def axes_for(ax: Any, width: float, height: float) -> "Axes":
 
 
 def panels(ax: "Axes", n_rows: int, n_columns: int, **options: Any) -> np.ndarray:
-    """Axes of shape (n_rows, n_columns) in the place of ``ax``, which is emptied.
-
-    Raises
-    ------
-    ValueError
-        If ``ax`` was put into its figure by hand, and has no place to divide.
-    """
+    """Axes of shape (n_rows, n_columns) in the place of ``ax``, which is emptied."""
     spec = ax.get_subplotspec()
     if spec is None:
         raise ValueError(
@@ -74,14 +68,14 @@ def grid_of_panels(
     return ax, grid[:n]
 
 
-def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
-    """Indices of a number of first atoms, of a mask, of given ones, or (None) of all.
+def choose_in_order(atoms: Any, keys: np.ndarray) -> np.ndarray:
+    """Indices as of `choose_atoms`, by rising keys, of which each atom has one."""
+    chosen = choose_atoms(atoms, len(keys))
+    return chosen[np.argsort(keys[chosen], kind="stable")]
 
-    Raises
-    ------
-    ValueError
-        If there is no such atom, or none is chosen.
-    """
+
+def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
+    """Indices of a number of first atoms, a mask, or given ones; None is all."""
     if atoms is None:
         return np.arange(n_atoms)
     chosen = np.asarray(atoms)
@@ -99,13 +93,7 @@ def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
 
 
 def check_rows(values: Any, name: str, n_columns: int | None = None) -> np.ndarray:
-    """Rows of finite numbers, float64.
-
-    Raises
-    ------
-    ValueError
-        If they are not, or have another number of columns.
-    """
+    """Rows of finite numbers, float64."""
     rows = as_numbers(values)
     if rows.ndim != 2 or rows.size == 0 or not np.isfinite(rows).all():
         raise ValueError(
@@ -125,25 +113,16 @@ def fitted(estimator: Any, name: str) -> np.ndarray:
     return as_numpy(getattr(estimator, name))
 
 
-def grid_of(estimator: Any) -> Grid:
-    """How a row of a fitted estimator unfolds."""
-    check_is_fitted(estimator)
-    grid: Grid = estimator.model_.grid
-    return grid
-
-
 def frequency_unit(estimator: Any) -> str:
     """Unit of ``frequencies_``, in words."""
-    return unit_of_frequency(
-        hasattr(estimator, "wave_vectors_"), estimator.sampling_rate
-    )
+    return unit_of_frequency(estimator.model_.dictionary.wave_grid)
 
 
-def unit_of_frequency(of_images: bool, sampling_rate: float | None) -> str:
+def unit_of_frequency(grid: Grid) -> str:
     """Unit of the frequencies of images, or of signals, in words."""
-    if sampling_rate is None:
-        return f"cycles per {'image' if of_images else 'signal'}"
-    return "cycles per unit of length" if of_images else "Hz"
+    if grid.sampling_rate is None:
+        return f"cycles per {'image' if grid.is_image else 'signal'}"
+    return "cycles per unit of length" if grid.is_image else "Hz"
 
 
 def number(value: float) -> str:
@@ -158,9 +137,14 @@ def with_unit(frequency: float, unit: str) -> str:
 
 def label_atoms(ax: "Axes", frequencies: np.ndarray, unit: str) -> None:
     """Frequencies on the x axis, where atoms are at 0, 1, ...; few of many."""
-    ticks = np.arange(0, len(frequencies), -(-len(frequencies) // _MOST_TICKS))
-    ax.set_xticks(ticks, [number(frequencies[i]) for i in ticks])
+    ax.set_xticks(*frequency_ticks(frequencies, _MOST_TICKS))
     ax.set_xlabel(f"frequency of the atom ({unit})")
+
+
+def frequency_ticks(frequencies: np.ndarray, most: int) -> tuple[range, list[str]]:
+    """Places of a number of atoms at most, which are at 0, 1, ..., and their labels."""
+    ticks = range(0, len(frequencies), -(-len(frequencies) // most))
+    return ticks, [number(frequencies[i]) for i in ticks]
 
 
 def largest(values: np.ndarray) -> float:
@@ -179,35 +163,27 @@ def limits_of(values: np.ndarray) -> tuple[float, float]:
 def draw_signal(
     ax: "Axes",
     signal: np.ndarray,
-    shape: tuple[int, ...],
+    grid: Grid,
     limits: tuple[float, float],
     *,
-    sampling_rate: float | None = None,
     signed: bool = False,
 ) -> Any:
-    """Image, or curve over time, of one row; values are clipped to the limits.
-
-    Raises
-    ------
-    ValueError
-        If an image has neither one nor three channels.
-    """
-    grid = Grid.of(shape, signal.size)
+    """Image, or curve over time, of one row; values are clipped to the limits."""
     if not grid.is_image:
-        t, label = times(grid.n_features, sampling_rate)
+        t, label = times(grid.n_features, grid.sampling_rate)
         ax.set_ylim(*limits)
         ax.set_xlabel(label, fontsize=SMALL)
         ax.tick_params(labelsize=SMALL)
         return ax.plot(t, signal, color=PALETTE[0], linewidth=1)[0]
-    image = signal.reshape(*grid.sizes, -1)
-    if image.shape[2] not in (1, 3):
+    if grid.channels not in (1, 3):
         raise ValueError(
-            f"Images of {image.shape[2]} channels have no colours to be shown in: one "
+            f"Images of {grid.channels} channels have no colours to be shown in: one "
             "or three are needed."
         )
     ax.set(xticks=[], yticks=[])
     low, high = limits
-    if image.shape[2] == 3:
+    image = signal.reshape(*grid.sizes, grid.channels)
+    if grid.channels == 3:
         return ax.imshow(np.clip((image - low) / (high - low), 0, 1))
     colours = SIGNED_MAP if signed else "gray"
     return ax.imshow(image[..., 0], cmap=colours, vmin=low, vmax=high)

@@ -13,7 +13,6 @@ from skspectral.plotting._common import (
     draw_signal,
     fitted,
     frequency_unit,
-    grid_of,
     grid_of_panels,
     largest,
     with_unit,
@@ -52,8 +51,7 @@ class AtomDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.plotting import AtomDisplay
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(load_digits().data)
     >>> display = AtomDisplay.from_estimator(est, atoms=4, ax=Figure().subplots())
     >>> display.axes_.shape
     (4,)
@@ -79,7 +77,6 @@ class AtomDisplay:
         atoms : int, array-like of int or of bool, or None, default=16
             Number of first atoms (at most), indices, a mask, or None: all.
         ax : Axes, default=None
-            None makes a figure.
         **kwargs
             For `plot`.
 
@@ -96,37 +93,26 @@ class AtomDisplay:
             fitted(estimator, "frequencies_")[chosen],
             fitted(estimator, "explained_variance_ratio_")[chosen],
             fitted(estimator, "orientations_")[chosen] if plane else None,
-            grid_of(estimator).shape,
+            estimator.model_.grid.shape,
             frequency_unit(estimator),
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, n_columns: int | None = None) -> "AtomDisplay":
         """Draw into ``ax`` or a new figure; None for ``n_columns`` makes a square."""
-        grid = Grid.of(self.signal_shape, self.components.shape[1])
+        n_atoms, n_features = self.components.shape
+        grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
         size = (1.6, 1.9) if grid.is_image else (2.0, 1.7)
-        n_atoms = len(self.components)
         self.ax_, self.axes_ = grid_of_panels(ax, n_atoms, n_columns, size)
         self.figure_ = self.ax_.figure
         self.artists_ = []
-        for i, (panel, atom) in enumerate(
-            zip(self.axes_, self.components, strict=True)
-        ):
-            limit = largest(atom)
-            artist = draw_signal(
-                panel,
-                atom,
-                self.signal_shape,
-                (-limit, limit),
-                sampling_rate=self.sampling_rate,
-                signed=True,
-            )
-            self.artists_.append(artist)
-            panel.set_title(self._title(i), fontsize=SMALL)
+        for i, panel in enumerate(self.axes_):
+            atom = self.components[i]
+            limits = -largest(atom), largest(atom)
+            self.artists_.append(draw_signal(panel, atom, grid, limits, signed=True))
+            title = with_unit(self.frequencies[i], self.frequency_unit)
+            if self.orientations is not None:
+                title += f", {np.degrees(self.orientations[i]):.0f}°"
+            title += f"\n{self.shares[i]:.1%} of variance"
+            panel.set_title(title, fontsize=SMALL)
         return self
-
-    def _title(self, i: int) -> str:
-        title = with_unit(self.frequencies[i], self.frequency_unit)
-        if self.orientations is not None:
-            title += f", {np.degrees(self.orientations[i]):.0f}°"
-        return f"{title}\n{self.shares[i]:.1%} of variance"

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skspectral._sklearn_compat import as_numbers
+from skspectral.grid import Grid
 from skspectral.plotting._common import (
     PALETTE,
     SIGNED_MAP,
     SMALL,
     axes_for,
     check_rows,
-    choose_atoms,
+    choose_in_order,
     draw_signal,
     fitted,
     frequency_unit,
-    grid_of,
     label_atoms,
     largest,
     limits_of,
@@ -26,6 +26,7 @@ from skspectral.plotting._common import (
     with_unit,
 )
 
+_KINDS = ("bar", "line", "heatmap", "map")
 _MOST_SAMPLES = len(PALETTE)
 _MAPPED = 4
 # Share of the codes within the colours of a heatmap.
@@ -101,7 +102,6 @@ class CodeDisplay:
         X : array-like of shape (n_samples, n_features)
             At most eight rows, but for heatmaps.
         ax : Axes, default=None
-            None makes a figure.
         **kwargs
             For `plot`: ``kind``, ``atoms``, ``by``.
 
@@ -119,7 +119,7 @@ class CodeDisplay:
             components,
             fitted(estimator, "mean_"),
             check_rows(X, "X"),
-            grid_of(estimator).shape,
+            estimator.model_.grid.shape,
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 
@@ -177,16 +177,10 @@ class CodeDisplay:
             If there is no such kind, order or atom; if there are more than eight
             samples, but for heatmaps; if there are codes only, for maps.
         """
-        draw = {
-            "bar": self._draw_bars,
-            "line": self._draw_lines,
-            "heatmap": self._draw_heatmap,
-            "map": self._draw_maps,
-        }
         keys = {"frequency": self.frequencies, "variance": -self.shares}
-        if kind not in draw or by not in keys:
+        if kind not in _KINDS or by not in keys:
             raise ValueError(
-                f"kind={kind!r} must be one of {[*draw]}, and by={by!r} one of "
+                f"kind={kind!r} must be one of {[*_KINDS]}, and by={by!r} one of "
                 f"{[*keys]}."
             )
         if kind != "heatmap" and len(self.codes) > _MOST_SAMPLES:
@@ -197,9 +191,13 @@ class CodeDisplay:
         if kind == "map" and atoms is None:
             energy = np.sum(self.codes**2, axis=0)
             atoms = np.argsort(-energy, kind="stable")[:_MAPPED]
-        chosen = choose_atoms(atoms, self.codes.shape[1])
-        self.order_ = chosen[np.argsort(keys[by][chosen], kind="stable")]
-        draw[kind](ax)
+        self.order_ = choose_in_order(atoms, keys[by])
+        if kind == "map":
+            self._draw_maps(ax)
+        elif kind == "heatmap":
+            self._draw_heatmap(ax)
+        else:
+            self._draw_rows(ax, of_bars=kind == "bar")
         self.figure_ = self.ax_.figure
         if kind != "map":
             unit = self.frequency_unit
@@ -207,28 +205,20 @@ class CodeDisplay:
             label_atoms(self.ax_, self.frequencies[self.order_], unit + order)
         return self
 
-    def _draw_bars(self, ax: Any) -> None:
-        self._prepare_axes(ax)
-        width = 0.8 / len(self.codes)
-        places = np.arange(len(self.order_)) - 0.4 + width / 2
-        for i, row in enumerate(self.codes[:, self.order_]):
-            bars = self.ax_.bar(places + i * width, row, width, color=PALETTE[i])
-            self.artists_.append(bars)
-        self._name_samples()
-
-    def _draw_lines(self, ax: Any) -> None:
-        self._prepare_axes(ax)
-        for i, row in enumerate(self.codes[:, self.order_]):
-            self.artists_ += self.ax_.plot(row, "o-", markersize=3, color=PALETTE[i])
-        self._name_samples()
-
-    def _prepare_axes(self, ax: Any) -> None:
+    def _draw_rows(self, ax: Any, of_bars: bool) -> None:
         self.ax_ = axes_for(ax, 6.4, 3.2)
         self.artists_: list[Any] = []
         self.ax_.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         self.ax_.set_ylabel("code (units of the data)")
-
-    def _name_samples(self) -> None:
+        width = 0.8 / len(self.codes)
+        places = np.arange(len(self.order_)) - 0.4 + width / 2
+        for i, row in enumerate(self.codes[:, self.order_]):
+            look: dict[str, Any] = {"color": PALETTE[i]}
+            if of_bars:
+                bars = self.ax_.bar(places + i * width, row, width, **look)
+                self.artists_.append(bars)
+            else:
+                self.artists_ += self.ax_.plot(row, "o-", markersize=3, **look)
         if len(self.artists_) > 1:
             names = [f"sample {i}" for i in range(len(self.artists_))]
             self.ax_.legend(self.artists_, names, fontsize=SMALL, ncols=2)
@@ -257,26 +247,22 @@ class CodeDisplay:
         self.axes_ = panels(self.ax_, n_rows, n_columns)
         parts = self.codes[:, self.order_, None] * self.components[self.order_]
         reconstructions = self.codes @ self.components + self.mean
-        shape = self.signal_shape or self.samples.shape[1:]
+        grid = Grid.of(self.signal_shape, self.samples.shape[1], self.sampling_rate)
         self.artists_ = []
-        for i, row in enumerate(self.axes_):
-            pair = np.stack([self.samples[i], reconstructions[i]])
-            limit = largest(parts[i])
+        for row, *pair, contributions in zip(
+            self.axes_, self.samples, reconstructions, parts, strict=True
+        ):
+            limits, limit = limits_of(np.stack(pair)), largest(contributions)
             artists = [
-                draw_signal(
-                    panel,
-                    signal,
-                    shape,
-                    (-limit, limit) if j > 1 else limits_of(pair),
-                    sampling_rate=self.sampling_rate,
-                    signed=j > 1,
-                )
-                for j, (panel, signal) in enumerate(
-                    zip(row, [*pair, *parts[i]], strict=True)
-                )
+                draw_signal(panel, signal, grid, limits)
+                for panel, signal in zip(row[:2], pair, strict=True)
+            ]
+            artists += [
+                draw_signal(panel, part, grid, (-limit, limit), signed=True)
+                for panel, part in zip(row[2:], contributions, strict=True)
             ]
             self.artists_.append(artists)
-            if shape[1:] and shape[2:] in ((), (1,)):
+            if grid.is_image and grid.channels == 1:
                 bar = self.ax_.figure.colorbar(artists[-1], ax=list(row[2:]))
                 bar.ax.tick_params(labelsize=SMALL)
         shown = self.frequencies[self.order_]

@@ -14,10 +14,9 @@ from skspectral.plotting._common import (
     SMALL,
     axes_for,
     check_rows,
-    choose_atoms,
+    choose_in_order,
     fitted,
     frequency_unit,
-    grid_of,
     label_atoms,
 )
 from skspectral.plotting._features import correlations, default_features
@@ -93,7 +92,6 @@ class CorrelationDisplay:
             Number of first atoms (at most), indices, a mask, or None: all. They are
             shown in order of frequency.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------
@@ -104,15 +102,14 @@ class CorrelationDisplay:
         codes = as_numbers(estimator.transform(X))
         if len(codes) < 2:
             raise ValueError("X has one sample, but correlations need at least two.")
-        grid = grid_of(estimator)
+        grid = estimator.model_.grid
         given = default_features(grid) if features is None else dict(features)
         if not given:
             raise ValueError("features is empty. Pass at least one, by its name.")
         signals = check_rows(X, "X").reshape(-1, *grid.shape)
         columns = [_values(name, feature, signals) for name, feature in given.items()]
         frequencies = fitted(estimator, "frequencies_")
-        chosen = choose_atoms(atoms, len(frequencies))
-        chosen = chosen[np.argsort(frequencies[chosen], kind="stable")]
+        chosen = choose_in_order(atoms, frequencies)
         return cls(
             correlations(np.stack(columns, axis=1), codes[:, chosen]),
             [str(name) for name in given],

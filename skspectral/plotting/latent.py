@@ -89,7 +89,6 @@ class LatentDisplay:
             What has ``fit_transform``, and gives two columns: ``TSNE()`` for example. A
             copy of it is fitted. None is ``PCA(2)``.
         ax : Axes, default=None
-            None makes a figure.
         **kwargs
             For `plot`.
 

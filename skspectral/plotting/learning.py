@@ -37,8 +37,7 @@ class LearningDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.plotting import LearningDisplay
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(load_digits().data)
     >>> display = LearningDisplay.from_estimator(est, ax=Figure().subplots())
     >>> bool((display.losses["loss"] == est.history_["loss"]).all())
     True

@@ -57,8 +57,7 @@ class ModulationDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.plotting import ModulationDisplay
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(load_digits().data)
     >>> ax = Figure().subplots()
     >>> ModulationDisplay.from_estimator(est, atoms=2, ax=ax).axes_.shape
     (2, 3)
@@ -85,7 +84,6 @@ class ModulationDisplay:
             Which to show of sinusoids of colour images; those of plane waves drift
             together.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers
 from skspectral.grid import Grid
@@ -15,7 +14,6 @@ from skspectral.plotting._common import (
     check_rows,
     draw_signal,
     fitted,
-    grid_of,
     grid_of_panels,
     limits_of,
 )
@@ -52,8 +50,7 @@ class SampleGridDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.plotting import SampleGridDisplay
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+    >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(load_digits().data)
     >>> ax = Figure().subplots()
     >>> SampleGridDisplay.from_estimator(est, 4, random_state=0, ax=ax).axes_.shape
     (4,)
@@ -85,7 +82,6 @@ class SampleGridDisplay:
             Label to draw for, with a prior that knows labels.
         random_state : int, RandomState instance or None, default=None
         ax : Axes, default=None
-            None makes a figure.
         **kwargs
             For `plot`.
 
@@ -94,10 +90,10 @@ class SampleGridDisplay:
         ValueError
             If images have neither one nor three channels.
         """
-        check_is_fitted(estimator)
+        mean = fitted(estimator, "mean_")
         rows = as_numbers(estimator.sample(n_samples, y=y, random_state=random_state))
-        grid = grid_of(estimator)
-        values = _guess_range(fitted(estimator, "mean_"), rows, grid)
+        grid = estimator.model_.grid
+        values = _guess_range(mean, rows, grid)
         return cls(rows, grid.shape, values, grid.sampling_rate).plot(ax, **kwargs)
 
     @classmethod
@@ -148,25 +144,16 @@ class SampleGridDisplay:
         limits = low if vmin is None else vmin, high if vmax is None else vmax
         if not limits[0] < limits[1]:
             raise ValueError(f"vmin={limits[0]} must be less than vmax={limits[1]}.")
-        grid = Grid.of(self.signal_shape, self.samples.shape[1])
+        n_samples, n_features = self.samples.shape
+        grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
         curves = not grid.is_image
+        size = (1.8, 1.3) if curves else (1.0, 1.0)
         self.ax_, self.axes_ = grid_of_panels(
-            ax,
-            len(self.samples),
-            n_columns,
-            (1.8, 1.3) if curves else (1.0, 1.0),
-            sharex=curves,
-            sharey=curves,
+            ax, n_samples, n_columns, size, sharex=curves, sharey=curves
         )
         self.figure_ = self.ax_.figure
         self.artists_ = [
-            draw_signal(
-                panel,
-                row,
-                self.signal_shape,
-                limits,
-                sampling_rate=self.sampling_rate,
-            )
+            draw_signal(panel, row, grid, limits)
             for panel, row in zip(self.axes_, self.samples, strict=True)
         ]
         for panel in self.axes_:

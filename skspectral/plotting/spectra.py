@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import periodogram
-from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import as_numbers
 from skspectral.grid import Grid
@@ -19,7 +18,6 @@ from skspectral.plotting._common import (
     SMALL,
     axes_for,
     check_rows,
-    grid_of,
     unit_of_frequency,
 )
 
@@ -84,20 +82,18 @@ class SpectrumDisplay:
         random_state : int, RandomState instance or None, default=0
             Of the draws.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------
         ValueError
             If X has other features than in fit, or there are no frequencies but zero.
         """
-        check_is_fitted(estimator)
         sets = {
             "data": X,
             "reconstruction": estimator.inverse_transform(estimator.transform(X)),
             "samples": estimator.sample(n_samples, random_state=random_state),
         }
-        grid = grid_of(estimator)
+        grid = estimator.model_.grid
         return cls.from_arrays(
             sets, signal_shape=grid.shape, sampling_rate=grid.sampling_rate, ax=ax
         )
@@ -122,7 +118,6 @@ class SpectrumDisplay:
         sampling_rate : float or None, default=None
             Samples per second, or of images per unit of length.
         ax : Axes, default=None
-            None makes a figure.
 
         Raises
         ------
@@ -133,26 +128,20 @@ class SpectrumDisplay:
         if not arrays:
             raise ValueError("arrays is empty. Pass at least one set, by its name.")
         n_features = as_numbers(next(iter(arrays.values()))).shape[-1]
-        grid = Grid.of(signal_shape, n_features)
-        shape = grid.shape
+        grid = Grid.of(signal_shape, n_features, sampling_rate)
         if min(grid.sizes) < 2:
             raise ValueError(
-                f"Signals of shape {shape} have no frequencies: at least two places "
-                "along each axis are needed."
+                f"Signals of shape {grid.shape} have no frequencies: at least two "
+                "places along each axis are needed."
             )
-        of_images = grid.is_image
-        spectrum = _of_images if of_images else _of_signals
         powers = {}
         for name, rows in arrays.items():
-            signals = check_rows(rows, f"arrays[{name!r}]", n_features)
-            frequencies, power = spectrum(signals.reshape(-1, *shape), sampling_rate)
-            powers[str(name)] = power
-        unit = unit_of_frequency(of_images, sampling_rate)
+            checked = check_rows(rows, f"arrays[{name!r}]", n_features)
+            frequencies, powers[str(name)] = _mean_power(checked, grid)
+        unit = unit_of_frequency(grid)
         power_unit = "squared unit of data"
-        if not of_images:
-            power_unit += (
-                f" / {'(cycle per signal)' if sampling_rate is None else unit}"
-            )
+        if not grid.is_image:
+            power_unit += " / (cycle per signal)" if sampling_rate is None else " / Hz"
         return cls(frequencies, powers, unit, power_unit).plot(ax)
 
     def plot(self, ax: Any = None) -> "SpectrumDisplay":
@@ -175,18 +164,12 @@ class SpectrumDisplay:
         return self
 
 
-def _of_signals(
-    signals: np.ndarray, sampling_rate: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    rate = signals.shape[1] if sampling_rate is None else sampling_rate
+def _mean_power(rows: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies in units of the grid, without zero, and the mean power at each."""
+    signals, shorter = rows.reshape(-1, *grid.shape), min(grid.sizes)
+    rate = shorter if grid.sampling_rate is None else grid.sampling_rate
+    if grid.is_image:
+        frequencies, power = radial_power_spectrum(signals, channels="separate")
+        return frequencies * (rate / shorter), power.mean(axis=0)
     frequencies, power = periodogram(signals, fs=rate, detrend="constant", axis=1)
     return frequencies[1:], power[:, 1:].mean(axis=0)
-
-
-def _of_images(
-    images: np.ndarray, sampling_rate: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    frequencies, power = radial_power_spectrum(images, channels="separate")
-    shorter = min(images.shape[1:3])
-    unit = 1.0 if sampling_rate is None else sampling_rate / shorter
-    return frequencies * unit, power.mean(axis=0)

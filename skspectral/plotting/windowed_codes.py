@@ -13,11 +13,11 @@ from skspectral.plotting._common import (
     PALETTE,
     SMALL,
     axes_for,
-    choose_atoms,
+    choose_in_order,
     fitted,
+    frequency_ticks,
     frequency_unit,
     largest,
-    number,
     panels,
     times,
     with_unit,
@@ -83,11 +83,6 @@ class WindowedCodeDisplay:
             Of the waves, each of which is one atom in each window: number of first
             ones, indices or a mask. None is all; of images the first eight.
         ax : Axes, default=None
-            None makes a figure.
-
-        Returns
-        -------
-        display : WindowedCodeDisplay
 
         Raises
         ------
@@ -109,8 +104,7 @@ class WindowedCodeDisplay:
         frequencies = frequencies[:: len(centers)]
         if atoms is None and len(counts) > 1:
             atoms = _MOST_SAMPLES
-        chosen = choose_atoms(atoms, len(frequencies))
-        chosen = chosen[np.argsort(frequencies[chosen], kind="stable")]
+        chosen = choose_in_order(atoms, frequencies)
         return cls(
             codes.reshape(len(codes), -1, *counts)[:, chosen],
             frequencies[chosen],
@@ -120,16 +114,7 @@ class WindowedCodeDisplay:
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> "WindowedCodeDisplay":
-        """Draw into ``ax`` or a new figure.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-
-        Returns
-        -------
-        self : WindowedCodeDisplay
-        """
+        """Draw into ``ax`` or a new figure."""
         n_rows, n_waves = self.sizes.shape[:2]
         of_signals = self.sizes.ndim == 3
         size = (6.4, 2.4 * n_rows) if of_signals else (1.5 * n_waves, 1.7 * n_rows)
@@ -137,9 +122,10 @@ class WindowedCodeDisplay:
         self.figure_ = self.ax_.figure
         self.axes_ = panels(self.ax_, n_rows, 1 if of_signals else n_waves)
         self.images_ = []
+        draw = self._over_time if of_signals else self._maps
         for row, sizes in zip(self.axes_, self.sizes, strict=True):
-            draw = self._over_time if of_signals else self._maps
-            images = draw(row, sizes, {"cmap": MAGNITUDE_MAP, "vmax": largest(sizes)})
+            look = {"cmap": MAGNITUDE_MAP, "vmin": 0, "vmax": largest(sizes)}
+            images = draw(row, sizes, look)
             self.images_.append(images)
             bar = self.figure_.colorbar(images[-1], ax=list(row))
             bar.set_label("|code| (units of the data)", fontsize=SMALL)
@@ -153,12 +139,11 @@ class WindowedCodeDisplay:
         half = (t[-1] - t[0]) / (2 * max(1, sizes.shape[1] - 1))
         extent = (t[0] - half, t[-1] + half, -0.5, len(sizes) - 0.5)
         image = panel.imshow(
-            sizes, aspect="auto", origin="lower", extent=extent, vmin=0, **look
+            sizes, aspect="auto", origin="lower", extent=extent, **look
         )
         panel.set_xlim(t[0], t[-1])
         panel.set_xlabel(label, fontsize=SMALL)
-        ticks = np.arange(0, len(sizes), -(-len(sizes) // _MOST_TICKS))
-        panel.set_yticks(ticks, [number(self.frequencies[i]) for i in ticks])
+        panel.set_yticks(*frequency_ticks(self.frequencies, _MOST_TICKS))
         panel.set_ylabel(f"frequency\n({self.frequency_unit})", fontsize=SMALL)
         panel.tick_params(labelsize=SMALL)
         return [image]
@@ -170,6 +155,5 @@ class WindowedCodeDisplay:
                 title = with_unit(frequency, self.frequency_unit)
                 panel.set_title(title, fontsize=SMALL)
         return [
-            panel.imshow(part, vmin=0, **look)
-            for panel, part in zip(row, sizes, strict=True)
+            panel.imshow(part, **look) for panel, part in zip(row, sizes, strict=True)
         ]
