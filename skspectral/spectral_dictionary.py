@@ -151,7 +151,8 @@ class SpectralDictionaryLearning(
     windows : int, tuple of int or None, default=None
         Number of smooth windows along each axis. If given, codes vary over the signal:
         each learned wave becomes one atom for each window. All fitted attributes except
-        ``history_`` then describe the windowed atoms.
+        ``history_`` then have an entry for each windowed atom; ``amplitudes_`` remain
+        those of the whole waves.
     device : str, torch.device or None, default=None
         Where to compute. None is where X is: the CPU for numpy.
     random_state : int, RandomState instance or None, default=None
@@ -743,7 +744,7 @@ class SpectralDictionaryLearning(
         Raises
         ------
         ValueError
-            If shapes do not fit.
+            If shapes do not fit, or ``y`` is given and the prior is made of Gaussians.
         TypeError
             If the prior has neither a closed form nor a ``sample_given`` of its own.
         """

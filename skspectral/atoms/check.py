@@ -15,6 +15,15 @@ _N_ATOMS = 3
 # Step of central differences, and the error of a derivative that is allowed, relative
 # to the largest one.
 _STEP, _TOLERANCE = 1e-5, 1e-5
+_LEAST_COSINE = 0.5
+# Attributes that every fit sets, without their underscore.
+_RESERVED = {
+    *("amplitudes", "basis", "colors", "components", "converged", "frequencies"),
+    *("explained_variance_ratio", "feature_names_in", "history", "mean", "model"),
+    *("moments", "n_features_in", "n_iter", "n_samples_seen", "noise_variance"),
+    *("orientations", "phases", "prior", "shrinkage", "wave_vectors"),
+    "window_centers",
+}
 
 
 def check_atom_family(
@@ -26,10 +35,10 @@ def check_atom_family(
 ) -> None:
     """Check a family of atoms on signals of one shape.
 
-    Atoms near random plain waves are made, and compared: shapes and types of
-    parameters, atoms, derivatives and descriptions; whether the same parameters give
-    the same atoms; whether the parameters of one atom leave the others as they are; and
-    the derivatives with central differences.
+    Atoms near random plain waves are made. Checked are shapes and types of parameters,
+    atoms, derivatives, envelopes and descriptions; whether atoms start near the waves;
+    whether the same parameters give the same atoms; whether the parameters of one atom
+    leave the others as they are; and the derivatives, by central differences.
 
     Parameters
     ----------
@@ -68,6 +77,8 @@ def check_atom_family(
     waves = _random_waves(model.wave_grid, rng)
     params = model.start(waves)
     rows = model.rows(params)
+    _check_envelopes(model)
+    started = params
     _expect(family, "parameters of one atom", rows, (_N_ATOMS, rows.shape[-1]))
     noise = 0.1 * torch.from_numpy(rng.standard_normal(rows.shape))
     params = model.with_rows(params, rows + noise)
@@ -76,6 +87,7 @@ def check_atom_family(
         _fail(family, "with_rows(params, rows(params)) changes the parameters")
     atoms = model.atoms(params)
     _expect(family, "atoms", atoms, (_N_ATOMS, grid.n_features))
+    _check_start(model, started, waves)
     if not torch.equal(atoms, model.atoms(params)):
         _fail(family, "the same parameters give other atoms when they are asked again")
     _check_description(model, params)
@@ -101,8 +113,48 @@ def _check_description(model: AtomModel, params: torch.Tensor) -> None:
         ("amplitudes", described.amplitude, (_N_ATOMS,)),
     ):
         _expect(model.family, name, value, shape)
+    folded = waves.fold(on.sizes)
+    for name in ("frequency", "phase", "colour"):
+        value, expected = getattr(waves, name), getattr(folded, name)
+        if not torch.allclose(value, expected, atol=1e-9):
+            _fail(model.family, f"the {name} of describe is not folded: see Waves.fold")
     for name, value in described.extras.items():
+        if not name.isidentifier() or name in _RESERVED:
+            _fail(model.family, f"extras[{name!r}] cannot be an attribute of its own")
         _expect(model.family, name, value, (_N_ATOMS, *value.shape[1:]))
+
+
+def _check_envelopes(model: AtomModel) -> None:
+    envelopes = model.envelopes(torch.device("cpu"))
+    if envelopes is None:
+        return
+    shape = tuple(envelopes.shape)
+    if len(shape) != 2 or shape[0] == 0 or shape[1] != model.grid.n_features:
+        _fail(
+            model.family,
+            f"envelopes have the shape {shape}, not (n, {model.grid.n_features})",
+        )
+    if envelopes.dtype not in (torch.float64, torch.complex128):
+        _fail(
+            model.family, f"envelopes are {envelopes.dtype}, not float64 or complex128"
+        )
+    if not bool(torch.isfinite(envelopes.abs()).all()):
+        _fail(model.family, "envelopes are not finite")
+
+
+def _check_start(model: AtomModel, params: torch.Tensor, waves: Waves) -> None:
+    """The first atoms are near the waves that they start at."""
+    on = model.wave_grid
+    places = on.coordinates(params.device) + 0.5
+    angle = 2 * math.pi * (waves.frequency @ places) + waves.phase[:, None]
+    plain = (waves.colour @ on.channel_indicator(params.device)) * angle.sin()
+    cosine = torch.cosine_similarity(plain, model.atoms(params), dim=1).abs()
+    if not bool((cosine > _LEAST_COSINE).all()):
+        _fail(
+            model.family,
+            f"atoms of new_atoms have a cosine of {float(cosine.min()):.2g} with the "
+            f"plain waves they start at, not more than {_LEAST_COSINE}",
+        )
 
 
 def _check_derivatives(model: AtomModel, params: torch.Tensor) -> None:

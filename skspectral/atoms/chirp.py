@@ -3,6 +3,7 @@
 
 import math
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -32,9 +33,10 @@ class Chirp(WaveFamily):
 
     Notes
     -----
-    An estimator with these atoms has the attribute ``sweep_rates_`` of shape
-    (n_components,): the change of the frequency, in the unit of ``frequencies_``, per
-    signal or, with ``sampling_rate``, per second.
+    The ``frequencies_`` of an estimator with these atoms are those in the middle of the
+    signal. Its ``sweep_rates_``, of shape (n_components,), are the changes of the
+    frequency, in the unit of ``frequencies_``, per signal or, with ``sampling_rate``,
+    per second.
 
     References
     ----------
@@ -109,3 +111,7 @@ class Chirp(WaveFamily):
         rates = torch.where(within < 0, -sweep, sweep) * float(on.units[0]) ** 2
         amplitude = torch.ones_like(frequency)
         return Description(waves.fold(on.sizes), amplitude, {"sweep_rates": rates})
+
+    def form(self, grid: Grid) -> tuple[Any, ...]:
+        """Return a key without ``max_sweep``, which only the selection uses."""
+        return (type(self), grid.without_units())

@@ -33,7 +33,8 @@ class Description:
     extras : mapping of str to tensor
         Further quantities of the family in public units, the first axis of length K.
         The estimator publishes each as an attribute, the name with an underscore
-        added: "sweep_rates" becomes ``sweep_rates_``.
+        added: "sweep_rates" becomes ``sweep_rates_``. Names of attributes that every
+        fit has are refused.
     """
 
     waves: Waves
@@ -53,8 +54,8 @@ class AtomFamily(BaseEstimator, ABC):
     Attributes
     ----------
     takes_modulation : bool
-        Whether the parameter ``modulation`` of the estimator can be applied. If so, the
-        family has the method `WaveFamily.angle_and_amplitude`.
+        Whether the atoms are plain waves along the axes of `runs_on`, to which the
+        parameter ``modulation`` of the estimator may give a drift.
     separable : bool
         Whether each parameter belongs to one atom alone, as Gauss-Newton steps need.
 

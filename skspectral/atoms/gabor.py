@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
 
 from skspectral._device import as_tensor
 from skspectral.atoms.family import Description
+from skspectral.atoms.modulated import check_integer
 from skspectral.atoms.wave_family import (
     Slopes,
     WaveFamily,
@@ -31,14 +32,15 @@ class Gabor(WaveFamily):
     ----------
     n_scales : int or None, default=None
         Number of widths that the selection tries beside a window over the whole signal:
-        1/4 of each axis, 1/8, and so on, at 2, 4, .. places along it. None is 4 for
-        signals and 2 for images. The time of the selection is in proportion to the
-        number of windows.
+        1/4 of each axis, 1/8, and so on down to one sample, at 2, 4, .. places along
+        it. None is 4 for signals and 2 for images. The time of the selection is in
+        proportion to the number of windows.
 
     Notes
     -----
     An estimator with these atoms has the attributes ``centers_`` and ``widths_``, of
-    shape (n_components, n_axes), as shares of the axes.
+    shape (n_components, n_axes), in units of the length of each axis. A centre may lie
+    outside the signal, below 0 or above 1, where the window rises or falls over it.
 
     References
     ----------
@@ -68,18 +70,20 @@ class Gabor(WaveFamily):
         n_scales = self.n_scales
         if n_scales is None:
             n_scales = 2 if grid.is_image else 4
-        if not isinstance(n_scales, Integral) or n_scales < 0:
-            raise ValueError(
-                f"Gabor(n_scales={n_scales!r}): n_scales must be a non-negative "
-                "integer or None."
-            )
-        n_axes = grid.n_axes
-        centres, widths = [np.zeros((1, n_axes))], [np.ones((1, n_axes))]
+        check_integer("Gabor", "n_scales", n_scales, 0)
+        centres, widths = [np.zeros((1, grid.n_axes))], [np.ones((1, grid.n_axes))]
         for n_places in 2 ** np.arange(1, n_scales + 1):
+            width = 0.5 / n_places
+            # An axis on which the width would be less than a sample is not divided.
+            divided = [width * size >= 1 for size in grid.sizes]
+            if not any(divided):
+                break
             along = (np.arange(n_places) + 0.5) / n_places - 0.5
-            mesh = np.meshgrid(*[along] * n_axes, indexing="ij")
+            lines = [along if part else np.zeros(1) for part in divided]
+            mesh = np.meshgrid(*lines, indexing="ij")
             centres.append(np.stack([axis.ravel() for axis in mesh], axis=1))
-            widths.append(np.full(centres[-1].shape, 0.5 / n_places))
+            of_axes = np.where(divided, width, 1.0)
+            widths.append(np.tile(of_axes, (len(centres[-1]), 1)))
         return np.concatenate(centres), np.concatenate(widths)
 
     def envelopes(self, grid: Grid, device: torch.device) -> torch.Tensor:
@@ -125,23 +129,35 @@ class Gabor(WaveFamily):
         """Return the derivatives of angle and window by their parameters."""
         _, _, centre, log_width = self._split(params, grid)
         x = grid.coordinates(params.device)
-        away = x - centre[:, :, None]
-        squared = _squared_width(log_width, grid)[:, :, None]
-        by_centre = away / squared
-        by_width = by_centre**2 * (2 * log_width).exp()[:, :, None]
+        by_centre = (x - centre[:, :, None]) / _squared_width(log_width, grid)[
+            ..., None
+        ]
+        by_width = by_centre**2 * (2 * log_width).exp()[..., None]
+        by_window = torch.cat([by_centre, by_width], dim=1)
+        # The largest value of a window is 1, whatever its parameters.
+        largest = _exponent(centre, log_width, grid).argmax(1)
+        at_largest = largest[:, None, None].expand(-1, by_window.shape[1], 1)
         return Slopes(
             torch.cat([2 * math.pi * x, torch.ones_like(x[:1])]).to(dtype),
             _window(centre, log_width, grid),
-            torch.cat([by_centre, by_width], dim=1).to(dtype),
+            (by_window - by_window.gather(2, at_largest)).to(dtype),
         )
 
     def describe(self, params: torch.Tensor, grid: Grid) -> Description:
         """Return the waves, and the centres and widths of their windows."""
-        _, _, centre, log_width = self._split(params, grid)
-        plain = super().describe(params, grid)
+        frequency, phase, centre, log_width = self._split(params, grid)
+        at_start = phase[:, 0] - math.pi * frequency.sum(1)
+        colour = self.colour(params, grid)
+        norm = torch.linalg.vector_norm(colour, dim=1)
+        waves = Waves.of(frequency, at_start, colour / norm[:, None])
+        rms = (_window(centre, log_width, grid) ** 2).mean(1).sqrt()
         widths = _squared_width(log_width, grid).sqrt()
         extras = {"centers": centre + 0.5, "widths": widths}
-        return Description(plain.waves, plain.amplitude, extras)
+        return Description(waves.fold(grid.sizes), rms * norm, extras)
+
+    def form(self, grid: Grid) -> tuple[Any, ...]:
+        """Return a key without ``n_scales``, which only the selection uses."""
+        return (type(self), grid.without_units())
 
 
 def _samples(grid: Grid, like: torch.Tensor) -> torch.Tensor:
@@ -160,8 +176,19 @@ def _log_width(widths: torch.Tensor, grid: Grid) -> torch.Tensor:
     return 0.5 * free.clamp_min(1e-2 * widths.square()).log()
 
 
-def _window(centre: torch.Tensor, log_width: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """Gaussian windows, (K, T)."""
+def _exponent(
+    centre: torch.Tensor, log_width: torch.Tensor, grid: Grid
+) -> torch.Tensor:
+    """Logarithms of Gaussians with the value 1 at their centres, (K, T)."""
     away = grid.coordinates(centre.device) - centre[:, :, None]
-    squared = _squared_width(log_width, grid)[:, :, None]
-    return (-(away**2) / (2 * squared)).sum(1).exp()
+    squared = _squared_width(log_width, grid)[..., None]
+    return -(away**2 / (2 * squared)).sum(1)
+
+
+def _window(centre: torch.Tensor, log_width: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Gaussian windows, (K, T), whose largest value is 1.
+
+    Without that, windows whose centre has left the signal would vanish.
+    """
+    exponent = _exponent(centre, log_width, grid)
+    return (exponent - exponent.amax(1, keepdim=True)).exp()

@@ -64,7 +64,10 @@ def _at(
 ) -> Waves:
     """Waves of given wave vectors, each with the phase and colour that explain most."""
     picks = []
-    for frequency in frequencies:
+    # Folded first, because an envelope belongs to a frequency with its sign.
+    none = torch.zeros_like(frequencies[:, 0])
+    folded = Waves.of(frequencies, none).fold(selection.grid.sizes).frequency
+    for frequency in folded:
         pick = selection.best_at(frequency)
         # One that repeats others is kept: it is drawn anew in the end.
         selection.take(pick)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+from functools import cached_property
 
 import torch
 
@@ -30,13 +31,17 @@ class StationaryMoment(SecondMoment):
         sides, channels = (2 * height, 2 * width), self.grid.channels
         signals = rows.reshape(-1, height, width, channels)
         spectra = torch.fft.rfft2(signals, sides, dim=(1, 2))
-        # The lag zero stands at (height - 1, width - 1) of the lags.
-        of_lags = torch.fft.rfft2(self.lags, sides, dim=(1, 2))
-        spectra = torch.einsum("nyxc,cyxd->nyxd", spectra, of_lags)
+        spectra = torch.einsum("nyxc,cyxd->nyxd", spectra, self._spectrum)
         whole = torch.fft.irfft2(spectra, sides, dim=(1, 2))
         # The convolution is longer than the circle, but not where it is read.
         found = whole[:, height - 1 : 2 * height - 1, width - 1 : 2 * width - 1]
         return found.reshape(rows.shape)
+
+    @cached_property
+    def _spectrum(self) -> torch.Tensor:
+        """Transform of the lags; the lag zero stands at (height - 1, width - 1)."""
+        height, width, _ = _image_shape(self.grid)
+        return torch.fft.rfft2(self.lags, (2 * height, 2 * width), dim=(1, 2))
 
     def trace(self) -> float:
         """Return the trace."""

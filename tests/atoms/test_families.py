@@ -128,12 +128,40 @@ class Undecided(Ramp):
 
 class Shared(Ramp):
     def atoms(self, params, grid):
-        return super().atoms(params, grid) + params[0, 0]
+        return super().atoms(params, grid) + 1e-2 * params[0, 0]
+
+
+class NotFolded(Ramp):
+    def describe(self, params, grid):
+        found = super().describe(params, grid)
+        waves = Waves.of(found.waves.frequency + 32, found.waves.phase)
+        return Description(waves, found.amplitude)
+
+
+class Overwriting(DampedWave):
+    def describe(self, params, grid):
+        found = super().describe(params, grid)
+        return Description(found.waves, found.amplitude, {"model": params[:, 2]})
+
+
+class FarAway(Ramp):
+    def new_atoms(self, waves, grid):
+        return super().new_atoms(waves, grid) + 3.3
 
 
 class Infinite(Ramp):
     def atoms(self, params, grid):
         return super().atoms(params, grid) / 0.0
+
+
+class WrongEnvelopes(Ramp):
+    def envelopes(self, grid, device):
+        return torch.ones(4, grid.n_features - 1, dtype=torch.float64)
+
+
+class SingleEnvelopes(Ramp):
+    def envelopes(self, grid, device):
+        return torch.ones(4, grid.n_features)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +172,11 @@ class Infinite(Ramp):
         (Single(), "atoms are torch.float32, not float64"),
         (Undecided(), "the same parameters give other atoms"),
         (Shared(), "the parameters of one atom change another one"),
+        (NotFolded(), "the frequency of describe is not folded"),
+        (Overwriting(), r"extras\['model'\] cannot be an attribute"),
+        (FarAway(), "atoms of new_atoms have a cosine of"),
+        (WrongEnvelopes(), r"envelopes have the shape \(4, 31\), not \(n, 32\)"),
+        (SingleEnvelopes(), "envelopes are torch.float32"),
         (Infinite(), "atoms are not finite"),
     ],
 )
@@ -356,6 +389,50 @@ def test_channels_of_signals_need_a_grid_and_a_family_alone():
     found = learned.waves.colour[order].numpy()
     agree = np.abs((found * patterns).sum(1))
     np.testing.assert_allclose(agree, 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gabor_windows_may_leave_the_signal(seed):
+    """Impulses, which windows of no width would fit best."""
+    rng = np.random.default_rng(seed)
+    X = np.zeros((200, 64))
+    X[np.arange(200), rng.integers(0, 64, 200)] = rng.standard_normal(200)
+    est = fit(X, 16, "gabor", solver="lbfgs", max_iter=20, tol=0.01)
+    assert np.isfinite(est.components_).all()
+    assert np.isfinite(est.widths_).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [(Gabor(), Gabor(3)), (Chirp(), Chirp(8.0))]
+)
+def test_what_only_the_selection_uses_does_not_end_a_warm_start(first, then):
+    X = np.random.default_rng(0).normal(size=(80, 32)).cumsum(1)
+    est = fit(X, 4, first, warm_start=True)
+    loss = est.history_["loss"][-1]
+    est.set_params(atoms=then).fit(X)
+    assert est.history_["loss"][0] == pytest.approx(loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("frequencies", [[10, 10], [-10, -10], [54, 54]])
+def test_given_frequencies_of_chirps_are_folded_first(frequencies):
+    t = np.arange(64) / 64
+    phases = np.random.default_rng(0).uniform(0, 6, size=(50, 1))
+    X = np.sin(2 * np.pi * (5 * t + 5 * t**2) + phases)
+    est = fit(X, 2, "chirp", init=frequencies)
+    assert est.history_["loss"][0] < 0.2 * X.var(axis=0).sum()
+    np.testing.assert_allclose(est.sweep_rates_, 10, atol=0.1)
+
+
+@pytest.mark.parametrize("n_scales", [True, -1, 1.5])
+def test_numbers_of_scales_that_are_none(n_scales):
+    with pytest.raises(ValueError, match="n_scales must be a non-negative integer"):
+        fit(np.random.default_rng(0).normal(size=(20, 8)), 2, Gabor(n_scales))
+
+
+def test_windows_are_not_narrower_than_a_sample():
+    cpu = torch.device("cpu")
+    assert len(Gabor(20).envelopes(Grid((8, 8)), cpu)) == 1 + 4 + 16
+    assert len(Gabor(20).envelopes(Grid((16, 1)), cpu)) == 1 + 2 + 4 + 8
 
 
 class Silent:
