@@ -42,9 +42,14 @@ class Mixture:
         return len(self.weights)
 
     @property
+    def means(self) -> np.ndarray:
+        """Means of the components, shape (M, K)."""
+        return np.stack([part.mean for part in self.components])
+
+    @property
     def mean(self) -> np.ndarray:
         """Mean of the mixture, shape (K,)."""
-        return self.weights @ np.stack([part.mean for part in self.components])
+        return self.weights @ self.means
 
     @property
     def covariance(self) -> np.ndarray:
@@ -90,10 +95,7 @@ class Mixture:
         return np.stack(densities, axis=1) + weights
 
     def log_density(self, X: np.ndarray, floor: float | None = None) -> np.ndarray:
-        """Log-density of each row, shape (n,), in nats.
-
-        Smaller variances are raised to ``floor``; None means `floor`.
-        """
+        """Log-density of each row, shape (n,), in nats; the `floor` is as given."""
         return logsumexp(self.log_joint(X, floor=floor), axis=1)
 
     def draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
@@ -157,8 +159,7 @@ class WhitenedMixture(Mixture):
     @property
     def means(self) -> np.ndarray:
         """Means of the components, shape (M, K)."""
-        white = np.stack([part.mean for part in self.white.components])
-        return self.shift + white @ self._matrix.T
+        return self.shift + self.white.means @ self._matrix.T
 
     @property
     def covariances(self) -> np.ndarray:
@@ -219,14 +220,14 @@ def _projected(
         yield from zip(group, each, squared.T, strict=True)
 
 
-def _groups(parts: tuple[Gaussian, ...], n_vectors: int) -> list[list[Gaussian]]:
+def _groups(parts: tuple[Gaussian, ...], n_vectors: int) -> Iterator[list[Gaussian]]:
     """Neighbouring Gaussians in groups of about ``n_vectors`` eigenvectors, or one."""
-    groups: list[list[Gaussian]] = [[]]
-    width = 0
+    group, width = list[Gaussian](), 0
     for part in parts:
-        if width >= n_vectors and groups[-1]:
-            groups.append([])
-            width = 0
-        groups[-1].append(part)
+        group.append(part)
         width += len(part.values)
-    return groups
+        if width >= n_vectors:
+            yield group
+            group, width = [], 0
+    if group:
+        yield group

@@ -12,15 +12,11 @@ _WINDOW = 0.6
 
 
 class Parts(NamedTuple):
-    """A signal taken apart.
+    """Signals taken apart.
 
-    Attributes
-    ----------
-    coarse : ndarray of shape (n, *coarse grid, *channels)
-    log_contrast : ndarray of shape (n, *contrast grid)
-        Logarithm of the local root mean square of what the coarse part leaves.
-    details : ndarray of shape (n, *signal_shape)
-        What is left, over its contrast.
+    They are a coarse part (n, *coarse grid, *channels), the logarithm of the local root
+    mean square of what it leaves (n, *contrast grid), and the details: what is left,
+    over its contrast, (n, *signal_shape).
     """
 
     coarse: np.ndarray
@@ -29,16 +25,10 @@ class Parts(NamedTuple):
 
 
 class ContrastField:
-    """Take signals apart into smooth, strong and shapely, and put them together.
+    """Take signals apart into their `Parts`, and put them together.
 
-    Parameters
-    ----------
-    signal_shape : tuple of int
-        (length,), (height, width) or (height, width, channels).
-    coarse, contrast : int
-        Steps of the grids of the coarse part and of the contrast, in samples.
-    floor : float
-        Contrast where there is none.
+    The grids of the coarse part and of the contrast have steps of so many samples. The
+    ``floor`` is the contrast where there is none.
     """
 
     def __init__(

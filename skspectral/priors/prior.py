@@ -271,7 +271,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def sample_given(
         self,
         operator: ArrayLike,
-        seen: ArrayLike,
+        observed: ArrayLike,
         n_samples: int = 1,
         *,
         noise_variance: float | np.ndarray = 0.0,
@@ -287,7 +287,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         ----------
         operator : array-like of shape (m, n_codes)
             Maps a code to what is observed of it: ``operator @ code``.
-        seen : array-like of shape (m,) or (n_samples, m)
+        observed : array-like of shape (m,) or (n_samples, m)
             Observed values, for all draws or for each.
         n_samples : int, default=1
         noise_variance : float or ndarray of shape (m, m), default=0.0
@@ -309,7 +309,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         self.require("conditioning", "sample_given")
         n_codes = self.n_features_in_
-        matrix, values = check_observation(operator, seen, n_samples, n_codes)
+        matrix, values = check_observation(operator, observed, n_samples, n_codes)
         stream = random_stream(random_state)
         return self._draw_given(matrix, values, n_samples, noise_variance, y, stream)
 
@@ -324,7 +324,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     ) -> np.ndarray:
         if y is not None:
             raise ValueError(
-                f"y={y!r}: {self.name} draws what fits what is seen, whatever the "
+                f"y={y!r}: {self.name} draws what fits what was observed, whatever the "
                 "label. Fit on the samples of the label, or use DiffusionPrior."
             )
         if np.ndim(noise) == 0 and noise > 0:
