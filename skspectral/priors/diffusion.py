@@ -309,7 +309,15 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         if warm_start:
             model, state = self._model, self._state.next_run()
         else:
-            model = self._new_model(codes, synthesis, len(classes))
+            model = DiffusionModel.fit(
+                codes,
+                synthesis,
+                self.network,
+                mirrored=self.mirror,
+                width=int(self.width),
+                n_labels=len(classes),
+                seed=draw_seed(random_stream(self.random_state)),
+            )
             state = TrainingState()
         checkpoint = None
         if self.checkpoint is not None:
@@ -338,19 +346,6 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         self.n_parameters_ = of_network + n_parameters(*2 * (codes.shape[1],))
         return self
 
-    def _new_model(
-        self, codes: np.ndarray, synthesis: Synthesis | None, n_labels: int
-    ) -> DiffusionModel:
-        return DiffusionModel.fit(
-            codes,
-            synthesis,
-            self.network,
-            mirrored=self.mirror,
-            width=int(self.width),
-            n_labels=n_labels,
-            seed=draw_seed(random_stream(self.random_state)),
-        )
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
 
@@ -359,16 +354,17 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         n_samples: int,
         y: Any,
         stream: np.random.Generator,
-        denoiser: Denoiser | None = None,
-        conditioner: Conditioner | None = None,
+        observation: tuple[np.ndarray, np.ndarray, float | np.ndarray] | None = None,
     ) -> np.ndarray:
-        n_numbers = self.n_features_in_
-        if conditioner is not None:
-            n_numbers += 2 * conditioner.n_numbers
+        denoiser = self._trained_denoiser()
+        conditioner, n_numbers = None, self.n_features_in_
+        if observation is not None:
+            conditioner = Conditioner(denoiser, *observation)
+            n_numbers = conditioner.n_numbers
         # The CPU's random numbers, so that all devices start from the same noise.
         normal = standard_normal(stream, n_samples, n_numbers)
         return draw_codes(
-            self._trained_denoiser() if denoiser is None else denoiser,
+            denoiser,
             normal,
             self._labels_to_draw(n_samples, y, stream, by_share=conditioner is None),
             n_steps=self.n_steps,
@@ -386,9 +382,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         y: Any,
         stream: np.random.Generator,
     ) -> np.ndarray:
-        denoiser = self._trained_denoiser()
-        conditioner = Conditioner(denoiser, operator, values, noise)
-        return self._draw(n_samples, y, stream, denoiser, conditioner)
+        return self._draw(n_samples, y, stream, (operator, values, noise))
 
     def _labels_to_draw(
         self, n_samples: int, y: Any, stream: np.random.Generator, *, by_share: bool

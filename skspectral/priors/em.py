@@ -92,10 +92,9 @@ def maximise_likelihood(
     sample_weight: np.ndarray,
     labels: np.ndarray,
     model: CovarianceModel,
-    *,
+    on_step: Callable[..., bool],
     max_iter: int,
     tol: float,
-    on_step: Callable[..., bool],
 ) -> Ascent:
     """Climb from the components of a partition to the nearest maximum.
 

@@ -58,43 +58,36 @@ _EXACT = (
     "Use skspectral.priors.GaussianPrior, GaussianMixture or ClassConditionalPrior of "
     "these, scikit-learn's mixtures, or a Prior with a mixture() of your own"
 )
-# For each capability: the error, what is needed, what is missing, and what to do.
-_MISSING: dict[str, tuple[type[Exception], str, str, str]] = {
+# For each capability: the error, and what is needed, what is missing, and what to do.
+_MISSING: dict[str, tuple[type[Exception], str]] = {
     "gaussians": (
         TypeError,
-        "made of Gaussians",
-        "the prior {name} has no closed form",
-        f"{_EXACT}.",
+        f"made of Gaussians, but the prior {{name}} has no closed form. {_EXACT}.",
     ),
     "density": (
         TypeError,
-        "with a density",
-        "{name} has no score_samples",
-        "Use another prior, such as GaussianPrior or GaussianMixture.",
+        "with a density, but {name} has no score_samples. Use another prior, such as "
+        "GaussianPrior or GaussianMixture.",
     ),
     "moments": (
         ValueError,
-        "that is fitted from moments",
-        "{name} needs the codes",
-        "Call fit, or use GaussianPrior with a shrinkage that is a number.",
+        "that is fitted from moments, but {name} needs the codes. Call fit, or use "
+        "GaussianPrior with a shrinkage that is a number.",
     ),
     "labels": (
         ValueError,
-        "with labels",
-        "{name} cannot sample for a label",
-        "Use ClassConditionalPrior or DiffusionPrior, and pass y to fit.",
+        "with labels, but {name} cannot sample for a label. Use ClassConditionalPrior "
+        "or DiffusionPrior, and pass y to fit.",
     ),
     "weights": (
         ValueError,
-        "that takes weights",
-        "{name}.fit takes none",
-        "Fit without weights, or use a prior that takes them: GaussianPrior().",
+        "that takes weights, but {name}.fit takes none. Fit without weights, or use a "
+        "prior that takes them: GaussianPrior().",
     ),
     "conditioning": (
         TypeError,
-        "that conditions on linear functions",
-        "the prior {name} has no closed form and no sample_given",
-        f"{_EXACT}, or DiffusionPrior.",
+        "that conditions on linear functions, but the prior {name} has no closed form "
+        f"and no sample_given. {_EXACT}, or DiffusionPrior.",
     ),
 }
 
@@ -185,19 +178,14 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         return type(self).__name__
 
     def require(self, capability: str, asked: str) -> None:
-        """Raise an error that says what is missing, and what to do, if something is.
+        """Raise an error if a capability is missing that a call, ``asked``, needs.
 
-        Parameters
-        ----------
-        capability : str
-            Name of a field of `Capabilities`.
-        asked : str
-            The call that needs the capability.
+        The ``capability`` is the name of a field of `Capabilities`. The error says what
+        to do.
         """
         if not getattr(self.capabilities, capability):
-            error, needed, lack, fix = _MISSING[capability]
-            lack = lack.format(name=self.name)
-            raise error(f"{asked} needs a prior {needed}, but {lack}. {fix}")
+            error, reason = _MISSING[capability]
+            raise error(f"{asked} needs a prior {reason.format(name=self.name)}")
 
     @validate_params(
         {"n_samples": [Interval(Integral, 1, None, closed="left")]},
