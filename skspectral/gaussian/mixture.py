@@ -114,21 +114,19 @@ class Mixture:
 class WhitenedMixture(Mixture):
     """Distribution of mean + basis (spread u), where u follows a mixture.
 
+    The basis (K, r) has orthonormal columns, outside whose span nothing varies, and the
+    standard deviations ``spread`` (r,) are positive.
+
     A component that was fitted to few samples is of low rank plus white noise in u
     alone. Draws and densities are therefore computed there; `components`, with K^2
     numbers each, are computed when they are first asked for, at K^3 each, and are not
     pickled.
-
-    Parameters
-    ----------
-    white : Mixture
-        Distribution of u, in r dimensions.
-    mean : ndarray of shape (K,)
-    basis : ndarray of shape (K, r)
-        Orthonormal columns. There is no variance outside their span.
-    spread : ndarray of shape (r,)
-        Standard deviations, > 0.
     """
+
+    white: Mixture
+    shift: np.ndarray
+    basis: np.ndarray
+    spread: np.ndarray
 
     def __init__(
         self, white: Mixture, mean: np.ndarray, basis: np.ndarray, spread: np.ndarray
@@ -137,11 +135,6 @@ class WhitenedMixture(Mixture):
         self.__dict__.update(
             weights=white.weights, white=white, shift=mean, basis=basis, spread=spread
         )
-
-    white: Mixture
-    shift: np.ndarray
-    basis: np.ndarray
-    spread: np.ndarray
 
     @cached_property
     def components(self) -> tuple[Gaussian, ...]:

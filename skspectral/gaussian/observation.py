@@ -131,12 +131,8 @@ class Factorisation:
 class Posterior:
     """Mixture of Gaussians that z follows given what was observed, for each of n rows.
 
-    Parameters
-    ----------
-    log_joint : tensor of shape (n, M)
-        Log of the weight of each component times its density at what was observed.
-    parts : sequence of M posteriors
-        The posteriors of the components.
+    It is made of the posteriors of the M components, and of ``log_joint`` (n, M): the
+    log of the weight of each times its density at what was observed.
     """
 
     def __init__(

@@ -14,9 +14,9 @@ def numbered(
     """Labels that there are, sorted, and the position of that of each sample.
 
     ``y`` has the shape (n_samples,); None gives empty arrays. If the labels ``known``
-    from before are given, perhaps empty, those of ``y`` must be among them. A
-    ValueError is raised if not, and if labels vary continuously or are of another
-    number.
+    from before are given, perhaps empty, those of ``y`` must be among them. Labels that
+    are not, that were there only before or are only now, that vary continuously, or are
+    of another number raise a ValueError.
     """
     if y is None:
         if known is not None and len(known):

@@ -201,9 +201,11 @@ class GaussianMixture(CallbackSupportMixin, Prior):
             seed = draw_seed(stream) if run else None
             labels = partition(principal, weight, self.n_components, seed)
             step = monitor.stage("expectation maximisation", self.max_iter + 1)
-            of_rows = white, weight, labels
-            limits = self.max_iter, self.tol
-            runs.append(maximise_likelihood(*of_rows, model, step, *limits))
+            runs.append(
+                maximise_likelihood(
+                    white, weight, labels, model, step, self.max_iter, self.tol
+                )
+            )
         monitor.close()
         return max(runs, key=lambda run: run.bounds[-1])
 

@@ -105,8 +105,9 @@ class _Adapter(Prior):
         elif kind == "spherical":
             stored = np.broadcast_to(stored[:, None], means.shape)
         if kind in ("diag", "spherical"):
+            vectors = np.eye(means.shape[1])
             parts = [
-                Gaussian.from_eigenvectors(mean, np.eye(len(mean)), variances)
+                Gaussian.from_eigenvectors(mean, vectors, variances)
                 for mean, variances in zip(means, stored, strict=True)
             ]
         else:
