@@ -162,6 +162,10 @@ class ClassConditionalPrior(Prior):
                 codes[rows] = draw(prior, len(rows), self.n_features_in_, None, stream)
         return codes
 
+    def _offers_density(self) -> bool:
+        # Whether there is one depends on the priors: `score_samples` says so.
+        return True
+
     def _log_density(self, X: np.ndarray) -> np.ndarray:
         priors = [as_prior(prior) for prior in self.priors_]
         if self.capabilities.gaussians:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._random import random_stream
@@ -225,6 +226,12 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
         return self.mixture().draw(n_samples, stream)
 
+    def _offers_density(self) -> bool:
+        """Whether `score_samples` is there; an error tells why it is not."""
+        self.require("density", "score_samples")
+        return True
+
+    @available_if(lambda self: self._offers_density())
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row, whatever its label.
 
@@ -323,6 +330,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         drawn = posterior.draw(n_samples if values.ndim == 1 else 1, stream)
         return drawn.reshape(n_samples, -1)
 
+    @available_if(lambda self: self._offers_density())
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean log-density of the rows, in nats."""
         return float(np.mean(self.score_samples(X)))
