@@ -309,15 +309,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         if warm_start:
             model, state = self._model, self._state.next_run()
         else:
-            model = DiffusionModel.fit(
-                codes,
-                synthesis,
-                self.network,
-                mirrored=self.mirror,
-                width=int(self.width),
-                n_labels=len(classes),
-                seed=draw_seed(random_stream(self.random_state)),
-            )
+            model = self._new_model(codes, synthesis, len(classes))
             state = TrainingState()
         checkpoint = None
         if self.checkpoint is not None:
@@ -345,6 +337,19 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         of_network = sum(value.numel() for value in state.average.values())
         self.n_parameters_ = of_network + n_parameters(*2 * (codes.shape[1],))
         return self
+
+    def _new_model(
+        self, codes: np.ndarray, synthesis: Synthesis | None, n_labels: int
+    ) -> DiffusionModel:
+        return DiffusionModel.fit(
+            codes,
+            synthesis,
+            self.network,
+            mirrored=self.mirror,
+            width=int(self.width),
+            n_labels=n_labels,
+            seed=draw_seed(random_stream(self.random_state)),
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
