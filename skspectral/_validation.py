@@ -79,32 +79,38 @@ def check_weights(
 
 
 def check_observation(
-    operator: ArrayLike, seen: ArrayLike, n_samples: int, n_columns: int
+    operator: ArrayLike, observed: ArrayLike, n_samples: int, n_columns: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Operator (m, n_columns) and observed values (m,) or (n_samples, m), in float64.
+    """Operator and observed values, float64.
+
+    Parameters
+    ----------
+    operator : array-like of shape (m, n_columns)
+    observed : array-like of shape (m,) or (n_samples, m)
+    n_samples, n_columns : int
 
     Raises
     ------
     ValueError
         If they are not finite or of other shapes, or the operator observes nothing.
     """
-    operator, seen = as_numbers(operator), as_numbers(seen)
+    operator, observed = as_numbers(operator), as_numbers(observed)
     if operator.ndim != 2 or operator.shape[1] != n_columns:
         raise ValueError(
             f"operator of shape {operator.shape} must be of shape (m, {n_columns}): "
-            "operator @ x is what is seen of x."
+            "operator @ x is what is observed of x."
         )
     m = len(operator)
-    if not (np.isfinite(operator).all() and np.isfinite(seen).all()):
-        raise ValueError("operator and seen must be finite.")
+    if not (np.isfinite(operator).all() and np.isfinite(observed).all()):
+        raise ValueError("operator and observed must be finite.")
     if not operator.any():
         raise ValueError(
             f"operator of shape {operator.shape} tells nothing: it is empty, or zero. "
             "Use sample."
         )
-    if seen.shape not in ((m,), (n_samples, m)):
+    if observed.shape not in ((m,), (n_samples, m)):
         raise ValueError(
-            f"seen of shape {seen.shape} must be of shape ({m},), or of "
+            f"observed of shape {observed.shape} must be of shape ({m},), or of "
             f"({n_samples}, {m}) for each draw to have its own."
         )
-    return operator, seen
+    return operator, observed

@@ -42,10 +42,8 @@ class Gaussian:
     def from_covariance(cls, mean: np.ndarray, covariance: np.ndarray) -> "Gaussian":
         """Return the Gaussian with a covariance matrix; largest variances first.
 
-        Raises
-        ------
-        ValueError
-            If the covariance is not finite, is zero, or has negative eigenvalues.
+        A covariance that is not finite, zero, or with negative eigenvalues raises a
+        ValueError.
         """
         return cls.from_eigenvectors(mean, *principal_directions(covariance))
 
@@ -59,10 +57,7 @@ class Gaussian:
     ) -> "Gaussian":
         """Return the Gaussian with these eigenvectors; negative rounding becomes 0.
 
-        Raises
-        ------
-        ValueError
-            If all variances are zero, or some are negative.
+        Variances that are all zero, or negative, raise a ValueError.
         """
         new = cls(mean, vectors, np.maximum(values, 0.0), rest)
         largest = max(values.max(initial=0.0), new._white)
@@ -177,21 +172,12 @@ class Gaussian:
         removed: float | np.ndarray = 0.0,
         floor: float | None = None,
     ) -> np.ndarray:
-        """log N(x; mean, (C - removed I)+ + noise I) of each row x.
+        """log N(x; mean, (C - removed I)+ + noise I) of each row, (n,), in nats.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n, K), float64
-        noise, removed : float or ndarray of shape (n, 1)
-            Variances of the white noise that is added to C, and of that which is part
-            of C and is removed first.
-        floor : float or None
-            Where there is no noise, smaller eigenvalues are raised to this number, so
-            that a singular covariance has a density, too. None means `floor`.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n,), in nats
+        ``noise`` and ``removed`` are variances of white noise, numbers or of shape
+        (n, 1): of that which is added to C, and of that which is part of C and is
+        removed first. Where there is no noise, smaller eigenvalues are raised to the
+        ``floor``, so that a singular covariance has a density, too; None is `floor`.
         """
         centred = X - self.mean
         squared = np.einsum("ij,ij->i", centred, centred)
@@ -228,26 +214,16 @@ class Gaussian:
         noise: float | np.ndarray,
         removed: float | np.ndarray = 0.0,
     ) -> np.ndarray:
-        """Mean of z ~ N(mean, (C - removed I)+) given x = z + noise: Wiener's estimate.
+        """Mean of z ~ N(mean, (C - removed I)+) given rows x = z + noise, (n, K).
 
-        Parameters
-        ----------
-        X : ndarray of shape (n, K), float64
-        noise, removed : float or ndarray of shape (n, 1)
-            Variances, as for `log_density`. Where there is no noise, z is x.
-
-        Returns
-        -------
-        mean : ndarray of shape (n, K)
+        It is Wiener's estimate. The variances are as for `log_density`; where there is
+        no noise, z is x.
         """
         centred = X - self.mean
         of_rest = wiener_gain(_difference(self._white, removed), noise)
         gain = wiener_gain(_difference(self.values, removed), noise) - of_rest
-        return (
-            self.mean
-            + ((centred @ self.vectors) * gain) @ self.vectors.T
-            + (of_rest * centred)
-        )
+        within = ((centred @ self.vectors) * gain) @ self.vectors.T
+        return self.mean + within + of_rest * centred
 
     def posterior_deviation(self, noise: float, removed: float = 0.0) -> "Gaussian":
         """Distribution of z - E[z | x] for any x, with z as in `posterior_mean`."""
@@ -276,16 +252,9 @@ def ridge_gaussian(
 ) -> Gaussian:
     """Gaussian of the coordinates under which posterior means are ridge codes.
 
-    The codes are independent with the variance noise_variance / ridge, and the
-    coordinates contain the noise. The smallest ridge that rounding leaves room for
-    replaces a ridge of 0.
-
-    Parameters
-    ----------
-    components : ndarray of shape (K, r)
-        Coordinates of the atoms.
-    noise_variance : float
-    ridge : float
+    The codes of the atoms, whose coordinates are ``components`` (K, r), are independent
+    with the variance noise_variance / ridge, and the coordinates contain the noise. The
+    smallest ridge that rounding leaves room for replaces a ridge of 0.
     """
     smallest = _EPS * len(components)
     _, singular, right = np.linalg.svd(components, full_matrices=False)
@@ -296,10 +265,7 @@ def ridge_gaussian(
 def principal_directions(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvectors, as columns, and eigenvalues of a covariance, largest first.
 
-    Raises
-    ------
-    ValueError
-        If the covariance is not finite.
+    A covariance that is not finite raises a ValueError.
     """
     if not np.isfinite(covariance).all():
         raise ValueError("The covariance of the codes is not finite.")
@@ -308,25 +274,12 @@ def principal_directions(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def flattest(values: np.ndarray, rank: int) -> tuple[int, float]:
-    """Find the variances that are best replaced by their mean: all but ``rank``.
+    """Find the variances that are best replaced by their mean: all but ``rank`` < K.
 
     These are neighbours in size, since otherwise an exchange would raise the
-    likelihood.
-
-    Parameters
-    ----------
-    values : ndarray of shape (K,)
-        Variances, largest first.
-    rank : int
-        From 0 to K - 1.
-
-    Returns
-    -------
-    start : int
-        Position of the first of the K - rank neighbours.
-    log_determinant : float
-        Log-determinant of the resulting covariance; the likelihood falls with it
-        alone.
+    likelihood. From K variances, largest first, return the position of the first of the
+    neighbours, and the log-determinant of the resulting covariance, with which alone
+    the likelihood falls.
     """
     width = len(values) - rank
     positive = values > variance_floor(len(values), values[0])

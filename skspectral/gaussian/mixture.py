@@ -42,9 +42,14 @@ class Mixture:
         return len(self.weights)
 
     @property
+    def means(self) -> np.ndarray:
+        """Means of the components, shape (M, K)."""
+        return np.stack([part.mean for part in self.components])
+
+    @property
     def mean(self) -> np.ndarray:
         """Mean of the mixture, shape (K,)."""
-        return self.weights @ np.stack([part.mean for part in self.components])
+        return self.weights @ self.means
 
     @property
     def covariance(self) -> np.ndarray:
@@ -90,10 +95,7 @@ class Mixture:
         return np.stack(densities, axis=1) + weights
 
     def log_density(self, X: np.ndarray, floor: float | None = None) -> np.ndarray:
-        """Log-density of each row, shape (n,), in nats.
-
-        Smaller variances are raised to ``floor``; None means `floor`.
-        """
+        """Log-density of each row, shape (n,), in nats; the `floor` is as given."""
         return logsumexp(self.log_joint(X, floor=floor), axis=1)
 
     def draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
@@ -112,21 +114,19 @@ class Mixture:
 class WhitenedMixture(Mixture):
     """Distribution of mean + basis (spread u), where u follows a mixture.
 
+    The basis (K, r) has orthonormal columns, outside whose span nothing varies, and the
+    standard deviations ``spread`` (r,) are positive.
+
     A component that was fitted to few samples is of low rank plus white noise in u
     alone. Draws and densities are therefore computed there; `components`, with K^2
     numbers each, are computed when they are first asked for, at K^3 each, and are not
     pickled.
-
-    Parameters
-    ----------
-    white : Mixture
-        Distribution of u, in r dimensions.
-    mean : ndarray of shape (K,)
-    basis : ndarray of shape (K, r)
-        Orthonormal columns. There is no variance outside their span.
-    spread : ndarray of shape (r,)
-        Standard deviations, > 0.
     """
+
+    white: Mixture
+    shift: np.ndarray
+    basis: np.ndarray
+    spread: np.ndarray
 
     def __init__(
         self, white: Mixture, mean: np.ndarray, basis: np.ndarray, spread: np.ndarray
@@ -135,11 +135,6 @@ class WhitenedMixture(Mixture):
         self.__dict__.update(
             weights=white.weights, white=white, shift=mean, basis=basis, spread=spread
         )
-
-    white: Mixture
-    shift: np.ndarray
-    basis: np.ndarray
-    spread: np.ndarray
 
     @cached_property
     def components(self) -> tuple[Gaussian, ...]:
@@ -157,8 +152,7 @@ class WhitenedMixture(Mixture):
     @property
     def means(self) -> np.ndarray:
         """Means of the components, shape (M, K)."""
-        white = np.stack([part.mean for part in self.white.components])
-        return self.shift + white @ self._matrix.T
+        return self.shift + self.white.means @ self._matrix.T
 
     @property
     def covariances(self) -> np.ndarray:
@@ -219,14 +213,14 @@ def _projected(
         yield from zip(group, each, squared.T, strict=True)
 
 
-def _groups(parts: tuple[Gaussian, ...], n_vectors: int) -> list[list[Gaussian]]:
+def _groups(parts: tuple[Gaussian, ...], n_vectors: int) -> Iterator[list[Gaussian]]:
     """Neighbouring Gaussians in groups of about ``n_vectors`` eigenvectors, or one."""
-    groups: list[list[Gaussian]] = [[]]
-    width = 0
+    group, width = list[Gaussian](), 0
     for part in parts:
-        if width >= n_vectors and groups[-1]:
-            groups.append([])
-            width = 0
-        groups[-1].append(part)
+        group.append(part)
         width += len(part.values)
-    return groups
+        if width >= n_vectors:
+            yield group
+            group, width = [], 0
+    if group:
+        yield group

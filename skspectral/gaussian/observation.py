@@ -67,21 +67,12 @@ class LinearObservation:
         *,
         removed: float | np.ndarray = 0.0,
     ) -> "Posterior":
-        """Posterior of z given each row of ``observed``.
+        """Posterior of z, which follows a mixture, given each row of ``observed``.
 
-        Parameters
-        ----------
-        mixture : Mixture
-            Distribution of z, in K dimensions.
-        observed : ndarray of shape (n, m)
-        removed : float or ndarray of shape (n, 1), default=0.0
-            Variance of white noise that is part of the mixture but not of z, so that
-            the components of z have the covariances (C - removed I)+. It is used
-            without an operator only; otherwise see `Mixture.without_noise`.
-
-        Returns
-        -------
-        posterior : Posterior
+        The rows have the shape (n, m). ``removed``, a number or of shape (n, 1), is the
+        variance of white noise that is part of the mixture but not of z, so that the
+        components of z have the covariances (C - removed I)+. It is used without an
+        operator only; otherwise see `Mixture.without_noise`.
         """
         if self.operator is None:
             joint = mixture.log_joint(observed, self.noise, removed)
@@ -105,58 +96,43 @@ class LinearObservation:
             forms = [_InformationForm(R, B, gram, float(self.noise)) for R in roots]
         else:
             ridge = 0.0 if white else _RIDGE
-            covariance, root = (
+            noise, noise_root = (
                 part.to(B.device) for part in noise_and_root(self.noise, n_observed)
             )
-            forms = [CovarianceForm(B @ R, covariance, root, ridge) for R in roots]
-        centres = np.stack([part.mean for part in mixture.components])
-        weights = as_tensor(mixture.weights, B.device).log()
-        return Factorisation(B, weights, as_tensor(centres, B.device), roots, forms)
+            forms = [CovarianceForm(B @ R, noise, noise_root, ridge) for R in roots]
+        return Factorisation(B, mixture, roots, forms)
 
 
 @dataclass(frozen=True, eq=False)
 class Factorisation:
-    """A `LinearObservation` of a mixture, ready for any observed values.
-
-    Attributes
-    ----------
-    operator : tensor of shape (m, K)
-    log_weights : tensor of shape (M,)
-    centres : tensor of shape (M, K)
-        Means of the components.
-    roots, forms : sequences of length M
-        Roots of their covariances, and their posteriors about the mean.
-    """
+    """A `LinearObservation` of a mixture, ready for any observed values."""
 
     operator: torch.Tensor
-    log_weights: torch.Tensor
-    centres: torch.Tensor
+    mixture: Mixture
     roots: Sequence[torch.Tensor]
     forms: Sequence["_InformationForm | CovarianceForm"]
 
     def condition(self, observed: np.ndarray) -> "Posterior":
         """Posterior given each row of ``observed``, of shape (n, m)."""
-        y = as_tensor(observed, self.operator.device, torch.float64)
+        device = self.operator.device
+        y = as_tensor(observed, device, torch.float64)
+        centres = as_tensor(self.mixture.means, device)
         densities, parts = [], []
-        of_centres = self.centres @ self.operator.T
         for centre, of_centre, root, form in zip(
-            self.centres, of_centres, self.roots, self.forms, strict=True
+            centres, centres @ self.operator.T, self.roots, self.forms, strict=True
         ):
             a, density = form.solve(y - of_centre)
             densities.append(density)
             parts.append(_Conditioned(centre + a @ root.T, root, form))
-        return Posterior(torch.stack(densities, dim=1) + self.log_weights, parts)
+        log_weights = as_tensor(self.mixture.weights, device).log()
+        return Posterior(torch.stack(densities, dim=1) + log_weights, parts)
 
 
 class Posterior:
     """Mixture of Gaussians that z follows given what was observed, for each of n rows.
 
-    Parameters
-    ----------
-    log_joint : tensor of shape (n, M)
-        Log of the weight of each component times its density at what was observed.
-    parts : sequence of M posteriors
-        The posteriors of the components.
+    It is made of the posteriors of the M components, and of ``log_joint`` (n, M): the
+    log of the weight of each times its density at what was observed.
     """
 
     def __init__(
@@ -181,30 +157,14 @@ class Posterior:
             mean.addcmul_(weight[:, None], part.mean)
         return mean
 
-    def _functions(self, functions: Samples | None) -> torch.Tensor:
-        if functions is None:
-            return torch.eye(self._mean.shape[1]).to(self._mean)
-        return as_tensor(functions, self._log_joint.device, torch.float64)
-
     def mean(self, functions: Samples | None = None) -> np.ndarray:
-        """Posterior mean of z @ functions.
-
-        Parameters
-        ----------
-        functions : array of shape (K, p) or None
-            None gives z itself.
-
-        Returns
-        -------
-        mean : ndarray of shape (n, p)
-        """
-        if functions is None:
-            return as_array(self._mean)
-        return as_array(self._mean @ self._functions(functions))
+        """Posterior mean of z @ functions, (K, p), or of z: shape (n, p) or (n, K)."""
+        return as_array(_times(self._mean, functions))
 
     def variance(self, functions: Samples | None = None) -> np.ndarray:
-        """Posterior variance of z @ functions, of shape (n, p); see `mean`."""
-        wanted = self._functions(functions)
+        """Posterior variance of z @ functions, or of z; see `mean`."""
+        identity = torch.eye(self._mean.shape[1]).to(self._mean)
+        wanted = _times(identity, functions)
         variance = torch.zeros(())
         for weight, part in zip(self.weights.T, self._parts, strict=True):
             # The variance within the component, and between the components.
@@ -220,25 +180,13 @@ class Posterior:
         functions: Samples | None = None,
         noise_variance: float = 0.0,
     ) -> np.ndarray:
-        """Draws of z @ functions, plus white noise if it has a variance.
+        """Draws of z @ functions, or of z, plus white noise if it has a variance.
 
-        Parameters
-        ----------
-        n_samples : int
-            Number of draws for each row.
-        stream : Generator
-        functions : array of shape (K, p) or None
-        noise_variance : float, default=0.0
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, n, p)
+        There are ``n_samples`` for each row: the shape is (n_samples, n, p).
         """
         n_rows, n_wanted = self._mean.shape
-        wanted = None
         if functions is not None:
-            wanted = self._functions(functions)
-            n_wanted = wanted.shape[1]
+            n_wanted = functions.shape[1]
         bounds = np.cumsum(as_array(self.weights), axis=1)[:, :-1]
         chosen = (stream.random((n_samples, n_rows, 1)) > bounds).sum(2)
         drawn = self._mean.new_zeros(n_samples, n_rows, n_wanted)
@@ -248,9 +196,13 @@ class Posterior:
         for k, part in enumerate(self._parts):
             draws, rows = np.nonzero(chosen == k)
             if len(rows):
-                z = part.draw(rows, stream)
-                drawn[draws, rows] += z if wanted is None else z @ wanted
+                drawn[draws, rows] += _times(part.draw(rows, stream), functions)
         return as_array(drawn)
+
+
+def _times(z: torch.Tensor, functions: Samples | None) -> torch.Tensor:
+    """Linear functions of the rows of z: z @ functions, or z itself."""
+    return z if functions is None else z @ as_tensor(functions, z.device, z.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,15 +229,14 @@ class _Denoised:
         return self.part.posterior_deviation(float(self.noise), float(self.removed))
 
     def variance(self, functions: torch.Tensor) -> torch.Tensor:
-        """Variances of z @ functions, of shape (1, p)."""
+        """Variances of z @ functions, of shape (p,)."""
         root = as_tensor(self._deviation.root, _CPU)
-        return ((root.T @ functions) ** 2).sum(0)[None]
+        return ((root.T @ functions) ** 2).sum(0)
 
     def draw(self, rows: np.ndarray, stream: np.random.Generator) -> torch.Tensor:
         """One draw for each of these rows, which may repeat."""
-        return self.mean[rows] + as_tensor(
-            self._deviation.draw(len(rows), stream), _CPU
-        )
+        deviations = self._deviation.draw(len(rows), stream)
+        return self.mean[rows] + as_tensor(deviations, _CPU)
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,7 +248,7 @@ class _Conditioned:
     form: "_InformationForm | CovarianceForm"
 
     def variance(self, functions: torch.Tensor) -> torch.Tensor:
-        return self.form.variance(self.root.T @ functions)[None]
+        return self.form.variance(self.root.T @ functions)
 
     def draw(self, rows: np.ndarray, stream: np.random.Generator) -> torch.Tensor:
         deviations = self.form.deviations(len(rows), stream) @ self.root.T
@@ -346,16 +297,9 @@ class _InformationForm:
 class CovarianceForm:
     """Posterior of a ~ N(0, I_r), for z = m + R a, by the inverse of an m x m matrix.
 
-    The matrix is the covariance S = B R R' B' + noise of what is observed.
-
-    Parameters
-    ----------
-    through : tensor of shape (m, r)
-        B R.
-    noise, noise_root : tensors of shape (m, m)
-        Covariance of the noise, and a root of it.
-    ridge : float
-        Relative to the mean variance of what is observed.
+    The matrix is the covariance S = B R R' B' + noise of what is observed. It needs
+    ``through`` = B R, of shape (m, r), the covariance of the noise and a root of it,
+    (m, m), and a ``ridge``, relative to the mean variance of what is observed.
     """
 
     def __init__(
@@ -393,9 +337,8 @@ class CovarianceForm:
         a = _normal(n, rank, stream, self.through)
         noise = _normal(n, n_observed, stream, self.through) @ self.noise_root.T
         noisy = a @ self.through.T + noise
-        return updated(
-            a, noisy, torch.zeros_like(noisy), lambda left: self.solve(left)[0]
-        )
+        zeros = torch.zeros_like(noisy)
+        return updated(a, noisy, zeros, lambda left: self.solve(left)[0])
 
 
 def updated(
@@ -415,17 +358,11 @@ def updated(
 def least_change(
     functions: np.ndarray, missed: np.ndarray, noise: float = 0.0
 ) -> np.ndarray:
-    """Smallest signals, in squared norm, whose linear functions are ``missed``.
+    """Smallest signals, (n, T) in squared norm, whose ``functions`` are ``missed``.
 
-    They are the posterior means of white noise of variance 1 whose functions were
-    observed with noise of a variance. Costs m^2 T + m^3.
-
-    Parameters
-    ----------
-    functions : ndarray of shape (m, T)
-        Rows may be dependent, or be rounding errors.
-    missed : ndarray of shape (n, m)
-    noise : float, default=0.0
+    They are the posterior means of white noise of variance 1 whose linear functions, of
+    shape (m, T), were observed as ``missed``, (n, m), with noise of a variance. The
+    functions may be dependent, or be rounding errors. Costs m^2 T + m^3.
     """
     rows = as_tensor(functions, _CPU)
     form = CovarianceForm(rows, *noise_and_root(noise, len(rows)), _LEAST_RIDGE)
@@ -459,11 +396,7 @@ def rows_by_missing_entries(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Group the rows that miss the same entries: (numbers of the rows, (T,) bool).
 
-    Rows without a missing entry are left out.
-
-    Parameters
-    ----------
-    missing : ndarray of shape (n, T), bool
+    ``missing`` has the shape (n, T). Rows without a missing entry are left out.
     """
     rows = np.flatnonzero(missing.any(axis=1))
     if len(rows) == 0:

@@ -10,10 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import (
-    check_sample_weight,
-    fit_context,
-)
+from skspectral._sklearn_compat import check_sample_weight, fit_context
 from skspectral.gaussian import Mixture
 from skspectral.priors.labels import label_numbers
 from skspectral.priors.prior import Capabilities, Prior
@@ -104,14 +101,20 @@ class ClassConditionalPrior(Prior):
         self.classes_, of_class = np.unique(labels[present], return_inverse=True)
         counts = np.bincount(of_class, weights=weights[present])
         self.class_prior_ = counts / counts.sum()
-        weighted = sample_weight is not None
-        of_label = [present[rows] for rows in self._rows(of_class)]
-        self.priors_ = [
-            self._fit_one(
-                label, codes[rows], weights[rows] if weighted else None, synthesis
-            )
-            for label, rows in zip(self.classes_, of_label, strict=True)
-        ]
+        self.priors_ = []
+        for label, of_label in zip(self.classes_, self._rows(of_class), strict=True):
+            rows = present[of_label]
+            given = None if sample_weight is None else weights[rows]
+            prior = new_prior(self.prior, random_stream(None), sample_weight=given)
+            try:
+                fit_prior(prior, codes[rows], None, given, synthesis)
+            except ValueError as error:
+                raise ValueError(
+                    f"The prior of label {label}, of which there are {len(rows)} "
+                    f"samples, cannot be fitted: {error} Leave out labels that are "
+                    "this rare, or pass another prior."
+                ) from error
+            self.priors_.append(prior)
         self.__dict__.pop("n_parameters_", None)
         if all(hasattr(prior, "n_parameters_") for prior in self.priors_):
             of_priors = sum(prior.n_parameters_ for prior in self.priors_)
@@ -148,24 +151,6 @@ class ClassConditionalPrior(Prior):
     def _rows(self, of_class: np.ndarray) -> list[np.ndarray]:
         return [np.flatnonzero(of_class == i) for i in range(len(self.classes_))]
 
-    def _fit_one(
-        self,
-        label: Any,
-        X: np.ndarray,
-        weights: np.ndarray | None,
-        synthesis: Synthesis | None,
-    ) -> Any:
-        prior = new_prior(self.prior, random_stream(None), sample_weight=weights)
-        try:
-            fit_prior(prior, X, None, weights, synthesis)
-        except ValueError as error:
-            raise ValueError(
-                f"The prior of label {label}, of which there are {len(X)} samples, "
-                f"cannot be fitted: {error} Leave out labels that are this rare, or "
-                "pass another prior."
-            ) from error
-        return prior
-
     def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
         if y is None:
             drawn = stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
@@ -176,6 +161,10 @@ class ClassConditionalPrior(Prior):
             if len(rows):
                 codes[rows] = draw(prior, len(rows), self.n_features_in_, None, stream)
         return codes
+
+    def _offers_density(self) -> bool:
+        # Whether there is one depends on the priors: `score_samples` says so.
+        return True
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
         priors = [as_prior(prior) for prior in self.priors_]

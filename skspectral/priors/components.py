@@ -17,18 +17,14 @@ _FEW = 0.5
 class CovarianceModel:
     """The covariances that a component may have, and their prior.
 
+    The ``kind`` is that of `GaussianMixture.covariance`, and the ``rank`` of "low_rank"
+    that of `Gaussian.flattened`.
+
     Samples are whitened, so that the covariance of all of them is the identity. The
     covariance of each component has an inverse Wishart prior about a multiple of the
-    identity. The multiple is chosen with the covariance, so that components may be loud
-    or quiet, and has a weak prior about 1, without which it could vanish.
-
-    Attributes
-    ----------
-    kind : {"full", "diag", "low_rank"}
-    rank : int
-        Used by "low_rank": see `Gaussian.flattened`.
-    pseudo_counts : float
-        Number of pseudo-samples of the first prior; 0 disables both priors.
+    identity, of so many ``pseudo_counts``. The multiple is chosen with the covariance,
+    so that components may be loud or quiet, and has a weak prior about 1, without which
+    it could vanish. No ``pseudo_counts`` disable both priors.
     """
 
     kind: str
@@ -54,15 +50,9 @@ class CovarianceModel:
     ) -> Gaussian:
         """Gaussian with a higher posterior density than ``before``, if it is given.
 
-        Parameters
-        ----------
-        mean : ndarray of shape (K,)
-        vectors : ndarray of shape (K, r)
-            Eigenvectors of the samples' covariance with non-zero eigenvalues.
-        variances : ndarray of shape (r,)
-            Eigenvalues, largest first if the model is of low rank.
-        n_samples : float
-        before : Gaussian or None
+        The samples have a ``mean`` (K,) and a covariance with the eigenvectors (K, r)
+        and eigenvalues ``variances`` (r,), largest first if the model is of low rank.
+        The other eigenvalues are zero.
         """
         if before is None:
             scale = variances.sum() / len(mean)
@@ -90,14 +80,9 @@ class SufficientStatistics:
     """Weighted rows of a component: the rows while they are few, then their moments.
 
     The covariance of m rows is of rank m. Its eigenvectors cost K m^2 from the rows,
-    and K^3 from the covariance.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, K), float64
-        All rows.
-    centre : ndarray of shape (K,)
-        A point near the mean of the rows, so that no digits cancel.
+    and K^3 from the covariance. ``X`` (n, K) holds the rows of all components; the
+    ``centre`` (K,) is a point near the mean of those of this one, so that no digits
+    cancel.
     """
 
     def __init__(self, X: np.ndarray, centre: np.ndarray):
@@ -124,10 +109,7 @@ class SufficientStatistics:
     def fit(self, model: CovarianceModel, before: Gaussian | None) -> Gaussian:
         """Component with these statistics, see `CovarianceModel.fit`.
 
-        Raises
-        ------
-        ValueError
-            If the component has no variance.
+        A component without variance raises a ValueError.
         """
         # A component without samples keeps its place.
         n_samples = max(self.weight, np.finfo(np.float64).tiny)

@@ -12,15 +12,11 @@ _WINDOW = 0.6
 
 
 class Parts(NamedTuple):
-    """A signal taken apart.
+    """Signals taken apart.
 
-    Attributes
-    ----------
-    coarse : ndarray of shape (n, *coarse grid, *channels)
-    log_contrast : ndarray of shape (n, *contrast grid)
-        Logarithm of the local root mean square of what the coarse part leaves.
-    details : ndarray of shape (n, *signal_shape)
-        What is left, over its contrast.
+    They are a coarse part (n, *coarse grid, *channels), the logarithm of the local root
+    mean square of what it leaves (n, *contrast grid), and the details: what is left,
+    over its contrast, (n, *signal_shape).
     """
 
     coarse: np.ndarray
@@ -29,16 +25,10 @@ class Parts(NamedTuple):
 
 
 class ContrastField:
-    """Take signals apart into smooth, strong and shapely, and put them together.
+    """Take signals apart into their `Parts`, and put them together.
 
-    Parameters
-    ----------
-    signal_shape : tuple of int
-        (length,), (height, width) or (height, width, channels).
-    coarse, contrast : int
-        Steps of the grids of the coarse part and of the contrast, in samples.
-    floor : float
-        Contrast where there is none.
+    The grids of the coarse part and of the contrast have steps of so many samples. The
+    ``floor`` is the contrast where there is none.
     """
 
     def __init__(
@@ -46,8 +36,10 @@ class ContrastField:
     ):
         self.sizes = tuple(signal_shape[:2])
         self.channels = tuple(signal_shape[2:])
-        self.coarse_shape = tuple(grid_size(size, coarse) for size in self.sizes)
-        self.contrast_shape = tuple(grid_size(size, contrast) for size in self.sizes)
+        self.coarse_shape, self.contrast_shape = (
+            tuple(max(1, round(size / step)) for size in self.sizes)
+            for step in (coarse, contrast)
+        )
         self._from_coarse = self._matrices(splines, self.coarse_shape, 3)
         self._to_coarse = [np.linalg.pinv(matrix) for matrix in self._from_coarse]
         self._from_contrast = self._matrices(splines, self.contrast_shape, 1)
@@ -69,9 +61,7 @@ class ContrastField:
         """Parts of signals of shape (n, *signal_shape)."""
         coarse = apply(self._to_coarse, signals)
         rest = signals - apply(self._from_coarse, coarse)
-        energy = rest**2
-        if self.channels:
-            energy = energy.mean(-1)
+        energy = (rest**2).mean(-1) if self.channels else rest**2
         energy = apply(self._to_contrast, energy)
         log_contrast = 0.5 * np.log(energy + self.floor**2)
         return Parts(coarse, log_contrast, rest / self._contrast(log_contrast))
@@ -84,11 +74,6 @@ class ContrastField:
     def _contrast(self, log_contrast: np.ndarray) -> np.ndarray:
         contrast = np.exp(apply(self._from_contrast, log_contrast))
         return contrast[..., None] if self.channels else contrast
-
-
-def grid_size(size: int, step: int) -> int:
-    """Points of a grid of about that step."""
-    return max(1, round(size / step))
 
 
 def centres(size: int, n_points: int) -> np.ndarray:

@@ -359,16 +359,17 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         n_samples: int,
         y: Any,
         stream: np.random.Generator,
-        denoiser: Denoiser | None = None,
-        conditioner: Conditioner | None = None,
+        observation: tuple[np.ndarray, np.ndarray, float | np.ndarray] | None = None,
     ) -> np.ndarray:
-        n_numbers = self.n_features_in_
-        if conditioner is not None:
-            n_numbers += 2 * conditioner.n_numbers
+        denoiser = self._trained_denoiser()
+        conditioner, n_numbers = None, self.n_features_in_
+        if observation is not None:
+            conditioner = Conditioner(denoiser, *observation)
+            n_numbers = conditioner.n_numbers
         # The CPU's random numbers, so that all devices start from the same noise.
         normal = standard_normal(stream, n_samples, n_numbers)
         return draw_codes(
-            self._trained_denoiser() if denoiser is None else denoiser,
+            denoiser,
             normal,
             self._labels_to_draw(n_samples, y, stream, by_share=conditioner is None),
             n_steps=self.n_steps,
@@ -386,9 +387,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         y: Any,
         stream: np.random.Generator,
     ) -> np.ndarray:
-        denoiser = self._trained_denoiser()
-        conditioner = Conditioner(denoiser, operator, values, noise)
-        return self._draw(n_samples, y, stream, denoiser, conditioner)
+        return self._draw(n_samples, y, stream, (operator, values, noise))
 
     def _labels_to_draw(
         self, n_samples: int, y: Any, stream: np.random.Generator, *, by_share: bool

@@ -24,15 +24,11 @@ _KMEANS_ITERATIONS = 30
 
 @dataclass(frozen=True)
 class Ascent:
-    """Where the iterations ended.
+    """Where the iterations ended, and why.
 
-    Attributes
-    ----------
-    mixture : Mixture
-    bounds : list of float
-        Log posterior density before each step and after the last, for each sample.
-    converged, stopped : bool
-        Whether the last step gained less than the tolerance; whether it was asked to.
+    The ``bounds`` are the log posterior density, for each sample, before each step and
+    after the last. It has ``converged`` if the last step gained less than the
+    tolerance, and ``stopped`` if it was told to.
     """
 
     mixture: Mixture
@@ -48,12 +44,8 @@ def partition(
 
     Its own start is random or, without a seed, made by splitting the cluster with the
     largest scatter along a coordinate, again and again (Su and Dy 2007): the
-    coordinates should be principal components.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer distinct rows than clusters.
+    coordinates should be principal components. Fewer distinct rows than clusters raise
+    a ValueError.
     """
     labels = np.zeros(len(X), dtype=int)
     means, scatters = np.empty((2, n_clusters, X.shape[1]))
@@ -100,30 +92,16 @@ def maximise_likelihood(
     sample_weight: np.ndarray,
     labels: np.ndarray,
     model: CovarianceModel,
-    *,
+    on_step: Callable[..., bool],
     max_iter: int,
     tol: float,
-    on_step: Callable[..., bool],
 ) -> Ascent:
     """Climb from the components of a partition to the nearest maximum.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, K), float64
-    sample_weight : ndarray of shape (n,)
-    labels : ndarray of shape (n,)
-        The partition, 0 .. M - 1.
-    model : CovarianceModel
-    max_iter : int
-    tol : float
-        Stop when a step gains less than this, in nats a sample.
-    on_step : callable
-        Told the bound after each step; True stops.
-
-    Raises
-    ------
-    ArithmeticError
-        If the likelihood is not finite.
+    The rows of ``X`` (n, K) have weights (n,) and ``labels`` (n,), 0 .. M - 1. The
+    climb ends after ``max_iter`` steps, when a step gains less than ``tol`` nats a
+    sample, or when ``on_step``, which is told the bound after each step, returns True.
+    A likelihood that is not finite raises an ArithmeticError.
     """
     names = np.arange(labels.max() + 1)
     statistics = [SufficientStatistics(X, X[0]) for _ in names]
@@ -139,8 +117,7 @@ def maximise_likelihood(
                 f"{len(bounds) - 1}."
             )
         gain = bound - bounds[-1]
-        fallen = gain < -_ROUNDING * abs(bound)
-        if fallen:
+        if gain < -_ROUNDING * abs(bound):
             # A component that nothing holds has collapsed onto a few samples.
             return Ascent(best, bounds[1:], converged=False, stopped=False)
         best = mixture
@@ -188,10 +165,7 @@ def _maximise(
 ) -> Mixture:
     """Mixture with a higher posterior density than ``before``, if it is given.
 
-    Raises
-    ------
-    ValueError
-        If a component has no variance left.
+    A component that has no variance left raises a ValueError.
     """
     weights = np.array([of_component.weight for of_component in statistics])
     parts = []

@@ -175,11 +175,9 @@ class GaussianPrior(Prior):
         self.covariance_ = shrunk if self.covariance == "full" else gaussian.covariance
         self.shrinkage_ = shrinkage
         self.rank_ = gaussian.vectors.shape[1]
-        self.n_parameters_ = (
-            2 * n_codes
-            if self.covariance == "diag"
-            else n_parameters(n_codes, self.rank_)
-        )
+        diagonal = self.covariance == "diag"
+        full = n_parameters(n_codes, self.rank_)
+        self.n_parameters_ = 2 * n_codes if diagonal else full
         return self
 
     def _likeliest(
@@ -200,15 +198,9 @@ class GaussianPrior(Prior):
 def best_rank(values: np.ndarray, n_samples: float) -> int:
     """Rank for `Gaussian.flattened` with the lowest Bayesian information criterion.
 
-    It is at most half of the number of samples, and less than the number of directions
-    with variance: beyond, the criterion would count parameters that are not free. Costs
-    K^2.
-
-    Parameters
-    ----------
-    values : ndarray of shape (K,)
-        Variances, largest first.
-    n_samples : float
+    The variances ``values`` (K,) are sorted, largest first. The rank is at most half of
+    the number of samples, and less than the number of directions with variance: beyond,
+    the criterion would count parameters that are not free. Costs K^2.
     """
     n_codes = len(values)
 
@@ -226,15 +218,8 @@ def ledoit_wolf_weight(
 ) -> float:
     """Weight of tr(C)/K I that makes the expected squared error of C smallest.
 
-    Ledoit and Wolf (2004, lemma 3.3), with a row of weight 2 counted twice.
-
-    Parameters
-    ----------
-    centred : ndarray of shape (n, K)
-        Samples less their mean.
-    covariance : ndarray of shape (K, K)
-        Divided by n.
-    weight : ndarray of shape (n,)
+    Ledoit and Wolf (2004, lemma 3.3), from samples less their mean, (n, K), and their
+    covariance (divided by n), where a row of ``weight`` 2 counts twice.
     """
     n_codes, n_samples = len(covariance), weight.sum()
     trace = np.trace(covariance)

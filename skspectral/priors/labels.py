@@ -13,19 +13,10 @@ def numbered(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels that there are, sorted, and the position of that of each sample.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,) or None
-        None gives empty arrays.
-    n_samples : int
-    known : ndarray or None
-        Labels there were before, perhaps none; they must be among them.
-
-    Raises
-    ------
-    ValueError
-        If labels vary continuously or are of another number, or if there were labels
-        before and now there are not, or the other way round.
+    ``y`` has the shape (n_samples,); None gives empty arrays. If the labels ``known``
+    from before are given, perhaps empty, those of ``y`` must be among them. Labels that
+    are not, that were there only before or are only now, that vary continuously, or are
+    of another number raise a ValueError.
     """
     if y is None:
         if known is not None and len(known):
@@ -49,10 +40,8 @@ def numbered(
 def label_numbers(y: Any, n_samples: int, classes: np.ndarray) -> np.ndarray:
     """Positions in ``classes`` of one label, or of one for each of ``n_samples``.
 
-    Raises
-    ------
-    ValueError
-        If a label is not in ``classes``, or ``y`` has another length.
+    A label that is not in ``classes``, or a ``y`` of another length, raises a
+    ValueError.
     """
     labels = np.asarray(y)
     if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != n_samples):

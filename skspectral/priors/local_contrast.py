@@ -10,14 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches, get_tags
-from sklearn.utils.validation import validate_data
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import (
-    Interval,
-    check_sample_weight,
-    fit_context,
-)
+from skspectral._sklearn_compat import Interval, fit_context
 from skspectral.gaussian.gaussian import principal_directions
 from skspectral.priors.contrast import ContrastField, Parts
 from skspectral.priors.prior import Capabilities, Prior
@@ -152,18 +147,17 @@ class LocalContrastPrior(Prior):
         ValueError
             If the prior needs labels and there are none, or cannot be fitted.
         """
-        codes = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        codes, weights = self._checked(X, sample_weight)
         self._synthesis = synthesis or Synthesis.identity(codes.shape[1])
         self._synthesis.check_codes(codes)
         prior = new_prior(self.prior, random_stream(None), y, sample_weight)
         self._field = self._field_of(codes, weights)
-        taken_apart = map(np.concatenate, zip(*self._split(codes), strict=True))
-        coarse, contrast, details = taken_apart
-        self._learn_details(details, weights)
-        features = self._features(coarse, contrast, details)
-        given = None if sample_weight is None else weights
-        fit_prior(prior, features, y, given)
+        coarse, contrast, details = map(
+            np.concatenate, zip(*self._split(codes), strict=True)
+        )
+        shares = weights / weights.sum()
+        features = self._learn_features(coarse, contrast, details, shares)
+        fit_prior(prior, features, y, None if sample_weight is None else weights)
         self.prior_ = prior
         self._n_numbers = features.shape[1]
         self.__dict__.pop("n_parameters_", None)
@@ -218,28 +212,22 @@ class LocalContrastPrior(Prior):
             )
             yield coarse, contrast, details @ self._synthesis.axes.T
 
-    def _learn_details(self, details: np.ndarray, weights: np.ndarray) -> None:
-        """Principal components of codes of details."""
-        shares = weights / weights.sum()
+    def _learn_features(
+        self,
+        coarse: np.ndarray,
+        contrast: np.ndarray,
+        details: np.ndarray,
+        shares: np.ndarray,
+    ) -> np.ndarray:
+        """Numbers on one scale, the details along their principal components."""
         self.detail_mean_ = shares @ details
         centred = details - self.detail_mean_
         axes, variances = principal_directions((centred.T * shares) @ centred)
         self.detail_axes_ = np.ascontiguousarray(axes.T)
         self.detail_variance_ = np.maximum(variances, 0.0)
-
-    def _features(
-        self, coarse: np.ndarray, contrast: np.ndarray, details: np.ndarray
-    ) -> np.ndarray:
-        """What the prior is fitted to: numbers on one scale."""
-        centred = details - self.detail_mean_
         strong = centred @ self.detail_axes_[: self.n_details].T
-        scaled = [
-            scale * numbers
-            for scale, numbers in zip(
-                self._scales, (coarse, contrast, strong), strict=True
-            )
-        ]
-        return np.concatenate(scaled, axis=1)
+        scaled = map(np.multiply, self._scales, (coarse, contrast, strong))
+        return np.concatenate(list(scaled), axis=1)
 
     def _parts(self, features: np.ndarray, stream: np.random.Generator) -> Parts:
         """The parts that such rows stand for; weak details are drawn."""

@@ -172,7 +172,11 @@ class GaussianMixture(CallbackSupportMixin, Prior):
         self.lower_bounds_ = np.array(best.bounds) - np.log(spread).sum()
         self.n_iter_ = max(1, len(best.bounds) - 1)
         self.weights_, self.means_ = self._mixture.weights, self._mixture.means
-        self.n_parameters_ = self._n_parameters(X.shape[1])
+        n_codes = X.shape[1]
+        rank = self.rank if self.covariance == "low_rank" else n_codes
+        diagonal = self.covariance == "diag"
+        each = 2 * n_codes if diagonal else n_parameters(n_codes, rank)
+        self.n_parameters_ = self.n_components * (each + 1) - 1
         if not (best.converged or best.stopped):
             warnings.warn(
                 f"The mixture had not converged after {self.n_iter_} iterations. "
@@ -194,29 +198,16 @@ class GaussianMixture(CallbackSupportMixin, Prior):
         stream = random_stream(self.random_state)
         runs = []
         for run in range(self.n_init):
-            labels = partition(
-                principal, weight, self.n_components, draw_seed(stream) if run else None
-            )
+            seed = draw_seed(stream) if run else None
+            labels = partition(principal, weight, self.n_components, seed)
             step = monitor.stage("expectation maximisation", self.max_iter + 1)
             runs.append(
                 maximise_likelihood(
-                    white,
-                    weight,
-                    labels,
-                    model,
-                    max_iter=self.max_iter,
-                    tol=self.tol,
-                    on_step=step,
+                    white, weight, labels, model, step, self.max_iter, self.tol
                 )
             )
         monitor.close()
         return max(runs, key=lambda run: run.bounds[-1])
-
-    def _n_parameters(self, n_codes: int) -> int:
-        rank = self.rank if self.covariance == "low_rank" else n_codes
-        diagonal = self.covariance == "diag"
-        each = 2 * n_codes if diagonal else n_parameters(n_codes, rank)
-        return self.n_components * (each + 1) - 1
 
     @property
     def covariances_(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._random import random_stream
@@ -58,43 +59,36 @@ _EXACT = (
     "Use skspectral.priors.GaussianPrior, GaussianMixture or ClassConditionalPrior of "
     "these, scikit-learn's mixtures, or a Prior with a mixture() of your own"
 )
-# For each capability: the error, what is needed, what is missing, and what to do.
-_MISSING: dict[str, tuple[type[Exception], str, str, str]] = {
+# For each capability: the error, and what is needed, what is missing, and what to do.
+_MISSING: dict[str, tuple[type[Exception], str]] = {
     "gaussians": (
         TypeError,
-        "made of Gaussians",
-        "the prior {name} has no closed form",
-        f"{_EXACT}.",
+        f"made of Gaussians, but the prior {{name}} has no closed form. {_EXACT}.",
     ),
     "density": (
         TypeError,
-        "with a density",
-        "{name} has no score_samples",
-        "Use another prior, such as GaussianPrior or GaussianMixture.",
+        "with a density, but {name} has no score_samples. Use another prior, such as "
+        "GaussianPrior or GaussianMixture.",
     ),
     "moments": (
         ValueError,
-        "that is fitted from moments",
-        "{name} needs the codes",
-        "Call fit, or use GaussianPrior with a shrinkage that is a number.",
+        "that is fitted from moments, but {name} needs the codes. Call fit, or use "
+        "GaussianPrior with a shrinkage that is a number.",
     ),
     "labels": (
         ValueError,
-        "with labels",
-        "{name} cannot sample for a label",
-        "Use ClassConditionalPrior or DiffusionPrior, and pass y to fit.",
+        "with labels, but {name} cannot sample for a label. Use ClassConditionalPrior "
+        "or DiffusionPrior, and pass y to fit.",
     ),
     "weights": (
         ValueError,
-        "that takes weights",
-        "{name}.fit takes none",
-        "Fit without weights, or use a prior that takes them: GaussianPrior().",
+        "that takes weights, but {name}.fit takes none. Fit without weights, or use a "
+        "prior that takes them: GaussianPrior().",
     ),
     "conditioning": (
         TypeError,
-        "that conditions on linear functions",
-        "the prior {name} has no closed form and no sample_given",
-        f"{_EXACT}, or DiffusionPrior.",
+        "that conditions on linear functions, but the prior {name} has no closed form "
+        f"and no sample_given. {_EXACT}, or DiffusionPrior.",
     ),
 }
 
@@ -185,19 +179,14 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         return type(self).__name__
 
     def require(self, capability: str, asked: str) -> None:
-        """Raise an error that says what is missing, and what to do, if something is.
+        """Raise an error if a capability is missing that a call, ``asked``, needs.
 
-        Parameters
-        ----------
-        capability : str
-            Name of a field of `Capabilities`.
-        asked : str
-            The call that needs the capability.
+        The ``capability`` is the name of a field of `Capabilities`. The error says what
+        to do.
         """
         if not getattr(self.capabilities, capability):
-            error, needed, lack, fix = _MISSING[capability]
-            lack = lack.format(name=self.name)
-            raise error(f"{asked} needs a prior {needed}, but {lack}. {fix}")
+            error, reason = _MISSING[capability]
+            raise error(f"{asked} needs a prior {reason.format(name=self.name)}")
 
     @validate_params(
         {"n_samples": [Interval(Integral, 1, None, closed="left")]},
@@ -237,6 +226,12 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:
         return self.mixture().draw(n_samples, stream)
 
+    def _offers_density(self) -> bool:
+        """Whether `score_samples` is there; an error tells why it is not."""
+        self.require("density", "score_samples")
+        return True
+
+    @available_if(lambda self: self._offers_density())
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row, whatever its label.
 
@@ -271,7 +266,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def sample_given(
         self,
         operator: ArrayLike,
-        seen: ArrayLike,
+        observed: ArrayLike,
         n_samples: int = 1,
         *,
         noise_variance: float | np.ndarray = 0.0,
@@ -287,7 +282,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         ----------
         operator : array-like of shape (m, n_codes)
             Maps a code to what is observed of it: ``operator @ code``.
-        seen : array-like of shape (m,) or (n_samples, m)
+        observed : array-like of shape (m,) or (n_samples, m)
             Observed values, for all draws or for each.
         n_samples : int, default=1
         noise_variance : float or ndarray of shape (m, m), default=0.0
@@ -309,7 +304,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         self.require("conditioning", "sample_given")
         n_codes = self.n_features_in_
-        matrix, values = check_observation(operator, seen, n_samples, n_codes)
+        matrix, values = check_observation(operator, observed, n_samples, n_codes)
         stream = random_stream(random_state)
         return self._draw_given(matrix, values, n_samples, noise_variance, y, stream)
 
@@ -324,7 +319,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     ) -> np.ndarray:
         if y is not None:
             raise ValueError(
-                f"y={y!r}: {self.name} draws what fits what is seen, whatever the "
+                f"y={y!r}: {self.name} draws what fits what was observed, whatever the "
                 "label. Fit on the samples of the label, or use DiffusionPrior."
             )
         if np.ndim(noise) == 0 and noise > 0:
@@ -335,6 +330,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         drawn = posterior.draw(n_samples if values.ndim == 1 else 1, stream)
         return drawn.reshape(n_samples, -1)
 
+    @available_if(lambda self: self._offers_density())
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean log-density of the rows, in nats."""
         return float(np.mean(self.score_samples(X)))

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
-from collections.abc import Callable
-from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -25,10 +23,8 @@ _SCIKIT_LEARNS = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
 def as_prior(prior: Any) -> Prior:
     """Return a `Prior` as it is, another object in an adapter; None is a Gaussian.
 
-    Raises
-    ------
-    TypeError
-        If the object lacks ``fit`` or ``sample``; the error names what is missing.
+    An object without ``fit`` or ``sample`` raises a TypeError that names what is
+    missing.
     """
     if prior is None:
         return GaussianPrior()
@@ -108,20 +104,18 @@ class _Adapter(Prior):
             stored = np.broadcast_to(stored, (len(means), *stored.shape))
         elif kind == "spherical":
             stored = np.broadcast_to(stored[:, None], means.shape)
-        of_one: Callable[[np.ndarray, np.ndarray], Gaussian]
-        of_one = Gaussian.from_covariance
         if kind in ("diag", "spherical"):
-            of_one = partial(_independent, np.eye(means.shape[1]))
-        return Mixture(wrapped.weights_, tuple(map(of_one, means, stored)))
+            vectors = np.eye(means.shape[1])
+            parts = [
+                Gaussian.from_eigenvectors(mean, vectors, variances)
+                for mean, variances in zip(means, stored, strict=True)
+            ]
+        else:
+            parts = list(map(Gaussian.from_covariance, means, stored))
+        return Mixture(wrapped.weights_, tuple(parts))
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
-
-
-def _independent(
-    vectors: np.ndarray, mean: np.ndarray, variances: np.ndarray
-) -> Gaussian:
-    return Gaussian.from_eigenvectors(mean, vectors, variances)
 
 
 def new_prior(
@@ -129,20 +123,9 @@ def new_prior(
 ) -> Any:
     """Unfitted copy of ``prior`` (None: a Gaussian), seeded if it has no seed.
 
-    Parameters
-    ----------
-    prior : object or None
-    stream : Generator
-    y, sample_weight : object or None
-        Labels and weights that it will be fitted with.
-
-    Raises
-    ------
-    TypeError
-        If ``prior`` lacks ``fit`` or ``sample``; the error names what is missing.
-    ValueError
-        If there will be weights and the prior takes none, or it needs labels and there
-        are none.
+    It will be fitted with the labels ``y`` and ``sample_weight``. Weights that the
+    prior does not take, and labels that it needs and are None, raise a ValueError; what
+    is no prior raises the TypeError of `as_prior`.
     """
     checked = as_prior(prior)
     if prior is None:
@@ -185,10 +168,8 @@ def draw(
 ) -> np.ndarray:
     """``n_samples`` codes, shape (n_samples, n_codes), in random order.
 
-    Raises
-    ------
-    ValueError
-        If a label is asked of a prior without labels, or the draws have a wrong shape.
+    A label that is asked of a prior without labels, and draws that are not finite or of
+    a wrong shape, raise a ValueError.
     """
     fitted = as_prior(prior)
     with config_context(array_api_dispatch=False):

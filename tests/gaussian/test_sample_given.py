@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"operator of shape \(64,\) must be"):
         est.sample_given(np.ones(64), [1.0])
     with pytest.raises(
-        ValueError, match=r"seen of shape \(2,\) must be of shape \(1,\)"
+        ValueError, match=r"observed of shape \(2,\) must be of shape \(1,\)"
     ):
         est.sample_given(np.ones((1, 64)), [1.0, 2.0])
     with pytest.raises(ValueError, match="noise_variance"):

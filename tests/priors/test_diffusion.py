@@ -301,7 +301,7 @@ def test_draws_are_as_far_from_what_is_seen_as_its_noise(noise):
         ([[1.0, np.nan]], [1.0], "must be finite"),
         ([[1.0, 0.0]], [np.nan], "must be finite"),
         ([1.0, 0.0], [1.0], r"operator of shape \(2,\) must be of shape \(m, 2\)"),
-        ([[1.0, 0.0]], [1.0, 2.0], r"seen of shape \(2,\) must be of shape \(1,\)"),
+        ([[1.0, 0.0]], [1.0, 2.0], r"observed of shape \(2,\) must be of shape \(1,\)"),
     ],
 )
 def test_what_is_known_of_a_wrong_shape(of_mixture, operator, seen, message):

@@ -62,11 +62,14 @@ class Denoiser(nn.Module):
         """D, from noisy coordinates (n, K), noise levels (n, 1) and F (n, K)."""
         return self.gain(noise) * noisy + self.error(noise) * correction
 
+    def correction_to(self, clean: Tensor, noisy: Tensor, noise: Tensor) -> Tensor:
+        """F of which D would be ``clean``: the inverse of `estimate`."""
+        return (clean - self.gain(noise) * noisy) / self.error(noise)
+
     def loss(self, clean: Tensor, noisy: Tensor, noise: Tensor, y: Labels) -> Tensor:
         """Mean of ||D - z||^2 / (T c^2): 1 for Wiener's estimate of Gaussian codes."""
-        correction = self(noisy, noise, y)
-        target = (clean - self.gain(noise) * noisy) / self.error(noise)
-        return ((correction - target).square().sum(1) / self.n_values).mean()
+        missed = self(noisy, noise, y) - self.correction_to(clean, noisy, noise)
+        return (missed.square().sum(1) / self.n_values).mean()
 
     def _run_network(self, x: Tensor, noise: Tensor, label: Labels) -> Tensor:
         if label is None and self.n_labels:

@@ -27,9 +27,9 @@ def draw_codes(
     gaussian_guidance: float = 1.0,
     conditioner: Conditioner | None = None,
 ) -> np.ndarray:
-    """Codes (n, K) from N(0, 1) numbers (n, K) and labels (n,).
+    """Codes (n, K) from labels (n,) and N(0, 1) numbers (n, K).
 
-    A conditioner on m functions needs 3 K + 2 m numbers for each draw.
+    With a conditioner there are its ``n_numbers`` in place of K.
     """
     flow = Flow(denoiser, n_steps)
     codes = np.empty((len(normal), len(denoiser.variances)))
@@ -42,12 +42,7 @@ def draw_codes(
             if conditioner is None:
                 z = flow.draw(numbers * flow.spread(flow.levels[0]), correction)
             else:
-                n = conditioner.n_numbers
-                first, last, noise = numbers.tensor_split((n, 2 * n), dim=1)
-                agreeing = conditioner.agreeing(correction, rows)
-                z = conditioner.start(first, noise, rows, flow.levels[0])
-                z = flow.draw(z, agreeing, clean=False)
-                z = conditioner.finish(z, last, rows, flow.levels[-1], correction)
+                z = conditioner.draw(flow, numbers, correction, rows)
             codes[rows] = denoiser.distribution.codes(as_array(z, np.float64))
     return codes
 

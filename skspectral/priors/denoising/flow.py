@@ -80,38 +80,33 @@ class Flow:
         ``probes`` (m, K), vectors v with E v v' = I (Hutchinson; Grathwohl et al.
         2019), the same for all rows.
         """
+
+        def slope_and_trace(
+            y: Tensor, weight: Tensor, level: float
+        ) -> tuple[Tensor, Tensor]:
+            """F, and the trace of weight dF/dy."""
+            trace = torch.zeros(len(y), dtype=torch.float64, device=y.device)
+            with torch.enable_grad():
+                y = y.detach().requires_grad_()
+                slope = correction(y * self.spread(level), level)
+                for probe in probes if slope.requires_grad else ():
+                    along = (weight * probe).expand_as(slope)
+                    (moved,) = torch.autograd.grad(slope, y, along, retain_graph=True)
+                    trace = trace + (moved * probe).sum(1) / len(probes)
+            return slope.detach(), trace.detach()
+
         y = z / self.spread(0.0)
         log_volume = torch.zeros(len(z), dtype=torch.float64, device=z.device)
         for i in range(len(self.levels) - 1, -1, -1):
             weight, ahead, steps = self._weights[i], y, []
             # The lower level first; the last step, to no noise, has only one level.
             for level in self.levels[i : i + 2][::-1]:
-                steps.append(self._slope(ahead, weight, level, correction, probes))
+                steps.append(slope_and_trace(ahead, weight, level))
                 ahead = y - weight * steps[-1][0]
             slopes, traces = (torch.stack(parts) for parts in zip(*steps, strict=True))
             y, log_volume = y - weight * slopes.mean(0), log_volume - traces.mean(0)
         log_normal = -(y.double() ** 2 + np.log(2 * np.pi)).sum(1) / 2
         return log_normal + log_volume - self.spread(0.0).double().log().sum()
-
-    def _slope(
-        self,
-        y: Tensor,
-        weight: Tensor,
-        level: float,
-        correction: Correction,
-        probes: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """F, and the trace of weight dF/dy."""
-        trace = torch.zeros(len(y), dtype=torch.float64, device=y.device)
-        with torch.enable_grad():
-            y = y.detach().requires_grad_()
-            slope = correction(y * self.spread(level), level)
-            for probe in probes if slope.requires_grad else ():
-                (along,) = torch.autograd.grad(
-                    slope, y, (weight * probe).expand_as(slope), retain_graph=True
-                )
-                trace = trace + (along * probe).sum(1) / len(probes)
-        return slope.detach(), trace.detach()
 
 
 def _weights(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.ndarray:

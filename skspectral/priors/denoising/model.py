@@ -82,31 +82,27 @@ class DiffusionModel:
 
         The first weights depend on the seed alone; with them the output is zero.
         """
-        distribution, n_labels = self.distribution, self.n_labels
-        denoiser: Denoiser
-        if self.synthesis is None or self.sees_codes:
-            network = self._new_network(len(distribution.mean), ())
-            denoiser = CodeDenoiser(distribution, network, n_labels)
-        else:
-            sides, n_channels = grid(self.synthesis.signal_shape)
-            network = self._new_network(n_channels, sides)
-            if len(sides) == 2:
-                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            signals = distribution, self.synthesis
-            denoiser = self.signal_denoiser(*signals, network, n_labels)
-        if weights is not None:
-            denoiser.network.load_state_dict(weights)
-        return denoiser
-
-    def _new_network(self, n_channels: int, sides: tuple[int, ...]) -> nn.Module:
-        n_in = 2 * n_channels if sides else n_channels
+        sides: tuple[int, ...] = ()
+        n_in = n_out = len(self.distribution.mean)
+        if self.synthesis is not None and not self.sees_codes:
+            sides, n_out = grid(self.synthesis.signal_shape)
+            n_in = 2 * n_out
+        network: nn.Module
         with seeded_torch(self.seed):
-            made: nn.Module
             if isinstance(self.network, nn.Module):
                 example = torch.randn(2, n_in, *sides, dtype=torch.float32)
-                made = Gated(self.network, example, self.n_labels)
+                network = Gated(self.network, example, self.n_labels)
             elif sides:
-                made = UNet(n_in, n_channels, self.width, sides, self.n_labels)
+                network = UNet(n_in, n_out, self.width, sides, self.n_labels)
             else:
-                made = MLP(n_in, _MLP_WIDTHS * self.width, self.n_labels)
-        return made.float()
+                network = MLP(n_in, _MLP_WIDTHS * self.width, self.n_labels)
+        network.float()
+        if weights is not None:
+            network.load_state_dict(weights)
+        if self.synthesis is None or not sides:
+            return CodeDenoiser(self.distribution, network, self.n_labels)
+        if len(sides) == 2:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self.signal_denoiser(
+            self.distribution, self.synthesis, network, self.n_labels
+        )

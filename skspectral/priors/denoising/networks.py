@@ -41,7 +41,10 @@ class UNet(nn.Module):
         sides = [math.ceil(side / self.fold) for side in sides]
         n_together = self.fold ** len(sides)
         self.pool = (F.avg_pool1d, F.avg_pool2d)[len(sides) - 1]
-        widths = [width * min(i, 4) for i in range(1, n_scales(sides, self.factor) + 1)]
+        side, widths = min(sides), [width]
+        while side > 1 and (len(widths) == 1 or side > _COARSEST):
+            side = math.ceil(side / self.factor)
+            widths.append(width * min(len(widths) + 1, 4))
         ins = [width, *widths[:-1]]
 
         def convolution(n_in: int, n_out: int) -> nn.Module:
@@ -99,14 +102,6 @@ def unfolded(x: Tensor, n: int, sides: Sequence[int]) -> Tensor:
         x = torch.unflatten(x, 1, (-1, n)).movedim(2, axis + 1)
         x = x.flatten(axis, axis + 1).narrow(axis, 0, sides[axis - 2])
     return x
-
-
-def n_scales(sides: Sequence[int], factor: int) -> int:
-    """Number of scales of a U-Net on a grid."""
-    side, n = min(sides), 1
-    while side > 1 and (n == 1 or side > _COARSEST):
-        side, n = -(-side // factor), n + 1
-    return n
 
 
 class Block(nn.Module):

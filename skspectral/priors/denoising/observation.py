@@ -3,17 +3,18 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from skspectral._device import as_tensor
 from skspectral.gaussian.observation import CovarianceForm, noise_and_root, updated
 from skspectral.priors.denoising.denoiser import Denoiser
-from skspectral.priors.denoising.flow import Correction
+from skspectral.priors.denoising.flow import Correction, Flow
 
 _CPU = torch.device("cpu")
 
 
 class Conditioner:
-    """Estimates and draws of coordinates z that agree with an observation b of B z.
+    """Draws of coordinates z that agree with an observation b of B z.
 
     Where codes are Gaussian with the variances v, the posterior of z given its noisy
     version of level s has a mean D and the covariance C = diag(v s^2 / (v + s^2)).
@@ -25,15 +26,8 @@ class Conditioner:
     matching: Song et al. 2023, pseudoinverse-guided diffusion); for the Gaussian it is
     exact.
 
-    Parameters
-    ----------
-    denoiser : Denoiser
-    operator : ndarray of shape (m, K)
-        Of codes: ``operator @ code``, plus noise, is observed.
-    values : ndarray of shape (m,) or (n, m)
-        What was observed.
-    noise : float or ndarray of shape (m, m)
-        Variance of white noise, or covariance of any.
+    Of codes, ``operator @ code``, (m,), was observed as the ``values``, (m,) or (n, m),
+    with ``noise`` of a variance, or of a covariance (m, m).
     """
 
     def __init__(
@@ -51,74 +45,54 @@ class Conditioner:
         self._observed = self._tensor(values - operator @ codes.mean)
         self._to_observed = self._tensor(self._matrix.T)
         self._noise_root = self._tensor(self._noise[1])
-        self._gains: dict[float, torch.Tensor] = {}
+        self._gains: dict[float, Tensor] = {}
 
     @property
     def n_numbers(self) -> int:
-        """N(0, 1) numbers that `start` and `finish` need for each draw."""
-        return len(self._variances) + len(self._matrix)
+        """N(0, 1) numbers that `draw` needs for each row: 3 K + 2 m."""
+        return 3 * len(self._variances) + 2 * len(self._matrix)
 
-    def start(
-        self, normal: torch.Tensor, noise: torch.Tensor, rows: slice, level: float
-    ) -> torch.Tensor:
-        """Noisy coordinates of a level, for the Gaussian given the observation.
+    def draw(
+        self, flow: Flow, normal: Tensor, correction: Correction, rows: slice
+    ) -> Tensor:
+        """Clean coordinates (n, K) from N(0, 1) numbers (n, n_numbers).
 
-        From N(0, 1) numbers of shapes (n, n_numbers) and (n, K).
+        A draw of the Gaussian given the observation, plus noise, follows the flow of
+        estimates that agree with the observation. From the least level on it is drawn
+        from the Gaussian posterior about the estimate that the network corrects without
+        the observation. The ``rows`` are those of the observed values.
         """
-        zero = torch.zeros_like(noise)
-        return self._drawn(zero, normal, rows, np.inf) + level * noise
+        observed = self._observed if self._observed.ndim == 1 else self._observed[rows]
+        n_each = len(self._variances) + len(self._matrix)
+        first, last, noise = normal.tensor_split((n_each, 2 * n_each), dim=1)
 
-    def finish(
-        self,
-        noisy: torch.Tensor,
-        normal: torch.Tensor,
-        rows: slice,
-        level: float,
-        correction: Correction,
-    ) -> torch.Tensor:
-        """Clean coordinates from noisy ones: a draw of the Gaussian posterior.
+        def clean(noisy: Tensor, level: float) -> Tensor:
+            s = noisy.new_full((1, 1), level)
+            return self._denoiser.estimate(noisy, s, correction(noisy, level))
 
-        Its mean is the estimate that the network corrects without the observation.
-        """
-        return self._drawn(self._clean(noisy, level, correction), normal, rows, level)
+        def agreeing(noisy: Tensor, level: float) -> Tensor:
+            s = noisy.new_full((1, 1), level)
+            moved = self._updated(clean(noisy, level), observed, level)
+            return self._denoiser.correction_to(moved, noisy, s)
 
-    def agreeing(self, correction: Correction, rows: slice) -> Correction:
-        """F of estimates that agree with the observation, for some of the n rows."""
-
-        def agreed(noisy: torch.Tensor, level: float) -> torch.Tensor:
-            noise = noisy.new_full((1, 1), level)
-            clean = self._clean(noisy, level, correction)
-            wiener = self._denoiser.gain(noise) * noisy
-            return (self._updated(clean, rows, level) - wiener) / self._denoiser.error(
-                noise
-            )
-
-        return agreed
-
-    def _clean(
-        self, noisy: torch.Tensor, level: float, correction: Correction
-    ) -> torch.Tensor:
-        noise = noisy.new_full((1, 1), level)
-        return self._denoiser.estimate(noisy, noise, correction(noisy, level))
+        start = self._drawn(torch.zeros_like(noise), first, observed, np.inf)
+        start = start + flow.levels[0] * noise
+        noisy, least = flow.draw(start, agreeing, clean=False), flow.levels[-1]
+        return self._drawn(clean(noisy, least), last, observed, least)
 
     def _drawn(
-        self, mean: torch.Tensor, normal: torch.Tensor, rows: slice, level: float
-    ) -> torch.Tensor:
+        self, mean: Tensor, normal: Tensor, observed: Tensor, level: float
+    ) -> Tensor:
         """Draws of N(mean, C) given the observation."""
-        free, of_noise = torch.tensor_split(normal, (len(self._variances),), dim=1)
+        free, of_noise = normal.tensor_split((len(self._variances),), dim=1)
         spread = self._tensor(np.sqrt(self._covariance(level))).to(free)
         noise = of_noise.double() @ self._noise_root.T
-        return self._updated(mean + spread * free, rows, level, noise)
+        return self._updated(mean + spread * free, observed, level, noise)
 
     def _updated(
-        self,
-        z: torch.Tensor,
-        rows: slice,
-        level: float,
-        noise: torch.Tensor | float = 0.0,
-    ) -> torch.Tensor:
+        self, z: Tensor, observed: Tensor, level: float, noise: Tensor | float = 0.0
+    ) -> Tensor:
         """Estimates, or draws with their draws of the noise, moved to agree."""
-        observed = self._observed if self._observed.ndim == 1 else self._observed[rows]
         double, gain = z.double(), self._gain(level)
         of_z = double @ self._to_observed + noise
         return updated(double, of_z, observed, lambda left: left @ gain).to(z)
@@ -127,7 +101,7 @@ class Conditioner:
         """Diagonal of C; the prior's variances for an infinite level."""
         return self._variances / (1 + self._variances / level**2)
 
-    def _gain(self, level: float) -> torch.Tensor:
+    def _gain(self, level: float) -> Tensor:
         """From innovations (m) to coordinates (K)."""
         if level not in self._gains:
             root = np.sqrt(self._covariance(level))
@@ -136,5 +110,5 @@ class Conditioner:
             self._gains[level] = gain.to(self._to_observed)
         return self._gains[level]
 
-    def _tensor(self, array: np.ndarray | torch.Tensor) -> torch.Tensor:
+    def _tensor(self, array: np.ndarray | Tensor) -> Tensor:
         return as_tensor(array, self._denoiser.variances.device, torch.float64)

@@ -4,7 +4,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 
 from skspectral._device import as_tensor
 from skspectral._progress import Step
-from skspectral.priors.denoising.denoiser import Denoiser, Labels
+from skspectral.priors.denoising.denoiser import Labels
 from skspectral.priors.denoising.distribution import PrincipalGaussian
 from skspectral.priors.denoising.model import DiffusionModel
 from skspectral.priors.synthesis import Synthesis
@@ -40,11 +40,8 @@ _CHUNK = 1000
 _ROUNDING = 1e-3
 _CPU = torch.device("cpu")
 
-# Draws coordinates (n, K), and labels (n,) if there are any, from a random stream.
-_Batches = Callable[..., tuple[Tensor, Labels]]
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class TrainingState:
     """A training so far, on the CPU; by default at its beginning.
 
@@ -69,11 +66,6 @@ class TrainingState:
     def next_run(self) -> "TrainingState":
         """Return the state at the beginning of another run."""
         return replace(self, run_images=0, run_seconds=0.0)
-
-    def advanced(self, n_images: int) -> "TrainingState":
-        """Return the state one step of so many rows later."""
-        n_all, n_run = self.n_images + n_images, self.run_images + n_images
-        return replace(self, n_steps=self.n_steps + 1, n_images=n_all, run_images=n_run)
 
 
 @dataclass(frozen=True)
@@ -122,13 +114,15 @@ class Checkpoint:
 
     @classmethod
     def of(cls, path: Path, model: DiffusionModel, plan: TrainingPlan) -> "Checkpoint":
-        """Return that of a training; a missing folder raises a ValueError."""
+        """Return that of a training, at a cost of K^2 T.
+
+        A missing folder raises a ValueError.
+        """
         if not path.parent.is_dir():
             raise ValueError(
                 f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}. "
                 "Make it, or pass another path."
             )
-        # At a cost of K^2 T.
         distribution, synthesis = model.distribution, model.synthesis
         axes, mean, shape = distribution.axes, distribution.mean, []
         if synthesis is not None and not model.sees_codes:
@@ -221,56 +215,39 @@ def train(
     step; by returning True it ends the run. The checkpoint is saved every two minutes
     and at the end. A loss that is not finite raises an ArithmeticError.
     """
-    denoiser = model.denoiser().to(device).train()
-    denoiser.mixed_precision = plan.mixed_precision
-    trainer = _Trainer(denoiser, plan, model.seed + 1, state)
-    for state in trainer.run(_batches(model, codes, labels, plan, device), on_step):
+    trainer = _Trainer(model, state, codes, labels, plan, device)
+    for state in trainer.run(on_step):
         if checkpoint is not None:
             checkpoint.save(model, state)
     return state
 
 
-def _batches(
-    model: DiffusionModel,
-    codes: np.ndarray,
-    labels: np.ndarray,
-    plan: TrainingPlan,
-    device: torch.device,
-) -> _Batches:
-    """Batches of random rows in float32, some of them mirrored or without label."""
-    rows, size = np.empty(codes.shape, np.float32), plan.batch_size
-    for some in gen_batches(len(codes), _CHUNK):
-        rows[some] = model.distribution.coordinates(codes[some])
-    coordinates, numbers = as_tensor(rows, device), as_tensor(labels, device)
-    if plan.mirror:
-        signals = model.synthesis or Synthesis.identity(codes.shape[1])
-        mirror = model.distribution.mirror(signals)
-        matrix, offset = (as_tensor(part, device, torch.float32) for part in mirror)
-
-    def draw(**options: Any) -> tuple[Tensor, Labels]:
-        chosen = torch.randint(len(coordinates), (size,), **options).to(device)
-        clean = coordinates[chosen]
-        if plan.mirror:
-            mirrored = clean[: size // 2] @ matrix + offset
-            clean = torch.cat([mirrored, clean[size // 2 :]])
-        if not model.n_labels:
-            return clean, None
-        dropped = (torch.rand(size, **options) < _UNLABELLED).to(device)
-        return clean, numbers[chosen].masked_fill(dropped, model.n_labels)
-
-    return draw
-
-
 class _Trainer:
-    """Adam on the loss of a denoiser, whose network is changed."""
+    """Adam on the loss of a model's denoiser, for random rows and levels of noise."""
 
     def __init__(
-        self, denoiser: Denoiser, plan: TrainingPlan, seed: int, state: TrainingState
+        self,
+        model: DiffusionModel,
+        state: TrainingState,
+        codes: np.ndarray,
+        labels: np.ndarray,
+        plan: TrainingPlan,
+        device: torch.device,
     ):
-        self._denoiser, self._plan = denoiser, plan
+        self._plan = plan
         self._now = replace(state, history=copy.deepcopy(state.history))
+        self._denoiser = denoiser = model.denoiser().to(device).train()
+        denoiser.mixed_precision = plan.mixed_precision
         self._loss = torch.compile(denoiser.loss) if plan.compile else denoiser.loss
-        network, device = denoiser.network, denoiser.variances.device
+        rows = np.empty(codes.shape, np.float32)
+        for some in gen_batches(len(codes), _CHUNK):
+            rows[some] = model.distribution.coordinates(codes[some])
+        self._rows, self._labels = as_tensor(rows, device), as_tensor(labels, device)
+        if plan.mirror:
+            signals = model.synthesis or Synthesis.identity(codes.shape[1])
+            mirror = model.distribution.mirror(signals)
+            self._mirror = [as_tensor(part, device, torch.float32) for part in mirror]
+        network = denoiser.network
         self._average = copy.deepcopy(network).requires_grad_(False)
         self._optimizer = torch.optim.Adam(network.parameters(), plan.learning_rate)
         if state.network:
@@ -280,19 +257,18 @@ class _Trainer:
             self._optimizer.load_state_dict(copy.deepcopy(state.optimizer))
         # Streams differ between kinds of devices: on another one a new stream begins.
         on = device if device.type == "cuda" else _CPU
-        self._generator = Generator(on).manual_seed(seed + state.n_steps)
+        self._generator = Generator(on).manual_seed(model.seed + 1 + state.n_steps)
         if state.generator is not None and state.generator_device == on.type:
             self._generator.set_state(state.generator)
         self._random: Any = {"generator": self._generator, "device": on}
 
-    def run(self, batches: _Batches, on_step: Step) -> Iterator[TrainingState]:
+    def run(self, on_step: Step) -> Iterator[TrainingState]:
         """Train; yield the state every two minutes, and at the end."""
         saved, losses, loss = self._now.run_seconds, [], None
         start = time.perf_counter() - saved
         while self._plan.share(self._now) < 1:
-            losses.append(self._step(*batches(**self._random)))
-            seconds = time.perf_counter() - start
-            self._now = replace(self._now, run_seconds=seconds)
+            losses.append(self._step())
+            seconds = self._now.run_seconds = time.perf_counter() - start
             due = seconds - saved > _INTERVAL
             # The loss is also looked at before weights are saved, which may be nan.
             if due or len(losses) == _LOOK:
@@ -306,8 +282,24 @@ class _Trainer:
             self._note(losses)
         yield self._state()
 
-    def _step(self, clean: Tensor, labels: Labels) -> Tensor:
+    def _batch(self) -> tuple[Tensor, Labels]:
+        """Random rows, half of them mirrored if so planned, and labels, if any."""
+        size, device = self._plan.batch_size, self._rows.device
+        chosen = torch.randint(len(self._rows), (size,), **self._random).to(device)
+        clean = self._rows[chosen]
+        if self._plan.mirror:
+            matrix, offset = self._mirror
+            mirrored = clean[: size // 2] @ matrix + offset
+            clean = torch.cat([mirrored, clean[size // 2 :]])
+        n_labels = self._denoiser.n_labels
+        if not n_labels:
+            return clean, None
+        dropped = (torch.rand(size, **self._random) < _UNLABELLED).to(device)
+        return clean, self._labels[chosen].masked_fill(dropped, n_labels)
+
+    def _step(self) -> Tensor:
         """One step; return the loss before it."""
+        clean, labels = self._batch()
         centre, spread = LOG_NOISE
         noise = torch.randn(len(clean), 1, **self._random).to(clean)
         noise = (centre + spread * noise).exp()
@@ -319,15 +311,16 @@ class _Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self._plan.rate(self._now)
         self._optimizer.step()
-        self._now = self._now.advanced(len(clean))
+        self._now.n_steps += 1
+        self._now.n_images += len(clean)
+        self._now.run_images += len(clean)
         self._update_average()
         return loss.detach()
 
     @torch.no_grad()
     def _update_average(self) -> None:
         # The last weights count for more in the beginning.
-        n_steps = self._now.n_steps
-        weight = 1 - min(self._plan.ema, n_steps / (n_steps + 10))
+        weight = 1 - min(self._plan.ema, self._now.n_steps / (self._now.n_steps + 10))
         values = self._denoiser.network.state_dict()
         for name, average in self._average.state_dict().items():
             if average.is_floating_point():
