@@ -36,7 +36,6 @@ __all__ = [
     "from_namespace",
     "input_dtypes",
     "to_namespace_of",
-    "validate_params",
     "validated",
 ]
 

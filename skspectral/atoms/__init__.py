@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from skspectral.atoms.check import check_atom_family
 from skspectral.atoms.chirp import Chirp
-from skspectral.atoms.family import AtomFamily, AtomModel, Description, Modulation
+from skspectral.atoms.family import AtomFamily, Description, Modulation
 from skspectral.atoms.gabor import Gabor
 from skspectral.atoms.modulated import BasisModulation
 from skspectral.atoms.network import MLPModulation
@@ -30,10 +30,7 @@ MODULATIONS: dict[str, Callable[[], Modulation]] = {
 }
 
 __all__ = [
-    "FAMILIES",
-    "MODULATIONS",
     "AtomFamily",
-    "AtomModel",
     "BasisModulation",
     "Chirp",
     "Description",

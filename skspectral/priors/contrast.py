@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.interpolate import BSpline
 
+from skspectral.grid import Grid
+
 # Width of the window in which contrast is measured, in steps of its grid.
 _WINDOW = 0.6
 
@@ -31,11 +33,10 @@ class ContrastField:
     ``floor`` is the contrast where there is none.
     """
 
-    def __init__(
-        self, signal_shape: Sequence[int], coarse: int, contrast: int, floor: float = 1
-    ):
-        self.sizes = tuple(signal_shape[:2])
-        self.channels = tuple(signal_shape[2:])
+    def __init__(self, grid: Grid, coarse: int, contrast: int, floor: float = 1):
+        self.sizes = grid.sizes
+        # The axis of channels, where signals have one.
+        self.channels = grid.shape[grid.n_axes :]
         self.coarse_shape, self.contrast_shape = (
             tuple(max(1, round(size / step)) for size in self.sizes)
             for step in (coarse, contrast)

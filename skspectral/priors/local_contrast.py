@@ -180,9 +180,9 @@ class LocalContrastPrior(Prior):
     def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
         """Of signals in units of their root mean square, and sets that unit."""
         shape = self._synthesis.signal_shape
-        field = ContrastField(shape, self.coarse, self.contrast)
+        field = ContrastField(self._synthesis.grid, self.coarse, self.contrast)
         # Signals are combinations of these, and so is what is left of them.
-        rows = np.vstack([self._synthesis.axes, self._synthesis.mean])
+        rows = np.vstack([self._synthesis.basis, self._synthesis.mean])
         rest = field.rest(rows.reshape(-1, *shape)).reshape(rows.shape)
         extended = np.column_stack([codes, np.ones(len(codes))])
         second = (extended.T * (weights / weights.sum())) @ extended
@@ -210,7 +210,7 @@ class LocalContrastPrior(Prior):
                 part.reshape(len(part), -1)
                 for part in self._field.split(signals / self._unit)
             )
-            yield coarse, contrast, details @ self._synthesis.axes.T
+            yield coarse, contrast, details @ self._synthesis.basis.T
 
     def _learn_features(
         self,
@@ -245,7 +245,7 @@ class LocalContrastPrior(Prior):
         return Parts(
             coarse.reshape(-1, *field.coarse_shape, *field.channels),
             contrast.reshape(-1, *field.contrast_shape),
-            (codes @ self._synthesis.axes).reshape(-1, *shape),
+            (codes @ self._synthesis.basis).reshape(-1, *shape),
         )
 
     def _draw(self, n_samples: int, y: Any, stream: np.random.Generator) -> np.ndarray:

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, check_sample_weight, validate_params
+from skspectral._sklearn_compat import Interval, check_sample_weight, validated
 from skspectral._validation import check_observation
 from skspectral.gaussian import LinearObservation, Mixture
 
@@ -188,10 +188,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
             error, reason = _MISSING[capability]
             raise error(f"{asked} needs a prior {reason.format(name=self.name)}")
 
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
+    @validated(n_samples=[Interval(Integral, 1, None, closed="left")])
     def sample(
         self, n_samples: int = 1, random_state: Any = None, *, y: Any = None
     ) -> np.ndarray:
@@ -256,12 +253,9 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def _log_density(self, X: np.ndarray) -> np.ndarray:
         return self.mixture().log_density(X)
 
-    @validate_params(
-        {
-            "n_samples": [Interval(Integral, 1, None, closed="left")],
-            "noise_variance": [Interval(Real, 0, None, closed="left"), np.ndarray],
-        },
-        prefer_skip_nested_validation=True,
+    @validated(
+        n_samples=[Interval(Integral, 1, None, closed="left")],
+        noise_variance=[Interval(Real, 0, None, closed="left"), np.ndarray],
     )
     def sample_given(
         self,

@@ -12,7 +12,6 @@ from skspectral import SpectralDictionaryLearning
 from skspectral.atoms import (
     FAMILIES,
     AtomFamily,
-    AtomModel,
     BasisModulation,
     Chirp,
     Description,
@@ -25,6 +24,7 @@ from skspectral.atoms import (
     Waves,
     check_atom_family,
 )
+from skspectral.atoms.family import AtomModel
 from skspectral.atoms.waves import nearest_waves
 from skspectral.grid import Grid
 from skspectral.learning.descent import Settings

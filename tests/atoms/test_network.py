@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.atoms import AtomModel, MLPModulation, PlaneWave, Sinusoid
+from skspectral.atoms import MLPModulation, PlaneWave, Sinusoid
+from skspectral.atoms.family import AtomModel
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 from skspectral.learning.projection import project

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.atoms import AtomModel, BasisModulation, PlaneWave, Sinusoid
+from skspectral.atoms import BasisModulation, PlaneWave, Sinusoid
+from skspectral.atoms.family import AtomModel
 from skspectral.atoms.modulated import ModulatedWaves
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from skspectral.atoms import AtomModel, PlaneWave, Sinusoid
+from skspectral.atoms import PlaneWave, Sinusoid
+from skspectral.atoms.family import AtomModel
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 from skspectral.learning.selection import GreedySelection

@@ -4,7 +4,8 @@ import torch
 from scipy.optimize import minimize
 from scipy.signal import ShortTimeFFT
 
-from skspectral.atoms import AtomModel, Sinusoid
+from skspectral.atoms import Sinusoid
+from skspectral.atoms.family import AtomModel
 from skspectral.atoms.waves import Waves
 from skspectral.coding.spectral import polished_coordinates
 from skspectral.grid import Grid

@@ -1,5 +1,6 @@
 """The prior that takes signals apart into coarse part, contrast and details."""
 
+import math
 import pickle
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skspectral import SpectralDictionaryLearning
+from skspectral.grid import Grid
 from skspectral.priors import (
     ClassConditionalPrior,
     GaussianMixture,
@@ -47,7 +49,7 @@ def test_linear_splines_interpolate():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_join_undoes_split(shape):
     signals = np.random.default_rng(0).normal(size=(5, *shape)) ** 3
-    field = ContrastField(shape, 4, 2, 0.1)
+    field = ContrastField(Grid.of(shape, math.prod(shape)), 4, 2, 0.1)
     parts = field.split(signals)
     np.testing.assert_allclose(field.join(parts), signals, atol=1e-10)
     # What is smooth is coarse.
@@ -59,7 +61,7 @@ def test_contrast_is_the_local_loudness():
     rng = np.random.default_rng(1)
     loudness = np.exp(np.sin(np.linspace(0, 4 * np.pi, 256)))
     noise = rng.normal(size=(400, 256))
-    parts = ContrastField((256,), 8, 8, 0.01).split(noise * loudness)
+    parts = ContrastField(Grid((256,)), 8, 8, 0.01).split(noise * loudness)
     ratio = np.exp(parts.log_contrast.mean(0)) / loudness[3::8]
     assert ratio.std() / ratio.mean() < 0.1
     # Details are equally loud everywhere.
@@ -71,9 +73,9 @@ def test_contrast_is_the_local_loudness():
 def test_contrast_is_the_mean_over_colours():
     rng = np.random.default_rng(2)
     grey = rng.normal(size=(20, 12, 12, 1))
-    field = ContrastField((12, 12, 3), 4, 3, 0.01)
+    field = ContrastField(Grid((12, 12), 3, True), 4, 3, 0.01)
     of_grey = field.split(np.repeat(grey, 3, axis=3))
-    alone = ContrastField((12, 12), 4, 3, 0.01).split(grey[..., 0])
+    alone = ContrastField(Grid((12, 12)), 4, 3, 0.01).split(grey[..., 0])
     np.testing.assert_allclose(of_grey.log_contrast, alone.log_contrast)
     np.testing.assert_allclose(of_grey.details[..., 1], alone.details)
 
@@ -209,7 +211,7 @@ def test_units_do_not_matter(digits, shrinkage):
 def test_floor_is_relative(digits):
     X, _ = digits
     prior = fitted(X, prior=LocalContrastPrior()).prior_
-    signals = prior._synthesis.signals((X - X.mean(0)) @ prior._synthesis.axes.T)
+    signals = prior._synthesis.signals((X - X.mean(0)) @ prior._synthesis.basis.T)
     rms = np.sqrt((signals**2).mean())
     rest = prior._field.rest(signals)
     assert prior._field.floor == pytest.approx(0.1 * np.sqrt((rest**2).mean()) / rms)
@@ -225,7 +227,7 @@ def test_weak_details_keep_their_variance(patches, n_details):
     prior, stream = est.prior_, np.random.default_rng(0)
     numbers = prior.prior_.sample(4000, random_state=0)
     details = prior._parts(numbers, stream).details
-    details = details.reshape(len(details), -1) @ prior._synthesis.axes.T
+    details = details.reshape(len(details), -1) @ prior._synthesis.basis.T
     drawn = ((details - prior.detail_mean_) @ prior.detail_axes_.T).var(0)
     np.testing.assert_allclose(drawn, prior.detail_variance_, rtol=0.2)
     assert (np.diff(prior.detail_variance_) <= 0).all()

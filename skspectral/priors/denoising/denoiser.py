@@ -104,8 +104,8 @@ class SignalDenoiser(Denoiser):
         self, distribution: PrincipalGaussian, synthesis: Synthesis, *network: Any
     ):
         super().__init__(distribution, *network)
-        self.sides, self.n_channels = grid(synthesis.signal_shape)
-        self._hold("axes", distribution.axes @ synthesis.axes)
+        self.sides, self.n_channels = synthesis.grid.sizes, synthesis.grid.channels
+        self._hold("axes", distribution.axes @ synthesis.basis)
 
     def forward(self, noisy: Tensor, noise: Tensor, label: Labels = None) -> Tensor:
         """F, from noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
@@ -132,10 +132,3 @@ def wiener_error(variances: Array, n_values: int, noise: Array) -> Array:
     """c of a `Denoiser`, shape (n, 1), for noise levels (n, 1)."""
     energy = (noise**2 * (variances / (variances + noise**2))).sum(-1)[:, None]
     return (energy / n_values) ** 0.5
-
-
-def grid(signal_shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """Sides and number of channels of a signal."""
-    if len(signal_shape) == 3:
-        return signal_shape[:2], signal_shape[2]
-    return signal_shape, 1

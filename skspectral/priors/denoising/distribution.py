@@ -41,7 +41,7 @@ class PrincipalGaussian:
             covariance += np.outer(apart, apart)
             mean = (mean + other) / 2
         vectors, variances = principal_directions(covariance)
-        n_values = synthesis.axes.shape[1]
+        n_values = synthesis.basis.shape[1]
         unit = float(np.sqrt(variances.sum() / n_values))
         floor = variance_floor(len(variances), variances[0])
         axes = np.ascontiguousarray(vectors.T)

@@ -13,7 +13,6 @@ from skspectral.priors.denoising.denoiser import (
     CodeDenoiser,
     Denoiser,
     SignalDenoiser,
-    grid,
 )
 from skspectral.priors.denoising.distribution import PrincipalGaussian
 from skspectral.priors.denoising.networks import MLP, Gated, UNet
@@ -56,16 +55,16 @@ class DiffusionModel:
 
         A network or a synthesis for other signals or codes raises a ValueError.
         """
-        shape = () if synthesis is None else synthesis.signal_shape
-        suited = _NETWORKS[len(grid(shape)[0])]
+        n_axes = 0 if synthesis is None else synthesis.grid.n_axes
+        suited = _NETWORKS[n_axes]
         if network == "auto":
             network = suited
         if isinstance(network, str) and network not in ("mlp", suited):
             needed = ("(length,)", "(height, width[, channels])")[network == "unet2d"]
             raise ValueError(
                 f"network={network!r} needs signals of signal_shape={needed}, but is "
-                f"given {shape or 'codes alone'}. Set signal_shape of the estimator, "
-                "or use network='auto'."
+                f"given {synthesis.signal_shape if synthesis else 'codes alone'}. Set "
+                "signal_shape of the estimator, or use network='auto'."
             )
         signals = synthesis or Synthesis.identity(codes.shape[1])
         signals.check_codes(codes)
@@ -85,7 +84,7 @@ class DiffusionModel:
         sides: tuple[int, ...] = ()
         n_in = n_out = len(self.distribution.mean)
         if self.synthesis is not None and not self.sees_codes:
-            sides, n_out = grid(self.synthesis.signal_shape)
+            sides, n_out = self.synthesis.grid.sizes, self.synthesis.grid.channels
             n_in = 2 * n_out
         network: nn.Module
         with seeded_torch(self.seed):

@@ -127,7 +127,7 @@ class Checkpoint:
         axes, mean, shape = distribution.axes, distribution.mean, []
         if synthesis is not None and not model.sees_codes:
             shape = [int(n) for n in synthesis.signal_shape]
-            axes, mean = axes @ synthesis.axes, mean @ synthesis.axes + synthesis.mean
+            axes, mean = axes @ synthesis.basis, mean @ synthesis.basis + synthesis.mean
         # Moments of the values that the network sees, in units of their deviations.
         variances = distribution.variances @ axes**2 * distribution.unit**2
         principal = distribution.variances / distribution.variances[0]
