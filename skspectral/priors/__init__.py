@@ -1,4 +1,4 @@
-"""Distributions of codes.
+"""Distributions of coordinates, which the methods of priors call codes.
 
 A prior is a `Prior`, or any scikit-learn style object with ``fit(codes, y=None)`` and
 ``sample``. It is fitted on the coordinates of the samples in an orthonormal basis of
