@@ -3,9 +3,9 @@
 Variance of held-out rows that K atoms of each family explain, numbers an atom, and the
 time of the fit over that of PCA. Prints a table for each data set.
 
-    python benchmarks/bench_atoms.py                     # photographs, notes, digits
+    python benchmarks/bench_atoms.py                     # photographs and notes
     python benchmarks/bench_atoms.py --data FOLDER --sounds windows.npz
-    python benchmarks/bench_atoms.py --signals fans.npz  # arrays train, test, rate
+    python benchmarks/bench_atoms.py --signals beats.npz  # arrays train, test, rate
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
