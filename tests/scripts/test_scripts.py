@@ -243,6 +243,30 @@ def test_bench_sound(tmp_path):
     assert (tmp_path / "out.png").exists()
 
 
+@pytest.mark.slow
+def test_bench_atoms(tmp_path):
+    write_images(tmp_path / "images.npz")
+    write_notes(tmp_path / "notes.npz", 60, 30)
+    with np.load(tmp_path / "notes.npz") as data:
+        parts = data["windows_train"], data["windows_test"], data["sampling_rate"]
+    np.savez(tmp_path / "own.npz", train=parts[0], test=parts[1], rate=parts[2])
+    done = run(
+        "benchmarks/bench_atoms.py",
+        *("--data", "images.npz", "--sounds", "notes.npz", "--signals", "own.npz"),
+        *("--n-train", 60, "--n-components", 4, "--output", "out.json"),
+        folder=tmp_path,
+    )
+    rows = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert [row["data"] for row in rows] == ["images"] * 7 + ["sounds"] * 5 + [
+        "own"
+    ] * 5
+    assert all(row["ev"] < 1 and row["fit_over_pca"] > 0 for row in rows)
+    numbers = {row["atoms"]: row["numbers"] for row in rows if row["data"] == "own"}
+    assert numbers["gabor"] == 4
+    assert numbers["chirp"] == numbers["sinusoid, plain"] == 3
+    assert "| images | gabor |" in done.stdout
+
+
 @pytest.fixture
 def module_of(monkeypatch):
     """Import a module of the benchmarks by name."""
