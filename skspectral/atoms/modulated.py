@@ -176,7 +176,7 @@ class ModulatedWaves(BasisWaves):
         return (type(self), type(self.modulation), n_functions, self.carrier.form(grid))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _basis(
     modulation: BasisModulation, grid: Grid, channels: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -282,7 +282,7 @@ class NetworkWaves(WaveFamily):
         raise NotImplementedError("NetworkWaves has parameters that all atoms share.")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _inputs(
     modulation: MLPModulation, grid: Grid, on: Grid, device: torch.device
 ) -> torch.Tensor:
