@@ -100,7 +100,7 @@ def ratios(rows, others, key):
 
 
 def machine():
-    """Return what the figures were measured on."""
+    """Return the processor, its threads and the versions of the libraries."""
     names = [
         line.split(":")[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""New signals from the prior, free or given linear functions of them."""
+"""New signals from the prior, given linear functions of them."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Any
@@ -8,17 +8,10 @@ import numpy as np
 from skspectral._random import draw_seed
 from skspectral.gaussian.observation import least_change
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior, draw
+from skspectral.priors.protocol import as_prior
 
 # Share of an operator outside the span of the atoms that is rounding.
 _ROUNDING = 1e-12
-
-
-def sample_coordinates(
-    model: LinearModel, prior: Any, n_samples: int, y: Any, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw coordinates from the prior, (n_samples, r)."""
-    return draw(prior, n_samples, model.rank, y, rng)
 
 
 def sample_given(

@@ -70,12 +70,17 @@ class Dictionary:
         """The grid along whose axes the waves run."""
         return self.atoms.wave_grid
 
-    @cached_property
+    @property
     def windows(self) -> np.ndarray:
         """Window functions, (n_windows, T): one of ones without windows."""
+        return self._windows_and_centers[0]
+
+    @cached_property
+    def _windows_and_centers(self) -> tuple[np.ndarray, np.ndarray]:
         if self.window_counts is None:
-            return np.ones((1, self.grid.n_features))
-        return smooth_windows(self.grid, self.window_counts)[0]
+            n_axes = len(self.grid.sizes)
+            return np.ones((1, self.grid.n_features)), np.full((1, n_axes), 0.5)
+        return smooth_windows(self.grid, self.window_counts)
 
     def describe(self) -> dict[str, np.ndarray]:
         """What users read of the K atoms, in public units, by name."""
@@ -93,11 +98,11 @@ class Dictionary:
             found["colors"] = self.colour
         if self.window_counts is None:
             return found
-        n_windows = len(self.windows)
+        windows, centers = self._windows_and_centers
         found = {
-            name: np.repeat(values, n_windows, axis=0) for name, values in found.items()
+            name: np.repeat(values, len(windows), axis=0)
+            for name, values in found.items()
         }
-        centers = smooth_windows(self.grid, self.window_counts)[1]
         found["window_centers"] = np.tile(centers, (len(self.phase), 1))
         return found
 

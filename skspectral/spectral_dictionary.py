@@ -54,12 +54,12 @@ from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.denoise import denoise
 from skspectral.fit import FitResult, fit_model
 from skspectral.fit_plan import FitPlan, stft_from_params
-from skspectral.generate import sample_coordinates, sample_given
+from skspectral.generate import sample_given
 from skspectral.impute import impute, sample_posterior
 from skspectral.likelihood import score_samples
 from skspectral.model import LinearModel, is_finite
 from skspectral.moments import Moments
-from skspectral.priors.protocol import new_prior
+from skspectral.priors.protocol import draw, new_prior
 
 _CPU = torch.device("cpu")
 _COUNT = [Interval(Integral, 1, None, closed="left")]
@@ -688,9 +688,7 @@ class SpectralDictionaryLearning(
         """
         check_is_fitted(self)
         stream = self._stream if random_state is None else random_stream(random_state)
-        return self._signals(
-            sample_coordinates(self.model_, self.prior_, n_samples, y, stream)
-        )
+        return self._signals(draw(self.prior_, n_samples, self.model_.rank, y, stream))
 
     @validated(
         n_samples=_COUNT,

@@ -140,7 +140,10 @@ class AtomFamily(BaseEstimator, ABC):
         return rows
 
     def form(self, grid: Grid) -> tuple[Any, ...]:
-        """Return a key that is equal where equal parameters make equal atoms."""
+        """Return a key of the family and the grid, without units.
+
+        Where two keys are equal, equal parameters make equal atoms.
+        """
         options = sorted(self.get_params(deep=False).items())
         return (type(self), repr(options), grid.without_units())
 
@@ -152,7 +155,7 @@ class Modulation(BaseEstimator, ABC):
     def apply_to(
         self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
     ) -> AtomFamily:
-        """Return the family whose waves are those of ``carrier``, modulated.
+        """Return a family of atoms: the waves of ``carrier``, modulated.
 
         Parameters
         ----------
@@ -196,7 +199,7 @@ class AtomModel:
 
     @property
     def form(self) -> tuple[Any, ...]:
-        """A key that is equal where equal parameters make equal atoms."""
+        """The key of the family and its grid, see `AtomFamily.form`."""
         return self.family.form(self.grid)
 
     def envelopes(self, device: torch.device) -> torch.Tensor | None:

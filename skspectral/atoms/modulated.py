@@ -87,7 +87,7 @@ class BasisModulation(Modulation):
     def apply_to(
         self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
     ) -> AtomFamily:
-        """Return the family whose waves are those of ``carrier``, modulated."""
+        """Return a family of atoms: the waves of ``carrier``, modulated."""
         return ModulatedWaves(carrier, self)
 
 

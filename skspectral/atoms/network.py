@@ -136,7 +136,7 @@ class MLPModulation(Modulation):
     def apply_to(
         self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
     ) -> AtomFamily:
-        """Return the family whose waves are those of ``carrier``, modulated.
+        """Return a family of atoms: the waves of ``carrier``, modulated.
 
         Raises
         ------
@@ -251,7 +251,7 @@ class NetworkWaves(WaveFamily):
     def _drift(
         self, name: str, rows: torch.Tensor, functions: torch.Tensor, n_axes: int
     ) -> torch.Tensor:
-        """Return what the network adds to a quantity: (K, T), or zero."""
+        """Return the drift of a quantity, (K, T), or a zero if it is not modulated."""
         if name not in self._modulated:
             return rows.new_zeros(())
         width = self.modulation.width

@@ -296,7 +296,11 @@ def flattest(values: np.ndarray, rank: int) -> tuple[int, float]:
 
 
 def wiener_gain(variance: float | np.ndarray, noise: float | np.ndarray) -> np.ndarray:
-    """Share of the observed variance that is signal: s / (s + n), and 1 without n."""
+    """Return the gain s / (s + n) of the Wiener filter.
+
+    It is the share of the observed variance that belongs to the signal, of variance s,
+    beside noise of variance n. Where both are zero, the gain is 1.
+    """
     total = np.asarray(variance + noise)
     return np.divide(variance, total, out=np.ones_like(total), where=total > 0)
 

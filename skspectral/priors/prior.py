@@ -158,7 +158,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
             If the prior is not made of Gaussians.
         """
         self.require("gaussians", "mixture")
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} does not define mixture.")
 
     def fit_moments(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
@@ -171,7 +171,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
             If the prior cannot be fitted from moments.
         """
         self.require("moments", "fit_moments")
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} does not define fit_moments.")
 
     @property
     def name(self) -> str:
