@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 from skspectral._device import Samples, as_array
+from skspectral._missing import refuse_missing
 
 __all__ = [
     "HasMethods",
@@ -67,8 +68,12 @@ def from_namespace(array: Any) -> Samples:
     return move_to(array, xp=numpy_namespace, device="cpu")
 
 
-def as_numpy(values: Any) -> np.ndarray:
-    """Numbers, lists, or arrays of any library on any device, as an array of numpy."""
+def as_numpy(values: Any, name: str = "An array") -> np.ndarray:
+    """Numbers, lists, or arrays of any library on any device, as an array of numpy.
+
+    Masked entries raise a ValueError that calls the values by their ``name``.
+    """
+    values = refuse_missing(values, name)
     if isinstance(values, torch.Tensor) and values.dtype == torch.bfloat16:
         raise ValueError("numpy has no bfloat16. Pass the tensor as X.float().")
     if hasattr(values, "__dlpack__"):
@@ -76,9 +81,9 @@ def as_numpy(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def as_numbers(values: Any) -> np.ndarray:
+def as_numbers(values: Any, name: str = "An array") -> np.ndarray:
     """The same in float64."""
-    return as_numpy(values).astype(np.float64, copy=False)
+    return as_numpy(values, name).astype(np.float64, copy=False)
 
 
 def to_namespace_of(reference: Any, array: Samples) -> Any:

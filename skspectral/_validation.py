@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
 from skspectral._device import as_array, memory_advice
+from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import as_numbers, check_sample_weight, from_namespace
 
 
@@ -71,7 +72,10 @@ def check_weights(
     if sample_weight is None:
         return None
     weights = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        refuse_missing(sample_weight, "sample_weight"),
+        X,
+        dtype=np.float64,
+        ensure_non_negative=True,
     )
     # A row of weight 0 does not show in any result.
     check_finite(X, estimator)
@@ -94,7 +98,10 @@ def check_observation(
     ValueError
         If they are not finite or of other shapes, or the operator observes nothing.
     """
-    operator, observed = as_numbers(operator), as_numbers(observed)
+    operator, observed = (
+        as_numbers(operator, "operator"),
+        as_numbers(observed, "observed"),
+    )
     if operator.ndim != 2 or operator.shape[1] != n_columns:
         raise ValueError(
             f"operator of shape {operator.shape} must be of shape (m, {n_columns}): "

@@ -27,6 +27,7 @@ from skspectral._device import (
     resolve_device,
     working_dtype,
 )
+from skspectral._missing import missing_as_nan, refuse_missing
 from skspectral._progress import CallbackMonitor
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
@@ -487,6 +488,8 @@ class SpectralDictionaryLearning(
     ) -> Any:
         """X of a dtype that is kept; whether it is finite is looked at later."""
         refuse_unusable_tensors(X)
+        allowed = all_finite == "allow-nan"
+        X = missing_as_nan(X) if allowed else refuse_missing(X, "X")
         return validate_data(
             self,
             X,
@@ -566,6 +569,7 @@ class SpectralDictionaryLearning(
         check_same_namespace(
             X, self, attribute="components_", method="inverse_transform"
         )
+        X = refuse_missing(X, "X")
         checked = check_array(X, dtype=input_dtypes(X)[:2], input_name="X")
         if checked.shape[1] != self.components_.shape[0]:
             raise ValueError(
@@ -640,7 +644,7 @@ class SpectralDictionaryLearning(
             If the coordinates are not finite, or of another number.
         """
         check_is_fitted(self)
-        numbers = as_numbers(coordinates)
+        numbers = as_numbers(coordinates, "coordinates")
         rank = self.model_.rank
         if numbers.ndim != 2 or numbers.shape[1] != rank:
             raise ValueError(
@@ -996,7 +1000,7 @@ def _noise_variances(
     """Variance of the noise in each row, shape (n_samples, 1)."""
     if noise_std is None:
         return None
-    given = as_numbers(noise_std)
+    given = as_numbers(noise_std, "noise_std")
     if given.shape not in ((), (n_samples,)):
         raise ValueError(
             f"noise_std of shape {given.shape} must be one number, or one for each of "

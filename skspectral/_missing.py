@@ -1,0 +1,105 @@
+"""Entries that masked arrays and tables of pandas mark as missing.
+
+numpy drops the mask of an array without a word, so that what lies under it, such as
+-9999, becomes data. Every entrance therefore comes through one of these two functions.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import sys
+from typing import Any
+
+import numpy as np
+
+_FLOATS = (np.float32, np.float64)
+
+
+def missing_as_nan(X: Any) -> Any:
+    """Return X with NaN for entries that are masked, or NA; else X without its mask.
+
+    Marked entries turn integers into floats: uint8 into float32, others into float64.
+    X is not modified. A table stays a table, with its names.
+    """
+    X = _as_one_array(X)
+    if isinstance(X, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(X)
+        if not mask.any():
+            return X.data
+        kept = X.dtype if X.dtype in _FLOATS else None
+        small = X.dtype in (np.uint8, np.float16)
+        dtype = kept or (np.float32 if small else np.float64)
+        return np.where(mask, np.nan, X.data.astype(dtype, copy=False)).astype(dtype)
+    return _na_as_nan(X)
+
+
+def refuse_missing(X: Any, name: str) -> Any:
+    """Return X without its mask, or raise where that marks an entry as missing.
+
+    Raises
+    ------
+    ValueError
+        If entries are masked, or NA.
+    """
+    X = _as_one_array(X)
+    if isinstance(X, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(X)
+        if not mask.any():
+            return X.data
+        n_missing, size, marked = int(mask.sum()), mask.size, "masked"
+    else:
+        filled = _na_as_nan(X)
+        if filled is X:
+            return X
+        values = np.asarray(filled)
+        n_missing, size, marked = int(np.isnan(values).sum()), values.size, "NA"
+        if n_missing == 0:
+            return filled
+    raise ValueError(
+        f"{name} has {n_missing} of {size} entries that are {marked}, and missing "
+        "entries are not accepted here. Drop the rows that have them, or fill them "
+        "first, as SpectralDictionaryLearning.impute does."
+    )
+
+
+def _as_one_array(X: Any) -> Any:
+    """A list of masked arrays as one masked array; other things as they are."""
+    if isinstance(X, (list, tuple)) and any(
+        isinstance(row, np.ma.MaskedArray) for row in X
+    ):
+        try:
+            return np.ma.stack([np.ma.asarray(row) for row in X])
+        except ValueError:
+            # Rows of several lengths: the check that follows says so.
+            return X
+    return X
+
+
+def _na_as_nan(X: Any) -> Any:
+    """X with NaN for NA in columns of objects; the same object if it has none."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return X
+    table = isinstance(X, pandas.DataFrame)
+    if table:
+        looked_at = any(pandas.api.types.is_object_dtype(kind) for kind in X.dtypes)
+    elif isinstance(X, np.ndarray):
+        looked_at = X.dtype.kind == "O"
+    else:
+        # A list may be large: only NA makes it worth a copy.
+        looked_at = isinstance(X, (list, tuple)) and _holds(X, pandas.NA)
+    if not looked_at:
+        return X
+    try:
+        array = X.to_numpy(dtype=object) if table else np.asarray(X, dtype=object)
+        values = np.where(pandas.isna(array), np.nan, array).astype(np.float64)
+    except (TypeError, ValueError):
+        # Strings and the like: the check that follows names them.
+        return X
+    return pandas.DataFrame(values, X.index, X.columns) if table else values
+
+
+def _holds(values: Any, wanted: Any) -> bool:
+    """Whether a list, or a list in it, holds an object."""
+    return any(
+        value is wanted or (isinstance(value, (list, tuple)) and _holds(value, wanted))
+        for value in values
+    )
