@@ -1,12 +1,14 @@
 """The only place that knows how arrays become tensors, and where tensors live."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_info
 
 # What the numerics take: a numpy array, or a tensor that stays where it is.
 Samples = np.ndarray | torch.Tensor
@@ -27,7 +29,10 @@ def resolve_device(device: str | torch.device | None, X: Any = None) -> torch.de
     ------
     ValueError
         If ``device`` is not a device of torch, or is not present on this machine.
+    RuntimeError
+        In a forked process that has lost its threads.
     """
+    _refuse_lost_threads()
     if device is None:
         return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
     try:
@@ -52,6 +57,9 @@ def as_tensor(
     such arrays (views, memory maps) are copied.
     """
     if isinstance(array, torch.Tensor):
+        if array.is_inference() and not torch.is_inference_mode_enabled():
+            # Gradients cannot be recorded through it.
+            array = array.clone()
         return array.detach().to(device=device, dtype=dtype)
     writable = np.require(array, requirements=["C", "W"])
     if min(writable.strides, default=0) < 0:
@@ -141,3 +149,45 @@ def memory_advice(batch_size: int | None) -> Iterator[None]:
             f"Out of memory with batch_size={batch_size} ({reason}) Pass a smaller "
             "batch_size, or device='cpu'."
         ) from error
+
+
+@contextmanager
+def training_mode() -> Iterator[None]:
+    """Let torch record gradients, whatever mode the caller has set; put it back."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+# "unused" until several threads have computed, then "used"; "lost" in a process that
+# was forked from one in which they were used.
+_threads = "unused"
+
+
+def _refuse_lost_threads() -> None:
+    """Raise in a forked process whose OpenMP threads stayed in its parent.
+
+    GNU's OpenMP would wait for them for ever.
+    """
+    global _threads
+    if torch.get_num_threads() == 1:
+        return
+    if _threads == "lost":
+        pools = {pool.get("prefix") for pool in threadpool_info()}
+        if "libgomp" in pools:
+            raise RuntimeError(
+                "This process was forked from one in which torch had computed with "
+                "several OpenMP threads. They do not follow, and a computation here "
+                "would wait for them for ever. Start workers by 'spawn' or "
+                "'forkserver', or call torch.set_num_threads(1) in them first."
+            )
+    _threads = "used"
+
+
+def _note_fork() -> None:
+    global _threads
+    if _threads == "used":
+        _threads = "lost"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)

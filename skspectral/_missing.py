@@ -52,7 +52,7 @@ def refuse_missing(X: Any, name: str) -> Any:
         values = np.asarray(filled)
         n_missing, size, marked = int(np.isnan(values).sum()), values.size, "NA"
         if n_missing == 0:
-            return filled
+            return X
     raise ValueError(
         f"{name} has {n_missing} of {size} entries that are {marked}, and missing "
         "entries are not accepted here. Drop the rows that have them, or fill them "

@@ -1,7 +1,7 @@
 """The path of the data through one fit: samples, moments, atoms, model, prior."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from skspectral.priors.synthesis import Synthesis
 
 # Residual variance of a feature below this share of the whole is rounding.
 _NOISE_FLOOR = 1e-12
+# Rows with less than this share of all squares change no explained variance by more.
+_NEGLIGIBLE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,8 @@ class FitResult:
 
     The prior is fitted on the coordinates of the model; the moments are those of all
     rows seen so far; the histories are arrays with an entry for the start and each
-    step.
+    step. ``energy_at_start`` is the sum of squares, over all rows seen by then, with
+    which atoms were last learned from the start that the parameters ask for.
     """
 
     model: LinearModel
@@ -48,6 +51,7 @@ class FitResult:
     n_iter: int
     converged: bool
     stopped: bool
+    energy_at_start: float
 
 
 def fit_model(
@@ -60,6 +64,7 @@ def fit_model(
     rng: np.random.Generator,
     *,
     earlier: Moments | None = None,
+    energy_at_start: float = 0.0,
 ) -> FitResult:
     """Learn x = mean + w S + noise, and fit the prior on its coordinates.
 
@@ -67,6 +72,7 @@ def fit_model(
     for the prior, which is fitted in place. The monitor is told the progress, and
     ``rng`` gives the random numbers of the learning. ``earlier`` are the moments of the
     rows that came before, to which these are added; they are not modified.
+    ``energy_at_start`` is that of the result for those rows.
 
     Raises
     ------
@@ -83,6 +89,11 @@ def fit_model(
     # As shares of the whole, no scale of the data overflows.
     C = second.scaled(1 / total)
     learning, batches = plan.learning, None
+    energy = total * moments.weight
+    if energy - energy_at_start < _NEGLIGIBLE * energy:
+        learning = replace(learning, second=None)
+    if learning.second is not None or earlier is None:
+        energy_at_start = energy
     if learning.needs_samples:
         unit = total**-0.5
         batches = Batches(
@@ -110,6 +121,7 @@ def fit_model(
         n_iter=max(1, learned.n_steps),
         converged=learned.converged,
         stopped=learned.stopped,
+        energy_at_start=energy_at_start,
     )
 
 

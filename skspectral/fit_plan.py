@@ -62,7 +62,8 @@ class FitPlan:
 
         ``params`` are as ``get_params(deep=False)`` gives them. A random start takes
         its numbers from ``rng``. The atoms of a ``fitted`` model are the start in place
-        of ``init``; ``in_pieces`` says that other rows were seen before.
+        of ``init``; ``in_pieces`` says that other rows were seen before, and that
+        ``init`` is tried as well.
 
         Raises
         ------
@@ -88,7 +89,11 @@ class FitPlan:
         spectral = None
         if params["stft_weight"] > 0:
             spectral = SpectralLoss(stft, params["stft_weight"])
+        second = None
         if fitted is not None:
+            if in_pieces:
+                # More rows may have made another minimum better.
+                second = _start(params["init"], n_atoms, model, on, device, rng)
             start = _from_fitted(
                 fitted,
                 "partial_fit or warm_start=True goes on, but this estimator",
@@ -117,6 +122,7 @@ class FitPlan:
                 ),
                 spectral=spectral,
                 in_pieces=in_pieces,
+                second=second,
             ),
             center=params["center"],
             shrinkage=params["shrinkage"] or 0.0,

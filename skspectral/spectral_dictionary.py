@@ -25,6 +25,7 @@ from skspectral._device import (
     as_array,
     numpy_dtype,
     resolve_device,
+    training_mode,
     working_dtype,
 )
 from skspectral._missing import missing_as_nan, refuse_missing
@@ -296,7 +297,9 @@ class SpectralDictionaryLearning(
     moments_: Moments
     # Names of the attributes that describe the atoms, which depend on their family.
     _published: tuple[str, ...]
-    _stream: np.random.Generator
+    _stream: np.random.Generator | None
+    # What a later `partial_fit` has to know of those before.
+    _energy_at_start: float
 
     def __init__(
         self,
@@ -386,8 +389,11 @@ class SpectralDictionaryLearning(
     ) -> "SpectralDictionaryLearning":
         """Add rows to those seen before, and refine the atoms on all of them.
 
-        The first call is `fit`. The moments are those of all rows. The atoms move to a
-        nearby minimum, about as good as that of `fit`. Spectral losses, and priors that
+        The first call is `fit`. The moments are those of all rows, however they are
+        divided. The atoms move to a nearby minimum, or to the one that `fit` would find
+        where that is better: a call then takes as long as `fit` without its pass over
+        the rows. The second is left out while all rows since it was last tried have
+        less than a thousandth of the variance. Adam, spectral losses, and priors that
         cannot be fitted from moments, see the rows of the last call alone.
 
         Parameters
@@ -426,8 +432,9 @@ class SpectralDictionaryLearning(
         """Learn, from the atoms of a fitted model, adding to earlier moments."""
         # A stream of its own: `sample(random_state=...)` with the same int differs.
         stream, rng = random_stream(self.random_state).spawn(2)
+        y = refuse_missing(y, "y")
         prior = new_prior(self.prior, stream, y, sample_weight)
-        with input_names_restored_on_failure(self):
+        with training_mode(), input_names_restored_on_failure(self):
             checked = self._checked(X, reset=earlier is None)
             samples = from_namespace(checked)
             with input_errors(samples, self, batch_size=self.batch_size):
@@ -443,11 +450,20 @@ class SpectralDictionaryLearning(
                 monitor = CallbackMonitor(self)
                 weights = check_weights(sample_weight, checked, self)
                 result = fit_model(
-                    samples, weights, y, plan, prior, monitor, rng, earlier=earlier
+                    samples,
+                    weights,
+                    y,
+                    plan,
+                    prior,
+                    monitor,
+                    rng,
+                    earlier=earlier,
+                    energy_at_start=self._energy_at_start if earlier else 0.0,
                 )
                 monitor.close()
-        self._publish(result, checked)
-        self._stream = stream
+            self._publish(result, checked)
+        # Without a seed there is no state that copies, or workers, would share.
+        self._stream = None if self.random_state is None else stream
         if not (result.converged or result.stopped):
             warnings.warn(
                 f"The atoms had not converged after max_iter={self.max_iter} "
@@ -482,6 +498,7 @@ class SpectralDictionaryLearning(
         self.n_iter_ = result.n_iter
         self.converged_ = result.converged
         self.n_samples_seen_ = result.moments.n_samples
+        self._energy_at_start = result.energy_at_start
 
     def _checked(
         self, X: ArrayLike, *, reset: bool = False, all_finite: bool | str = False
@@ -669,6 +686,12 @@ class SpectralDictionaryLearning(
 
     # Draws
 
+    def _draws_from(self, random_state: Any) -> np.random.Generator:
+        """The stream of draws that ``random_state`` asks for."""
+        if random_state is None and self._stream is not None:
+            return self._stream
+        return random_stream(random_state)
+
     @validated(n_samples=_COUNT, random_state=["random_state"])
     def sample(
         self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
@@ -681,8 +704,10 @@ class SpectralDictionaryLearning(
         y : object, default=None
             Label to draw for, with a prior whose ``sample`` takes one.
         random_state : int, RandomState instance or None, default=None
-            None continues a stream seeded at fit: two calls differ, two runs with the
-            same ``random_state`` of the estimator agree. An int repeats its draws.
+            None continues the stream that the ``random_state`` of the estimator seeded
+            at fit: two calls differ, two runs agree, and so do copies of the estimator,
+            in other processes, too. If that was None, all draws differ, in copies and
+            workers as well. An int repeats its draws.
 
         Returns
         -------
@@ -691,7 +716,7 @@ class SpectralDictionaryLearning(
             outside.
         """
         check_is_fitted(self)
-        stream = self._stream if random_state is None else random_stream(random_state)
+        stream = self._draws_from(random_state)
         return self._signals(draw(self.prior_, n_samples, self.model_.rank, y, stream))
 
     @validated(
@@ -742,7 +767,7 @@ class SpectralDictionaryLearning(
             If the prior has neither a closed form nor a ``sample_given`` of its own.
         """
         check_is_fitted(self)
-        stream = self._stream if random_state is None else random_stream(random_state)
+        stream = self._draws_from(random_state)
         matrix, values = check_observation(
             operator, observed, n_samples, self.n_features_in_
         )
@@ -927,7 +952,7 @@ class SpectralDictionaryLearning(
             If the prior has neither a closed form nor a ``sample_given``.
         """
         checked, known, device = self._with_gaps(X, "sample_posterior")
-        stream = self._stream if random_state is None else random_stream(random_state)
+        stream = self._draws_from(random_state)
         with input_errors(known, self, batch_size=self.batch_size):
             draws = sample_posterior(
                 self.model_, self.prior_, known, n_samples, stream, device=device

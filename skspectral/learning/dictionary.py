@@ -59,7 +59,8 @@ class LearningPlan:
     The waves of the ``carrier``, without modulation, are learned first; ``model`` is
     the atoms' final form, and the carrier itself without modulation. Without
     ``spectral`` the loss is the squared error alone. ``in_pieces`` says that the
-    samples are only a part of those that made the second moment.
+    samples are only a part of those that made the second moment. The ``second`` start
+    is tried, too, where the second moment is enough, and the better result is kept.
     """
 
     n_atoms: int
@@ -69,6 +70,7 @@ class LearningPlan:
     settings: Settings
     spectral: SpectralLoss | None = None
     in_pieces: bool = False
+    second: Start | None = None
 
     @property
     def needs_samples(self) -> bool:
@@ -105,6 +107,12 @@ def learn_dictionary(
         state = learner.by_adam("adam", way, learner.starting_params(), batches)
     else:
         state = learner.learn()
+        if plan.second is not None and not state.stopped:
+            other = _Learner(C, replace(plan, start=plan.second), monitor)
+            found = other.learn()
+            # Atoms that are as good stay: those who read them want the same ones.
+            if found.fit.loss < (1 - plan.settings.tol) * state.fit.loss:
+                learner, state = other, found
         if plan.spectral is not None and not state.stopped:
             state = learner.by_adam("spectral loss", polish, state.params, batches)
     return _ordered(plan.model, state, learner)

@@ -187,6 +187,37 @@ def test_pieces_explain_what_the_whole_does(patches, modulation):
     )
 
 
+def sorted_tones(n, length=64):
+    """Sums of three of five waves with random phases, by frequency, and noise."""
+    rng = np.random.default_rng(0)
+    cycles = rng.choice([2.3, 5.1, 9.4, 14.2, 21.7], (n, 3, 1))
+    phases = rng.uniform(0, 2 * np.pi, (n, 3, 1))
+    amplitudes = rng.gamma(2, 1, (n, 3, 1))
+    t = np.arange(length) / length
+    X = (amplitudes * np.sin(2 * np.pi * cycles * t + phases)).sum(1)
+    X += 0.1 * rng.normal(size=X.shape)
+    return X[np.argsort(cycles[:, 0, 0])]
+
+
+@pytest.mark.parametrize("modulation", [None, "basis"])
+@pytest.mark.parametrize(
+    "ends",
+    [[200], [3, 6, 9, 12], range(40, 400, 40), range(2, 60), [*range(10, 60, 5), 395]],
+    ids=["halves", "tiny first", "many", "single rows", "uneven"],
+)
+@pytest.mark.filterwarnings("ignore:The atoms had not converged")
+def test_pieces_end_where_the_whole_does(ends, modulation):
+    X = sorted_tones(400)
+    options = {"n_components": 6, "modulation": modulation}
+    whole = SpectralDictionaryLearning(**options).fit(X)
+    est = SpectralDictionaryLearning(**options)
+    for part in np.split(X, ends):
+        est.partial_fit(part)
+    np.testing.assert_allclose(est.moments_.scatter, whole.moments_.scatter, atol=1e-8)
+    lost = (whole.explained_variance_ratio_ - est.explained_variance_ratio_).sum()
+    assert lost < 0.002
+
+
 def test_partial_fit_after_fit_goes_on_and_one_piece_is_fit(patches):
     X = patches[0]
     est = learn(X[:300])

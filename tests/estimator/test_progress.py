@@ -88,3 +88,19 @@ def test_a_prior_tells_its_own_steps(signals):
     assert not getattr(est.prior_, "_skl_callbacks", [])
     with_bar = SpectralDictionaryLearning(4, prior=KernelDensity())
     assert with_bar.set_callbacks(bar).fit(signals).sample().shape == (1, 48)
+
+
+def test_a_start_anew_is_tried_only_where_rows_matter(signals):
+    recorder = Recorder()
+    est = SpectralDictionaryLearning(3, modulation=None).fit(signals)
+    est.set_callbacks(recorder)
+    est.partial_fit(signals[:2])
+    assert ("begin", "selection") in recorder.tasks
+    recorder.tasks.clear()
+    middle = np.repeat(est.mean_[None], 3, axis=0)
+    est.partial_fit(middle)
+    assert ("begin", "selection") not in recorder.tasks
+    # What was left out adds up.
+    for _ in range(40):
+        est.partial_fit(signals[:1])
+    assert ("begin", "selection") in recorder.tasks

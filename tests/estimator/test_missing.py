@@ -1,0 +1,134 @@
+"""Entries that are marked as missing stay missing, or are refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skspectral import SpectralDictionaryLearning
+
+SENTINEL = -9999
+FILLS = ("impute", "sample_posterior")
+REFUSES = (
+    "fit",
+    "partial_fit",
+    "transform",
+    "coordinates",
+    "score_samples",
+    "score",
+    "denoise",
+)
+
+
+def marked(kind, dtype=np.float64):
+    """Rows with entries that are marked as missing, and the same rows with NaN."""
+    rng = np.random.default_rng(1)
+    values = rng.integers(1, 50, size=(20, 48)).astype(dtype)
+    gone = rng.random(values.shape) < 0.1
+    with_nan = np.where(gone, np.nan, values)
+    under = values.copy()
+    under[gone] = SENTINEL if values.dtype != np.uint8 else 255
+    masked = np.ma.masked_array(under, gone)
+    table = pd.DataFrame(values)
+    if kind == "masked":
+        return masked, with_nan
+    if kind == "list of masked":
+        return list(masked), with_nan
+    if kind == "objects with NA":
+        return table.astype(object).mask(gone, pd.NA), with_nan
+    if kind == "objects with None":
+        return table.astype(object).where(~gone, None), with_nan
+    if kind == "nullable":
+        return table.mask(gone).convert_dtypes(), with_nan
+    return np.where(gone, pd.NA, values.astype(object)).tolist(), with_nan
+
+
+KINDS = (
+    "masked",
+    "list of masked",
+    "objects with NA",
+    "objects with None",
+    "nullable",
+    "list with NA",
+)
+
+
+@pytest.fixture(scope="module")
+def est():
+    rng = np.random.default_rng(0)
+    X = 20 + rng.normal(size=(60, 48)).cumsum(1)
+    return SpectralDictionaryLearning(4, modulation=None, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_marked_is_filled(est, kind):
+    X, with_nan = marked(kind)
+    np.testing.assert_array_equal(est.impute(X), est.impute(with_nan))
+    np.testing.assert_array_equal(
+        est.sample_posterior(X, random_state=0),
+        est.sample_posterior(with_nan, random_state=0),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int16])
+def test_masked_arrays_of_every_type_are_filled(est, dtype):
+    X, with_nan = marked("masked", dtype)
+    before = X.copy()
+    filled = est.impute(X)
+    small = dtype in (np.uint8, np.float32)
+    assert filled.dtype == (np.float32 if small else np.float64)
+    np.testing.assert_allclose(filled, est.impute(with_nan), rtol=1e-5)
+    np.testing.assert_array_equal(X.data, before.data)
+    np.testing.assert_array_equal(X.mask, before.mask)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", REFUSES)
+def test_what_takes_no_gaps_refuses_them(est, kind, method):
+    X, _ = marked(kind)
+    if method == "fit":
+        est = SpectralDictionaryLearning(4)
+    with pytest.raises(ValueError, match=r"masked|NA|NaN"):
+        getattr(est, method)(X)
+
+
+@pytest.mark.parametrize("method", [*REFUSES, *FILLS])
+def test_a_mask_that_marks_nothing_changes_nothing(est, method):
+    X = np.random.default_rng(2).normal(size=(10, 48))
+    options = {"random_state": 0} if method == "sample_posterior" else {}
+    if method in ("fit", "partial_fit"):
+        est = SpectralDictionaryLearning(4, modulation=None)
+    plain, masked = (
+        getattr(est, method)(each, **options)
+        for each in (X, np.ma.masked_array(X, np.zeros(X.shape, bool)))
+    )
+    if method in ("fit", "partial_fit"):
+        plain, masked = plain.components_, masked.components_
+    assert type(masked) is type(plain)
+    np.testing.assert_array_equal(masked, plain)
+
+
+def test_what_is_beside_the_rows_is_refused_by_name(est):
+    X = np.random.default_rng(2).normal(size=(10, 48))
+    masked = np.ma.masked_array(np.ones(10), np.arange(10) == 3)
+    with pytest.raises(ValueError, match="sample_weight has 1 of 10 entries"):
+        SpectralDictionaryLearning(2).fit(X, sample_weight=masked)
+    with pytest.raises(ValueError, match="noise_std has 1 of 10 entries"):
+        est.denoise(X, masked)
+    with pytest.raises(ValueError, match="coordinates has 1 of 4 entries"):
+        est.inverse_coordinates(np.ma.masked_array(np.ones((1, 4)), [[0, 0, 0, 1]]))
+    with pytest.raises(ValueError, match="X has 1 of 4 entries"):
+        est.inverse_transform(np.ma.masked_array(np.ones((1, 4)), [[0, 0, 0, 1]]))
+    with pytest.raises(ValueError, match="observed has 1 of 10 entries"):
+        est.sample_given(X[:, :10].T @ X / 10, masked[:10])
+    with pytest.raises(ValueError, match="y has 1 of 10 entries"):
+        SpectralDictionaryLearning(2).fit(X, masked)
+
+
+def test_names_and_strings_are_as_before(est):
+    table = pd.DataFrame(np.full((2, 48), pd.NA), columns=[f"t{i}" for i in range(48)])
+    with pytest.warns(UserWarning, match="X has feature names"):
+        est.impute(table)
+    table.iloc[0, 0] = "much"
+    table.columns = range(48)
+    with pytest.raises(ValueError, match="much"):
+        est.impute(table)
