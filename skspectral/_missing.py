@@ -22,7 +22,8 @@ def missing_as_nan(X: Any) -> Any:
     X = _as_one_array(X)
     if isinstance(X, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(X)
-        if not mask.any():
+        if not mask.any() or X.dtype.kind == "c":
+            # Complex numbers are refused by the check that follows.
             return X.data
         kept = X.dtype if X.dtype in _FLOATS else None
         small = X.dtype in (np.uint8, np.float16)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._array_api import (
     check_same_namespace,
@@ -35,6 +36,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "from_namespace",
+    "in_native_form",
     "input_dtypes",
     "to_namespace_of",
     "validated",
@@ -58,6 +60,19 @@ def input_dtypes(X: Any) -> list[Any]:
     """Types of data that are kept; others become the first."""
     xp, _ = get_namespace(X)
     return [xp.float64, xp.float32, xp.uint8]
+
+
+def in_native_form(X: Any) -> Any:
+    """X in a form whose type scikit-learn knows, so that float32 remains float32.
+
+    Arrays of the other byte order are turned round, and tensors of the CPU become
+    arrays where ``array_api_dispatch`` is off.
+    """
+    if isinstance(X, torch.Tensor) and not get_config()["array_api_dispatch"]:
+        X = X.numpy() if X.device.type == "cpu" else X
+    if isinstance(X, np.ndarray):
+        return X.astype(X.dtype.newbyteorder("="), copy=False)
+    return X
 
 
 def from_namespace(array: Any) -> Samples:

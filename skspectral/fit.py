@@ -181,6 +181,7 @@ def _model(
     else:
         basis, kept = basis_of_dependent(atoms)
         variance = windowed_variance(basis, kept, len(atoms), C)
+    variance = _at_most_all(variance)
     waves = learned.waves
     dictionary = Dictionary(
         components=as_array(components, dtype),
@@ -207,6 +208,12 @@ def _model(
 def _rounded(atoms: torch.Tensor, dtype: type[np.floating]) -> torch.Tensor:
     """The atoms as they are published, in float64."""
     return as_tensor(as_array(atoms, dtype), atoms.device, torch.float64)
+
+
+def _at_most_all(shares: np.ndarray) -> np.ndarray:
+    """Shares of the variance, without what rounding adds to a sum of 1."""
+    most = 1 - len(shares) * np.finfo(np.float64).eps
+    return shares * min(1.0, most / max(shares.sum(), most))
 
 
 def _noise(total: float, explained: float, n_features: int, rank: int) -> float:

@@ -39,6 +39,7 @@ from skspectral._sklearn_compat import (
     check_same_namespace,
     fit_context,
     from_namespace,
+    in_native_form,
     input_dtypes,
     to_namespace_of,
     validated,
@@ -507,6 +508,7 @@ class SpectralDictionaryLearning(
         refuse_unusable_tensors(X)
         allowed = all_finite == "allow-nan"
         X = missing_as_nan(X) if allowed else refuse_missing(X, "X")
+        X = in_native_form(X)
         return validate_data(
             self,
             X,

@@ -12,7 +12,12 @@ from skspectral._progress import Monitor
 from skspectral.atoms.family import AtomModel, Description
 from skspectral.atoms.waves import Waves
 from skspectral.learning.descent import Descent, Settings, Step, descend
-from skspectral.learning.projection import added_variance, cost_of_removal, project
+from skspectral.learning.projection import (
+    added_variance,
+    cost_of_removal,
+    present,
+    project,
+)
 from skspectral.learning.selection import GreedySelection, waves_of
 from skspectral.learning.starts import Start, first_waves
 from skspectral.learning.stochastic import Batches, SpectralLoss, alternate, polish
@@ -163,6 +168,7 @@ class _Learner:
         if batches is None:
             raise ValueError(f"The stage {stage!r} needs minibatches of the samples.")
         plan, settings = self.plan, self.plan.settings
+        params = self._present(plan.model, params)
         step = self.monitor.stage(stage, settings.max_iter)
         state = way(plan.model, params, self.C, batches, settings, plan.spectral, step)
         self.keep(stage, state)
@@ -177,16 +183,30 @@ class _Learner:
         model, params = self.plan.model, self.plan.start.params
         if params is None:
             return model.start(self._first_waves())
-        rows = model.rows(params)[: self.plan.n_atoms]
+        kept = torch.arange(min(len(model.rows(params)), self.plan.n_atoms))
+        return self._completed(model, params, kept)
+
+    def _completed(
+        self, model: AtomModel, params: torch.Tensor, kept: torch.Tensor
+    ) -> torch.Tensor:
+        """Parameters of the ``kept`` atoms, and of others selected beside them."""
+        rows = model.rows(params)[kept]
         missing = self.plan.n_atoms - len(rows)
         if missing > 0:
             picked = self.monitor.stage("selection", missing)
             selection = self.whole.restart()
-            for atom in model.atoms(params):
+            for atom in model.atoms(params)[kept]:
                 selection.deflate(atom[None])
             fresh = waves_of(selection.select(missing, picked))
             rows = torch.cat([rows, model.new_atoms(fresh)])
         return model.with_rows(params, rows)
+
+    def _present(self, model: AtomModel, params: torch.Tensor) -> torch.Tensor:
+        """Parameters with others for atoms that are zero at all places."""
+        there = present(model.atoms(params))
+        if bool(there.all()):
+            return params
+        return self._completed(model, params, there.nonzero()[:, 0])
 
     def _first_waves(self) -> Waves:
         plan = self.plan
@@ -242,6 +262,7 @@ class _Learner:
         self, stage: str, model: AtomModel, params: torch.Tensor, n_steps: int
     ) -> Descent:
         settings = replace(self.plan.settings, max_iter=n_steps)
+        params = self._present(model, params)
         step = self.monitor.stage(stage, settings.most_steps(model, params))
         total = self.C.trace()
         return descend(
@@ -289,7 +310,7 @@ def renew(
         for atom in fit.atoms[kept]:
             selection.deflate(atom[None])
     fresh = selection.select(int(twice.sum()))
-    for _ in range(min(_MOST_RENEWED, len(fit.atoms))):
+    for _ in range(min(_MOST_RENEWED, len(kept))):
         cost = cost_of_removal(fit, kept, ridge)
         weakest = int(cost.argmin())
         pick = selection.best()

@@ -17,6 +17,11 @@ import torch
 from skspectral._linalg import add_gram_, cholesky, mirror_upper_
 from skspectral.moments.second_moment import SecondMoment
 
+# An atom of less than this share of the longest atom's norm is rounding.
+_ROUNDING = 1e-10
+# The squares of smaller norms come near the end of float64.
+_SMALLEST = 1e-100
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -44,6 +49,17 @@ class Projection:
         return slope / self.norms[:, None]
 
 
+def present(S: torch.Tensor) -> torch.Tensor:
+    """Mask of the atoms (K, T) that are finite and more than rounding; shape (K,).
+
+    Rounding is what is left of a sine that is zero at all places of the grid, such as
+    that of the Nyquist frequency, beside the other atoms.
+    """
+    norms = torch.linalg.vector_norm(S, dim=1)
+    norms = torch.where(norms.isfinite(), norms, 0.0)
+    return norms > max(_ROUNDING * float(norms.max()), _SMALLEST)
+
+
 def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
     """Eliminate the codes of the dictionary ``S``, shape (K, T).
 
@@ -55,7 +71,7 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
         If an atom is zero or not finite.
     """
     norms = torch.linalg.vector_norm(S, dim=1)
-    if not bool(((norms > 0) & norms.isfinite()).all()):
+    if not bool(present(S).all()):
         raise ArithmeticError("An atom is zero or not finite.")
     atoms = S / norms[:, None]
     factor = cholesky(atoms @ atoms.T, ridge)
