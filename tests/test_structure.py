@@ -29,7 +29,7 @@ ROOMS = (
     "fit_plan",
     "fit",
     "spectral_dictionary",
-    "recipes modulation_curves metrics datasets",
+    "recipes modulation_curves metrics datasets outliers",
     "control plotting refinement",
 )
 LEVEL = {name: level for level, line in enumerate(ROOMS) for name in line.split()}
