@@ -3,9 +3,9 @@ Anomalies by their likelihood
 =============================
 
 Learns what is normal, and ranks new samples by their likelihood with
-`SpectralOutlierDetector`, beside an isolation forest, a one-class support vector machine
-and the reconstruction error of PCA, for which the best number of components is chosen on
-the test itself.
+`SpectralOutlierDetector`, beside an isolation forest, a one-class support vector
+machine and the reconstruction error of PCA, for which the best number of components is
+chosen on the test itself.
 
 Two tasks: to tell the other nine digits from each digit of scikit-learn's, and to tell
 guitar notes that are half a semitone out of tune, after 100 or 1,000 windows in tune.

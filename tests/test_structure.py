@@ -30,7 +30,7 @@ ROOMS = (
     "fit",
     "spectral_dictionary",
     "recipes modulation_curves metrics datasets outliers",
-    "control plotting refinement",
+    "control onnx plotting refinement",
 )
 LEVEL = {name: level for level, line in enumerate(ROOMS) for name in line.split()}
 
