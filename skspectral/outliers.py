@@ -173,6 +173,8 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         """
         if not hasattr(self, "estimator_"):
             return self.fit(X, y, sample_weight)
+        # scikit-learn looks at them at the first call alone.
+        self._validate_params()
         return self._learn(self.estimator_, "partial_fit", X, y, sample_weight)
 
     def _learn(
@@ -289,7 +291,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        if self.estimator is not None:
+        if isinstance(self.estimator, BaseEstimator):
             inner = get_tags(self.estimator)
             tags.input_tags.allow_nan = inner.input_tags.allow_nan
             tags.target_tags.required = inner.target_tags.required

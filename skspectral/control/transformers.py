@@ -83,7 +83,7 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        if self.estimator is not None:
+        if isinstance(self.estimator, BaseEstimator):
             inner = get_tags(self.estimator)
             tags.target_tags.required = inner.target_tags.required
             tags.non_deterministic = inner.non_deterministic

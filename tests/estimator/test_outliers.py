@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skspectral import SpectralDictionaryLearning, SpectralOutlierDetector
@@ -279,6 +280,34 @@ def test_any_estimator_with_a_density_will_do_for_a_share(correlated):
 def test_what_is_no_share(correlated, name, value):
     with pytest.raises(ValueError, match=name):
         SpectralOutlierDetector(plain(2), **{name: value}).fit(correlated)
+
+
+def test_a_share_that_is_set_between_the_pieces(correlated):
+    detector = SpectralOutlierDetector(plain(2)).partial_fit(correlated)
+    detector.set_params(contamination=np.float64(0.25)).partial_fit(correlated)
+    assert np.mean(detector.predict(correlated) == -1) == 0.25
+    with pytest.raises(ValueError, match="contamination"):
+        detector.set_params(contamination=7.0).partial_fit(correlated)
+
+
+class OfNoLibrary:
+    """Has the two methods, and nothing else that scikit-learn knows of."""
+
+    def fit(self, X, y=None):
+        self.mean = X.mean(axis=0)
+        return self
+
+    def score_samples(self, X):
+        return -((X - self.mean) ** 2).sum(axis=1)
+
+    def get_params(self, deep=True):
+        return {}
+
+
+def test_an_estimator_of_no_library(correlated):
+    detector = SpectralOutlierDetector(OfNoLibrary(), contamination=0.1)
+    assert not get_tags(detector).input_tags.allow_nan
+    assert np.mean(detector.fit_predict(correlated) == -1) == 0.1
 
 
 def test_masked_samples_and_weights_are_refused(correlated):
