@@ -2,9 +2,10 @@
 Anomalies by their likelihood
 =============================
 
-Learns what is normal, and ranks new samples by their likelihood (`score_samples`),
-beside an isolation forest, a one-class support vector machine and the reconstruction
-error of PCA, for which the best number of components is chosen on the test itself.
+Learns what is normal, and ranks new samples by their likelihood with
+`SpectralOutlierDetector`, beside an isolation forest, a one-class support vector
+machine and the reconstruction error of PCA, for which the best number of components is
+chosen on the test itself.
 
 Two tasks: to tell the other nine digits from each digit of scikit-learn's, and to tell
 guitar notes that are half a semitone out of tune, after 100 or 1,000 windows in tune.
@@ -29,7 +30,7 @@ from sklearn.model_selection import (
 )
 from sklearn.svm import OneClassSVM
 
-from skspectral import SpectralDictionaryLearning
+from skspectral import SpectralDictionaryLearning, SpectralOutlierDetector
 from skspectral.datasets import make_tones
 from skspectral.priors import GaussianMixture
 
@@ -104,9 +105,11 @@ def reconstruction_errors(X, X_test):
 
 def detect(ours, X, X_test, anomalous):
     """How anomalous each method finds each test sample, by name."""
-    ranks = {"ours": -ours.fit(X).score_samples(X_test)}
-    for name, detector in rivals().items():
-        ranks[name] = -detector.fit(X).score_samples(X_test)
+    detectors = {"ours": SpectralOutlierDetector(ours), **rivals()}
+    ranks = {
+        name: -detector.fit(X).score_samples(X_test)
+        for name, detector in detectors.items()
+    }
     ranks["PCA, best error"] = max(
         reconstruction_errors(X, X_test),
         key=lambda errors: roc_auc_score(anomalous, errors),

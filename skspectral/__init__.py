@@ -8,11 +8,13 @@ The path of the data, one module a step:
 
 from skspectral._version import __version__
 from skspectral.atoms import BasisModulation, MLPModulation
+from skspectral.outliers import SpectralOutlierDetector
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 __all__ = [
     "BasisModulation",
     "MLPModulation",
     "SpectralDictionaryLearning",
+    "SpectralOutlierDetector",
     "__version__",
 ]

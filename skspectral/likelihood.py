@@ -14,12 +14,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import chi2
 
 from skspectral._device import Samples
+from skspectral._random import random_stream, standard_normal
 from skspectral._validation import NonFiniteError
 from skspectral.gaussian import LinearObservation, Mixture
 from skspectral.model import LinearModel
 from skspectral.priors.protocol import as_prior
+
+# Numbers of draws for a quantile; one of 0.05 is then between 0.047 and 0.053.
+_DRAWS = 2**14
 
 
 def score_samples(
@@ -69,6 +74,31 @@ def log_density(
     rest = np.maximum(squared_norm - (coordinates**2).sum(1), 0.0)
     outside = n_rest * np.log(2 * np.pi * noise_variance) + rest / noise_variance
     return inside - 0.5 * outside
+
+
+def log_density_quantile(
+    share: float, n_features: int, mixture: Mixture, noise_variance: float
+) -> float:
+    """Value below which log p(x) is with the probability ``share``, for x from p.
+
+    For one Gaussian -2 log p(x) is a constant plus a chi-squared variable with T
+    degrees of freedom; for several it is a quantile of draws of a fixed seed, in the
+    K coordinates and the energy of the others. Parameters are those of `log_density`.
+    """
+    means = mixture.means
+    if len(means) == 1:
+        energy = (means**2).sum(1)
+        peak = log_density(means, energy, n_features, mixture, noise_variance)
+        return float(peak[0] - 0.5 * chi2.isf(share, n_features))
+    stream = random_stream(0)
+    clean = mixture.without_noise(noise_variance).draw(_DRAWS, stream)
+    coordinates = clean + noise_variance**0.5 * standard_normal(stream, *clean.shape)
+    n_rest = n_features - means.shape[1]
+    energy = (coordinates**2).sum(1)
+    if n_rest:
+        energy = energy + noise_variance * stream.chisquare(n_rest, _DRAWS)
+    drawn = log_density(coordinates, energy, n_features, mixture, noise_variance)
+    return float(np.quantile(drawn, share))
 
 
 def checked_coordinates(

@@ -62,7 +62,7 @@ from skspectral.impute import impute, sample_posterior
 from skspectral.likelihood import score_samples
 from skspectral.model import LinearModel, is_finite
 from skspectral.moments import Moments
-from skspectral.priors.protocol import draw, new_prior
+from skspectral.priors.protocol import depends_on_time, draw, needs_labels, new_prior
 
 _CPU = torch.device("cpu")
 _COUNT = [Interval(Integral, 1, None, closed="left")]
@@ -1006,6 +1006,8 @@ class SpectralDictionaryLearning(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.array_api_support = True
+        tags.target_tags.required = needs_labels(self.prior)
+        tags.non_deterministic = depends_on_time(self.prior)
         return tags
 
     def __sklearn_array_api_convert__(self, converter: Any) -> Any:

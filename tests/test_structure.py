@@ -29,8 +29,8 @@ ROOMS = (
     "fit_plan",
     "fit",
     "spectral_dictionary",
-    "recipes modulation_curves metrics datasets",
-    "control plotting refinement",
+    "recipes modulation_curves metrics datasets outliers",
+    "control onnx plotting refinement",
 )
 LEVEL = {name: level for level, line in enumerate(ROOMS) for name in line.split()}
 

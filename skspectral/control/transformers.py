@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
@@ -82,6 +83,10 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        if isinstance(self.estimator, BaseEstimator):
+            inner = get_tags(self.estimator)
+            tags.target_tags.required = inner.target_tags.required
+            tags.non_deterministic = inner.non_deterministic
         return tags
 
 

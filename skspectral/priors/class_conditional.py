@@ -14,7 +14,13 @@ from skspectral._sklearn_compat import check_sample_weight, fit_context
 from skspectral.gaussian import Mixture
 from skspectral.priors.labels import label_numbers
 from skspectral.priors.prior import Capabilities, Prior
-from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
+from skspectral.priors.protocol import (
+    as_prior,
+    depends_on_time,
+    draw,
+    fit_prior,
+    new_prior,
+)
 from skspectral.priors.synthesis import Synthesis
 
 
@@ -180,4 +186,5 @@ class ClassConditionalPrior(Prior):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.non_deterministic = depends_on_time(self.prior)
         return tags

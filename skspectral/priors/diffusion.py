@@ -351,6 +351,12 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
             seed=draw_seed(random_stream(self.random_state)),
         )
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # How many steps fit into a time is not the same twice.
+        tags.non_deterministic = self.max_time is not None
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
 

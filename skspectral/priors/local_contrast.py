@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
-from sklearn.utils import gen_batches, get_tags
+from sklearn.utils import gen_batches
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import Interval, fit_context
 from skspectral.gaussian.gaussian import principal_directions
 from skspectral.priors.contrast import ContrastField, Parts
 from skspectral.priors.prior import Capabilities, Prior
-from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
+from skspectral.priors.protocol import (
+    as_prior,
+    depends_on_time,
+    draw,
+    fit_prior,
+    needs_labels,
+    new_prior,
+)
 from skspectral.priors.synthesis import Synthesis
 
 # Signals that are held at a time.
@@ -258,6 +264,6 @@ class LocalContrastPrior(Prior):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        if isinstance(self.prior, BaseEstimator):
-            tags.target_tags.required = get_tags(self.prior).target_tags.required
+        tags.target_tags.required = needs_labels(self.prior)
+        tags.non_deterministic = depends_on_time(self.prior)
         return tags

@@ -118,6 +118,16 @@ class _Adapter(Prior):
         return True
 
 
+def needs_labels(prior: Any) -> bool:
+    """Whether ``fit`` of a prior needs ``y``, as its tags say."""
+    return isinstance(prior, BaseEstimator) and get_tags(prior).target_tags.required
+
+
+def depends_on_time(prior: Any) -> bool:
+    """Whether two fits of a prior with the same seed may differ, as its tags say."""
+    return isinstance(prior, BaseEstimator) and get_tags(prior).non_deterministic
+
+
 def new_prior(
     prior: Any, stream: np.random.Generator, y: Any = None, sample_weight: Any = None
 ) -> Any:
@@ -132,10 +142,7 @@ def new_prior(
         return checked
     if sample_weight is not None:
         checked.require("weights", "sample_weight")
-    needs_labels = isinstance(prior, BaseEstimator) and (
-        get_tags(prior).target_tags.required
-    )
-    if needs_labels and y is None:
+    if needs_labels(prior) and y is None:
         raise ValueError(
             "requires y to be passed, but the target y is None: "
             f"{type(prior).__name__} needs a label for each sample, as in fit(X, y)."
