@@ -78,8 +78,11 @@ def test_folder_of_all_kinds_of_pictures(tmp_path):
     (tmp_path / "short.png").write_bytes(cut_short)
     with pytest.warns(UserWarning, match="Skipped") as warned:
         train, test = load_image_folder(tmp_path, 40, 32)
-    named = sorted(str(w.message).split(":")[0].split("/")[-1] for w in warned)
-    assert named == ["broken.png", "short.png"]
+    (message,) = (str(w.message) for w in warned)
+    assert "Skipped 2 files" in message
+    assert "broken.png (UnidentifiedImageError" in message
+    assert "short.png (" in message
+    assert ".hidden" not in message
     assert train.shape == (40, 32, 32, 3)
     assert test.shape == (8, 32, 32, 3)
 
