@@ -44,8 +44,8 @@ def as_signals(signals: Any, length: int) -> tuple[list[np.ndarray], np.dtype]:
     array = as_real_array(signals, "signals")
     if array.ndim not in (1, 2):
         raise ValueError(
-            f"signals of shape {array.shape} must be one-dimensional, or a matrix whose "
-            "rows are signals."
+            f"signals of shape {array.shape} must be one-dimensional, or a matrix "
+            "whose rows are signals."
         )
     rows = np.atleast_2d(array)
     refuse_longer(length, rows.shape[1], len(rows))
@@ -69,8 +69,8 @@ def _as_several(signals: Any, length: int) -> tuple[list[np.ndarray], np.dtype]:
 def _refuse_columns(length: int, longest: int, n_signals: int) -> None:
     """Raise if the rows of a matrix are too short, as channels of sound often are."""
     axis = (
-        "Signals run along axis 1, as the rows of a matrix: pass signals.T if yours run "
-        "along axis 0, as channels of sound do."
+        "Signals run along axis 1, as the rows of a matrix: pass signals.T if yours "
+        "run along axis 0, as channels of sound do."
     )
     refuse_longer(length, longest, n_signals, *([axis] if n_signals >= length else []))
 

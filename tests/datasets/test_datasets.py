@@ -8,7 +8,6 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from skspectral.datasets import (
-    cut_patches,
     load_cifar10,
     load_image_folder,
     load_photograph_patches,
@@ -56,14 +55,6 @@ def test_photograph_patches_are_cut_apart():
 def test_patches_of_a_larger_size_than_the_photographs_allow():
     with pytest.raises(ValueError, match="size=200 is larger than an image"):
         load_photograph_patches(10, size=200)
-
-
-def test_patches_stand_in_the_image():
-    image = np.arange(20 * 30 * 3).reshape(20, 30, 3) % 251
-    patches = cut_patches([image], 5, 7)
-    assert all(contains(image, patch) for patch in patches)
-    whole = cut_patches([image[:7, :7]], 2, 7)
-    np.testing.assert_array_equal(whole[1], image[:7, :7])
 
 
 def test_folder_of_all_kinds_of_pictures(tmp_path):
@@ -181,16 +172,3 @@ def test_torchvision_cannot_be_imported(tmp_path, monkeypatch, error, message):
     monkeypatch.setattr(builtins, "__import__", fail)
     with pytest.raises(ImportError, match=message):
         load_cifar10(tmp_path)
-
-
-def test_patches_of_grey_pictures():
-    picture = np.arange(400, dtype=np.uint8).reshape(20, 20)
-    patches = cut_patches([picture], 5, 8, random_state=0)
-    assert patches.shape == (5, 8, 8)
-    for patch in patches:
-        found = [
-            np.array_equal(picture[r : r + 8, c : c + 8], patch)
-            for r in range(13)
-            for c in range(13)
-        ]
-        assert any(found)
