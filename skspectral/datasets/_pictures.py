@@ -21,11 +21,12 @@ def picture_size(path: Path, least: int) -> tuple[int, int]:
     """Height and width that `read_picture` is expected to give, from the header."""
     from PIL import Image
 
-    with Image.open(path) as picture:
+    with path.open("rb") as file, Image.open(file) as picture:
         width, height = picture.size
-        # Pillow would decode a whole PNG to find out that it has no EXIF.
-        known = "exif" in picture.info
-        if known and picture.getexif().get(_ORIENTATION) in _LYING:
+        # The method that a PNG has of its own would decode the whole of it.
+        orientation = Image.Image.getexif(picture).get(_ORIENTATION)
+        # Pillow has turned the size of a TIFF.
+        if orientation in _LYING and picture.format != "TIFF":
             width, height = height, width
     width, height = _enlarged((width, height), least)
     return height, width
@@ -47,7 +48,8 @@ def read_picture(path: Path, least: int) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
-    with Image.open(path) as picture:
+    # Of a TIFF that lies on its side, Pillow maps the file in a wrong shape if it can.
+    with path.open("rb") as file, Image.open(file) as picture:
         ImageOps.exif_transpose(picture, in_place=True)
         colours = _colours(picture)
     size = _enlarged(colours.size, least)

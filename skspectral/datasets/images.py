@@ -137,6 +137,9 @@ def load_image_folder(
     patches = None
     with Folder(folder) as files:
         sizes = files.read_all(lambda path: picture_size(path, size))
+        if not hold_out(list(sizes.values()), size)[1]:
+            # Few as they are, look at the pictures: a header may not tell all.
+            sizes = files.read_all(lambda path: read_picture(path, size).shape[:2])
         while patches is None:
             patches = _cut_files(files, sizes, numbers, size, seed)
     return patches[:n_patches], patches[n_patches:]
