@@ -1,14 +1,15 @@
 """WAV files of any length, as windows of float32."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import struct
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-# So many frames, of all channels, are decoded at a time.
-_PIECE = 2**16
+# So many frames, of all channels, are decoded at a time, and at least two windows.
+_PIECE = 2**14
 # Channels cancel whose mean has less than this share of their power. Channels that are
 # independent keep one part in their number.
 _SILENT = 1e-4
@@ -27,7 +28,7 @@ def read_header(path: Path) -> Header:
     rate, samples = _open(path)
     if rate < 1:
         raise ValueError(f"its sampling rate is {rate} Hz")
-    return Header(rate, *samples.shape)
+    return Header(rate, *samples.shape[:2])
 
 
 def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray) -> int:
@@ -47,23 +48,22 @@ def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray)
     """
     n_windows, length = windows.shape
     _, samples = _open(path)
-    at_once = max(1, (_PIECE - length) // hop + 1)
+    at_once = max(length, _PIECE - length) // hop + 1
     power = power_of_channels = 0.0
     for first in range(0, n_windows, at_once):
         rows = windows[first : first + at_once]
         start, stop = first * hop, (first + len(rows) - 1) * hop + length
         channels = _as_floats(samples[start:stop])
-        # Samples that are not finite are found below.
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = channels.mean(axis=1)
-            power += mean.var() * len(mean)
-            power_of_channels += channels.var(axis=0).mean() * len(mean)
-            signal = mean if channel is None else channels[:, channel]
-            signal = signal.astype(np.float32)
-        if not np.isfinite(signal).all():
+        if channel is not None:
+            channels = channels[:, channel : channel + 1]
+        if not (np.abs(channels) <= np.finfo(np.float32).max).all():
             raise ValueError("it has samples that are NaN or too large for float32")
+        signal = channels.mean(axis=1)
+        power += signal.var() * len(signal)
+        power_of_channels += channels.var(axis=0).mean() * len(signal)
+        signal = signal.astype(np.float32)
         rows[:] = np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
-    if channel is None and power < _SILENT * power_of_channels:
+    if power < _SILENT * power_of_channels:
         warnings.warn(
             f"the mean of its {samples.shape[1]} channels is nearly silent, as they "
             "cancel; pass channel=0 for the first",
@@ -73,19 +73,49 @@ def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray)
 
 
 def _open(path: Path) -> tuple[int, np.ndarray]:
-    """Sampling rate and samples (n_frames, n_channels), mapped where they can be."""
+    """Sampling rate and samples (n_frames, n_channels), mapped where they can be.
+
+    Samples of 3 bytes have a third axis: that of their bytes, the least first.
+    """
     from scipy.io import wavfile
 
     try:
         rate, samples = wavfile.read(path, mmap=True)
-    except ValueError:
-        # Samples of 3 bytes, and those of files that are cut short, cannot be mapped.
-        rate, samples = wavfile.read(path)
-    return rate, samples if samples.ndim == 2 else samples[:, None]
+    except ValueError as error:
+        # Neither those of 3 bytes nor those of a file that is cut short are mapped.
+        mapped = _map_3_bytes(path) if "3-byte" in str(error) else None
+        rate, samples = mapped or wavfile.read(path)
+    return rate, samples[:, None] if samples.ndim == 1 else samples
+
+
+def _map_3_bytes(path: Path) -> tuple[int, np.ndarray] | None:
+    """The same for a file of which SciPy says that its samples have 3 bytes.
+
+    None if it is cut short, or of a kind for more than 4 GiB, or big-endian.
+    """
+    with path.open("rb") as file:
+        if file.read(12)[:4] != b"RIFF":
+            return None
+        name = b""
+        while name != b"data":
+            name, size = struct.unpack("<4sI", file.read(8))
+            start = file.tell()
+            if name == b"fmt ":
+                n_channels, rate = struct.unpack("<2xHI8x", file.read(16))
+            if name != b"data":
+                file.seek(start + size + size % 2)
+    shape = (size // (3 * n_channels), n_channels, 3)
+    if start + size > path.stat().st_size or shape[0] == 0:
+        return None
+    return rate, np.memmap(path, np.uint8, "r", start, shape)
 
 
 def _as_floats(samples: np.ndarray) -> np.ndarray:
-    """Samples in float64, integers scaled to [-1, 1)."""
+    """Samples (n_frames, n_channels) in float64, integers scaled to [-1, 1)."""
+    if samples.ndim == 3:
+        padded = np.zeros((*samples.shape[:2], 4), np.uint8)
+        padded[..., 1:] = samples
+        samples = padded.view("<i4")[..., 0]
     if samples.dtype.kind == "f":
         return samples.astype(np.float64)
     # Of integers only those of 8 bits have no sign; SciPy shifts 24 bits to 32.
