@@ -51,7 +51,7 @@ def read_picture(path: Path, least: int) -> np.ndarray:
     # Of a TIFF that lies on its side, Pillow maps the file in a wrong shape if it can.
     with path.open("rb") as file, Image.open(file) as picture:
         ImageOps.exif_transpose(picture, in_place=True)
-        colours = _colours(picture)
+        colours = as_rgb(picture)
     size = _enlarged(colours.size, least)
     return np.asarray(colours if size == colours.size else colours.resize(size))
 
@@ -63,7 +63,7 @@ def _enlarged(size: tuple[int, int], least: int) -> tuple[int, int]:
     return width, height
 
 
-def _colours(picture: "Image.Image") -> "Image.Image":
+def as_rgb(picture: "Image.Image") -> "Image.Image":
     """The picture in mode RGB, over white where it is transparent."""
     from PIL import Image
 

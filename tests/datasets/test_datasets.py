@@ -57,6 +57,18 @@ def test_patches_of_a_larger_size_than_the_photographs_allow():
         load_photograph_patches(10, size=200)
 
 
+def test_few_patches_for_training_leave_none_for_testing():
+    train, test = load_photograph_patches(3, size=8)
+    assert train.shape == (3, 8, 8, 3)
+    assert test.shape == (0, 8, 8, 3)
+
+
+@pytest.mark.parametrize("name", ["n_patches", "size"])
+def test_numbers_that_are_no_counts(name):
+    with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
+        load_photograph_patches(**{name: 0})
+
+
 def test_folder_of_all_kinds_of_pictures(tmp_path):
     save(tmp_path / "colour.png", (80, 100, 3))
     save(tmp_path / "grey.jpg", (90, 120))

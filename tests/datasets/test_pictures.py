@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from skspectral.datasets import load_image_folder
+from skspectral.datasets._pictures import as_rgb
 
 SIZE = 4
 
@@ -250,6 +251,29 @@ def save_animation(path):
 def test_colours_of_every_mode(tmp_path, save):
     expected = save(tmp_path)
     np.testing.assert_allclose(whole_picture(tmp_path), expected, atol=1)
+
+
+@pytest.mark.parametrize("mode", ["RGBX", "YCbCr", "HSV", "CMYK", "RGBa", "La", "PA"])
+def test_modes_that_few_files_have(mode):
+    """From RGB to the mode and back is nearly nothing; what is transparent is white."""
+    if mode == "PA":
+        picture, expected = few_colours()
+        picture = picture.convert("PA")
+        picture.putalpha(Image.fromarray(ALPHA))
+    elif mode == "La":
+        grey = GREY.astype(np.uint8)
+        picture = Image.fromarray(np.dstack([grey, ALPHA])).convert("La")
+        expected = grey[..., None].repeat(3, axis=2)
+    else:
+        source = RGBA if mode == "RGBa" else COLOURS
+        picture, expected = Image.fromarray(source).convert(mode), COLOURS
+    assert picture.mode == mode
+    if mode[-1] in "Aa":
+        expected = np.where(ALPHA[..., None] == 0, 255, expected)
+    rgb = as_rgb(picture)
+    assert rgb.mode == "RGB"
+    # A hue of 8 bits is coarse.
+    np.testing.assert_allclose(np.asarray(rgb, float), expected, atol=6)
 
 
 @pytest.mark.parametrize(
