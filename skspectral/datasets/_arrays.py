@@ -46,10 +46,10 @@ def as_real_array(values: Any, name: str) -> np.ndarray:
         if array.dtype.kind == "O":
             # Only here does a column of integers with NA show its objects.
             array = np.asarray(missing_as_nan(array)).astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{name} must be an array of real numbers, but numpy cannot make one of "
-            f"it: {error}."
+            f"it: {str(error).rstrip('.')}."
         ) from error
     if array.dtype.kind not in "biuf":
         raise ValueError(_not_real(name, str(array.dtype)))

@@ -48,7 +48,7 @@ def as_signals(signals: Any, length: int) -> tuple[list[np.ndarray], np.dtype]:
             "whose rows are signals."
         )
     rows = np.atleast_2d(array)
-    refuse_longer(length, rows.shape[1], len(rows))
+    refuse_longer(length, rows.shape[1] if len(rows) else 0, len(rows))
     return [rows], _floating({given_dtype(signals, array)})
 
 

@@ -247,10 +247,10 @@ def _as_images(images: Any) -> tuple[list[np.ndarray], np.dtype]:
     listed = _as_list(images)
     arrays = [as_real_array(image, f"images[{i}]") for i, image in enumerate(listed)]
     for i, array in enumerate(arrays):
-        if array.ndim not in (2, 3):
+        if array.ndim not in (2, 3) or 0 in array.shape[2:]:
             raise ValueError(
                 f"images[{i}] has the shape {array.shape}, but an image is of shape "
-                "(height, width) or (height, width, n_channels)."
+                "(height, width) or (height, width, n_channels), one channel at least."
             )
         if array.shape[2:] != arrays[0].shape[2:]:
             raise ValueError(

@@ -169,6 +169,7 @@ grey, colour = np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.uint8)
         (colour, r"may be one image or 5 grey ones\. Pass \[images\]"),
         ([grey[0]], r"images\[0\] has the shape \(5,\)"),
         ([np.zeros((2, 5, 5, 3))], r"images\[0\] has the shape \(2, 5, 5, 3\)"),
+        ([np.zeros((5, 5, 0))], r"images\[0\] has the shape \(5, 5, 0\)"),
         ([grey + 1j], r"images\[0\] has the dtype complex"),
         ([np.ma.array(grey + 1j, mask=True)], r"images\[0\] has the dtype complex"),
         ([[["a", "b"]]], r"images\[0\] has the dtype <U1"),

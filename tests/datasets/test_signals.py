@@ -63,6 +63,8 @@ def test_windows_are_a_copy_in_a_floating_dtype():
         (([np.zeros(4), np.zeros((4, 2))], 3), r"signals\[1\] has the shape \(4, 2\)"),
         (([[1, 2, 3], 4], 3), r"signals\[1\] has the shape \(\)"),
         ((np.zeros((2, 3, 4)), 3), r"shape \(2, 3, 4\) must be one-dimensional"),
+        ((np.zeros((0, 5)), 3), "the longest of 0 has 0 samples"),
+        (([1, 10**400, 2], 3), "signals must be an array of real numbers"),
         ((np.zeros(()), 3), r"shape \(\) must be one-dimensional"),
         ((None, 3), r"shape \(\) must be one-dimensional"),
         (("abc", 3), "signals has the dtype <U1"),
