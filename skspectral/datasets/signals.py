@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skspectral._random import random_stream
-from skspectral.datasets._folders import read_folder
+from skspectral._sklearn_compat import as_numbers
+from skspectral.datasets._arrays import check_count
+from skspectral.datasets._folders import Folder
+from skspectral.datasets._recordings import Header, read_header, read_windows
+from skspectral.datasets._signal_lists import as_signals, n_windows, refuse_longer
 
 # The open strings of a guitar, E2 to E4, in Hz.
 _GUITAR = (82.41, 110.0, 146.83, 196.0, 246.94, 329.63)
@@ -35,9 +40,10 @@ def cut_windows(
 
     Parameters
     ----------
-    signals : array-like of shape (n,) or list of array-like of shape (n_i,)
+    signals : array-like of shape (n,) or (m, n), or list of array-like of shape (n_i,)
         One signal, or several, which may differ in length; the rows of a matrix are
-        several.
+        several. Entries that are masked, or NA of pandas, become NaN, which
+        :meth:`~skspectral.SpectralDictionaryLearning.impute` fills.
     length : int
         Samples of a window.
     hop : int or None, default=None
@@ -52,8 +58,8 @@ def cut_windows(
     Raises
     ------
     ValueError
-        If ``length`` or ``hop`` is not positive, a signal has more than one dimension,
-        or every signal is shorter than ``length``.
+        If ``length`` or ``hop`` is not positive, a signal has more than one dimension
+        or no real numbers, or every signal is shorter than ``length``.
 
     Examples
     --------
@@ -63,26 +69,17 @@ def cut_windows(
            [ 3.,  4.,  5.],
            [ 8.,  9., 10.]])
     """
-    hop = length if hop is None else hop
-    for name, value in (("length", length), ("hop", hop)):
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1 sample.")
-    arrays = _as_signals(signals)
-    longest = max((len(array) for array in arrays), default=0)
-    if longest < length:
-        raise ValueError(
-            f"length={length} is longer than every signal: the longest of "
-            f"{len(arrays)} has {longest} samples. Pass a length of at most that."
-        )
-    dtype = np.result_type(*arrays)
-    if not np.issubdtype(dtype, np.floating):
-        dtype = np.dtype(np.float64)
-    views = [
-        np.lib.stride_tricks.sliding_window_view(array, length)[::hop]
-        for array in arrays
-        if len(array) >= length
-    ]
-    return np.concatenate(views, dtype=dtype)
+    length, hop = _check_cut(length, hop)
+    arrays, dtype = as_signals(signals, length)
+    kept = [array for array in arrays if array.shape[1] >= length]
+    numbers = [len(array) * n_windows(array.shape[1], length, hop) for array in kept]
+    windows = np.empty((sum(numbers), length), dtype=dtype)
+    ends = np.cumsum(numbers)
+    for array, rows in zip(kept, np.split(windows, ends[:-1]), strict=True):
+        views = np.lib.stride_tricks.sliding_window_view(array, length, axis=1)
+        views = views[:, ::hop]
+        rows.reshape(views.shape)[:] = views
+    return windows
 
 
 def make_tones(
@@ -126,7 +123,8 @@ def make_tones(
     Raises
     ------
     ValueError
-        If a pitch is not between 0 and the Nyquist frequency.
+        If a pitch is missing, or not between 0 and the Nyquist frequency, or
+        ``n_samples`` or ``length`` is not positive.
 
     Examples
     --------
@@ -135,14 +133,18 @@ def make_tones(
     >>> X.shape, sorted(set(y.tolist()))
     ((10, 256), [220.0, 440.0])
     """
+    n_samples = check_count("n_samples", n_samples, "window")
+    length = check_count("length", length, "sample")
+    fundamentals = as_numbers(pitches, "pitches").ravel()
     nyquist = sampling_rate / 2
-    if not 0 < min(pitches) <= max(pitches) < nyquist:
+    possible = (fundamentals > 0) & (fundamentals < nyquist)
+    if not (possible.size and possible.all()):
         raise ValueError(
-            f"pitches={tuple(pitches)} must be above 0 and below {nyquist:g} Hz, half "
-            f"of sampling_rate={sampling_rate:g}."
+            f"pitches={tuple(fundamentals.tolist())} must be above 0 and below "
+            f"{nyquist:g} Hz, half of sampling_rate={sampling_rate:g}."
         )
     stream = random_stream(random_state)
-    y = stream.choice(np.asarray(pitches, dtype=np.float64), n_samples)
+    y = stream.choice(fundamentals, n_samples)
     loudness = stream.uniform(0.2, 1.0, n_samples)
     first = stream.uniform(0.0, _DECAY, n_samples)
     seconds = first[:, None] + np.arange(length) / sampling_rate
@@ -155,22 +157,30 @@ def make_tones(
 
 
 def load_recordings(
-    folder: str | Path, length: int, hop: int | None = None
+    folder: str | Path,
+    length: int,
+    hop: int | None = None,
+    *,
+    channel: int | None = None,
 ) -> tuple[np.ndarray, float]:
     """Windows of all WAV files below a folder, in the order of the files' names.
 
-    Integers are scaled to [-1, 1), channels are averaged. A file that cannot be read is
-    skipped with a warning that names it.
+    Integers are scaled to [-1, 1). A file that is shorter than a window does not
+    matter. One that cannot be read, or has samples that are NaN or too large for
+    float32, is skipped, and one warning names such files. Files are read in pieces.
 
     Parameters
     ----------
     folder : str or Path
-        Searched with its subfolders for names that end in .wav, in any case; hidden
-        files are left out.
+        Searched with its subfolders, links included, for names that end in .wav, in
+        any case; hidden files and folders are left out, and a file that is reached
+        twice counts once.
     length : int
         Samples of a window.
     hop : int or None, default=None
         Samples from the start of a window to that of the next. None is ``length``.
+    channel : int or None, default=None
+        The channel that is taken, from 0 on. None is the mean of all.
 
     Returns
     -------
@@ -183,8 +193,16 @@ def load_recordings(
     FileNotFoundError
         If the folder does not exist.
     ValueError
-        If it has no readable WAV file, the sampling rates differ, or every recording is
-        shorter than a window.
+        If it has no readable WAV file, every recording is shorter than a window, the
+        others differ in their sampling rates, or one of them lacks the ``channel``; if
+        ``length`` or ``hop`` is not positive, or ``channel`` is negative.
+
+    Warns
+    -----
+    UserWarning
+        If files are skipped, or channels cancel in their mean.
+    scipy.io.wavfile.WavFileWarning
+        If a file is cut short, or has a part that SciPy does not know.
 
     See Also
     --------
@@ -202,16 +220,28 @@ def load_recordings(
     >>> windows.shape, sampling_rate
     ((3, 256), 8000.0)
     """
-    recordings = read_folder(folder, _read_recording, "WAV file", ".wav")
-    first, (rate, _) = recordings[0]
-    for path, (other, _) in recordings:
-        if other != rate:
-            raise ValueError(
-                f"The sampling rates differ: {first} has {rate} Hz, {path} has {other} "
-                "Hz. Resample them to one rate, or put them into folders of their own."
-            )
-    signals = [signal for _, (_, signal) in recordings]
-    return cut_windows(signals, length, hop), float(rate)
+    length, hop = _check_cut(length, hop)
+    if channel is not None:
+        channel = check_count("channel", channel, "(the first channel)", least=0)
+    with Folder(folder, ".wav") as files:
+        headers = files.read_all(read_header)
+        if not headers:
+            raise ValueError(f"{folder} has no readable WAV file.")
+        longest = max(header.n_frames for header in headers.values())
+        refuse_longer(length, longest, len(headers))
+        used = {path: h for path, h in headers.items() if h.n_frames >= length}
+        rate = _common_rate(used)
+        _refuse_absent(channel, used)
+        numbers = [n_windows(h.n_frames, length, hop) for h in used.values()]
+        windows = np.empty((sum(numbers), length), dtype=np.float32)
+        end = 0
+        for path, number in zip(used, numbers, strict=True):
+            rows = windows[end : end + number]
+            fill = partial(read_windows, hop=hop, channel=channel, windows=rows)
+            end += files.read(path, fill) or 0
+        if end == 0:
+            raise ValueError(f"{folder} has no readable WAV file.")
+    return windows[:end], float(rate)
 
 
 def load_eeg(length: int = 64, hop: int | None = None) -> tuple[np.ndarray, float]:
@@ -260,23 +290,36 @@ def load_eeg(length: int = 64, hop: int | None = None) -> tuple[np.ndarray, floa
         )
     # Written on a little-endian machine, whatever this one is.
     channels = np.fromfile(path, dtype="<f8").astype(np.float64).reshape(_EEG_SHAPE).T
-    return cut_windows(list(channels), length, hop), _EEG_SHAPE[0] / _EEG_SECONDS
+    return cut_windows(channels, length, hop), _EEG_SHAPE[0] / _EEG_SECONDS
 
 
-def _as_signals(signals: ArrayLike | Sequence[ArrayLike]) -> list[np.ndarray]:
-    """The signals as one-dimensional arrays; a single one as a list of one."""
-    parts: list[Any] = list(signals)  # type: ignore[arg-type]
-    # A list of lists that differ in length is no array.
-    if not parts or np.ndim(parts[0]) == 0:
-        parts = [signals]
-    arrays = [np.asarray(part) for part in parts]
-    for i, array in enumerate(arrays):
-        if array.ndim != 1:
+def _check_cut(length: int, hop: int | None) -> tuple[int, int]:
+    """Length and hop as positive integers."""
+    length = check_count("length", length, "sample")
+    return length, length if hop is None else check_count("hop", hop, "sample")
+
+
+def _common_rate(headers: dict[Path, Header]) -> int:
+    """The sampling rate in Hz, or an error if there are several."""
+    (first, expected), *others = headers.items()
+    for path, header in others:
+        if header.rate != expected.rate:
             raise ValueError(
-                f"signals must be one-dimensional, but signals[{i}] has the shape "
-                f"{array.shape}. Pass a list of one-dimensional arrays."
+                f"The sampling rates differ: {first} has {expected.rate} Hz, {path} "
+                f"has {header.rate} Hz. Resample them to one rate, or put them into "
+                "folders of their own."
             )
-    return arrays
+    return expected.rate
+
+
+def _refuse_absent(channel: int | None, headers: dict[Path, Header]) -> None:
+    """Raise if a recording does not have the channel."""
+    path, header = min(headers.items(), key=lambda item: item[1].n_channels)
+    if channel is not None and channel >= header.n_channels:
+        raise ValueError(
+            f"channel={channel} must be from 0 to {header.n_channels - 1}, or None for "
+            f"the mean of all channels, as {path} has {header.n_channels} of them."
+        )
 
 
 def _plucked_string(
@@ -292,18 +335,3 @@ def _plucked_string(
         wave = np.sin(2 * np.pi * harmonic * pitch * seconds + phases)
         sound += amplitude * np.exp(-harmonic / _DECAY * seconds) * wave
     return sound
-
-
-def _read_recording(path: Path) -> tuple[int, np.ndarray]:
-    """Sampling rate and mono signal of a WAV file; float32, integers in [-1, 1)."""
-    from scipy.io import wavfile
-
-    rate, samples = wavfile.read(path)
-    if samples.dtype.kind == "f":
-        signal = samples.astype(np.float32)
-    else:
-        # Of integers only those of 8 bits have no sign; SciPy shifts 24 bits to 32.
-        middle = 128.0 if samples.dtype.kind == "u" else 0.0
-        largest = 2.0 ** (8 * samples.dtype.itemsize - 1)
-        signal = ((samples - middle) / largest).astype(np.float32)
-    return rate, signal if signal.ndim == 1 else signal.mean(axis=1)

@@ -1,15 +1,16 @@
-"""Windows of signals: cut, made, and read."""
+"""Windows of signals: cut and made."""
 
-import wave
+import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import cbook
-from scipy.io import wavfile
 
-from skspectral.datasets import cut_windows, load_eeg, load_recordings, make_tones
+from skspectral.datasets import cut_windows, load_eeg, make_tones
 
 
 @given(
@@ -60,11 +61,164 @@ def test_windows_are_a_copy_in_a_floating_dtype():
         (([1.0, 2.0], 3), "length=3 is longer than every signal: .* has 2 samples"),
         (([], 3), "length=3 is longer than every signal"),
         (([np.zeros(4), np.zeros((4, 2))], 3), r"signals\[1\] has the shape \(4, 2\)"),
+        (([[1, 2, 3], 4], 3), r"signals\[1\] has the shape \(\)"),
+        ((np.zeros((2, 3, 4)), 3), r"shape \(2, 3, 4\) must be one-dimensional"),
+        ((np.zeros((0, 5)), 3), "the longest of 0 has 0 samples"),
+        (([1, 10**400, 2], 3), "signals must be an array of real numbers"),
+        ((np.zeros(()), 3), r"shape \(\) must be one-dimensional"),
+        ((None, 3), r"shape \(\) must be one-dimensional"),
+        (("abc", 3), "signals has the dtype <U1"),
+        (([1, "b", 3], 3), "signals has the dtype <U"),
+        (([1, [2], 3], 3), "signals must be an array of real numbers"),
+        ((np.zeros(4, complex), 3), "signals has the dtype complex"),
+        (([np.zeros(4), np.zeros(4, complex)], 3), r"signals\[1\] has .* complex"),
+        ((np.ma.array(np.zeros(4, complex), mask=True), 3), "dtype complex"),
+        (([1.0, 2.0], 1.5), "length=1.5 must be an integer"),
+        (([1.0, 2.0], 1, "2"), "hop='2' must be an integer"),
     ],
 )
 def test_bad_cuts(args, message):
     with pytest.raises(ValueError, match=message):
         cut_windows(*args)
+
+
+DTYPES = ("bool", "uint8", "int16", "int64", "float16", "float32", "float64")
+LAYOUTS = {
+    "plain": np.ascontiguousarray,
+    "reversed": lambda array: array[::-1].copy()[::-1],
+    "every third": lambda array: np.repeat(array, 3)[::3],
+    "big-endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
+    "objects": lambda array: array.astype(object),
+    "list": lambda array: array.tolist(),
+}
+
+
+@st.composite
+def lists_of_signals(draw):
+    """Signals of one dtype, range and layout, some with a mask; as floats as well."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    high = draw(st.sampled_from([1, 100, 30_000]))
+    layout = draw(st.sampled_from(sorted(LAYOUTS)))
+    masked = draw(st.booleans()) and layout not in ("list", "objects")
+    signals, floats = [], []
+    for size in draw(st.lists(st.integers(1, 20), min_size=1, max_size=4)):
+        if dtype.kind in "iu":
+            high = min(high, np.iinfo(dtype).max)
+        values = rng.uniform(0, high, size).astype(dtype)
+        mask = (rng.random(size) < 0.3) & masked
+        signal = LAYOUTS[layout](values)
+        signals.append(np.ma.array(signal, mask=mask) if masked else signal)
+        floats.append(np.where(mask, np.nan, values.astype(np.float64)))
+    return signals, floats, dtype, layout
+
+
+@given(
+    made=lists_of_signals(),
+    length=st.integers(1, 6),
+    hop=st.none() | st.integers(1, 8),
+    single=st.booleans(),
+)
+def test_windows_have_the_numbers_of_the_signals(made, length, hop, single):
+    signals, floats, dtype, layout = made
+    if single:
+        signals, floats = signals[0], floats[:1]
+    expected = [
+        values[start : start + length]
+        for values in floats
+        for start in range(0, len(values) - length + 1, hop or length)
+    ]
+    if not expected:
+        with pytest.raises(ValueError, match="is longer than every signal"):
+            cut_windows(signals, length, hop)
+        return
+    windows = cut_windows(signals, length, hop)
+    np.testing.assert_array_equal(windows, expected)
+    keeps = dtype.kind == "f" and layout not in ("list", "objects")
+    assert windows.dtype == (dtype if keeps else np.float64)
+    assert windows.dtype.isnative
+    windows[:] = -1
+    for signal, values in zip([signals] if single else signals, floats, strict=True):
+        kept = np.ma.filled(np.ma.asarray(signal).astype(float), np.nan)
+        np.testing.assert_array_equal(kept, values)
+
+
+def test_what_is_marked_as_missing_is_nan():
+    values = np.array([[1, 2, -9999, 4], [5, -9999, 7, 8]])
+    masked = np.ma.masked_equal(values, -9999)
+    objects = values.astype(object)
+    objects[values == -9999] = pd.NA
+    table = pd.DataFrame(objects)
+    ways = {
+        "masked": masked,
+        "rows": list(masked),
+        "scalars": [list(row) for row in masked],
+        "objects": objects,
+        "lists": objects.tolist(),
+        "table": table,
+        "nullable": table.astype("Int64"),
+        "columns": [pd.Series(row, dtype="Int64") for row in objects.tolist()],
+    }
+    expected = np.where(values == -9999, np.nan, values)
+    for way, signals in ways.items():
+        windows = cut_windows(signals, 4)
+        np.testing.assert_array_equal(windows, expected, err_msg=way)
+        assert windows.dtype == np.float64, way
+    for signal in (masked[0], list(masked[0]), table.astype("Int64").iloc[0]):
+        np.testing.assert_array_equal(cut_windows(signal, 4), expected[:1])
+    small = np.ma.masked_equal(values.astype(np.float32), -9999)
+    assert cut_windows(small, 4).dtype == np.float32
+
+
+def test_arrays_of_other_libraries():
+    matrix = np.arange(24.0).reshape(2, 12)
+    expected = cut_windows(matrix, 4)
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [matrix[0, :8], matrix[1]]
+    for signals in (torch.from_numpy(matrix), pd.DataFrame(matrix), iter(matrix)):
+        np.testing.assert_array_equal(cut_windows(signals, 4), expected)
+    np.testing.assert_array_equal(cut_windows(ragged, 4), np.delete(expected, 2, 0))
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 8])
+def test_channels_as_columns_are_refused(n_channels):
+    """As they are read by SciPy, sounds run along the wrong axis."""
+    sound = np.zeros((100, n_channels))
+    for signals in (sound, list(sound), sound.tolist(), np.ma.array(sound, mask=True)):
+        with pytest.raises(ValueError, match=r"run along axis 1.* pass signals\.T"):
+            cut_windows(signals, 9)
+    assert cut_windows(sound.T, 9).shape == (11 * n_channels, 9)
+    # Neither axis is long enough: the other one is no advice.
+    with pytest.raises(ValueError, match=r"has 8 samples\. Pass a shorter length"):
+        cut_windows(np.zeros((100, 8)), 101)
+
+
+def peak_of(function, *args):
+    """Most bytes that numpy and Python asked for, beside what there was."""
+    tracemalloc.start()
+    try:
+        result = function(*args)
+        return result, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shape", [(2_000_000,), (2, 1_000_000), (20_000, 100)])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_cutting_takes_the_memory_of_the_windows(shape, dtype):
+    windows, peak = peak_of(cut_windows, np.zeros(shape, dtype), 100)
+    assert peak < 1.05 * windows.nbytes
+
+
+def test_refusing_takes_no_memory():
+    sound = np.zeros((1_000_000, 2), np.float32)
+
+    def refused(signals):
+        with pytest.raises(ValueError, match="axis"):
+            cut_windows(signals, 512)
+
+    for signals in (sound, np.ma.array(sound, mask=np.ones(sound.shape, bool))):
+        assert peak_of(refused, signals)[1] < sound.nbytes / 20
 
 
 @pytest.mark.parametrize("rate", [8000.0, 44100.0])
@@ -104,71 +258,24 @@ def test_tones_are_repeatable():
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("pitches", [[0.0, 100.0], [100.0, 500.0], [-1.0]])
+@pytest.mark.parametrize(
+    "pitches", [[0.0, 100.0], [100.0, 500.0], [-1.0], [100.0, np.nan], []]
+)
 def test_pitches_that_cannot_be_sampled(pitches):
     with pytest.raises(ValueError, match="below 500 Hz, half of sampling_rate=1000"):
         make_tones(5, 64, sampling_rate=1000, pitches=pitches)
 
 
-def test_recordings_of_all_formats_agree(tmp_path):
-    """One signal in every format of samples, mono and stereo: the same windows."""
-    signal = np.array([-1, -0.5, 0, 0.25, 0.5, 0.75])
-    formats = {
-        "a_float32": signal.astype(np.float32),
-        "b_float64": signal,
-        "c_int16": (signal * 2**15).astype(np.int16),
-        "d_int32": (signal * 2**31).astype(np.int32),
-        "e_uint8": (signal * 2**7 + 128).astype(np.uint8),
-        "f_stereo": np.stack([signal - 0.5, signal + 0.5], axis=1),
-    }
-    (tmp_path / "deep").mkdir()
-    for name, samples in formats.items():
-        wavfile.write(tmp_path / "deep" / f"{name}.wav", 8000, samples)
-    with wave.open(str(tmp_path / "int24.WAV"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(3)
-        file.setframerate(8000)
-        integers = (signal * 2**23).astype("<i4")
-        file.writeframes(b"".join(i.tobytes()[:3] for i in integers))
-    windows, rate = load_recordings(tmp_path, 6)
-    assert rate == 8000
-    assert windows.dtype == np.float32
-    np.testing.assert_array_equal(windows, np.tile(signal, (7, 1)))
+def test_numbers_of_tones_that_are_no_counts():
+    for name in ("n_samples", "length"):
+        with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
+            make_tones(**{name: 0})
 
 
-def test_recordings_come_in_order_and_with_a_hop(tmp_path):
-    for name, size in (("b", 9), ("a", 8), ("short", 3)):
-        samples = (ord(name[0]) + np.arange(size)).astype(np.float32)
-        wavfile.write(tmp_path / f"{name}.wav", 100, samples)
-    windows, _ = load_recordings(tmp_path, 4, hop=2)
-    starts = [97, 99, 101, 98, 100, 102]
-    np.testing.assert_array_equal(windows, np.add.outer(starts, np.arange(4)))
-
-
-def test_files_that_are_no_recordings(tmp_path):
-    wavfile.write(tmp_path / "good.wav", 100, np.zeros(8, dtype=np.int16))
-    (tmp_path / "broken.wav").write_bytes(b"no recording")
-    (tmp_path / ".hidden.wav").write_bytes(b"not looked at")
-    (tmp_path / "notes.txt").write_text("not looked at")
-    (tmp_path / "folder.wav").mkdir()
-    with pytest.warns(UserWarning, match="Skipped") as warned:
-        windows, _ = load_recordings(tmp_path, 4)
-    assert windows.shape == (2, 4)
-    assert len(warned) == 1
-    assert "broken.wav" in str(warned[0].message)
-
-
-def test_bad_folders_of_recordings(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a folder"):
-        load_recordings(tmp_path / "missing", 4)
-    with pytest.raises(ValueError, match="has no readable WAV file"):
-        load_recordings(tmp_path, 4)
-    wavfile.write(tmp_path / "a.wav", 100, np.zeros(8, dtype=np.int16))
-    with pytest.raises(ValueError, match="length=9 is longer than every signal"):
-        load_recordings(tmp_path, 9)
-    wavfile.write(tmp_path / "b.wav", 200, np.zeros(8, dtype=np.int16))
-    with pytest.raises(ValueError, match=r"a\.wav has 100 Hz, .*b\.wav has 200 Hz"):
-        load_recordings(tmp_path, 4)
+def test_pitches_that_are_missing():
+    pitches = np.ma.masked_greater([110.0, 220.0, 3000.0], 2000)
+    with pytest.raises(ValueError, match="pitches has 1 of 3 entries that are masked"):
+        make_tones(5, 64, pitches=pitches)
 
 
 def test_eeg():
