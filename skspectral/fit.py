@@ -16,6 +16,7 @@ from skspectral.atoms.windows import (
     windowed_variance,
 )
 from skspectral.coding.linear import least_squares_map, orthonormal_basis
+from skspectral.coding.whitening import Whitening
 from skspectral.fit_plan import FitPlan
 from skspectral.learning.dictionary import LearnedAtoms, LearningPlan, learn_dictionary
 from skspectral.learning.stochastic import Batches
@@ -38,14 +39,16 @@ class FitResult:
 
     The prior is fitted on the coordinates of the model; the moments are those of all
     rows seen so far; the histories are arrays with an entry for the start and each
-    step. ``energy_at_start`` is the sum of squares, over all rows seen by then, with
-    which atoms were last learned from the start that the parameters ask for.
+    step. ``total_variance`` is what the ratio is of. ``energy_at_start`` is the sum of
+    squares, over all rows seen by then, with which atoms were last learned from the
+    start that the parameters ask for.
     """
 
     model: LinearModel
     prior: Any
     moments: Moments
     explained_variance_ratio: np.ndarray
+    total_variance: float
     shrinkage: float
     history: dict[str, np.ndarray]
     n_iter: int
@@ -102,6 +105,9 @@ def fit_model(
         learning = learning.in_units(unit)
     learned = learn_dictionary(C, learning, monitor, batches)
     model, variance = _model(learned, mean, C, total, plan)
+    if plan.whiten:
+        _, of_codes = moments.project(model.code_map, model.mean)
+        model = replace(model, whitening=Whitening.of_covariance(of_codes))
     with monitor.fitting("prior", prior):
         if as_prior(prior).capabilities.moments:
             coordinates = moments.project(model.basis, model.mean, covariance)
@@ -116,6 +122,7 @@ def fit_model(
         prior=prior,
         moments=moments,
         explained_variance_ratio=variance,
+        total_variance=total,
         shrinkage=shrinkage,
         history=_history(learned, learning, total),
         n_iter=max(1, learned.n_steps),

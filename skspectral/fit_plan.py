@@ -33,13 +33,15 @@ class FitPlan:
     """What to learn from rows of one length, and how.
 
     ``learning`` is the plan for the atoms, ``center`` whether the mean is a part of the
-    model, ``shrinkage`` the weight of the stationary part of the covariance, or "auto".
+    model, ``shrinkage`` the weight of the stationary part of the covariance, or "auto",
+    and ``whiten`` whether codes become white.
     Large products, and the learned atoms, have the type ``dtype``.
     """
 
     grid: Grid
     learning: LearningPlan
     center: bool
+    whiten: bool
     shrinkage: float | str
     window_counts: tuple[int, ...] | None
     batch_size: int | None
@@ -125,6 +127,7 @@ class FitPlan:
                 second=second,
             ),
             center=params["center"],
+            whiten=params["whiten"],
             shrinkage=params["shrinkage"] or 0.0,
             window_counts=(
                 None if windows is None else check_windows(windows, grid, n_atoms)
@@ -163,6 +166,8 @@ def stft_from_params(params: Mapping[str, Any], n_features: int) -> STFT:
 def _family(atoms: Any, grid: Grid) -> AtomFamily:
     """The family that ``atoms`` names, or a copy of the one that it is, checked."""
     if isinstance(atoms, str):
+        if atoms == "auto":
+            atoms = "plane_wave" if grid.is_image else "sinusoid"
         return FAMILIES[atoms]()
     check_atom_family(atoms, grid.shape, sampling_rate=grid.sampling_rate)
     return clone(atoms)

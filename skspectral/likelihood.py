@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.stats import chi2
 
-from skspectral._device import Samples
+from skspectral._device import Samples, as_array
 from skspectral._random import random_stream, standard_normal
 from skspectral._validation import NonFiniteError
 from skspectral.gaussian import LinearObservation, Mixture
@@ -49,6 +49,57 @@ def score_samples(
     )
     n_features, noise = model.grid.n_features, model.noise_variance
     return log_density(coordinates, energy, n_features, fitted.mixture(), noise)
+
+
+def component_probabilities(
+    model: LinearModel,
+    prior: Any,
+    X: Samples,
+    *,
+    device: torch.device,
+    batch_size: int | None = None,
+) -> np.ndarray:
+    """Posterior probability of each Gaussian of the prior, for each row of X, (n, M).
+
+    Raises
+    ------
+    TypeError
+        If the prior is not made of Gaussians.
+    """
+    fitted, noise = as_prior(prior), model.noise_variance
+    fitted.require("gaussians", "predict_component_proba")
+    coordinates, _ = checked_coordinates(model, X, device=device, batch_size=batch_size)
+    # The noise outside the span of the atoms is common to all.
+    observation = LinearObservation(None, noise)
+    posterior = observation.condition(fitted.mixture(), coordinates, removed=noise)
+    return as_array(posterior.weights)
+
+
+def n_parameters(model: LinearModel, prior: Any) -> int:
+    """Number of parameters that information criteria count.
+
+    Those of the prior, with the mean in the span of the atoms; where the atoms do not
+    span all, those of the atoms, the noise variance, and the mean outside the span, if
+    the model has a mean.
+
+    Raises
+    ------
+    TypeError
+        If the prior does not tell its number.
+    """
+    fitted = as_prior(prior)
+    of_prior = getattr(fitted, "n_parameters_", None)
+    if of_prior is None:
+        raise TypeError(
+            f"aic and bic need a prior with n_parameters_, the number of its "
+            f"parameters, but {fitted.name} has none. Use GaussianPrior or "
+            "GaussianMixture."
+        )
+    n_rest = model.grid.n_features - model.rank
+    if n_rest == 0:
+        return int(of_prior)
+    of_mean = n_rest if as_array(model.mean).any() else 0
+    return int(of_prior) + model.dictionary.n_parameters + 1 + of_mean
 
 
 def log_density(

@@ -19,8 +19,12 @@ from skspectral.atoms.family import AtomModel
 from skspectral.atoms.windows import smooth_windows
 from skspectral.coding.linear import apply_centred, combine, coordinates_and_energy
 from skspectral.coding.spectral import polish_codes
+from skspectral.coding.whitening import Whitening
 from skspectral.grid import Grid
 from skspectral.stft import STFT
+
+# Two parameters are told apart where singular values are above this share.
+_INDEPENDENT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,23 @@ class Dictionary:
             return np.ones((1, self.grid.n_features)), np.full((1, n_axes), 0.5)
         return smooth_windows(self.grid, self.window_counts)
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of independent directions in which the waves of unit norm can change.
+
+        The length of an atom is not counted, nor is what cannot be told from another
+        parameter, such as the phase of a wave of frequency 0.
+        """
+        params = torch.as_tensor(self.params)
+        if not self.atoms.separable:
+            return params.numel() - len(self.phase)
+        waves = self.atoms.atoms(params)
+        waves = waves / torch.linalg.vector_norm(waves, dim=1, keepdim=True)
+        slopes = self.atoms.jacobian(params, torch.float64)
+        along = slopes @ waves[:, :, None]
+        slopes = slopes - along * waves[:, None]
+        return int(torch.linalg.matrix_rank(slopes, rtol=_INDEPENDENT).sum())
+
     def describe(self) -> dict[str, np.ndarray]:
         """What users read of the K atoms, in public units, by name."""
         vectors = self.frequency * self.wave_grid.units
@@ -126,6 +147,8 @@ class LinearModel:
         Variance of each dimension outside the span.
     ridge : float
         Penalty on squared codes.
+    whitening : Whitening or None
+        What makes codes white. None is nothing.
     """
 
     mean: Samples
@@ -134,6 +157,7 @@ class LinearModel:
     code_map: Samples
     noise_variance: float
     ridge: float
+    whitening: Whitening | None = None
 
     @property
     def components(self) -> Samples:
@@ -150,6 +174,20 @@ class LinearModel:
         """Number r of coordinates."""
         return len(self.basis)
 
+    @cached_property
+    def encoder(self) -> Samples:
+        """What maps centred samples to codes, white if asked for, shape (K, T)."""
+        if self.whitening is None:
+            return self.code_map
+        return self.whitening.matrix @ as_array(self.code_map, np.float64)
+
+    @cached_property
+    def decoder(self) -> Samples:
+        """What maps such codes to centred signals, shape (K, T)."""
+        if self.whitening is None:
+            return self.components
+        return self.whitening.inverse.T @ as_array(self.components, np.float64)
+
     def encode(
         self,
         X: Samples,
@@ -159,14 +197,16 @@ class LinearModel:
         stft: STFT | None = None,
         stft_weight: float = 0.0,
     ) -> Samples:
-        """Return codes of shape (n, K), in the dtype of X.
+        """Return codes of shape (n, K), in the dtype of X; white if asked for.
 
         With ``stft``, finite codes are polished so that short-time spectra come nearer,
         see ``coding/spectral.py``.
         """
         where: dict[str, Any] = {"device": device, "batch_size": batch_size}
+        if stft is None:
+            return apply_centred(X, self.mean, self.encoder, **where)
         codes = apply_centred(X, self.mean, self.code_map, **where)
-        if stft is not None and is_finite(codes):
+        if is_finite(codes):
             polish_codes(
                 X,
                 codes,
@@ -177,11 +217,14 @@ class LinearModel:
                 stft_weight,
                 **where,
             )
-        return codes
+        if self.whitening is None:
+            return codes
+        none = np.zeros(len(self.whitening.matrix))
+        return combine(codes, none, self.whitening.matrix.T, device=device)
 
     def decode(self, codes: Samples, *, device: torch.device) -> Samples:
-        """Return mean + codes S, in the dtype of the codes."""
-        return combine(codes, self.mean, self.components, device=device)
+        """Return mean + codes S, in the dtype of the codes; they are white if asked."""
+        return combine(codes, self.mean, self.decoder, device=device)
 
     def coordinates(
         self, X: Samples, *, device: torch.device, batch_size: int | None = None
@@ -217,6 +260,10 @@ class LinearModel:
             basis=convert(self.basis),
             code_map=convert(self.code_map),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        derived = ("encoder", "decoder")
+        return {k: v for k, v in self.__dict__.items() if k not in derived}
 
     def float64(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return mean, components and basis as numpy arrays in float64."""

@@ -184,16 +184,16 @@ def _check(estimator: Any, method: str = "transform") -> None:
 
 
 def _codes(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
-    """(X - mean) code_map'."""
+    """(X - mean) encoder'."""
     centred = _centred(model, X, ops, opset)
-    return ops.OnnxMatMul(centred, as_numbers(model.code_map).T, op_version=opset)
+    return ops.OnnxMatMul(centred, as_numbers(model.encoder).T, op_version=opset)
 
 
 def _signals(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
-    """Mean + X components."""
-    mean, components, _ = model.float64()
+    """Mean + X decoder."""
     codes = ops.OnnxCast(X, to=np.float64, op_version=opset)
-    combined = ops.OnnxMatMul(codes, components, op_version=opset)
+    decoder, mean = as_numbers(model.decoder), as_numbers(model.mean)
+    combined = ops.OnnxMatMul(codes, decoder, op_version=opset)
     return ops.OnnxAdd(combined, mean, op_version=opset)
 
 

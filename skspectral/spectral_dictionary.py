@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -54,12 +54,14 @@ from skspectral._validation import (
 )
 from skspectral.atoms import FAMILIES, MODULATIONS
 from skspectral.atoms.family import AtomFamily, Modulation
+from skspectral.covariance import ModelCovariance, mahalanobis
 from skspectral.denoise import denoise
 from skspectral.fit import FitResult, fit_model
 from skspectral.fit_plan import FitPlan, stft_from_params
 from skspectral.generate import sample_given
 from skspectral.impute import impute, sample_posterior
-from skspectral.likelihood import score_samples
+from skspectral.likelihood import component_probabilities, score_samples
+from skspectral.likelihood import n_parameters as count_parameters
 from skspectral.model import LinearModel, is_finite
 from skspectral.moments import Moments
 from skspectral.priors.protocol import depends_on_time, draw, needs_labels, new_prior
@@ -92,13 +94,14 @@ class SpectralDictionaryLearning(
     signal_shape : tuple of int or None, default=None
         How a row unfolds in C order: (length,), (height, width) or (height, width,
         channels). None means (n_features,).
-    atoms : {"sinusoid", "plane_wave", "gabor", "chirp"} or AtomFamily, \
-            default="sinusoid"
-        Kind of the atoms: sinusoids of the flattened signal; two-dimensional waves of
-        images with a colour, s_i(y, x, c) = g_ic A_i sin(2 pi (u_i y + v_i x) + phi_i),
-        where A_i and phi_i may drift over y and x; waves in a Gaussian window; linear
-        sweeps; or an instance of a class of `skspectral.atoms` or of your own, which is
-        checked before it is used.
+    atoms : {"auto", "sinusoid", "plane_wave", "gabor", "chirp"} or AtomFamily, \
+            default="auto"
+        Kind of the atoms: sinusoids of the flattened signal, the published way, also of
+        images; two-dimensional waves of images with a colour, s_i(y, x, c) = g_ic A_i
+        sin(2 pi (u_i y + v_i x) + phi_i), where A_i and phi_i may drift over y and x;
+        waves in a Gaussian window; linear sweeps; or an instance of a class of
+        `skspectral.atoms` or of your own, which is checked before it is used. "auto" is
+        "plane_wave" for images, and "sinusoid" for signals.
     init : {"greedy", "spectrum", "random"}, array-like or estimator, default="greedy"
         First waves: greedy selection on the second moment's spectrum; the peaks of the
         mean spectrum; at random; frequencies in units of ``frequencies_``, of shape
@@ -129,6 +132,10 @@ class SpectralDictionaryLearning(
         Penalty on squared codes, in [0, 1).
     center : bool, default=True
         Whether to subtract the mean.
+    whiten : bool, default=False
+        Whether codes are made uncorrelated and of unit variance over the rows of fit:
+        by that map which leaves each code the most correlated with what it was.
+        `inverse_transform` undoes it. Atoms and prior do not change.
     prior : object or None, default=None
         Distribution of the `coordinates` of the samples, from which `sample` draws: one
         of `skspectral.priors` (None: `GaussianPrior`), scikit-learn's mixtures or
@@ -169,6 +176,8 @@ class SpectralDictionaryLearning(
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Atoms of unit norm, ordered by the variance they add; windows are neighbours.
+    n_components_ : int
+        Number of atoms, those in windows counted one by one.
     basis_ : ndarray of shape (rank, n_features), float64
         Orthonormal basis of the span of the atoms, to which `coordinates` refer. The
         rank is n_components, or less where atoms in windows depend on each other.
@@ -194,6 +203,9 @@ class SpectralDictionaryLearning(
         Set only with ``windows``: where each atom is, from 0 to 1 along each axis.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Share of the variance that each atom adds to those before; in sum, the model's.
+    explained_variance_ : ndarray of shape (n_components,)
+        The same in units of the data: sums over the features of mean squares. Means
+        over n rows divide by n, as for the other attributes, not by n - 1 as in PCA.
     mean_ : ndarray of shape (n_features,)
         Mean of the data; zero without ``center``.
     noise_variance_ : float
@@ -258,7 +270,7 @@ class SpectralDictionaryLearning(
     _parameter_constraints = {
         "n_components": [*_COUNT, None],
         "signal_shape": ["array-like", None],
-        "atoms": [StrOptions(set(FAMILIES)), AtomFamily],
+        "atoms": [StrOptions({"auto", *FAMILIES}), AtomFamily],
         "init": [
             StrOptions({"greedy", "spectrum", "random"}),
             HasMethods("fit"),
@@ -276,6 +288,7 @@ class SpectralDictionaryLearning(
         "transform_stft_weight": [Interval(Real, 0, None, closed="left")],
         "ridge": [Interval(Real, 0, 1, closed="left")],
         "center": ["boolean"],
+        "whiten": ["boolean"],
         "prior": "no_validation",
         "max_iter": _COUNT,
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -307,7 +320,7 @@ class SpectralDictionaryLearning(
         n_components: int | None = None,
         *,
         signal_shape: Sequence[int] | None = None,
-        atoms: str | AtomFamily = "sinusoid",
+        atoms: str | AtomFamily = "auto",
         init: Any = "greedy",
         modulation: str | Modulation | None = "auto",
         solver: str = "auto",
@@ -317,6 +330,7 @@ class SpectralDictionaryLearning(
         transform_stft_weight: float = 0.0,
         ridge: float = 1e-6,
         center: bool = True,
+        whiten: bool = False,
         prior: Any = None,
         max_iter: int = 50,
         tol: float = 2e-3,
@@ -341,6 +355,7 @@ class SpectralDictionaryLearning(
         self.transform_stft_weight = transform_stft_weight
         self.ridge = ridge
         self.center = center
+        self.whiten = whiten
         self.prior = prior
         self.max_iter = max_iter
         self.tol = tol
@@ -486,7 +501,10 @@ class SpectralDictionaryLearning(
         self.components_ = like_X(self.model_.components)
         self.basis_ = like_X(self.model_.basis)
         self.mean_ = like_X(self.model_.mean)
-        self.explained_variance_ratio_ = like_X(result.explained_variance_ratio)
+        self.n_components_ = len(self.components_)
+        shares = result.explained_variance_ratio
+        self.explained_variance_ratio_ = like_X(shares)
+        self.explained_variance_ = like_X(shares * result.total_variance)
         described = self.model_.dictionary.describe()
         for name, values in described.items():
             setattr(self, f"{name}_", like_X(values))
@@ -823,19 +841,209 @@ class SpectralDictionaryLearning(
             )
         return to_namespace_of(checked, density)
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Mean of `score_samples`, in nats; higher is better.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; a weight of 2 counts a row twice.
 
         Returns
         -------
         score : float
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians.
         """
-        return float(as_array(from_namespace(self.score_samples(X))).mean())
+        density = as_numbers(self.score_samples(X))
+        if sample_weight is None:
+            return float(density.mean())
+        weights = check_weights(sample_weight, density[:, None], self)
+        return float(np.average(density, weights=weights))
+
+    def aic(self, X: ArrayLike) -> float:
+        """Akaike's information criterion of the model on X; lower is better.
+
+        -2 times the sum of `score_samples`, and 2 for each parameter: those of the
+        prior, the mean, the noise variance, and of the atoms as many as can be told
+        apart, which is 2 for a plain sinusoid. Where the atoms span all signals they do
+        not count, nor does the noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        aic : float
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians, or has no ``n_parameters_``.
+        """
+        return self._criterion(X, lambda n_samples: 2.0)
+
+    def bic(self, X: ArrayLike) -> float:
+        """Bayesian information criterion of the model on X; lower is better.
+
+        As `aic`, with log(n_samples) for each parameter.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        bic : float
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians, or has no ``n_parameters_``.
+        """
+        return self._criterion(X, np.log)
+
+    def _criterion(self, X: ArrayLike, penalty: Callable[[int], float]) -> float:
+        density = as_numbers(self.score_samples(X))
+        n_parameters = count_parameters(self.model_, self.prior_)
+        return float(-2 * density.sum() + penalty(len(density)) * n_parameters)
+
+    def get_covariance(self) -> np.ndarray:
+        """Covariance of samples under the model, noise included.
+
+        With as many atoms as features, a Gaussian prior and no shrinkage it is that of
+        the rows of fit, divided by n. Costs T^2 K.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_features, n_features), float64
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians.
+        """
+        return to_namespace_of(
+            self.components_, self._covariance("get_covariance").covariance()
+        )
+
+    def get_precision(self) -> np.ndarray:
+        """Inverse of `get_covariance`, by way of the K coordinates; costs T^2 K.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_features, n_features), float64
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians.
+        """
+        return to_namespace_of(
+            self.components_, self._covariance("get_precision").precision()
+        )
+
+    def _covariance(self, asked: str) -> ModelCovariance:
+        check_is_fitted(self)
+        return ModelCovariance.of(self.model_, self.prior_, asked)
+
+    def mahalanobis(self, X: ArrayLike) -> np.ndarray:
+        """Squared Mahalanobis distance of samples to the mean, under `get_covariance`.
+
+        As `sklearn.covariance.EmpiricalCovariance.mahalanobis`. With a Gaussian prior
+        -1/2 of it is `score_samples` but for a constant. Costs one matrix product and
+        O(K^2) more for each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        squared_distances : ndarray of shape (n_samples,), float64
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians.
+        """
+        checked, samples, device = self._input(X, "mahalanobis")
+        with input_errors(samples, self, batch_size=self.batch_size):
+            distances = mahalanobis(
+                self.model_,
+                self.prior_,
+                samples,
+                device=device,
+                batch_size=self.batch_size,
+            )
+        return to_namespace_of(checked, distances)
+
+    def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
+        """Posterior probability of each Gaussian of the prior, given each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_gaussians), float64
+            Rows sum to 1. The order is that of ``prior_.mixture().components``.
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skspectral import SpectralDictionaryLearning
+        >>> from skspectral.priors import GaussianMixture
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> prior = GaussianMixture(10, random_state=0)
+        >>> est = SpectralDictionaryLearning(20, signal_shape=(8, 8), prior=prior)
+        >>> est.fit(X).predict_component_proba(X).shape
+        (1797, 10)
+        """
+        checked, samples, device = self._input(X, "predict_component_proba")
+        with input_errors(samples, self, batch_size=self.batch_size):
+            probabilities = component_probabilities(
+                self.model_,
+                self.prior_,
+                samples,
+                device=device,
+                batch_size=self.batch_size,
+            )
+        return to_namespace_of(checked, probabilities)
+
+    def predict_component(self, X: ArrayLike) -> np.ndarray:
+        """Number of the Gaussian of the prior that a sample most probably came from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        components : ndarray of shape (n_samples,), int
+            Position in ``prior_.mixture().components``.
+
+        Raises
+        ------
+        TypeError
+            If the prior is not made of Gaussians.
+        """
+        found = self.predict_component_proba(X)
+        return to_namespace_of(found, as_numbers(found).argmax(axis=1))
 
     def denoise(
         self, X: ArrayLike, noise_std: float | ArrayLike | None = None

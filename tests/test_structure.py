@@ -24,7 +24,7 @@ ROOMS = (
     "priors",
     "model",
     "likelihood",
-    "denoise generate",
+    "covariance denoise generate",
     "impute",
     "fit_plan",
     "fit",
