@@ -23,7 +23,8 @@ from skspectral.model import Dictionary, LinearModel
 from skspectral.moments.moments import Moments
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
 from skspectral.moments.stationary import best_weight, shrunk, stationary_mean
-from skspectral.priors.protocol import as_prior, fit_prior
+from skspectral.priors import Prior
+from skspectral.priors.protocol import fit_prior, try_draw
 from skspectral.priors.synthesis import Synthesis
 
 # Residual variance of a feature below this share of the whole is rounding.
@@ -40,7 +41,7 @@ class FitResult:
     """
 
     model: LinearModel
-    prior: Any
+    prior: Prior
     moments: Moments
     explained_variance_ratio: np.ndarray
     shrinkage: float
@@ -55,7 +56,7 @@ def fit_model(
     weights: np.ndarray | None,
     labels: Any,
     plan: FitPlan,
-    prior: Any,
+    prior: Prior,
     monitor: Monitor,
     rng: np.random.Generator,
     *,
@@ -92,9 +93,10 @@ def fit_model(
     learned = learn_dictionary(C, learning, monitor, batches)
     model, variance = _model(learned, mean, C, total, plan)
     with monitor.fitting("prior", prior):
-        if as_prior(prior).capabilities.moments:
+        if prior.capabilities.moments:
             coordinates = moments.project(model.basis, model.mean, covariance)
             prior.fit_moments(*coordinates, moments.weight)
+            try_draw(prior, model.rank)
         else:
             rows, _ = model.coordinates(
                 samples, device=plan.device, batch_size=plan.batch_size

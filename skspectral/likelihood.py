@@ -19,12 +19,12 @@ from skspectral._device import Samples
 from skspectral._validation import NonFiniteError
 from skspectral.gaussian import LinearObservation, Mixture
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior
+from skspectral.priors import Prior
 
 
 def score_samples(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     X: Samples,
     *,
     device: torch.device,
@@ -37,13 +37,12 @@ def score_samples(
     TypeError
         If the prior is not made of Gaussians.
     """
-    fitted = as_prior(prior)
-    fitted.require("gaussians", "score_samples")
+    prior.require("gaussians", "score_samples")
     coordinates, energy = checked_coordinates(
         model, X, device=device, batch_size=batch_size
     )
     n_features, noise = model.grid.n_features, model.noise_variance
-    return log_density(coordinates, energy, n_features, fitted.mixture(), noise)
+    return log_density(coordinates, energy, n_features, prior.mixture(), noise)
 
 
 def log_density(

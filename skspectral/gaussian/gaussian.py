@@ -124,6 +124,11 @@ class Gaussian:
         variances = np.maximum(np.append(self.values, self.rest), self.floor)
         return variances, np.append(np.ones(rank), n_dimensions - rank)
 
+    def scaled(self, scale: float, shift: np.ndarray) -> "Gaussian":
+        """Return the distribution of ``shift + scale x``, for a scale > 0."""
+        mean, squared = shift + scale * self.mean, scale**2
+        return Gaussian(mean, self.vectors, squared * self.values, squared * self.rest)
+
     def mapped(self, matrix: np.ndarray, offset: np.ndarray) -> "Gaussian":
         """Return the distribution of ``offset + matrix @ x``; costs K^3."""
         covariance = self.mapped_covariance(matrix)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from sklearn.utils import gen_batches
 
 from skspectral.gaussian.gaussian import Gaussian, affine, variance_floor
@@ -74,6 +74,11 @@ class Mixture:
         clean = tuple(part.without_noise(variance) for part in self.components)
         return Mixture(self.weights, clean)
 
+    def scaled(self, scale: float, shift: np.ndarray) -> "Mixture":
+        """Return the distribution of ``shift + scale x``, for a scale > 0."""
+        parts = tuple(part.scaled(scale, shift) for part in self.components)
+        return Mixture(self.weights, parts)
+
     def log_joint(
         self,
         X: np.ndarray,
@@ -93,6 +98,34 @@ class Mixture:
             for part, along, squared in _projected(X, self.components)
         ]
         return np.stack(densities, axis=1) + weights
+
+    def responsibilities(
+        self,
+        X: np.ndarray,
+        noise: float | np.ndarray = 0.0,
+        removed: float | np.ndarray = 0.0,
+    ) -> np.ndarray:
+        """Posterior probability of each component, shape (n, M), of sum 1 in a row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, K)
+            Rows, with noise if it has a variance.
+        noise : float or ndarray of shape (n, 1), default=0.0
+            Variance of white noise in the rows, beside what the mixture describes.
+        removed : float or ndarray of shape (n, 1), default=0.0
+            Variance of white noise that is part of the mixture and not of the rows, as
+            in `Gaussian.log_density`.
+
+        Returns
+        -------
+        probability : ndarray of shape (n, M), float64
+
+        Notes
+        -----
+        weights_k N(x; mean_k, C_k) over the sum of all (Bishop 2006, equation 9.23).
+        """
+        return softmax(self.log_joint(X, noise, removed), axis=1)
 
     def log_density(self, X: np.ndarray, floor: float | None = None) -> np.ndarray:
         """Log-density of each row, shape (n,), in nats; the `floor` is as given."""

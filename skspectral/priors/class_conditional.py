@@ -121,6 +121,13 @@ class ClassConditionalPrior(Prior):
             self.n_parameters_ = len(self.classes_) - 1 + of_priors
         return self
 
+    def check(self, y: Any = None) -> None:
+        """Raise what is known of labels and inner prior before the codes are there."""
+        super().check(y)
+        as_prior(self.prior).check()
+        if y is not None:
+            check_classification_targets(y)
+
     @property
     def name(self) -> str:
         """Name of the prior in errors."""
@@ -141,7 +148,7 @@ class ClassConditionalPrior(Prior):
 
     def mixture(self) -> Mixture:
         """Gaussians of all labels, if the priors are made of them."""
-        mixtures = [as_prior(prior).mixture() for prior in self.priors_]
+        mixtures = [prior.mixture() for prior in self.priors_]
         shares = zip(self.class_prior_, mixtures, strict=True)
         return Mixture(
             np.concatenate([share * mixture.weights for share, mixture in shares]),
@@ -167,7 +174,7 @@ class ClassConditionalPrior(Prior):
         return True
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
-        priors = [as_prior(prior) for prior in self.priors_]
+        priors = self.priors_
         if self.capabilities.gaussians:
             # Where codes vary in a subspace only, all labels have to agree on the rest.
             mixtures = [prior.mixture() for prior in priors]

@@ -166,6 +166,11 @@ class LocalContrastPrior(Prior):
             self.n_parameters_ = of_details + prior.n_parameters_
         return self
 
+    def check(self, y: Any = None) -> None:
+        """Raise what is known of the inner prior, too, before the codes are there."""
+        super().check(y)
+        as_prior(self.prior).check(y)
+
     @property
     def name(self) -> str:
         """Name of the prior in errors."""

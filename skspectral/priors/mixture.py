@@ -19,10 +19,11 @@ from skspectral.gaussian.mixture import Mixture, WhitenedMixture
 from skspectral.priors.components import CovarianceModel
 from skspectral.priors.em import Ascent, maximise_likelihood, partition
 from skspectral.priors.gaussian import GaussianPrior
-from skspectral.priors.prior import Capabilities, Prior
+from skspectral.priors.prediction import ComponentPrior
+from skspectral.priors.prior import Capabilities
 
 
-class GaussianMixture(CallbackSupportMixin, Prior):
+class GaussianMixture(CallbackSupportMixin, ComponentPrior):
     """Mixture of Gaussians whose covariances are drawn towards that of all samples.
 
     Differs from `sklearn.mixture.GaussianMixture` in that few samples for a component

@@ -8,7 +8,6 @@ from sklearn.neighbors import KernelDensity
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
-from skspectral.priors.protocol import as_prior
 
 LABELS = np.array(["dog", "cat", "emu"])
 
@@ -76,7 +75,7 @@ def test_each_label_alone(codes):
 def test_components(codes):
     X = codes[0][:10]
     fitted = ClassConditionalPrior(GaussianMixture(2)).fit(*codes)
-    mixture = as_prior(fitted).mixture()
+    mixture = fitted.mixture()
     assert len(mixture) == 6
     assert sum(weight for weight, _ in mixture) == pytest.approx(1)
     density = sum(
@@ -84,10 +83,9 @@ def test_components(codes):
         for weight, part in mixture
     )
     np.testing.assert_allclose(np.log(density), fitted.score_samples(X))
-    assert as_prior(fitted).capabilities.gaussians
-    assert not as_prior(
-        ClassConditionalPrior(KernelDensity()).fit(*codes)
-    ).capabilities.gaussians
+    assert fitted.capabilities.gaussians
+    of_kernels = ClassConditionalPrior(KernelDensity()).fit(*codes)
+    assert not of_kernels.capabilities.gaussians
 
 
 def test_labels_agree_where_nothing_varies(codes):
