@@ -1,9 +1,9 @@
 """Distributions of coordinates, which the methods of priors call codes.
 
 A prior is a `Prior`, or any scikit-learn style object with ``fit(codes, y=None)`` and
-``sample``, which is used as a `ScaledPrior`. It is fitted on the coordinates of the samples in an orthonormal basis of
-the span of the atoms. If its ``fit`` takes ``synthesis``, a `Synthesis` tells it how
-coordinates become signals.
+``sample``, which a `ScaledPrior` wraps. It is fitted on the coordinates of the samples
+in an orthonormal basis of the span of the atoms. If its ``fit`` takes ``synthesis``, a
+`Synthesis` tells it how coordinates become signals.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -12,14 +12,17 @@ from sklearn.utils.validation import validate_data
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import check_sample_weight, fit_context
 from skspectral.gaussian import Mixture
+from skspectral.priors.borrowing import Pool
 from skspectral.priors.labels import label_numbers
 from skspectral.priors.prior import Capabilities, Prior
-from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
+from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior, try_draw
 from skspectral.priors.synthesis import Synthesis
 
 
 class ClassConditionalPrior(Prior):
     """One prior for each label, and the shares of the labels.
+
+    A label of few rows borrows from all labels how rows vary, see the notes.
 
     Parameters
     ----------
@@ -39,6 +42,23 @@ class ClassConditionalPrior(Prior):
         Free parameters, if the priors tell theirs.
     n_features_in_ : int
         Number K of codes.
+
+    Notes
+    -----
+    A label of m rows, fewer than K + 1, borrows a share a = 1 - m / (K + 1): its mean
+    is its own, and its covariance is (1 - a) C + a W, of its own covariance C and the
+    pooled covariance W within labels. A label of one row is drawn about that row. A
+    prior that is not fitted from moments is given the rows of all labels, too, moved
+    from the mean of theirs to the mean of this one, with weights of that share; or
+    without, if its ``fit`` takes none.
+
+    With weights, m is the effective number of different rows, (sum w)^2 / sum w^2,
+    where those of equal rows are added first.
+
+    References
+    ----------
+    J. H. Friedman (1989). Regularized discriminant analysis. L. Kish (1965). Survey
+    sampling.
 
     Examples
     --------
@@ -87,27 +107,32 @@ class ClassConditionalPrior(Prior):
         Raises
         ------
         ValueError
-            If there are no labels, or too few samples of one for the prior.
+            If there are no labels, no label has two different rows, or the prior of a
+            label cannot be fitted.
         """
         if y is None:
             raise ValueError(
                 "requires y to be passed, but the target y is None: "
                 "ClassConditionalPrior needs a label for each sample, as in fit(X, y)."
             )
-        codes, labels = validate_data(self, X, y, dtype=np.float64)
+        codes, labels = validate_data(
+            self, X, y, dtype=np.float64, ensure_min_samples=2
+        )
         check_classification_targets(labels)
         weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        # Rows of weight 0 are none.
         present = np.flatnonzero(weights)
+        codes, weights = codes[present], weights[present]
         self.classes_, of_class = np.unique(labels[present], return_inverse=True)
-        counts = np.bincount(of_class, weights=weights[present])
+        counts = np.bincount(of_class, weights=weights)
         self.class_prior_ = counts / counts.sum()
+        pool = Pool.of(codes, of_class, weights)
+        given = None if sample_weight is None else weights
         self.priors_ = []
-        for label, of_label in zip(self.classes_, self._rows(of_class), strict=True):
-            rows = present[of_label]
-            given = None if sample_weight is None else weights[rows]
-            prior = new_prior(self.prior, random_stream(None), sample_weight=given)
+        for label, rows in zip(self.classes_, self._rows(of_class), strict=True):
+            prior = new_prior(self.prior, random_stream(None), None, given)
             try:
-                fit_prior(prior, codes[rows], None, given, synthesis)
+                fit_of_label(prior, codes, given, rows, pool, synthesis)
             except ValueError as error:
                 raise ValueError(
                     f"The prior of label {label}, of which there are {len(rows)} "
@@ -188,3 +213,35 @@ class ClassConditionalPrior(Prior):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def fit_of_label(
+    prior: Prior,
+    codes: np.ndarray,
+    weights: np.ndarray | None,
+    rows: np.ndarray,
+    pool: Pool,
+    synthesis: Synthesis | None,
+) -> None:
+    """Fit the prior of the label that these rows have, with what it borrows.
+
+    The codes (n, K) and their weights (n,), which are positive or None, are those of
+    all labels, as is the pool.
+    """
+    share = pool.share(rows)
+    own, given = codes[rows], None if weights is None else weights[rows]
+    if share == 0:
+        fit_prior(prior, own, None, given, synthesis)
+        return
+    counts = pool.weights[rows]
+    mean = counts @ own / counts.sum()
+    if prior.capabilities.moments:
+        covariance = np.cov(own.T, bias=True, aweights=counts).reshape(2 * mean.shape)
+        mixed = (1 - share) * covariance + share * pool.covariance
+        prior.fit_moments(mean, mixed, counts.sum() / (1 - share))
+        try_draw(prior, len(mean))
+        return
+    extended = np.concatenate([own, mean + pool.residuals])
+    if prior.capabilities.weights:
+        given = np.concatenate([counts, pool.lent(share, counts.sum())])
+    fit_prior(prior, extended, None, given, synthesis)

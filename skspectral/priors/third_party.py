@@ -55,8 +55,8 @@ def check_usable(prior: Any) -> None:
 def _check_kernel_density(prior: KernelDensity) -> None:
     if prior.kernel not in _KERNELS:
         raise ValueError(
-            f"prior=KernelDensity(kernel={prior.kernel!r}) can be fitted, but not drawn "
-            "from. Use kernel='gaussian' or 'tophat'."
+            f"prior=KernelDensity(kernel={prior.kernel!r}) can be fitted, but not "
+            "drawn from. Use kernel='gaussian' or 'tophat'."
         )
     order = (prior.metric_params or {}).get("p", 2)
     if prior.metric not in _EUCLIDEAN or order != 2:
