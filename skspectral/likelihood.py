@@ -10,7 +10,6 @@ For one Gaussian this is the density of probabilistic PCA (Tipping and Bishop 19
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
-
 import numpy as np
 import torch
 

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import check_sample_weight, fit_context
 from skspectral.gaussian import Mixture
+from skspectral.gaussian.gaussian import Span
 from skspectral.priors.borrowing import Pool
 from skspectral.priors.labels import label_numbers
 from skspectral.priors.prior import Capabilities, Prior
@@ -126,6 +128,7 @@ class ClassConditionalPrior(Prior):
         self.classes_, of_class = np.unique(labels[present], return_inverse=True)
         counts = np.bincount(of_class, weights=weights)
         self.class_prior_ = counts / counts.sum()
+        self._span = Span.of(codes, weights)
         pool = Pool.of(codes, of_class, weights)
         given = None if sample_weight is None else weights
         self.priors_ = []
@@ -199,15 +202,61 @@ class ClassConditionalPrior(Prior):
         return True
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
-        priors = self.priors_
+        return logsumexp(self._log_joint(X), axis=1)
+
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        """Log of the share of each label times its density, (n, n_classes)."""
         if self.capabilities.gaussians:
             # Where codes vary in a subspace only, all labels have to agree on the rest.
-            mixtures = [prior.mixture() for prior in priors]
+            mixtures = [prior.mixture() for prior in self.priors_]
             floor = max(mixture.floor for mixture in mixtures)
             densities = [mixture.log_density(X, floor) for mixture in mixtures]
         else:
-            densities = [prior.score_samples(X) for prior in priors]
-        return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
+            densities = [prior.score_samples(X) for prior in self.priors_]
+        return np.stack(densities, axis=1) + np.log(self.class_prior_)
+
+    @available_if(lambda self: self._offers_density())
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Posterior probability of each label, by Bayes' rule.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes), float64
+            In the order of ``classes_``. Where no label has a density, their shares.
+
+        Raises
+        ------
+        TypeError
+            If the prior has no density.
+        """
+        check_is_fitted(self)
+        self.require("density", "predict_proba")
+        codes = validate_data(self, X, dtype=np.float64, reset=False)
+        if self.capabilities.gaussians:
+            # What is outside the span would be divided by rounding.
+            codes = self._span.project(codes)
+        joint = self._log_joint(codes)
+        joint[np.isneginf(joint).all(axis=1)] = np.log(self.class_prior_)
+        return softmax(joint, axis=1)
+
+    @available_if(lambda self: self._offers_density())
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Likeliest label of each row; takes and raises what `predict_proba` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[likeliest]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
