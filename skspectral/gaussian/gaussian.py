@@ -85,8 +85,9 @@ class Gaussian:
         vectors = self.vectors
         values = np.append(self.values, np.full(n_dimensions - n_own, self.rest))
         start, _ = flattest(values, rank)
-        tied = values[-2] <= values[-1] * (1 + _TIED)
-        if start < rank and (tied or n_own < n_dimensions):
+        if start < rank and (
+            n_own < n_dimensions or values[-2] <= values[-1] * (1 + _TIED)
+        ):
             # Some variances of the rest are kept, so the rest needs eigenvectors first.
             # Which of them is no matter, but it should not be up to rounding.
             ramp = np.linspace(0, _PREFERENCE * values.mean(), n_dimensions)
@@ -157,12 +158,13 @@ class Gaussian:
     def root(self) -> np.ndarray:
         """R with R R' = covariance, of shape (K, r), or (K, K) with a ``rest``.
 
-        Columns without variance are left out, but for one if all are.
+        Columns without variance are left out, but for one of zeros if all are.
         """
         white = np.sqrt(self._white)
         if white == 0:
             varies = np.flatnonzero(self.values)
-            varies = varies if len(varies) else np.arange(min(1, len(self.values)))
+            if len(varies) == 0:
+                return np.zeros((len(self.mean), 1))
             root = self.vectors[:, varies] * np.sqrt(self.values[varies])
             return np.ascontiguousarray(root)
         root = (self.vectors * (np.sqrt(self.values) - white)) @ self.vectors.T

@@ -30,13 +30,21 @@ class Pool:
 
     @classmethod
     def of(cls, codes: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> "Pool":
-        """Of rows with labels 0 .. n_classes - 1, each of which has a weight > 0."""
+        """Of rows with labels 0 .. n_classes - 1, each of which has a weight > 0.
+
+        If all rows of each label are equal, there is nothing to borrow: a ValueError.
+        """
         totals = np.bincount(labels, weights=weights)
         means = np.zeros((len(totals), codes.shape[1]))
         np.add.at(means, labels, weights[:, None] * codes)
         residuals = codes - (means / totals[:, None])[labels]
         # What is rounding does not vary.
         residuals[np.abs(residuals) <= 4 * _EPS * np.abs(codes).max()] = 0.0
+        if not residuals.any():
+            raise ValueError(
+                "All codes of a label are equal, for each label in y, so that nothing "
+                "tells how codes vary. Pass labels y that several different rows share."
+            )
         return cls(residuals, weights)
 
     @cached_property
@@ -48,11 +56,6 @@ class Pool:
     @cached_property
     def _unit(self) -> float:
         largest = np.abs(self.residuals).max()
-        if largest == 0:
-            raise ValueError(
-                "All codes of a label are equal, for each label in y, so that nothing "
-                "tells how codes vary. Pass labels y that several different rows share."
-            )
         shares = self.weights / self.weights.sum()
         return float(
             largest * np.sqrt(shares @ ((self.residuals / largest) ** 2).mean(1))

@@ -139,8 +139,8 @@ class ClassConditionalPrior(Prior):
             except ValueError as error:
                 raise ValueError(
                     f"The prior of label {label}, of which there are {len(rows)} "
-                    f"samples, cannot be fitted: {error} Leave out labels that are "
-                    "this rare, or pass another prior."
+                    f"samples, cannot be fitted: {str(error).removesuffix('.')}. Leave "
+                    "out labels that are this rare, or pass another prior."
                 ) from error
             self.priors_.append(prior)
         self.__dict__.pop("n_parameters_", None)

@@ -374,4 +374,9 @@ class Prior(DensityMixin, BaseEstimator, ABC):
             self, X, dtype=np.float64, ensure_min_samples=2
         )
         weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        if np.count_nonzero(weights) < 2:
+            raise ValueError(
+                f"sample_weight leaves one row with a weight > 0, but {self.name} "
+                "needs at least two."
+            )
         return codes, weights
