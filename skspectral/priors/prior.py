@@ -114,8 +114,8 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     Notes
     -----
     An object that is not a `Prior` but has ``fit(codes)`` and ``sample(n_samples)``, as
-    scikit-learn's density estimators, is a prior, too: what it can do is then found out
-    from its methods.
+    scikit-learn's density estimators, is a prior, too, as a `ScaledPrior`: what it can
+    do is found out from its methods, and it is fitted in units of the data.
 
     Examples
     --------
