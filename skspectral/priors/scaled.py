@@ -111,6 +111,8 @@ class ScaledPrior(ComponentPrior):
         """
         self.check(y)
         codes, weights = self._checked(X, sample_weight)
+        # What this prior can do, and not that of an earlier fit.
+        self.__dict__.pop("prior_", None)
         options = dict[str, Any]()
         if sample_weight is not None:
             self.require("weights", "sample_weight")

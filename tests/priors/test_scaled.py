@@ -347,3 +347,12 @@ def test_the_trial_draw_leaves_no_trace(signals):
         est = SpectralDictionaryLearning(3, prior=ScikitLearns(2)).fit(signals[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
     assert not np.array_equal(est.prior_.sample(3), est.prior_.sample(3))
+
+
+def test_another_fit_forgets_the_prior_before(codes):
+    prior = ScaledPrior(ScikitLearns(2, random_state=0)).fit(codes)
+    assert prior.bic(codes) > 0
+    prior.set_params(prior=KernelDensity()).fit(codes, sample_weight=np.ones(120))
+    assert not prior.capabilities.gaussians
+    with pytest.raises(TypeError, match="number of free parameters"):
+        prior.bic(codes)
