@@ -184,13 +184,14 @@ class ScaledPrior(ComponentPrior):
     ) -> np.ndarray:
         if not callable(getattr(self.prior_, "sample_given", None)):
             return super()._draw_given(operator, values, n_samples, noise, y, stream)
+        label = {} if y is None else {"y": y}
         drawn = self.prior_.sample_given(
             operator,
             (values - operator @ self.mean_) / self.scale_,
             n_samples,
             noise_variance=noise / self.scale_**2,
-            y=y,
             random_state=draw_seed(stream),
+            **label,
         )
         codes = third_party.checked_draws(
             drawn, n_samples, self.n_features_in_, self.name, stream

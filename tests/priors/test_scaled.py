@@ -62,7 +62,7 @@ class Unscaled:
         return self.mixture.draw(n_samples, np.random.default_rng(random_state))
 
     def sample_given(
-        self, operator, observed, n_samples, *, noise_variance, y, random_state
+        self, operator, observed, n_samples, *, noise_variance, random_state
     ):
         observation = LinearObservation(operator, noise_variance)
         posterior = observation.condition(self.mixture, np.atleast_2d(observed))
@@ -356,3 +356,42 @@ def test_another_fit_forgets_the_prior_before(codes):
     assert not prior.capabilities.gaussians
     with pytest.raises(TypeError, match="number of free parameters"):
         prior.bic(codes)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("center", [True, False])
+def test_conditional_draws_in_the_estimator(signals, scale, center):
+    X = signals[0]
+    one, other = (
+        SpectralDictionaryLearning(
+            3, modulation=None, prior=Unscaled(), center=center, random_state=0
+        ).fit(s * X)
+        for s in (1.0, scale)
+    )
+    gaps = np.where(np.arange(16) < 9, X[:2], np.nan)
+    np.testing.assert_allclose(
+        other.sample_posterior(scale * gaps, 5, random_state=1) / scale,
+        one.sample_posterior(gaps, 5, random_state=1),
+        atol=1e-5,
+    )
+    operator = np.eye(16)[:3]
+    np.testing.assert_allclose(
+        other.sample_given(operator, scale * X[0, :3], 5, random_state=1) / scale,
+        one.sample_given(operator, X[0, :3], 5, random_state=1),
+        atol=1e-4,
+    )
+
+
+def test_weights_are_repetitions_in_the_estimator(signals):
+    X, _ = signals
+    weights = np.random.default_rng(0).integers(0, 3, size=len(X))
+    est = SpectralDictionaryLearning(
+        3, modulation=None, prior=KernelDensity(), random_state=0
+    )
+    weighted = est.fit(X, sample_weight=weights).prior_
+    repeated = est.fit(np.repeat(X, weights, axis=0)).prior_
+    assert weighted.scale_ == pytest.approx(repeated.scale_)
+    codes = weighted.sample(20, random_state=0)
+    np.testing.assert_allclose(
+        weighted.score_samples(codes), repeated.score_samples(codes), rtol=1e-5
+    )
