@@ -35,9 +35,12 @@ class Pool:
         If all rows of each label are equal, there is nothing to borrow: a ValueError.
         """
         totals = np.bincount(labels, weights=weights)
+        # From the first of each label, so that equal rows leave exactly nothing.
+        _, first = np.unique(labels, return_index=True)
+        residuals = codes - codes[first][labels]
         means = np.zeros((len(totals), codes.shape[1]))
-        np.add.at(means, labels, weights[:, None] * codes)
-        residuals = codes - (means / totals[:, None])[labels]
+        np.add.at(means, labels, weights[:, None] * residuals)
+        residuals -= (means / totals[:, None])[labels]
         # What is rounding does not vary.
         residuals[np.abs(residuals) <= 4 * _EPS * np.abs(codes).max()] = 0.0
         if not residuals.any():

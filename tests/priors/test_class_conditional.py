@@ -311,8 +311,9 @@ class TestRareLabels:
                 ValueError, match="Pass labels y that several different"
             ):
                 ClassConditionalPrior(prior).fit(X[:20], np.arange(20))
+        equal, y = np.full((9999, 2), 1 / 3), np.arange(9999) % 2
         with pytest.raises(ValueError, match="Pass labels y that several different"):
-            ClassConditionalPrior().fit(np.ones((6, 2)), [0, 0, 0, 1, 1, 1])
+            ClassConditionalPrior().fit(equal * (7 + y[:, None]), y)
 
     def test_in_the_estimator(self):
         rng = np.random.default_rng(0)
