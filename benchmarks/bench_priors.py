@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as ScikitLearnsMixture
 
 from skspectral import SpectralDictionaryLearning
-from skspectral.priors import GaussianMixture, GaussianPrior
+from skspectral.priors import GaussianMixture, GaussianPrior, ScaledPrior
 
 
 def priors(names):
@@ -42,7 +42,7 @@ def priors(names):
         "mixture of 10, diagonal": GaussianMixture(10, covariance="diag"),
         "mixture of 10, low rank": GaussianMixture(10, covariance="low_rank"),
         "mixture of 50, low rank": GaussianMixture(50, covariance="low_rank"),
-        "scikit-learn's of 10": ScikitLearnsMixture(10, random_state=0),
+        "scikit-learn's of 10": ScaledPrior(ScikitLearnsMixture(10, random_state=0)),
     }
     return {name: every[name] for name in names or every}
 
@@ -70,7 +70,7 @@ def measure(name, prior, estimator, codes, train, test):
         "fit_s": seconds,
         "fit_MiB": memory.growth / 2**20,
         "sample_s": sample_s,
-        "n_iter": getattr(prior, "n_iter_", None),
+        "n_iter": getattr(getattr(prior, "prior_", prior), "n_iter_", None),
     }
 
 

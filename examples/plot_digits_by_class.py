@@ -61,20 +61,6 @@ def print_choice(numbers, criterion, likelihood):
 
 
 # %%
-# Classification by the priors
-# ----------------------------
-
-
-def classify(prior, codes):
-    """Likeliest label: largest share times density."""
-    log_joint = [
-        np.log(share) + of_label.score_samples(codes)
-        for share, of_label in zip(prior.class_prior_, prior.priors_, strict=True)
-    ]
-    return prior.classes_[np.argmax(log_joint, axis=0)]
-
-
-# %%
 # The picture
 # -----------
 
@@ -162,7 +148,7 @@ def main():
         ("two Gaussians for each", GaussianMixture(2, random_state=0)),
     ):
         by_class = ClassConditionalPrior(prior).fit(codes, y)
-        likeliest = classify(by_class, codes_test)
+        likeliest = by_class.predict(codes_test)
         print(f"  {name:<24}{accuracy_score(y_test, likeliest):.4f}")
     confusion = confusion_matrix(y_test, likeliest)
     plot(estimator, args.n_gaussians, criterion, likelihood, confusion, args.output)

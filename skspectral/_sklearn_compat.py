@@ -39,6 +39,7 @@ __all__ = [
     "in_native_form",
     "input_dtypes",
     "to_namespace_of",
+    "validate_parameters",
     "validated",
 ]
 
@@ -49,6 +50,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def validated(**constraints: Any) -> Callable[[Function], Function]:
     """Check the parameters of a public function, by name, as scikit-learn does."""
     return validate_params(constraints, prefer_skip_nested_validation=True)
+
+
+def validate_parameters(estimator: Any) -> None:
+    """Check the parameters of an estimator before its ``fit`` does, if it has rules.
+
+    A parameter of a wrong type or out of range raises scikit-learn's error.
+    """
+    if (
+        hasattr(estimator, "_parameter_constraints")
+        and not (get_config()["skip_parameter_validation"])
+    ):
+        estimator._validate_params()
 
 
 def callback_context(estimator: Any) -> Any:

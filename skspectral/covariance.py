@@ -12,7 +12,6 @@ same form, with 1 / v and the inverse of S (Tipping and Bishop 1999, of one Gaus
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from skspectral._device import Samples
 from skspectral.gaussian import Gaussian
 from skspectral.likelihood import checked_coordinates
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior
+from skspectral.priors import Prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class ModelCovariance:
     noise_variance: float
 
     @classmethod
-    def of(cls, model: LinearModel, prior: Any, asked: str) -> "ModelCovariance":
+    def of(cls, model: LinearModel, prior: Prior, asked: str) -> "ModelCovariance":
         """Return that of a model and a fitted prior, for a method of the estimator.
 
         Raises
@@ -49,9 +48,9 @@ class ModelCovariance:
         TypeError
             If the prior is not made of Gaussians.
         """
-        fitted, noise = as_prior(prior), model.noise_variance
-        fitted.require("gaussians", asked)
-        clean = fitted.mixture().without_noise(noise)
+        prior.require("gaussians", asked)
+        noise = model.noise_variance
+        clean = prior.mixture().without_noise(noise)
         covariance = clean.covariance
         covariance.flat[:: len(covariance) + 1] += noise
         _, _, basis = model.float64()
@@ -102,7 +101,7 @@ class ModelCovariance:
 
 def mahalanobis(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     X: Samples,
     *,
     device: torch.device,

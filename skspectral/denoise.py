@@ -12,12 +12,12 @@ from skspectral.gaussian import LinearObservation, Mixture
 from skspectral.gaussian.gaussian import ridge_gaussian, wiener_gain
 from skspectral.likelihood import checked_coordinates
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior
+from skspectral.priors import Prior
 
 
 def denoise(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     X: Samples,
     noise_variance: np.ndarray | None,
     *,
@@ -54,7 +54,7 @@ def denoise(
     return signals
 
 
-def mixture_or_ridge(model: LinearModel, prior: Any, asked: str) -> Mixture:
+def mixture_or_ridge(model: LinearModel, prior: Prior, asked: str) -> Mixture:
     """Gaussians of the prior or, if nothing is ``asked``, what stands for ridge codes.
 
     Raises
@@ -62,11 +62,10 @@ def mixture_or_ridge(model: LinearModel, prior: Any, asked: str) -> Mixture:
     TypeError
         If something is asked and the prior is not made of Gaussians; it names both.
     """
-    fitted = as_prior(prior)
     if asked:
-        fitted.require("gaussians", asked)
-    if fitted.capabilities.gaussians:
-        return fitted.mixture()
+        prior.require("gaussians", asked)
+    if prior.capabilities.gaussians:
+        return prior.mixture()
     _, components, basis = model.float64()
     gaussian = ridge_gaussian(components @ basis.T, model.noise_variance, model.ridge)
     return Mixture(np.ones(1), (gaussian,))

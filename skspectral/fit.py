@@ -24,7 +24,8 @@ from skspectral.model import Dictionary, LinearModel
 from skspectral.moments.moments import Moments
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
 from skspectral.moments.stationary import best_weight, shrunk, stationary_mean
-from skspectral.priors.protocol import as_prior, fit_prior
+from skspectral.priors import Prior
+from skspectral.priors.protocol import fit_prior, try_draw
 from skspectral.priors.synthesis import Synthesis
 
 # Residual variance of a feature below this share of the whole is rounding.
@@ -45,7 +46,7 @@ class FitResult:
     """
 
     model: LinearModel
-    prior: Any
+    prior: Prior
     moments: Moments
     explained_variance_ratio: np.ndarray
     total_variance: float
@@ -62,7 +63,7 @@ def fit_model(
     weights: np.ndarray | None,
     labels: Any,
     plan: FitPlan,
-    prior: Any,
+    prior: Prior,
     monitor: Monitor,
     rng: np.random.Generator,
     *,
@@ -109,9 +110,10 @@ def fit_model(
         _, of_codes = moments.project(model.code_map, model.mean)
         model = replace(model, whitening=Whitening.of_covariance(of_codes))
     with monitor.fitting("prior", prior):
-        if as_prior(prior).capabilities.moments:
+        if prior.capabilities.moments:
             coordinates = moments.project(model.basis, model.mean, covariance)
             prior.fit_moments(*coordinates, moments.weight)
+            try_draw(prior, model.rank)
         else:
             rows, _ = model.coordinates(
                 samples, device=plan.device, batch_size=plan.batch_size

@@ -8,7 +8,7 @@ import numpy as np
 from skspectral._random import draw_seed
 from skspectral.gaussian.observation import least_change
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior
+from skspectral.priors import Prior
 
 # Share of an operator outside the span of the atoms that is rounding.
 _ROUNDING = 1e-12
@@ -16,7 +16,7 @@ _ROUNDING = 1e-12
 
 def sample_given(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     operator: np.ndarray,
     observed: np.ndarray,
     n_samples: int,
@@ -46,7 +46,7 @@ def sample_given(
         # What the model has outside the span is noise.
         noise = model.noise_variance * (outside @ outside.T)
         noise = noise + noise_variance * np.eye(len(operator))
-    coordinates = as_prior(prior).sample_given(
+    coordinates = prior.sample_given(
         inside,
         values,
         n_samples,

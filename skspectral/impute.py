@@ -14,7 +14,8 @@ from skspectral.denoise import mixture_or_ridge
 from skspectral.gaussian import LinearObservation, Mixture, Posterior
 from skspectral.gaussian.observation import rows_by_missing_entries
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior, draw
+from skspectral.priors import Prior
+from skspectral.priors.protocol import draw
 
 # Rows with the same entries missing that are filled at a time.
 _BATCH_BYTES = 64 * 2**20
@@ -24,7 +25,7 @@ _ROWS_DRAWN = 64
 
 def impute(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     X: np.ndarray,
     *,
     return_std: bool,
@@ -59,7 +60,7 @@ def impute(
 
 def sample_posterior(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     X: np.ndarray,
     n_samples: int,
     rng: np.random.Generator,
@@ -75,14 +76,13 @@ def sample_posterior(
     TypeError
         If the prior is not made of Gaussians and has no ``sample_given``.
     """
-    fitted = as_prior(prior)
-    fitted.require("conditioning", "sample_posterior")
+    prior.require("conditioning", "sample_posterior")
     draws = np.repeat(X[None], n_samples, axis=0)
-    if not fitted.capabilities.gaussians:
+    if not prior.capabilities.gaussians:
         _fill_by_prior(model, prior, draws, rng)
         return draws
     for entries, posterior, mean, basis in _gaps(
-        model, fitted.mixture(), X, device, _ROWS_DRAWN
+        model, prior.mixture(), X, device, _ROWS_DRAWN
     ):
         drawn = posterior.draw(n_samples, rng, basis, model.noise_variance)
         draws[:, *entries] = mean + drawn
@@ -90,7 +90,7 @@ def sample_posterior(
 
 
 def _fill_by_prior(
-    model: LinearModel, prior: Any, draws: np.ndarray, rng: np.random.Generator
+    model: LinearModel, prior: Prior, draws: np.ndarray, rng: np.random.Generator
 ) -> None:
     """Fill each of several draws (n_samples, n, T) by the prior's own method."""
     mean, _, basis = model.float64()
@@ -101,7 +101,7 @@ def _fill_by_prior(
     for rows, missing in rows_by_missing_entries(np.isnan(flat)):
         there = ~missing
         if there.any():
-            coordinates = as_prior(prior).sample_given(
+            coordinates = prior.sample_given(
                 basis[:, there].T,
                 flat[rows][:, there] - mean[there],
                 len(rows),

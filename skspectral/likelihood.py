@@ -10,8 +10,6 @@ For one Gaussian this is the density of probabilistic PCA (Tipping and Bishop 19
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
-from typing import Any
-
 import numpy as np
 import torch
 from scipy.stats import chi2
@@ -21,7 +19,7 @@ from skspectral._random import random_stream, standard_normal
 from skspectral._validation import NonFiniteError
 from skspectral.gaussian import LinearObservation, Mixture
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior
+from skspectral.priors import Prior
 
 # Numbers of draws for a quantile; one of 0.05 is then between 0.047 and 0.053.
 _DRAWS = 2**14
@@ -29,7 +27,7 @@ _DRAWS = 2**14
 
 def score_samples(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     X: Samples,
     *,
     device: torch.device,
@@ -42,18 +40,17 @@ def score_samples(
     TypeError
         If the prior is not made of Gaussians.
     """
-    fitted = as_prior(prior)
-    fitted.require("gaussians", "score_samples")
+    prior.require("gaussians", "score_samples")
     coordinates, energy = checked_coordinates(
         model, X, device=device, batch_size=batch_size
     )
     n_features, noise = model.grid.n_features, model.noise_variance
-    return log_density(coordinates, energy, n_features, fitted.mixture(), noise)
+    return log_density(coordinates, energy, n_features, prior.mixture(), noise)
 
 
 def component_probabilities(
     model: LinearModel,
-    prior: Any,
+    prior: Prior,
     X: Samples,
     *,
     device: torch.device,
@@ -66,16 +63,14 @@ def component_probabilities(
     TypeError
         If the prior is not made of Gaussians.
     """
-    fitted, noise = as_prior(prior), model.noise_variance
-    fitted.require("gaussians", "predict_component_proba")
+    prior.require("gaussians", "predict_component_proba")
     coordinates, _ = checked_coordinates(model, X, device=device, batch_size=batch_size)
-    # The noise outside the span of the atoms is common to all.
-    observation = LinearObservation(None, noise)
-    posterior = observation.condition(fitted.mixture(), coordinates, removed=noise)
-    return as_array(posterior.weights)
+    noise = model.noise_variance
+    # That outside the span of the atoms is common to all.
+    return prior.mixture().responsibilities(coordinates, noise, noise)
 
 
-def n_parameters(model: LinearModel, prior: Any) -> int:
+def n_parameters(model: LinearModel, prior: Prior) -> int:
     """Number of parameters that information criteria count.
 
     Those of the prior, with the mean in the span of the atoms; where the atoms do not
@@ -87,12 +82,11 @@ def n_parameters(model: LinearModel, prior: Any) -> int:
     TypeError
         If the prior does not tell its number.
     """
-    fitted = as_prior(prior)
-    of_prior = getattr(fitted, "n_parameters_", None)
+    of_prior = getattr(prior, "n_parameters_", None)
     if of_prior is None:
         raise TypeError(
             f"aic and bic need a prior with n_parameters_, the number of its "
-            f"parameters, but {fitted.name} has none. Use GaussianPrior or "
+            f"parameters, but {prior.name} has none. Use GaussianPrior or "
             "GaussianMixture."
         )
     n_rest = model.grid.n_features - model.rank

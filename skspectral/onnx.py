@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from skspectral._sklearn_compat import Interval, StrOptions, as_numbers, validated
 from skspectral.gaussian import Mixture
 from skspectral.model import LinearModel
-from skspectral.priors.protocol import as_prior
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 __all__ = ["register", "to_onnx"]
@@ -199,9 +198,8 @@ def _signals(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> An
 
 def _log_density(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
     """`skspectral.likelihood.log_density`, of all components at once."""
-    fitted = as_prior(prior)
-    fitted.require("gaussians", "to_onnx with method='score_samples'")
-    means, roots, peaks = _whitened(fitted.mixture(), model.noise_variance)
+    prior.require("gaussians", "to_onnx with method='score_samples'")
+    means, roots, peaks = _whitened(prior.mixture(), model.noise_variance)
     centred = _centred(model, X, ops, opset)
     basis = as_numbers(model.basis)
     coordinates = ops.OnnxMatMul(centred, basis.T, op_version=opset)

@@ -207,7 +207,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
                 f"density has a known law, but the estimator is a "
                 f"{type(estimator).__name__}. Set contamination to a number."
             )
-        prior = as_prior(estimator.prior_)
+        prior = estimator.prior_
         prior.require("gaussians", type(self).__name__)
         return log_density_quantile(
             self.false_alarm_rate,

@@ -213,9 +213,10 @@ class SpectralDictionaryLearning(
     shrinkage_ : float
         Weight of the stationary part. If it is not 0, the variances and errors named
         here are those of the shrunk covariance, with the trace of the data's.
-    prior_ : object
-        The fitted prior, a distribution of `coordinates`, not of the codes of
-        `transform`; `inverse_coordinates` turns its draws into signals.
+    prior_ : Prior
+        The fitted prior, a `ScaledPrior` of one that is no `Prior`: a distribution of
+        `coordinates`, not of the codes of `transform`; `inverse_coordinates` turns its
+        draws into signals.
     model_ : LinearModel
         Mean, atoms with their family and parameters, basis, code map and noise
         variance in one frozen object, which `skspectral.control` and the displays use.
@@ -501,7 +502,7 @@ class SpectralDictionaryLearning(
         self.components_ = like_X(self.model_.components)
         self.basis_ = like_X(self.model_.basis)
         self.mean_ = like_X(self.model_.mean)
-        self.n_components_ = len(self.components_)
+        self.n_components_ = int(self.components_.shape[0])
         shares = result.explained_variance_ratio
         self.explained_variance_ratio_ = like_X(shares)
         self.explained_variance_ = like_X(shares * result.total_variance)

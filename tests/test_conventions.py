@@ -32,9 +32,10 @@ from skspectral import (
 )
 
 TESTS = Path(__file__).parent
-# Parameters of those that take long otherwise.
+# Parameters of those that need some, or take long otherwise.
 QUICK = {
     "DiffusionPrior": {"max_images": 64, "width": 4, "random_state": 0},
+    "ScaledPrior": {"prior": priors.GaussianPrior()},
     "SpectrumTranslator": {
         "depth": 0,
         "base_channels": 2,

@@ -12,7 +12,6 @@ from skspectral._sklearn_compat import Interval, as_numbers, as_numpy, validated
 from skspectral.control.atoms import Gains, atom_values
 from skspectral.control.filtering import splitting_map
 from skspectral.gaussian.gaussian import principal_directions
-from skspectral.priors.protocol import as_prior
 
 # Along the arc variances count as at least this share of the largest: signals that are
 # not of the training set have more than the prior's in its weakest directions, and
@@ -145,7 +144,7 @@ def interpolate(
     coordinates = (ends - mean) @ axes.T
     if not prior:
         return mean + ((1 - at) * coordinates[0] + at * coordinates[1]) @ axes
-    pooled = as_prior(estimator.prior_)
+    pooled = estimator.prior_
     if pooled.capabilities.gaussians:
         mixture = pooled.mixture()
         centre, covariance = mixture.mean, mixture.covariance

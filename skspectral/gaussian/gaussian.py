@@ -11,6 +11,9 @@ from skspectral._device import as_array, resolve_device
 from skspectral._random import standard_normal
 from skspectral.coding.linear import combine
 
+# Variances that differ by a smaller share are equal but for rounding. Ties are broken
+# by more than that, and by less than matters.
+_TIED, _PREFERENCE = 1e-9, 1e-6
 _EPS, _TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
 
 
@@ -79,16 +82,21 @@ class Gaussian:
         n_dimensions, n_own = self.vectors.shape
         if rank >= n_own:
             return self
+        vectors = self.vectors
         values = np.append(self.values, np.full(n_dimensions - n_own, self.rest))
         start, _ = flattest(values, rank)
-        if start < rank and n_own < n_dimensions:
+        if start < rank and (
+            n_own < n_dimensions or values[-2] <= values[-1] * (1 + _TIED)
+        ):
             # Some variances of the rest are kept, so the rest needs eigenvectors first.
-            whole = Gaussian.from_covariance(self.mean, self.covariance)
-            return whole.flattened(rank)
+            # Which of them is no matter, but it should not be up to rounding.
+            ramp = np.linspace(0, _PREFERENCE * values.mean(), n_dimensions)
+            covariance = self.covariance + np.diag(ramp)
+            vectors, _ = principal_directions(covariance)
         stop = start + n_dimensions - rank
         keep = np.r_[0:start, stop:n_dimensions]
         rest = float(values[start:stop].mean())
-        return Gaussian(self.mean, self.vectors[:, keep], values[keep], rest)
+        return Gaussian(self.mean, vectors[:, keep], values[keep], rest)
 
     def without_noise(self, variance: float) -> "Gaussian":
         """Return N(mean, (C - variance I)+): white noise is no longer part of it."""
@@ -124,6 +132,11 @@ class Gaussian:
         variances = np.maximum(np.append(self.values, self.rest), self.floor)
         return variances, np.append(np.ones(rank), n_dimensions - rank)
 
+    def scaled(self, scale: float, shift: np.ndarray) -> "Gaussian":
+        """Return the distribution of ``shift + scale x``, for a scale > 0."""
+        mean, squared = shift + scale * self.mean, scale**2
+        return Gaussian(mean, self.vectors, squared * self.values, squared * self.rest)
+
     def mapped(self, matrix: np.ndarray, offset: np.ndarray) -> "Gaussian":
         """Return the distribution of ``offset + matrix @ x``; costs K^3."""
         covariance = self.mapped_covariance(matrix)
@@ -145,12 +158,13 @@ class Gaussian:
     def root(self) -> np.ndarray:
         """R with R R' = covariance, of shape (K, r), or (K, K) with a ``rest``.
 
-        Columns without variance are left out, but for one if all are.
+        Columns without variance are left out, but for one of zeros if all are.
         """
         white = np.sqrt(self._white)
         if white == 0:
             varies = np.flatnonzero(self.values)
-            varies = varies if len(varies) else np.arange(min(1, len(self.values)))
+            if len(varies) == 0:
+                return np.zeros((len(self.mean), 1))
             root = self.vectors[:, varies] * np.sqrt(self.values[varies])
             return np.ascontiguousarray(root)
         root = (self.vectors * (np.sqrt(self.values) - white)) @ self.vectors.T
@@ -271,6 +285,38 @@ def principal_directions(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray
         raise ValueError("The covariance of the codes is not finite.")
     values, vectors = np.linalg.eigh(covariance)
     return vectors[:, ::-1], values[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """The affine subspace in which rows vary: mean + coefficients @ vectors.T.
+
+    The ``vectors`` (K, r) are orthonormal; None is all of the space.
+    """
+
+    mean: np.ndarray
+    vectors: np.ndarray | None
+
+    @classmethod
+    def of_covariance(cls, mean: np.ndarray, covariance: np.ndarray) -> "Span":
+        """Return the directions whose variance is more than rounding."""
+        vectors, values = principal_directions(covariance)
+        varies = values > variance_floor(len(values), values[0])
+        return cls(mean, None if varies.all() else vectors[:, varies])
+
+    @classmethod
+    def of(cls, X: np.ndarray, weights: np.ndarray) -> "Span":
+        """Of rows (n, K) with weights (n,)."""
+        shares = weights / weights.sum()
+        mean = shares @ X
+        scaled = np.sqrt(shares)[:, None] * (X - mean)
+        return cls.of_covariance(mean, scaled.T @ scaled)
+
+    def project(self, X: np.ndarray) -> np.ndarray:
+        """Nearest points of the rows in the span."""
+        if self.vectors is None:
+            return X
+        return self.mean + (X - self.mean) @ self.vectors @ self.vectors.T
 
 
 def flattest(values: np.ndarray, rank: int) -> tuple[int, float]:

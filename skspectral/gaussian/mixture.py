@@ -7,10 +7,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from sklearn.utils import gen_batches
 
-from skspectral.gaussian.gaussian import Gaussian, affine, variance_floor
+from skspectral.gaussian.gaussian import (
+    Gaussian,
+    Span,
+    affine,
+    variance_floor,
+)
 
 # Rows are multiplied by the eigenvectors of several components at a time, with results
 # of about this many numbers: a product with few eigenvectors would be inefficient.
@@ -74,6 +79,11 @@ class Mixture:
         clean = tuple(part.without_noise(variance) for part in self.components)
         return Mixture(self.weights, clean)
 
+    def scaled(self, scale: float, shift: np.ndarray) -> "Mixture":
+        """Return the distribution of ``shift + scale x``, for a scale > 0."""
+        parts = tuple(part.scaled(scale, shift) for part in self.components)
+        return Mixture(self.weights, parts)
+
     def log_joint(
         self,
         X: np.ndarray,
@@ -93,6 +103,45 @@ class Mixture:
             for part, along, squared in _projected(X, self.components)
         ]
         return np.stack(densities, axis=1) + weights
+
+    def responsibilities(
+        self,
+        X: np.ndarray,
+        noise: float | np.ndarray = 0.0,
+        removed: float | np.ndarray = 0.0,
+    ) -> np.ndarray:
+        """Posterior probability of each component, shape (n, M), of sum 1 in a row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, K)
+            Rows, with noise if it has a variance.
+        noise : float or ndarray of shape (n, 1), default=0.0
+            Variance of white noise in the rows, beside what the mixture describes.
+        removed : float or ndarray of shape (n, 1), default=0.0
+            Variance of white noise that is part of the mixture and not of the rows, as
+            in `Gaussian.log_density`.
+
+        Returns
+        -------
+        probability : ndarray of shape (n, M), float64
+
+        Notes
+        -----
+        weights_k N(x; mean_k, C_k) over the sum of all (Bishop 2006, equation 9.23).
+        Where no component varies, and there is no noise, rows tell nothing of the
+        component: they are projected onto the span of the mixture.
+        """
+        if np.all(np.asarray(noise) == 0):
+            X = self._within(X)
+        return softmax(self.log_joint(X, noise, removed), axis=1)
+
+    def _within(self, X: np.ndarray) -> np.ndarray:
+        """Rows without what is outside the span, which would be divided by rounding."""
+        least = min(part.smallest_variance for part in self.components)
+        if least > self.floor:
+            return X
+        return Span.of_covariance(self.mean, self.covariance).project(X)
 
     def log_density(self, X: np.ndarray, floor: float | None = None) -> np.ndarray:
         """Log-density of each row, shape (n,), in nats; the `floor` is as given."""
@@ -165,6 +214,18 @@ class WhitenedMixture(Mixture):
     def floor(self) -> float:
         """Rounding error of the largest variance, whatever the components."""
         return variance_floor(len(self.shift), self.spread.max() ** 2)
+
+    def responsibilities(
+        self,
+        X: np.ndarray,
+        noise: float | np.ndarray = 0.0,
+        removed: float | np.ndarray = 0.0,
+    ) -> np.ndarray:
+        """As of a `Mixture`; without noise they are those in u, and cost less."""
+        if np.any(np.asarray(noise) != 0) or np.any(np.asarray(removed) != 0):
+            return super().responsibilities(X, noise, removed)
+        principal = (X - self.shift) @ self.basis
+        return self.white.responsibilities(principal / self.spread)
 
     def draw(self, n_samples: int, stream: np.random.Generator) -> np.ndarray:
         """Draws of shape (n_samples, K), in random order."""

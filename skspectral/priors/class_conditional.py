@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import check_sample_weight, fit_context
 from skspectral.gaussian import Mixture
+from skspectral.gaussian.gaussian import Span
+from skspectral.priors.borrowing import Pool
 from skspectral.priors.labels import label_numbers
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.protocol import (
@@ -20,12 +23,15 @@ from skspectral.priors.protocol import (
     draw,
     fit_prior,
     new_prior,
+    try_draw,
 )
 from skspectral.priors.synthesis import Synthesis
 
 
 class ClassConditionalPrior(Prior):
     """One prior for each label, and the shares of the labels.
+
+    A label of few rows borrows from all labels how rows vary, see the notes.
 
     Parameters
     ----------
@@ -45,6 +51,23 @@ class ClassConditionalPrior(Prior):
         Free parameters, if the priors tell theirs.
     n_features_in_ : int
         Number K of codes.
+
+    Notes
+    -----
+    A label of m rows, fewer than K + 1, borrows a share a = 1 - m / (K + 1): its mean
+    is its own, and its covariance is (1 - a) C + a W, of its own covariance C and the
+    pooled covariance W within labels. A label of one row is drawn about that row. A
+    prior that is not fitted from moments is given the rows of all labels, too, moved
+    from the mean of theirs to the mean of this one, with weights of that share; or
+    without, if its ``fit`` takes none.
+
+    With weights, m is the effective number of different rows, (sum w)^2 / sum w^2,
+    where those of equal rows are added first.
+
+    References
+    ----------
+    J. H. Friedman (1989). Regularized discriminant analysis. L. Kish (1965). Survey
+    sampling.
 
     Examples
     --------
@@ -93,32 +116,38 @@ class ClassConditionalPrior(Prior):
         Raises
         ------
         ValueError
-            If there are no labels, or too few samples of one for the prior.
+            If there are no labels, no label has two different rows, or the prior of a
+            label cannot be fitted.
         """
         if y is None:
             raise ValueError(
                 "requires y to be passed, but the target y is None: "
                 "ClassConditionalPrior needs a label for each sample, as in fit(X, y)."
             )
-        codes, labels = validate_data(self, X, y, dtype=np.float64)
+        codes, labels = validate_data(
+            self, X, y, dtype=np.float64, ensure_min_samples=2
+        )
         check_classification_targets(labels)
         weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        # Rows of weight 0 are none.
         present = np.flatnonzero(weights)
+        codes, weights = codes[present], weights[present]
         self.classes_, of_class = np.unique(labels[present], return_inverse=True)
-        counts = np.bincount(of_class, weights=weights[present])
+        counts = np.bincount(of_class, weights=weights)
         self.class_prior_ = counts / counts.sum()
+        self._span = Span.of(codes, weights)
+        pool = Pool.of(codes, of_class, weights)
+        given = None if sample_weight is None else weights
         self.priors_ = []
-        for label, of_label in zip(self.classes_, self._rows(of_class), strict=True):
-            rows = present[of_label]
-            given = None if sample_weight is None else weights[rows]
-            prior = new_prior(self.prior, random_stream(None), sample_weight=given)
+        for label, rows in zip(self.classes_, self._rows(of_class), strict=True):
+            prior = new_prior(self.prior, random_stream(None), None, given)
             try:
-                fit_prior(prior, codes[rows], None, given, synthesis)
+                fit_of_label(prior, codes, given, rows, pool, synthesis)
             except ValueError as error:
                 raise ValueError(
                     f"The prior of label {label}, of which there are {len(rows)} "
-                    f"samples, cannot be fitted: {error} Leave out labels that are "
-                    "this rare, or pass another prior."
+                    f"samples, cannot be fitted: {str(error).removesuffix('.')}. Leave "
+                    "out labels that are this rare, or pass another prior."
                 ) from error
             self.priors_.append(prior)
         self.__dict__.pop("n_parameters_", None)
@@ -126,6 +155,13 @@ class ClassConditionalPrior(Prior):
             of_priors = sum(prior.n_parameters_ for prior in self.priors_)
             self.n_parameters_ = len(self.classes_) - 1 + of_priors
         return self
+
+    def check(self, y: Any = None) -> None:
+        """Raise what is known of labels and inner prior before the codes are there."""
+        super().check(y)
+        as_prior(self.prior).check()
+        if y is not None:
+            check_classification_targets(y)
 
     @property
     def name(self) -> str:
@@ -147,7 +183,7 @@ class ClassConditionalPrior(Prior):
 
     def mixture(self) -> Mixture:
         """Gaussians of all labels, if the priors are made of them."""
-        mixtures = [as_prior(prior).mixture() for prior in self.priors_]
+        mixtures = [prior.mixture() for prior in self.priors_]
         shares = zip(self.class_prior_, mixtures, strict=True)
         return Mixture(
             np.concatenate([share * mixture.weights for share, mixture in shares]),
@@ -173,18 +209,96 @@ class ClassConditionalPrior(Prior):
         return True
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
-        priors = [as_prior(prior) for prior in self.priors_]
+        return logsumexp(self._log_joint(X), axis=1)
+
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        """Log of the share of each label times its density, (n, n_classes)."""
         if self.capabilities.gaussians:
             # Where codes vary in a subspace only, all labels have to agree on the rest.
-            mixtures = [prior.mixture() for prior in priors]
+            mixtures = [prior.mixture() for prior in self.priors_]
             floor = max(mixture.floor for mixture in mixtures)
             densities = [mixture.log_density(X, floor) for mixture in mixtures]
         else:
-            densities = [prior.score_samples(X) for prior in priors]
-        return logsumexp(np.stack(densities), axis=0, b=self.class_prior_[:, None])
+            densities = [prior.score_samples(X) for prior in self.priors_]
+        return np.stack(densities, axis=1) + np.log(self.class_prior_)
+
+    @available_if(lambda self: self._offers_density())
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Posterior probability of each label, by Bayes' rule.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes), float64
+            In the order of ``classes_``. Where no label has a density, their shares.
+
+        Raises
+        ------
+        TypeError
+            If the prior has no density.
+        """
+        check_is_fitted(self)
+        self.require("density", "predict_proba")
+        codes = validate_data(self, X, dtype=np.float64, reset=False)
+        if self.capabilities.gaussians:
+            # What is outside the span would be divided by rounding.
+            codes = self._span.project(codes)
+        joint = self._log_joint(codes)
+        joint[np.isneginf(joint).all(axis=1)] = np.log(self.class_prior_)
+        return softmax(joint, axis=1)
+
+    @available_if(lambda self: self._offers_density())
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Likeliest label of each row; takes and raises what `predict_proba` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[likeliest]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.non_deterministic = depends_on_time(self.prior)
         return tags
+
+
+def fit_of_label(
+    prior: Prior,
+    codes: np.ndarray,
+    weights: np.ndarray | None,
+    rows: np.ndarray,
+    pool: Pool,
+    synthesis: Synthesis | None,
+) -> None:
+    """Fit the prior of the label that these rows have, with what it borrows.
+
+    The codes (n, K) and their weights (n,), which are positive or None, are those of
+    all labels, as is the pool.
+    """
+    share = pool.share(rows)
+    own, given = codes[rows], None if weights is None else weights[rows]
+    if share == 0:
+        fit_prior(prior, own, None, given, synthesis)
+        return
+    counts = pool.weights[rows]
+    mean = counts @ own / counts.sum()
+    if prior.capabilities.moments:
+        covariance = np.cov(own.T, bias=True, aweights=counts).reshape(2 * mean.shape)
+        mixed = (1 - share) * covariance + share * pool.covariance
+        prior.fit_moments(mean, mixed, counts.sum() / (1 - share))
+        try_draw(prior, len(mean))
+        return
+    extended = np.concatenate([own, mean + pool.residuals])
+    if prior.capabilities.weights:
+        given = np.concatenate([counts, pool.lent(share, counts.sum())])
+    fit_prior(prior, extended, None, given, synthesis)

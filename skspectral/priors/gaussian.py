@@ -223,6 +223,8 @@ def ledoit_wolf_weight(
     """
     n_codes, n_samples = len(covariance), weight.sum()
     trace = np.trace(covariance)
+    if trace == 0:
+        return 0.0
     # As shares of the whole, so that no power overflows.
     energy = ((covariance / trace) ** 2).sum()
     distance = energy - 1 / n_codes

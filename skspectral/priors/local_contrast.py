@@ -30,6 +30,8 @@ _CHUNK = 1000
 # Contrast below this share of the mean one hardly counts; nor, where nothing is left to
 # have contrast, does what is below this share of the signals.
 _FLOOR, _ROUNDING = 0.1, 1e-6
+# Draws may be louder than what was fitted, at a place, by this much: ten times.
+_LOUDER = math.log(10)
 
 
 class LocalContrastPrior(Prior):
@@ -161,6 +163,8 @@ class LocalContrastPrior(Prior):
         coarse, contrast, details = map(
             np.concatenate, zip(*self._split(codes), strict=True)
         )
+        # Where an inner prior is wider than the details, contrast would explode.
+        self._loudest = contrast.max(axis=0) + _LOUDER
         shares = weights / weights.sum()
         features = self._learn_features(coarse, contrast, details, shares)
         fit_prior(prior, features, y, None if sample_weight is None else weights)
@@ -171,6 +175,11 @@ class LocalContrastPrior(Prior):
             of_details = self.detail_axes_.size + 2 * len(self.detail_mean_)
             self.n_parameters_ = of_details + prior.n_parameters_
         return self
+
+    def check(self, y: Any = None) -> None:
+        """Raise what is known of the inner prior, too, before the codes are there."""
+        super().check(y)
+        as_prior(self.prior).check(y)
 
     @property
     def name(self) -> str:
@@ -244,6 +253,7 @@ class LocalContrastPrior(Prior):
         coarse, contrast, strong = (
             part / scale for part, scale in zip(numbers, self._scales, strict=True)
         )
+        contrast = np.minimum(contrast, self._loudest)
         spread = np.sqrt(self.detail_variance_[self.n_details :])
         weak = stream.standard_normal((len(features), len(spread))) * spread
         codes = np.concatenate([strong, weak], axis=1) @ self.detail_axes_

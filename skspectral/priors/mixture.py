@@ -19,10 +19,15 @@ from skspectral.gaussian.mixture import Mixture, WhitenedMixture
 from skspectral.priors.components import CovarianceModel
 from skspectral.priors.em import Ascent, maximise_likelihood, partition
 from skspectral.priors.gaussian import GaussianPrior
-from skspectral.priors.prior import Capabilities, Prior
+from skspectral.priors.prediction import ComponentPrior
+from skspectral.priors.prior import Capabilities
+
+# Whitening makes ties between directions where rows are few. Which of them a component
+# of low rank keeps is decided by this much in favour of the loud, not by rounding.
+_PREFERENCE = 1e-6
 
 
-class GaussianMixture(CallbackSupportMixin, Prior):
+class GaussianMixture(CallbackSupportMixin, ComponentPrior):
     """Mixture of Gaussians whose covariances are drawn towards that of all samples.
 
     Differs from `sklearn.mixture.GaussianMixture` in that few samples for a component
@@ -165,6 +170,8 @@ class GaussianMixture(CallbackSupportMixin, Prior):
         (pooled,) = GaussianPrior().fit(X, sample_weight=weight).mixture().components
         varies = pooled.values > pooled.floor
         basis, spread = pooled.vectors[:, varies], np.sqrt(pooled.values[varies])
+        if self.covariance == "low_rank":
+            spread = spread * np.linspace(1 - _PREFERENCE, 1, len(spread))
         principal = (X - pooled.mean) @ basis
         best = self._best(principal, spread, weight)
         self._mixture = WhitenedMixture(best.mixture, pooled.mean, basis, spread)

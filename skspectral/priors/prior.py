@@ -13,7 +13,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import Interval, check_sample_weight, validated
+from skspectral._sklearn_compat import (
+    Interval,
+    check_sample_weight,
+    validate_parameters,
+    validated,
+)
 from skspectral._validation import check_observation
 from skspectral.gaussian import LinearObservation, Mixture
 
@@ -109,8 +114,8 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     Notes
     -----
     An object that is not a `Prior` but has ``fit(codes)`` and ``sample(n_samples)``, as
-    scikit-learn's density estimators, is a prior, too: what it can do is then found out
-    from its methods.
+    scikit-learn's density estimators, is a prior, too, as a `ScaledPrior`: what it can
+    do is found out from its methods, and it is fitted in units of the data.
 
     Examples
     --------
@@ -144,6 +149,20 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def capabilities(self) -> Capabilities:
         """What this prior can do; a class attribute, or a property, of a subclass."""
         return Capabilities()
+
+    def check(self, y: Any = None) -> None:
+        """Raise what is known to be wrong before the codes are there.
+
+        The estimator calls it before it learns the atoms, with the labels ``y``.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, or the labels are not of the prior's kind.
+        TypeError
+            If an inner prior is none.
+        """
+        validate_parameters(self)
 
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Any:
@@ -355,4 +374,9 @@ class Prior(DensityMixin, BaseEstimator, ABC):
             self, X, dtype=np.float64, ensure_min_samples=2
         )
         weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        if np.count_nonzero(weights) < 2:
+            raise ValueError(
+                f"sample_weight leaves one row with a weight > 0, but {self.name} "
+                "needs at least two."
+            )
         return codes, weights

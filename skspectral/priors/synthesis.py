@@ -37,6 +37,11 @@ class Synthesis:
         """Codes that are signals themselves."""
         return cls(np.eye(n_codes), np.zeros(n_codes), (n_codes,))
 
+    def standardised(self, mean: np.ndarray, scale: float) -> "Synthesis":
+        """How (codes - mean) / scale become the signals, divided by the scale."""
+        shifted = (self.mean + mean @ self.basis) / scale
+        return Synthesis(self.basis, shifted, self.signal_shape)
+
     def check_codes(self, codes: np.ndarray) -> None:
         """Raise a ValueError if it is of another number of codes."""
         if len(self.basis) != codes.shape[1]:

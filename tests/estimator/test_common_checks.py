@@ -4,6 +4,7 @@ The modulations are parameters with parameters of their own, as a kernel is: the
 not fitted, so that the checks have nothing to check.
 """
 
+from sklearn.neighbors import KernelDensity
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skspectral import BasisModulation, MLPModulation, SpectralDictionaryLearning
@@ -14,6 +15,7 @@ from skspectral.priors import (
     GaussianMixture,
     GaussianPrior,
     LocalContrastPrior,
+    ScaledPrior,
 )
 
 
@@ -25,6 +27,7 @@ from skspectral.priors import (
         SpectralDictionaryLearning(n_components=2, shrinkage="auto"),
         SpectralDictionaryLearning(n_components=2, modulation=None, shrinkage=0.5),
         SpectralDictionaryLearning(n_components=2, modulation=None, windows=2),
+        SpectralDictionaryLearning(n_components=2, modulation=None, whiten=True),
         SpectralDictionaryLearning(n_components=1, modulation=BasisModulation(order=1)),
         SpectralDictionaryLearning(
             n_components=2,
@@ -49,17 +52,10 @@ from skspectral.priors import (
         LocalContrastPrior(),
         LocalContrastPrior(ClassConditionalPrior()),
         LocalContrastPrior(GaussianMixture(2), coarse=2, n_details=3),
+        ScaledPrior(KernelDensity()),
+        ScaledPrior(GaussianMixture(2)),
+        ClassConditionalPrior(KernelDensity()),
     ],
-    expected_failed_checks=lambda estimator: (
-        {
-            "check_sample_weight_equivalence_on_dense_data": "The check leaves a label "
-            "with a single row, which has no covariance: an error, rightly."
-        }
-        if ClassConditionalPrior
-        in map(type, (estimator, getattr(estimator, "prior", None)))
-        else {}
-    ),
-    xfail_strict=True,
 )
 def test_scikit_learn_check(estimator, check):
     check(estimator)

@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
-from skspectral.priors.protocol import as_prior
 
 PRIORS = {
     "gaussian": GaussianPrior(),
@@ -51,7 +50,7 @@ def dense_parts(est, removed=None):
     """Weights, means and T x T covariances, clean and with the fitted noise."""
     v = est.noise_variance_
     removed = v if removed is None else removed
-    for weight, normal in as_prior(est.prior_).mixture():
+    for weight, normal in est.prior_.mixture():
         values, vectors = np.linalg.eigh(normal.covariance)
         clean = (vectors * np.maximum(values - removed, 0)) @ vectors.T
         signal = est.basis_.T @ clean @ est.basis_
@@ -336,7 +335,7 @@ def test_as_many_atoms_as_features_and_hardly_any_noise():
     # Digits of one kind have pixels that are always white.
     v, U = est.noise_variance_, (X[:50] - est.mean_) @ est.basis_.T
     parts = []
-    for weight, normal in as_prior(est.prior_).mixture():
+    for weight, normal in est.prior_.mixture():
         values, vectors = np.linalg.eigh(normal.covariance)
         values = np.maximum(values, v)
         along = (U - normal.mean) @ vectors

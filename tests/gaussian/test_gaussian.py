@@ -5,9 +5,12 @@ import pytest
 from scipy.integrate import dblquad
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
+from sklearn.mixture import GaussianMixture as ScikitLearns
 
 from skspectral.gaussian import Gaussian, Mixture
 from skspectral.gaussian.gaussian import flattest, n_parameters
+from skspectral.priors import GaussianMixture
+from skspectral.priors.third_party import mixture_of as of_scikit_learn
 
 K = 5
 
@@ -228,3 +231,96 @@ def test_components_are_weighted(rng):
         axis=0,
     )
     np.testing.assert_allclose(mixture_of(*mixture).log_density(X), expected)
+
+
+class TestResponsibilities:
+    @pytest.fixture
+    def X(self):
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(200, 3)) + 2 * rng.integers(2, size=(200, 1))
+
+    @pytest.mark.parametrize("kind", ["full", "diag"])
+    def test_are_scikit_learns(self, X, kind):
+        fitted = ScikitLearns(2, covariance_type=kind, random_state=0).fit(X)
+        found = of_scikit_learn(fitted).responsibilities(X)
+        np.testing.assert_allclose(found, fitted.predict_proba(X), atol=1e-10)
+
+    def test_with_noise(self, X):
+        """By the densities of the sums, for noise of each row, some of it removed."""
+        mixture = of_scikit_learn(ScikitLearns(2, random_state=0).fit(X))
+        noise = np.random.default_rng(1).random((200, 1))
+        found = mixture.responsibilities(X, noise, 0.1)
+        for x, variance, shares in zip(X[:20], noise, found, strict=False):
+            joint = [
+                weight
+                * multivariate_normal(
+                    part.mean, part.covariance + (variance - 0.1) * np.eye(3)
+                ).pdf(x)
+                for weight, part in mixture
+            ]
+            np.testing.assert_allclose(shares, np.array(joint) / sum(joint))
+
+    @pytest.mark.parametrize("noise", [0.0, 0.3])
+    @pytest.mark.parametrize("kind", ["full", "low_rank"])
+    def test_of_whitened_mixtures(self, X, noise, kind):
+        prior = GaussianMixture(2, covariance=kind, rank=1).fit(X)
+        mixture = prior.mixture()
+        plain = Mixture(mixture.weights, mixture.components)
+        np.testing.assert_allclose(
+            mixture.responsibilities(X, noise),
+            plain.responsibilities(X, noise),
+            atol=1e-9,
+        )
+        if noise == 0:
+            np.testing.assert_array_equal(
+                prior.predict_proba(X), mixture.responsibilities(X)
+            )
+            np.testing.assert_array_equal(
+                prior.predict(X), prior.predict_proba(X).argmax(1)
+            )
+
+    @pytest.mark.parametrize("whitened", [False, True])
+    def test_what_is_outside_the_span_tells_nothing(self, X, whitened):
+        axes = np.linalg.qr(np.random.default_rng(0).normal(size=(9, 9)))[0]
+        wide = X @ axes[:3]
+        away = np.random.default_rng(1).normal(size=(200, 6)) @ axes[3:]
+        mixture = GaussianMixture(2).fit(wide).mixture()
+        if not whitened:
+            mixture = Mixture(mixture.weights, mixture.components)
+        np.testing.assert_allclose(
+            mixture.responsibilities(wide + 1e3 * away),
+            mixture.responsibilities(wide),
+            atol=1e-8,
+        )
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_ties_between_variances_are_not_broken_by_rounding(rank):
+    """Directions without data have the same variance, whatever is kept of them."""
+    rng = np.random.default_rng(0)
+    vectors = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    values = np.array([1.3, 1.3, 1.3, 0.4, 0.4, 0.4])
+    turned = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    other = np.column_stack([vectors[:, :3], vectors[:, 3:] @ turned])
+    one, two, short = (
+        Gaussian(np.zeros(6), axes, variances, 0.4).flattened(rank).covariance
+        for axes, variances in (
+            (vectors, values),
+            (other, values),
+            (vectors[:, :4], values[:4]),
+        )
+    )
+    assert np.linalg.eigvalsh(one)[0] == pytest.approx(0.4)
+    np.testing.assert_allclose(two, one, atol=1e-7)
+    np.testing.assert_allclose(short, one, atol=1e-7)
+
+
+def test_scaled():
+    rng = np.random.default_rng(0)
+    X, shift = rng.normal(size=(5, 4)), rng.normal(size=4)
+    low = Gaussian.from_eigenvectors(
+        rng.normal(size=4), np.linalg.qr(rng.normal(size=(4, 2)))[0], np.ones(2), 0.3
+    )
+    mixture = Mixture(np.ones(1), (low,)).scaled(3.0, shift)
+    expected = multivariate_normal(shift + 3 * low.mean, 9 * low.covariance).logpdf(X)
+    np.testing.assert_allclose(mixture.log_density(X), expected)

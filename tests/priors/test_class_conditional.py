@@ -3,11 +3,18 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.base import BaseEstimator
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.mixture import GaussianMixture as ScikitLearns
 from sklearn.neighbors import KernelDensity
 
 from skspectral import SpectralDictionaryLearning
-from skspectral.priors import ClassConditionalPrior, GaussianMixture, GaussianPrior
+from skspectral.priors import (
+    ClassConditionalPrior,
+    GaussianMixture,
+    GaussianPrior,
+    LocalContrastPrior,
+    ScaledPrior,
+)
 from skspectral.priors.protocol import as_prior
 
 LABELS = np.array(["dog", "cat", "emu"])
@@ -76,7 +83,7 @@ def test_each_label_alone(codes):
 def test_components(codes):
     X = codes[0][:10]
     fitted = ClassConditionalPrior(GaussianMixture(2)).fit(*codes)
-    mixture = as_prior(fitted).mixture()
+    mixture = fitted.mixture()
     assert len(mixture) == 6
     assert sum(weight for weight, _ in mixture) == pytest.approx(1)
     density = sum(
@@ -84,10 +91,9 @@ def test_components(codes):
         for weight, part in mixture
     )
     np.testing.assert_allclose(np.log(density), fitted.score_samples(X))
-    assert as_prior(fitted).capabilities.gaussians
-    assert not as_prior(
-        ClassConditionalPrior(KernelDensity()).fit(*codes)
-    ).capabilities.gaussians
+    assert fitted.capabilities.gaussians
+    of_kernels = ClassConditionalPrior(KernelDensity()).fit(*codes)
+    assert not of_kernels.capabilities.gaussians
 
 
 def test_labels_agree_where_nothing_varies(codes):
@@ -146,16 +152,181 @@ def test_bad_labels(codes):
         ClassConditionalPrior().fit(X, np.linspace(0, 1, len(X)))
 
 
-def test_a_label_with_one_sample_is_named(codes):
+def test_labels_by_bayes_rule_are_those_of_discriminant_analysis(codes):
     X, y = codes
-    rare = np.where(np.arange(len(y)) == 5, "yak", y)
-    with pytest.raises(
-        ValueError, match=r"label yak, of which there are 1 .* Leave out"
+    fitted = ClassConditionalPrior().fit(X / 30, y)
+    oracle = QuadraticDiscriminantAnalysis(tol=1e-12).fit(X / 30, y)
+    near = np.random.default_rng(0).normal(size=(50, 3))
+    # scikit-learn's covariances are divided by n - 1.
+    np.testing.assert_allclose(
+        fitted.predict_proba(near), oracle.predict_proba(near), atol=0.02
+    )
+    np.testing.assert_array_equal(fitted.predict(X / 30), y)
+
+
+def test_labels_of_kernels(codes):
+    X, y = codes
+    fitted = ClassConditionalPrior(KernelDensity(kernel="tophat")).fit(X, y)
+    np.testing.assert_array_equal(fitted.predict(X), y)
+    # Far from all kernels there are the shares alone.
+    np.testing.assert_allclose(
+        fitted.predict_proba(np.full((1, 3), 1e4))[0], fitted.class_prior_
+    )
+
+
+def test_labels_outside_the_span_do_not_depend_on_rounding():
+    rng = np.random.default_rng(0)
+    axes, y = np.linalg.qr(rng.normal(size=(9, 9)))[0], np.arange(60) % 2
+    X = (rng.normal(size=(60, 4)) + y[:, None]) @ axes[:4]
+    away = rng.normal(size=(20, 5)) @ axes[4:]
+    for prior in (GaussianPrior(), GaussianMixture(2)):
+        fitted = ClassConditionalPrior(prior).fit(X, y)
+        np.testing.assert_allclose(
+            fitted.predict_proba(X[:20] + 100 * away),
+            fitted.predict_proba(X[:20]),
+            atol=1e-6,
+        )
+
+
+class TestRareLabels:
+    """Labels of few rows borrow the covariance within labels."""
+
+    def rare(self, codes, n_rare):
+        """The first codes, of which some have a label of their own."""
+        X, y = codes
+        return X[:100], np.where(np.arange(100) < n_rare, "yak", y[:100])
+
+    def within(self, X, y, weights):
+        total = np.zeros((X.shape[1], X.shape[1]))
+        for label in set(y):
+            rows = y == label
+            total += weights[rows].sum() * np.cov(
+                X[rows].T, bias=True, aweights=weights[rows]
+            )
+        return total / weights.sum()
+
+    @pytest.mark.parametrize("n_rare", [1, 2, 3, 4, 5])
+    @pytest.mark.parametrize(
+        "prior", [None, ScaledPrior(GaussianPrior()), GaussianPrior(shrinkage=0.0)]
+    )
+    def test_covariance(self, codes, n_rare, prior):
+        X, y = self.rare(codes, n_rare)
+        fitted = ClassConditionalPrior(prior).fit(X, y)
+        assert fitted.classes_[-1] == "yak"
+        normal = fitted.priors_[-1].mixture().components[0]
+        own = X[:n_rare]
+        np.testing.assert_allclose(normal.mean, own.mean(0))
+        share = max(0, 1 - n_rare / 4)
+        C = np.cov(own.T, bias=True).reshape(3, 3) if n_rare > 1 else np.zeros((3, 3))
+        expected = (1 - share) * C + share * self.within(X, y, np.ones(100))
+        np.testing.assert_allclose(normal.covariance, expected, atol=1e-9)
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize(
+        "prior",
+        [
+            GaussianPrior("low_rank"),
+            GaussianPrior("diag"),
+            GaussianPrior(shrinkage="ledoit_wolf"),
+            GaussianMixture(2),
+            KernelDensity(bandwidth=0.3),
+            ScikitLearns(2, random_state=0),
+            LocalContrastPrior(),
+        ],
+    )
+    def test_draws_are_about_the_row_and_as_wide_as_others(
+        self, codes, prior, weighted
     ):
-        ClassConditionalPrior().fit(X, rare)
-    # A prior that can be fitted to one sample may be.
-    fitted = ClassConditionalPrior(KernelDensity()).fit(X, rare)
-    assert fitted.class_prior_[-1] == pytest.approx(1 / 600)
+        X, y = self.rare(codes, 1)
+        weights = np.ones(100) if weighted else None
+        if weighted and not as_prior(prior).capabilities.weights:
+            return
+        fitted = ClassConditionalPrior(prior).fit(X, y, sample_weight=weights)
+        spread = np.sqrt(np.diag(self.within(X, y, np.ones(100))))
+        drawn = fitted.sample(2000, y="yak", random_state=0)
+        assert (np.abs(drawn.mean(0) - X[0]) < 0.3 * spread).all()
+        assert (drawn.std(0) > 0.5 * spread).all()
+        assert (drawn.std(0) < 2 * spread).all()
+
+    def test_weights_are_repetitions(self, codes):
+        X, y = self.rare(codes, 2)
+        weights = np.random.default_rng(1).integers(0, 4, size=100)
+        weights[:2] = [3, 1]
+        for prior in (None, GaussianMixture(2), KernelDensity()):
+            of_class = ClassConditionalPrior(prior)
+            weighted = of_class.fit(X, y, sample_weight=weights)
+            expected = weighted.score_samples(X), weighted.predict_proba(X)
+            repeated = of_class.fit(
+                np.repeat(X, weights, axis=0), np.repeat(y, weights)
+            )
+            np.testing.assert_allclose(repeated.score_samples(X), expected[0])
+            np.testing.assert_allclose(
+                repeated.predict_proba(X), expected[1], atol=1e-9
+            )
+            kept = of_class.fit(
+                X[weights > 0], y[weights > 0], sample_weight=weights[weights > 0]
+            )
+            np.testing.assert_allclose(kept.score_samples(X), expected[0])
+
+    def test_weights_have_no_unit(self, codes):
+        X, y = self.rare(codes, 2)
+        weights = np.random.default_rng(1).random(100)
+        one, other = (
+            ClassConditionalPrior().fit(X, y, sample_weight=unit * weights)
+            for unit in (1.0, 1e-6)
+        )
+        np.testing.assert_allclose(one.score_samples(X), other.score_samples(X))
+
+    @pytest.mark.parametrize("noise", [0.0, 1e-13])
+    def test_equal_rows_are_one(self, codes, noise):
+        """However many, and equal but for rounding."""
+        X, y = self.rare(codes, 40)
+        X = X.copy()
+        X[:40] = X[0] + noise * np.random.default_rng(0).normal(size=(40, 3))
+        fitted = ClassConditionalPrior().fit(X, y)
+        expected = 0.75 * self.within(X, y, np.ones(100))
+        np.testing.assert_allclose(fitted.priors_[-1].covariance_, expected, atol=1e-6)
+
+    def test_a_label_that_hardly_counts_is_not_new(self, codes):
+        """The share falls steadily as a second row gains weight."""
+        X, y = self.rare(codes, 2)
+        weights, traces = np.ones(100), []
+        for second in (0.0, 1e-9, 0.1, 0.3, 1.0):
+            weights[1] = second
+            fitted = ClassConditionalPrior().fit(X, y, sample_weight=weights)
+            mean = weights[:2] @ X[:2] / weights[:2].sum()
+            own = (weights[:2, None] * (X[:2] - mean)).T @ (X[:2] - mean)
+            own /= weights[:2].sum()
+            within = self.within(X, y, weights)
+            left = fitted.priors_[-1].covariance_ - own
+            traces.append(np.trace(left) / np.trace(within - own))
+        np.testing.assert_allclose(traces[:2], 0.75, atol=1e-6)
+        assert (np.diff(traces[1:]) < 0).all()
+        assert traces[-1] == pytest.approx(0.5)
+
+    def test_nothing_to_borrow_is_an_error_about_the_labels(self, codes):
+        X, _ = codes
+        for prior in (None, KernelDensity(), GaussianMixture(2)):
+            with pytest.raises(
+                ValueError, match="Pass labels y that several different"
+            ):
+                ClassConditionalPrior(prior).fit(X[:20], np.arange(20))
+        equal, y = np.full((9999, 2), 1 / 3), np.arange(9999) % 2
+        with pytest.raises(ValueError, match="Pass labels y that several different"):
+            ClassConditionalPrior().fit(equal * (7 + y[:, None]), y)
+
+    def test_in_the_estimator(self):
+        rng = np.random.default_rng(0)
+        y = np.append(rng.integers(2, size=60), 2)
+        X = rng.normal(size=(61, 16)) + np.sin(np.arange(16) * (1 + y[:, None])) * 5
+        for prior in (None, GaussianMixture(2), KernelDensity()):
+            est = SpectralDictionaryLearning(
+                4, prior=ClassConditionalPrior(prior), random_state=0
+            ).fit(X, y)
+            drawn = est.sample(500, y=2).mean(0)
+            np.testing.assert_allclose(
+                drawn, est.inverse_transform(est.transform(X[-1:]))[0], atol=1
+            )
 
 
 def test_draws_only(codes):

@@ -77,7 +77,8 @@ def test_low_rank_is_white_but_for_the_rank(codes):
         white = np.linalg.solve(root, np.linalg.solve(root, covariance).T)
         values = np.linalg.eigvalsh(white)
         gaps = np.diff(values)
-        assert np.sum(np.abs(gaps) < 1e-9 * values[-1]) == 2
+        # But for the preference of loud directions, where there are ties.
+        assert np.sum(np.abs(gaps) < 2e-6 * values[-1]) == 2
     assert prior.n_parameters_ == 2 * (4 + 4 + 1) + 1
 
 

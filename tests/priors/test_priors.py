@@ -6,8 +6,8 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from skspectral.priors import GaussianPrior
-from skspectral.priors.protocol import as_prior, draw, fit_prior, new_prior
+from skspectral.priors import GaussianPrior, Prior, ScaledPrior
+from skspectral.priors.protocol import draw, fit_prior, new_prior
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_low_rank_of_few_samples():
 
 def test_what_moments_do_not_tell():
     prior = GaussianPrior(shrinkage="ledoit_wolf")
-    assert not as_prior(prior).capabilities.moments
+    assert not prior.capabilities.moments
     with pytest.raises(ValueError, match="is chosen from the codes: call fit"):
         prior.fit_moments(np.zeros(2), np.eye(2), 10)
 
@@ -168,12 +168,11 @@ def test_bad_number_of_draws(codes, n_samples):
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 @pytest.mark.parametrize("mixture", [GaussianMixture, BayesianGaussianMixture])
 def test_components_of_scikit_learns_mixtures(codes, mixture, covariance_type):
-    prior = mixture(
-        n_components=2, covariance_type=covariance_type, random_state=0
-    ).fit(codes)
+    own = mixture(n_components=2, covariance_type=covariance_type, random_state=0)
+    prior = ScaledPrior(own).fit(codes)
     density = sum(
         weight * multivariate_normal(normal.mean, normal.covariance).pdf(codes)
-        for weight, normal in as_prior(prior).mixture()
+        for weight, normal in prior.mixture()
     )
     if mixture is GaussianMixture:
         np.testing.assert_allclose(np.log(density), prior.score_samples(codes))
@@ -207,7 +206,7 @@ def test_draws_repeat_and_differ(codes, prior):
 def test_mixture_draws_come_in_random_order(codes):
     stream = np.random.default_rng(0)
     far = np.concatenate([codes, codes + 100])
-    fitted = GaussianMixture(2, random_state=0).fit(far)
+    fitted = ScaledPrior(GaussianMixture(2, random_state=0)).fit(far)
     above = draw(fitted, 200, 4, None, stream)[:, 0] > 50
     assert 0 < above[:100].sum() < 100
     assert 0 < above[100:].sum() < 100
@@ -241,7 +240,7 @@ def test_duck_typed_prior(codes):
     with pytest.raises(ValueError, match=r"Constant\.fit takes none"):
         new_prior(Constant(), stream, sample_weight=np.ones(2))
     with pytest.raises(TypeError, match="prior Constant has no closed form"):
-        as_prior(prior).mixture()
+        prior.mixture()
 
 
 def test_labels_reach_a_prior_that_takes_them(codes):
@@ -252,22 +251,57 @@ def test_labels_reach_a_prior_that_takes_them(codes):
         def sample(self, n_samples, y=None):
             return np.tile(self.means[y], (n_samples, 1))
 
-    prior, labels = PerLabel(), np.arange(len(codes)) % 2
+    labels = np.arange(len(codes)) % 2
+    prior = new_prior(PerLabel(), np.random.default_rng(0))
     fit_prior(prior, codes, labels, None)
     drawn = draw(prior, 2, 4, 1, np.random.default_rng(0))
     np.testing.assert_allclose(drawn[0], codes[1::2].mean(0))
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros(4), np.zeros((2, 4)), np.zeros((3, 5)), np.full((3, 4), np.nan)]
+    "wrong",
+    [
+        np.zeros(4),
+        np.zeros((1, 4)),
+        np.zeros((2, 5)),
+        np.full((2, 4), np.nan),
+        np.zeros((2, 4), dtype=complex),
+        "codes",
+        None,
+        ([[0, 0, 0, 0]], [1]),
+    ],
 )
-def test_wrong_draws_are_reported(wrong):
+def test_wrong_draws_are_reported_by_fit(codes, wrong):
     class Wrong(Constant):
         def sample(self, n_samples):
             return wrong
 
-    with pytest.raises(ValueError, match=r"needed are finite codes of shape \(3, 4\)"):
-        draw(Wrong(), 3, 4, None, np.random.default_rng(0))
+    class WrongPrior(Prior):
+        def fit(self, X, y=None):
+            return self
+
+        def sample(self, n_samples=1, random_state=None, *, y=None):
+            return wrong
+
+    for prior in (Wrong(), WrongPrior()):
+        new = new_prior(prior, np.random.default_rng(0))
+        with pytest.raises(
+            ValueError,
+            match=r"^The prior Wrong.*needed are finite codes of shape \(2, 4\)",
+        ):
+            fit_prior(new, codes, None, None)
+
+
+def test_draws_that_fail_are_reported_by_fit(codes):
+    class Fails(Constant):
+        def sample(self, n_samples):
+            raise NotImplementedError
+
+    new = new_prior(Fails(), np.random.default_rng(0))
+    with pytest.raises(
+        ValueError, match=r"prior Fails was fitted, but.*\(NotImplementedError\)\. Pass"
+    ):
+        fit_prior(new, codes, None, None)
 
 
 def test_moments_that_do_not_fit():
@@ -281,7 +315,8 @@ def test_moments_that_do_not_fit():
         (object(), "no fit and no sample"),
         (GaussianPrior, "is a class"),
         ("gaussian", "no fit and no sample"),
-        (type("Half", (), {"fit": None})(), "has no sample"),
+        (type("Half", (), {"fit": print})(), "has no sample"),
+        (type("Data", (), {"fit": print, "sample": 3})(), "has no sample"),
     ],
 )
 def test_what_a_prior_lacks_is_named(prior, message):

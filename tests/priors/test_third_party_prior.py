@@ -148,7 +148,7 @@ class Last(BaseEstimator):
 def test_one_error_names_what_is_missing_and_what_to_do(X, asked, call):
     est = SpectralDictionaryLearning(4, modulation=None, prior=Last()).fit(X)
     assert est.sample(3).shape == (3, T)
-    assert isinstance(est.prior_, Last)
+    assert isinstance(est.prior_.prior_, Last)
     with pytest.raises(
         TypeError, match=rf"^{asked} needs a prior .*Last has no closed.*GaussianPrior"
     ):
