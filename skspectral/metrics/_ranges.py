@@ -1,0 +1,106 @@
+"""Ranges of values: whether two sets, or a set and its limits, are of one.
+
+Images are kept in [0, 1], in [-1, 1], or from 0 to 255, and nothing but their values
+tells which. Those of generators overshoot. So a set is refused only where chance, a
+poor generator or noise cannot be the reason.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from typing import NamedTuple
+
+import numpy as np
+
+Range = tuple[float, float]
+
+# Clipping that takes more of the variance, and more of the range, root mean square, is
+# no overshoot; nor is a hundredth of the values that lies further beyond.
+_CLIPPED_VARIANCE, _CLIPPED_RMS, _BEYOND = 1 / 3, 0.1, 0.75
+# Values that are looked at for that.
+_LOOKED_AT = 10**6
+# Numbers that reach to the first are none of [0, 1] or [-1, 1]; floats up to the second
+# are none of 0 to 255. In between, ranges do not tell.
+_MANY, _FEW = 10.0, 5.0
+
+
+class Values(NamedTuple):
+    """What a set of images, or of signals, says about its range.
+
+    Attributes
+    ----------
+    low, high : float
+        Extremes of all values.
+    highest_low : float
+        Every image has a value as low as that.
+    integers : bool
+        Whether they are integers by type.
+    """
+
+    low: float
+    high: float
+    highest_low: float
+    integers: bool
+
+    @classmethod
+    def of(cls, images: np.ndarray) -> "Values":
+        """Of arrays (n, ...) of any real type."""
+        lows = images.min(axis=tuple(range(1, images.ndim)))
+        integers = images.dtype.kind in "iu"
+        return cls(
+            float(lows.min()), float(images.max()), float(lows.max()), integers
+        )
+
+    def __str__(self) -> str:
+        return f"values from {self.low:.6g} to {self.high:.6g}"
+
+
+def check_one_range(advice: str = "", /, **sets: Values) -> None:
+    """Raise where two sets are of different ranges for certain.
+
+    Either one reaches far above 1, from 0 upwards or by steps of 1, while the other has
+    fractions of a few units; or one fills [0, 1] while each image of the other, which
+    fills [-1, 1], goes below 0. Constants, such as black images, are of any range.
+    """
+    (name, values), (other_name, other) = sets.items()
+    pairs = (values, other), (other, values)
+    if any(_is_many_beside_few(*p) or _is_signed_beside_unit(*p) for p in pairs):
+        raise ValueError(
+            f"The ranges of values differ: {name} has {values}, {other_name} has "
+            f"{other}. Bring both to one range, such as that from 0 to 1{advice}."
+        )
+
+
+def _is_many_beside_few(many: Values, few: Values) -> bool:
+    largest, size = max(-many.low, many.high), max(-few.low, few.high)
+    if many.low == many.high or few.low == few.high:
+        return False
+    from_zero = many.integers or many.low >= -0.1 * many.high
+    far = largest > _MANY and size <= min(_FEW, largest / 10)
+    # Integers up to a few are dark images.
+    return from_zero and far and not few.integers
+
+
+def _is_signed_beside_unit(signed: Values, unit: Values) -> bool:
+    fills = -1.2 <= signed.low <= -0.4 and 0.4 <= signed.high <= 1.2
+    fills_unit = -0.1 <= unit.low <= 0.25 and 0.75 <= unit.high <= 1.1
+    return fills and signed.highest_low < -0.1 and fills_unit
+
+
+def is_within_reach(images: np.ndarray, limits: Range) -> bool:
+    """Whether images overshoot finite limits at most, so that they may be clipped.
+
+    They are of another range if clipping would take more than a third of their variance
+    and more, root mean square, than a tenth of the range, or if a hundredth of the
+    values lies more than three quarters of the range beyond.
+    """
+    low, high = limits
+    if images.min() >= low and images.max() <= high:
+        return True
+    # Whole images: a step over values could meet one column or colour only.
+    step = max(1, images.size // _LOOKED_AT)
+    values = images[::step].astype(np.float64)
+    lost = float(np.mean((values - values.clip(low, high)) ** 2))
+    extent = high - low
+    least = max(_CLIPPED_VARIANCE * float(values.var()), (_CLIPPED_RMS * extent) ** 2)
+    bottom, top = np.quantile(values, [0.01, 0.99])
+    beyond = max(low - bottom, top - high)
+    return lost <= least and bool(beyond <= _BEYOND * extent)
