@@ -52,7 +52,7 @@ def check_feature_sets(
         of_bytes = values[name]._replace(integers=True)
         for other in set(sets) - {name}:
             if not _is_of_bytes(sets[other]):
-                check_one_range(**{name: of_bytes, other: values[other]})
+                check_one_range(name, of_bytes, other, values[other])
     return tuple(arrays.values())
 
 

@@ -50,13 +50,18 @@ def check_images(
 
 
 def channels_last(
-    images: np.ndarray, name: str, channel_axis: ChannelAxis = "auto"
+    images: np.ndarray,
+    name: str,
+    channel_axis: ChannelAxis = "auto",
+    *,
+    known: bool = False,
 ) -> np.ndarray:
     """A view of images, of shape (n, height, width, channels).
 
     The only place that decides where channels are: at ``channel_axis``, or nowhere if
     that is None. "auto" is for images without channels, and for up to four of them in
-    the last place, where more are rows or columns most of the time.
+    the last place, where more are rows or columns most of the time. Where the shape is
+    ``known``, so that the result is compared with it, there may be more.
 
     Raises
     ------
@@ -70,7 +75,8 @@ def channels_last(
             "(n, height, width, channels): reshape rows to that."
         )
     if channel_axis == "auto":
-        _refuse_other_layouts(shape, name)
+        if not known:
+            _refuse_other_layouts(shape, name)
         channel_axis = -1 if ndim == 4 else None
     if channel_axis is None and ndim == 3:
         return images[..., None]
@@ -123,7 +129,7 @@ def check_pair(
         raise ValueError(
             f"{name} has shape {array.shape}, {other_name} {other.shape}. {what}."
         )
-    check_one_range(**{name: Values.of(array), other_name: Values.of(other)})
+    check_one_range(name, Values.of(array), other_name, Values.of(other))
     return array, other
 
 

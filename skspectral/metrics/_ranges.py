@@ -45,27 +45,26 @@ class Values(NamedTuple):
         """Of arrays (n, ...) of any real type."""
         lows = images.min(axis=tuple(range(1, images.ndim)))
         integers = images.dtype.kind in "iu"
-        return cls(
-            float(lows.min()), float(images.max()), float(lows.max()), integers
-        )
+        return cls(float(lows.min()), float(images.max()), float(lows.max()), integers)
 
     def __str__(self) -> str:
-        return f"values from {self.low:.6g} to {self.high:.6g}"
+        return f"from {self.low:.6g} to {self.high:.6g}"
 
 
-def check_one_range(advice: str = "", /, **sets: Values) -> None:
+def check_one_range(
+    name: str, values: Values, other_name: str, other: Values, advice: str = ""
+) -> None:
     """Raise where two sets are of different ranges for certain.
 
     Either one reaches far above 1, from 0 upwards or by steps of 1, while the other has
     fractions of a few units; or one fills [0, 1] while each image of the other, which
     fills [-1, 1], goes below 0. Constants, such as black images, are of any range.
     """
-    (name, values), (other_name, other) = sets.items()
     pairs = (values, other), (other, values)
     if any(_is_many_beside_few(*p) or _is_signed_beside_unit(*p) for p in pairs):
         raise ValueError(
-            f"The ranges of values differ: {name} has {values}, {other_name} has "
-            f"{other}. Bring both to one range, such as that from 0 to 1{advice}."
+            f"The ranges of values differ: {values} in {name}, {other} in "
+            f"{other_name}. Bring both to one, such as that from 0 to 1{advice}."
         )
 
 
