@@ -13,7 +13,12 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from skspectral._device import as_tensor, memory_advice, resolve_device
+from skspectral._device import (
+    as_tensor,
+    memory_advice,
+    resolve_device,
+    training_mode,
+)
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream, seeded_torch
 from skspectral._sklearn_compat import Interval, StrOptions
@@ -249,6 +254,11 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         self.random_state = random_state
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
+        # Neither the caller's mode of torch nor its default device must matter.
+        with training_mode(), torch.device("cpu"):
+            self._fit_networks(generated, real)
+
+    def _fit_networks(self, generated: np.ndarray, real: np.ndarray) -> None:
         # Marks the estimator as unfitted until the training has succeeded.
         self.__dict__.pop("detector_auc_", None)
         self._check_training()
@@ -412,7 +422,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
                 f"The training was stopped: {failure}. The result is that of "
                 f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         return best, verdicts
 
