@@ -49,7 +49,7 @@ def check_feature_sets(
     check_widths(**{name: X.shape[1] for name, X in arrays.items()})
     values = {name: Values.of(X) for name, X in arrays.items()}
     for name in filter(lambda name: _is_of_bytes(sets[name]), sets):
-        of_bytes = values[name]._replace(integers=True)
+        of_bytes = values[name]._replace(type=np.dtype(np.uint8))
         for other in set(sets) - {name}:
             if not _is_of_bytes(sets[other]):
                 check_one_range(name, of_bytes, other, values[other])

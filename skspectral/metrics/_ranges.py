@@ -17,9 +17,9 @@ Range = tuple[float, float]
 _CLIPPED_VARIANCE, _CLIPPED_RMS, _BEYOND = 1 / 3, 0.1, 0.75
 # Values that are looked at for that.
 _LOOKED_AT = 10**6
-# Numbers that reach to the first are none of [0, 1] or [-1, 1]; floats up to the second
-# are none of 0 to 255. In between, ranges do not tell.
-_MANY, _FEW = 10.0, 5.0
+# White of another range is more than so many times as large as all values of a set, or
+# as those of a set that keeps to [0, 1] or [-1, 1] but for some overshoot.
+_BRIGHTER, _BRIGHTER_THAN_UNIT, _UNIT_REACH = 50, 10, 1.5
 
 
 class Values(NamedTuple):
@@ -31,21 +31,21 @@ class Values(NamedTuple):
         Extremes of all values.
     highest_low : float
         Every image has a value as low as that.
-    integers : bool
-        Whether they are integers by type.
+    type : dtype
+        Of the numbers.
     """
 
     low: float
     high: float
     highest_low: float
-    integers: bool
+    type: np.dtype
 
     @classmethod
     def of(cls, images: np.ndarray) -> "Values":
         """Of arrays (n, ...) of any real type."""
         lows = images.min(axis=tuple(range(1, images.ndim)))
-        integers = images.dtype.kind in "iu"
-        return cls(float(lows.min()), float(images.max()), float(lows.max()), integers)
+        extremes = float(lows.min()), float(images.max())
+        return cls(*extremes, float(lows.max()), images.dtype)
 
     def __str__(self) -> str:
         return f"from {self.low:.6g} to {self.high:.6g}"
@@ -56,26 +56,30 @@ def check_one_range(
 ) -> None:
     """Raise where two sets are of different ranges for certain.
 
-    Either one reaches far above 1, from 0 upwards or by steps of 1, while the other has
-    fractions of a few units; or one fills [0, 1] while each image of the other, which
-    fills [-1, 1], goes below 0. Constants, such as black images, are of any range.
+    Either white of one, which is from 0 upwards or of integers, is far above all that
+    the other has; or one fills [0, 1] while each image of the other, which fills
+    [-1, 1], goes below 0. Integers far below white are dark images, and constants are
+    of any range.
     """
     pairs = (values, other), (other, values)
-    if any(_is_many_beside_few(*p) or _is_signed_beside_unit(*p) for p in pairs):
+    if any(_is_far_brighter(*p) or _is_signed_beside_unit(*p) for p in pairs):
         raise ValueError(
             f"The ranges of values differ: {values} in {name}, {other} in "
             f"{other_name}. Bring both to one, such as that from 0 to 1{advice}."
         )
 
 
-def _is_many_beside_few(many: Values, few: Values) -> bool:
-    largest, size = max(-many.low, many.high), max(-few.low, few.high)
-    if many.low == many.high or few.low == few.high:
+def _is_far_brighter(one: Values, other: Values) -> bool:
+    if one.low == one.high or other.low == other.high:
         return False
-    from_zero = many.integers or many.low >= -0.1 * many.high
-    far = largest > _MANY and size <= min(_FEW, largest / 10)
-    # Integers up to a few are dark images.
-    return from_zero and far and not few.integers
+    largest, size = max(-one.low, one.high), max(-other.low, other.high)
+    if other.type.kind in "iu":
+        # Bytes hold no more than 255, other integers anything.
+        is_far = other.type == np.uint8 and largest > _BRIGHTER_THAN_UNIT * 255
+    else:
+        times = _BRIGHTER_THAN_UNIT if size <= _UNIT_REACH else _BRIGHTER
+        is_far = largest > max(times * size, _BRIGHTER_THAN_UNIT)
+    return is_far and (one.type.kind in "iu" or one.low >= -0.1 * one.high)
 
 
 def _is_signed_beside_unit(signed: Values, unit: Values) -> bool:
