@@ -15,7 +15,7 @@ Range = tuple[float, float]
 # Clipping that takes more of the variance, and more of the range, root mean square, is
 # no overshoot; nor is a hundredth of the values that lies further beyond.
 _CLIPPED_VARIANCE, _CLIPPED_RMS, _BEYOND = 1 / 3, 0.1, 0.75
-# Values that are looked at for that.
+# Most values that are looked at for that.
 _LOOKED_AT = 10**6
 # White of another range is more than so many times as large as all values of a set, or
 # as those of a set that keeps to [0, 1] or [-1, 1] but for some overshoot.
@@ -98,12 +98,18 @@ def is_within_reach(images: np.ndarray, limits: Range) -> bool:
     low, high = limits
     if images.min() >= low and images.max() <= high:
         return True
-    # Whole images: a step over values could meet one column or colour only.
-    step = max(1, images.size // _LOOKED_AT)
-    values = images[::step].astype(np.float64)
+    values = _some_of(images).astype(np.float64)
     lost = float(np.mean((values - values.clip(low, high)) ** 2))
     extent = high - low
     least = max(_CLIPPED_VARIANCE * float(values.var()), (_CLIPPED_RMS * extent) ** 2)
     bottom, top = np.quantile(values, [0.01, 0.99])
     beyond = max(low - bottom, top - high)
     return lost <= least and bool(beyond <= _BEYOND * extent)
+
+
+def _some_of(images: np.ndarray) -> np.ndarray:
+    """Values of all images, or of many at random: steps could meet one colour only."""
+    if images.size <= _LOOKED_AT:
+        return images
+    places = np.random.default_rng(0).integers(images.size, size=_LOOKED_AT)
+    return images.flat[places]

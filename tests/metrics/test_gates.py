@@ -197,11 +197,13 @@ def test_overshoot_is_no_other_range(values, within):
     assert is_within_reach(255.0 * values, (0.0, 255.0)) is within
 
 
-def test_reach_does_not_depend_on_one_colour():
-    """A step over values that is a multiple of the channels would meet one of them."""
-    images = np.zeros((1200, 32, 32, 3))
-    images[..., 1] = np.random.default_rng(0).uniform(-1, 1, images.shape[:3])
-    assert not is_within_reach(images, (0.0, 1.0))
+def test_reach_of_many_values_is_that_of_all():
+    """Steps over images would meet the first only, steps over values one colour."""
+    images = np.full((2, 600, 700, 3), 0.5, np.float32)
+    images[1, ..., 1] = np.random.default_rng(0).uniform(-1, 1, images.shape[1:3])
+    assert not is_within_reach(images[:, ::-1], (0.0, 1.0))
+    images[1, ..., 1] = 1.02
+    assert is_within_reach(images[:, ::-1], (0.0, 1.0))
 
 
 # Layouts
