@@ -20,6 +20,8 @@ _LOOKED_AT = 10**6
 # White of another range is more than so many times as large as all values of a set, or
 # as those of a set that keeps to [0, 1] or [-1, 1] but for some overshoot.
 _BRIGHTER, _BRIGHTER_THAN_UNIT, _UNIT_REACH = 50, 10, 1.5
+# Overshoot below 0 of images in [0, 1], and what is no chance.
+_UNDERSHOOT, _CHANCE = -0.1, 0.01
 
 
 class Values(NamedTuple):
@@ -29,23 +31,26 @@ class Values(NamedTuple):
     ----------
     low, high : float
         Extremes of all values.
-    highest_low : float
-        Every image has a value as low as that.
     type : dtype
         Of the numbers.
+    n_images : int
+    share_positive : float
+        Share of images of which no value is below 0, but for some overshoot.
     """
 
     low: float
     high: float
-    highest_low: float
     type: np.dtype
+    n_images: int
+    share_positive: float
 
     @classmethod
     def of(cls, images: np.ndarray) -> "Values":
         """Of arrays (n, ...) of any real type."""
         lows = images.min(axis=tuple(range(1, images.ndim)))
+        positive = float(np.mean(lows >= _UNDERSHOOT))
         extremes = float(lows.min()), float(images.max())
-        return cls(*extremes, float(lows.max()), images.dtype)
+        return cls(*extremes, images.dtype, len(images), positive)
 
     def __str__(self) -> str:
         return f"from {self.low:.6g} to {self.high:.6g}"
@@ -57,9 +62,9 @@ def check_one_range(
     """Raise where two sets are of different ranges for certain.
 
     Either white of one, which is from 0 upwards or of integers, is far above all that
-    the other has; or one fills [0, 1] while each image of the other, which fills
-    [-1, 1], goes below 0. Integers far below white are dark images, and constants are
-    of any range.
+    the other has; or one fills [0, 1] and the other [-1, 1], of which so few images
+    stay above 0 that it is no chance if all of the former do. Integers far below white
+    are dark images, and constants are of any range.
     """
     pairs = (values, other), (other, values)
     if any(_is_far_brighter(*p) or _is_signed_beside_unit(*p) for p in pairs):
@@ -84,8 +89,8 @@ def _is_far_brighter(one: Values, other: Values) -> bool:
 
 def _is_signed_beside_unit(signed: Values, unit: Values) -> bool:
     fills = -1.2 <= signed.low <= -0.4 and 0.4 <= signed.high <= 1.2
-    fills_unit = -0.1 <= unit.low <= 0.25 and 0.75 <= unit.high <= 1.1
-    return fills and signed.highest_low < -0.1 and fills_unit
+    fills_unit = _UNDERSHOOT <= unit.low <= 0.25 and 0.75 <= unit.high <= 1.1
+    return fills and fills_unit and signed.share_positive**unit.n_images < _CHANCE
 
 
 def is_within_reach(images: np.ndarray, limits: Range) -> bool:

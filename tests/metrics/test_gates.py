@@ -167,12 +167,15 @@ def test_poor_images_are_of_no_other_range(one, other):
     assert np.isfinite(psnr(one, other, data_range=255.0))
 
 
-@pytest.mark.parametrize("mean", [0.5, 0.1, 0.98])
-def test_a_bright_image_of_minus_one_to_one_is_no_unit_range(mean):
+def test_a_bright_image_of_minus_one_to_one_is_no_unit_range():
     signed = 2 * UNIT - 1
-    signed[0] = 0.2 + 0.8 * mean * UNIT[0]
-    assert Values.of(signed).highest_low > 0
-    check_one_range("a", Values.of(signed), "b", Values.of(UNIT))
+    signed[:4] = 0.1 + 0.8 * UNIT[:4]
+    values, few, many = map(Values.of, (signed, UNIT[:1], UNIT))
+    assert values.share_positive == 0.1
+    check_one_range("signed", values, "one", few)
+    for pair in [(values, many), (many, values)]:
+        with pytest.raises(ValueError, match="ranges of values differ"):
+            check_one_range("one", pair[0], "other", pair[1])
 
 
 @pytest.mark.parametrize(
