@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
+from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import as_numpy
+from skspectral.metrics._ranges import Values, check_one_range
 
 # Squares of products of larger numbers come near the end of float64.
 _LARGEST = 1e50
@@ -16,10 +18,12 @@ _LARGEST = 1e50
 def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
     """Rows of features as float64, from arrays and tensors of any library.
 
-    They must be real and finite, and so small that their powers do not overflow.
+    They must be real and finite, none of them masked or NA, and so small that their
+    powers do not overflow.
     """
+    X = refuse_missing(X, name)
     if hasattr(X, "__dlpack__"):
-        X = as_numpy(X)
+        X = as_numpy(X, name)
     array = check_array(
         X, dtype=np.float64, ensure_min_samples=min_rows, input_name=name
     )
@@ -36,10 +40,26 @@ def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
 def check_feature_sets(
     min_rows: int = 1, /, **sets: ArrayLike
 ) -> tuple[np.ndarray, ...]:
-    """Several sets in the order given, by name, of one number of features."""
+    """Several sets in the order given, by name, of one number of features.
+
+    Bytes, which are pixels, must not meet floats of another range. Features of other
+    types have no range.
+    """
     arrays = {name: check_features(X, name, min_rows) for name, X in sets.items()}
     check_widths(**{name: X.shape[1] for name, X in arrays.items()})
+    values = {name: Values.of(X) for name, X in arrays.items()}
+    for name in filter(lambda name: _is_of_bytes(sets[name]), sets):
+        of_bytes = values[name]._replace(type=np.dtype(np.uint8))
+        for other in set(sets) - {name}:
+            if not _is_of_bytes(sets[other]):
+                check_one_range(name, of_bytes, other, values[other])
     return tuple(arrays.values())
+
+
+def _is_of_bytes(X: Any) -> bool:
+    """Whether an array or tensor, or all columns of a table, are of type uint8."""
+    types = X.dtypes if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
+    return all(str(each).endswith("uint8") for each in types)
 
 
 def check_widths(**widths: int) -> None:

@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skspectral._device import training_mode
 from skspectral._random import draw_seed, random_stream, seed_unseeded
 from skspectral._sklearn_compat import HasMethods, Interval, validated
 from skspectral.metrics._checks import check_feature_sets, check_features
@@ -192,9 +193,11 @@ def classifier_two_sample_score(
     classifier = clone(classifier)
     seed_unseeded(classifier, stream)
     folds = StratifiedKFold(cv, shuffle=True, random_state=draw_seed(stream))
-    scores = cross_val_score(
-        classifier, X, y, cv=folds, scoring="accuracy", error_score="raise"
-    )
+    # A classifier may be a network.
+    with training_mode():
+        scores = cross_val_score(
+            classifier, X, y, cv=folds, scoring="accuracy", error_score="raise"
+        )
     return float(scores.mean())
 
 

@@ -12,14 +12,22 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from skspectral._device import as_array, as_tensor, memory_advice, resolve_device
+from skspectral._device import (
+    as_array,
+    as_tensor,
+    memory_advice,
+    resolve_device,
+    training_mode,
+)
 from skspectral._sklearn_compat import Interval, as_numpy, validated
-from skspectral.metrics._images import check_images
+from skspectral.metrics._images import (
+    CHANNEL_AXIS_OPTION,
+    ChannelAxis,
+    check_images,
+)
+from skspectral.metrics._ranges import is_within_reach
 
 Features = np.ndarray | tuple[np.ndarray, ...]
-
-# Values of which the range is looked at.
-_LOOKED_AT = 10**6
 
 
 @validated(
@@ -27,6 +35,7 @@ _LOOKED_AT = 10**6
     extractor=[callable, str, Path],
     batch_size=[Interval(Integral, 1, None, closed="left")],
     device=[str, torch.device, None],
+    **CHANNEL_AXIS_OPTION,
 )
 def extract_features(
     images: ArrayLike,
@@ -34,6 +43,7 @@ def extract_features(
     *,
     batch_size: int = 250,
     device: str | torch.device | None = None,
+    channel_axis: ChannelAxis = "auto",
 ) -> Features:
     """Features of images, in batches, from a network or any function.
 
@@ -57,6 +67,9 @@ def extract_features(
     device : str, torch.device or None, default=None
         Where a TorchScript file computes; None is the CPU. A module computes where its
         parameters are.
+    channel_axis : int, None or "auto", default="auto"
+        Where images have their channels, as in `radial_power_spectrum`. Extractors are
+        given them as above.
 
     Returns
     -------
@@ -95,7 +108,7 @@ def extract_features(
     >>> extract_features(images, lambda batch: batch.mean(axis=(1, 2))).shape
     (6, 3)
     """
-    checked = check_images(images, "images")
+    checked = check_images(images, "images", channel_axis)
     _check_values(checked)
     if isinstance(extractor, str | Path):
         extractor = _load(Path(extractor), device)
@@ -182,13 +195,10 @@ def _check_values(images: np.ndarray) -> None:
         raise ValueError(
             f"images of type {images.dtype} must be uint8, or floats from 0 to 1."
         )
-    # Some values may overshoot, but not by far.
-    values = images.reshape(-1)[:: max(1, images.size // _LOOKED_AT)]
-    low, high = np.percentile(values, [1, 99])
-    if low < -0.5 or high > 1.5:
+    if not is_within_reach(images, (0.0, 1.0)):
         raise ValueError(
-            f"images are floats from about {low:.3g} to {high:.3g}, and must be from 0 "
-            "to 1. Shift and divide them, or pass uint8."
+            f"images are floats from about {images.min():.3g} to {images.max():.3g}, "
+            "and must be from 0 to 1. Shift and divide them, or pass uint8."
         )
 
 
@@ -219,15 +229,16 @@ def _load(path: Path, device: str | torch.device | None) -> nn.Module:
 
 def _of_tensors(module: nn.Module) -> Callable[[np.ndarray], Any]:
     """A function of uint8 arrays from a module of tensors."""
-    parameter = next(module.parameters(), torch.empty(0))
+    device = next((part.device for part in module.parameters()), torch.device("cpu"))
 
     def run(images: np.ndarray) -> Any:
-        planes = as_tensor(np.moveaxis(images, -1, 1), parameter.device, torch.float32)
+        planes = as_tensor(np.moveaxis(images, -1, 1), device, torch.float32)
         # Of each part: some may be kept in evaluation mode while others are trained.
         training = [part for part in module.modules() if part.training]
         module.eval()
         try:
-            with torch.inference_mode():
+            # What a module keeps of a call can then be trained.
+            with training_mode(), torch.no_grad():
                 return module(planes / 255)
         finally:
             for part in training:
@@ -239,7 +250,7 @@ def _of_tensors(module: nn.Module) -> Callable[[np.ndarray], Any]:
 def _rows(outputs: Any, n_images: int) -> list[np.ndarray]:
     """Outputs of an extractor, one or a tuple of them, as float64 matrices."""
     several = outputs if isinstance(outputs, tuple) else (outputs,)
-    matrices = [as_numpy(output) for output in several]
+    matrices = [as_numpy(output, "What extractor returned") for output in several]
     for matrix in matrices:
         if matrix.dtype.kind not in "buif":
             raise TypeError(

@@ -9,7 +9,7 @@ from scipy.linalg import svdvals
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import Interval, validated
-from skspectral.metrics._checks import check_features, check_widths
+from skspectral.metrics._checks import check_feature_sets, check_features, check_widths
 
 # What a covariance may lack to being symmetric and positive, and the distance to being
 # positive, as a share of the trace. Statistics stored in float32 come near it.
@@ -99,9 +99,7 @@ def frechet_distance(
     >>> frechet_distance(reference, X + 1)
     8.0...
     """
-    real = _check_set(X_real, "X_real")
-    generated = _check_set(X_generated, "X_generated")
-    check_widths(X_real=_width(real), X_generated=_width(generated))
+    real, generated = _check_sets(X_real, X_generated)
     if (
         not isinstance(real, tuple)
         and not isinstance(generated, tuple)
@@ -182,9 +180,11 @@ def frechet_distance_infinity(
     >>> print(f"{abs(frechet_distance_infinity(exact, X, random_state=0)):.2f}")
     0.01
     """
-    real = _check_set(X_real, "X_real")
-    generated = check_features(X_generated, "X_generated", min_rows=2)
-    check_widths(X_real=_width(real), X_generated=generated.shape[1])
+    if isinstance(X_generated, tuple):
+        # Rows, as a list has them: statistics have no subsets.
+        X_generated = list(X_generated)
+    real, generated = _check_sets(X_real, X_generated)
+    assert not isinstance(generated, tuple)
     sizes = _subset_sizes(generated, n_points, min_samples)
     reference = _statistics(real)
     root = _root(reference[1])
@@ -214,6 +214,20 @@ def _subset_sizes(X: np.ndarray, n_points: int, min_samples: int | None) -> np.n
             f"min_samples={first} must be less than the {n} samples of X_generated."
         )
     return np.linspace(first, n, n_points).round().astype(int)
+
+
+def _check_sets(
+    X_real: ArrayLike | tuple[ArrayLike, ArrayLike],
+    X_generated: ArrayLike | tuple[ArrayLike, ArrayLike],
+) -> tuple[np.ndarray | Statistics, np.ndarray | Statistics]:
+    """Features or statistics of two sets, of one number of features."""
+    if not isinstance(X_real, tuple) and not isinstance(X_generated, tuple):
+        features = check_feature_sets(2, X_real=X_real, X_generated=X_generated)
+        return features[0], features[1]
+    real = _check_set(X_real, "X_real")
+    generated = _check_set(X_generated, "X_generated")
+    check_widths(X_real=_width(real), X_generated=_width(generated))
+    return real, generated
 
 
 def _check_set(

@@ -11,9 +11,11 @@ from scipy.signal.windows import hann
 
 from skspectral._sklearn_compat import Interval, StrOptions, validated
 from skspectral.metrics._images import (
+    CHANNEL_AXIS_OPTION,
     LUMA,
+    ChannelAxis,
+    check_image_pair,
     check_images,
-    check_pair,
     iter_floats,
     power_of,
 )
@@ -23,6 +25,7 @@ _RING_OPTIONS = {
     "window": [StrOptions({"hann"}), None],
     "channels": [StrOptions({"luma", "separate"})],
     "corners": ["boolean"],
+    **CHANNEL_AXIS_OPTION,
 }
 
 
@@ -49,6 +52,7 @@ def radial_power_spectrum(
     window: Literal["hann"] | None = None,
     channels: Literal["luma", "separate"] = "luma",
     corners: bool = False,
+    channel_axis: ChannelAxis = "auto",
 ) -> RadialSpectrum:
     """Power of a set of images at each frequency, whatever the direction.
 
@@ -69,6 +73,10 @@ def radial_power_spectrum(
     corners : bool, default=False
         Whether to go on beyond side / 2, where rings are not closed, to the highest
         frequency that there is. A fifth of all bins is there, and so are checkerboards.
+    channel_axis : int, None or "auto", default="auto"
+        Axis of the channels: -1 if they are last, 1 if they come first, None if there
+        are none. "auto" takes images without channels, or with up to four in the last
+        place, and refuses what looks like another layout.
 
     Returns
     -------
@@ -78,8 +86,8 @@ def radial_power_spectrum(
     Raises
     ------
     ValueError
-        If ``images`` is not a set of images of at least 2 x 2 finite pixels, or has
-        neither one nor three channels and "luma" was asked for.
+        If ``images`` is not a set of images of at least 2 x 2 finite pixels, has its
+        channels elsewhere, or neither one nor three and "luma" was asked for.
 
     See Also
     --------
@@ -110,7 +118,8 @@ def radial_power_spectrum(
     >>> int(frequencies[power.argmax()])
     5
     """
-    return _radial_spectrum(check_images(images, "images"), window, channels, corners)
+    checked = check_images(images, "images", channel_axis)
+    return _radial_spectrum(checked, window, channels, corners)
 
 
 @validated(**_RING_OPTIONS, dynamic_range=[Interval(Real, 0, None, closed="neither")])
@@ -122,6 +131,7 @@ def radial_spectrum_distance(
     channels: Literal["luma", "separate"] = "luma",
     corners: bool = False,
     dynamic_range: float = 100.0,
+    channel_axis: ChannelAxis = "auto",
 ) -> float:
     """Root mean square over the rings of the ratio of two mean powers, in dB.
 
@@ -134,7 +144,7 @@ def radial_spectrum_distance(
     images_real, images_generated : array-like of shape (n, height, width) or \
             (n, height, width, channels)
         Two sets of images of one size, on the same scale. Their numbers may differ.
-    window, channels, corners
+    window, channels, corners, channel_axis
         As in `radial_power_spectrum`.
     dynamic_range : float, default=100.0
         Rings more than that many dB below the strongest real one (of its channel) are
@@ -149,8 +159,8 @@ def radial_spectrum_distance(
     Raises
     ------
     ValueError
-        As `radial_power_spectrum`, and if image sizes differ or all real images are
-        constant.
+        As `radial_power_spectrum`, and if image sizes or ranges of values differ, such
+        as those of bytes and of floats from 0 to 1, or all real images are constant.
 
     See Also
     --------
@@ -170,8 +180,8 @@ def radial_spectrum_distance(
     >>> round(radial_spectrum_distance(images, 10 * images), 6)
     20.0
     """
-    real, generated = check_pair(
-        check_images, 1, images_real=images_real, images_generated=images_generated
+    real, generated = check_image_pair(
+        channel_axis, 1, images_real=images_real, images_generated=images_generated
     )
     reference = _radial_spectrum(real, window, channels, corners).power
     power = _radial_spectrum(generated, window, channels, corners).power
@@ -196,11 +206,11 @@ def _radial_spectrum(
     if shorter < 2:
         raise ValueError(
             f"Images of {height} x {width} pixels have no rings: both sides must have "
-            "at least 2. Channels come last."
+            "at least 2."
         )
     if channels == "luma" and n_channels not in (1, 3):
         raise ValueError(
-            f"channels='luma' is for one or three channels, last; images have "
+            f"channels='luma' is for one or three channels; images have "
             f"{n_channels}. Pass channels='separate', or the three colours only."
         )
     rings = np.rint(ring_frequencies((height, width), "shorter")).astype(int)

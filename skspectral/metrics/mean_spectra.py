@@ -12,9 +12,10 @@ from scipy import fft
 
 from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._images import (
+    CHANNEL_AXIS_OPTION,
+    ChannelAxis,
     check_data_range,
-    check_images,
-    check_pair,
+    check_image_pair,
     iter_floats,
 )
 from skspectral.metrics._rings import columns_of_half_plane
@@ -37,12 +38,15 @@ class MeanSpectrumDistance(NamedTuple):
     floor: float
 
 
-@validated(data_range=[Interval(Real, 0, None, closed="neither"), None])
+@validated(
+    data_range=[Interval(Real, 0, None, closed="neither"), None], **CHANNEL_AXIS_OPTION
+)
 def mean_spectrum_distance(
     images_real: ArrayLike,
     images_generated: ArrayLike,
     *,
     data_range: float | None = None,
+    channel_axis: ChannelAxis = "auto",
 ) -> MeanSpectrumDistance:
     """Distance of mean log-spectra: "LFD" of the work on spectral artefacts.
 
@@ -59,6 +63,8 @@ def mean_spectrum_distance(
     data_range : float or None, default=None
         The value of white. Images are divided by it before the transform. None is 255,
         for uint8 only.
+    channel_axis : int, None or "auto", default="auto"
+        As in `radial_power_spectrum`.
 
     Returns
     -------
@@ -68,8 +74,8 @@ def mean_spectrum_distance(
     Raises
     ------
     ValueError
-        If the sets are not images of one size, if there are fewer than two real ones,
-        or if ``data_range`` is missing.
+        If the sets are not images of one size and range, if there are fewer than two
+        real ones, or if ``data_range`` is missing.
 
     Notes
     -----
@@ -109,8 +115,8 @@ def mean_spectrum_distance(
     >>> bool(abs(distance - floor) < 1)
     True
     """
-    real, generated = check_pair(
-        check_images, 1, images_real=images_real, images_generated=images_generated
+    real, generated = check_image_pair(
+        channel_axis, 1, images_real=images_real, images_generated=images_generated
     )
     scale = check_data_range(data_range, real, generated)
     if len(real) < 2:

@@ -11,8 +11,10 @@ from sklearn.utils import gen_batches
 
 from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._images import (
+    CHANNEL_AXIS_OPTION,
+    ChannelAxis,
     check_data_range,
-    check_images,
+    check_image_pair,
     check_pair,
     check_samples,
     iter_floats,
@@ -51,7 +53,8 @@ def psnr(
     Raises
     ------
     ValueError
-        If shapes differ, values are not finite, or ``data_range`` is missing.
+        If shapes or ranges of values differ, values are not finite, or ``data_range``
+        is missing.
 
     Notes
     -----
@@ -78,12 +81,13 @@ def psnr(
         return float(np.mean(10 * np.log10(peak**2 / errors)))
 
 
-@validated(**_RANGE_OPTION)
+@validated(**_RANGE_OPTION, **CHANNEL_AXIS_OPTION)
 def ssim(
     images: ArrayLike,
     images_reconstructed: ArrayLike,
     *,
     data_range: float | None = None,
+    channel_axis: ChannelAxis = "auto",
 ) -> float:
     """Structural similarity: mean over images, channels and places.
 
@@ -98,6 +102,8 @@ def ssim(
         At least 11 pixels high and wide.
     data_range : float or None, default=None
         As in `psnr`.
+    channel_axis : int, None or "auto", default="auto"
+        As in `radial_power_spectrum`.
 
     Returns
     -------
@@ -107,8 +113,8 @@ def ssim(
     Raises
     ------
     ValueError
-        If shapes differ, images are smaller than the window, values are not finite, or
-        ``data_range`` is missing.
+        If shapes or ranges of values differ, images are smaller than the window, values
+        are not finite, or ``data_range`` is missing.
 
     Notes
     -----
@@ -136,15 +142,15 @@ def ssim(
     >>> round(ssim(images, images, data_range=1.0), 6)
     1.0
     """
-    true, other = check_pair(
-        check_images, images=images, images_reconstructed=images_reconstructed
+    true, other = check_image_pair(
+        channel_axis, images=images, images_reconstructed=images_reconstructed
     )
     scale = check_data_range(data_range, true, other)
     height, width = true.shape[1:3]
     if min(height, width) < _WINDOW:
         raise ValueError(
             f"images of {height} x {width} pixels are smaller than the window of "
-            f"{_WINDOW} x {_WINDOW}. Channels come last; for smaller images take psnr."
+            f"{_WINDOW} x {_WINDOW}. For smaller images take psnr."
         )
     total = 0.0
     for rows in gen_batches(len(true), max(1, _BATCH_VALUES // true[0].size)):
@@ -176,7 +182,8 @@ def explained_variance(X: ArrayLike, X_reconstructed: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If shapes differ, values are not finite, or all samples of ``X`` are equal.
+        If shapes or ranges of values differ, values are not finite, or all samples of
+        ``X`` are equal.
 
     Notes
     -----

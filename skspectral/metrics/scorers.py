@@ -39,12 +39,15 @@ class Scorer:
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """Score of a fitted estimator on ``X``: greater is better. y is not used."""
-        rows = as_numpy(X)
+        rows = as_numpy(X, "X")
         if self.draws is None:
             answer = _reconstruction(estimator, X)
         else:
             answer = _draws(estimator, **({"n_samples": len(rows)} | self.draws))
-        pair = self._unfolded(rows), self._unfolded(as_numpy(answer))
+        pair = (
+            self._unfolded(rows),
+            self._unfolded(as_numpy(answer, "What the estimator returned")),
+        )
         number = self._number(self.metric(*pair, **self.options))
         return number if self.greater_is_better else -number
 

@@ -94,7 +94,7 @@ def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
 
 def check_rows(values: Any, name: str, n_columns: int | None = None) -> np.ndarray:
     """Rows of finite numbers, float64."""
-    rows = as_numbers(values)
+    rows = as_numbers(values, name)
     if rows.ndim != 2 or rows.size == 0 or not np.isfinite(rows).all():
         raise ValueError(
             f"{name} of shape {rows.shape} must be rows of finite numbers, one row a "

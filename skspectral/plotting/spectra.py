@@ -169,7 +169,10 @@ def _mean_power(rows: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     signals, shorter = rows.reshape(-1, *grid.shape), min(grid.sizes)
     rate = shorter if grid.sampling_rate is None else grid.sampling_rate
     if grid.is_image:
-        frequencies, power = radial_power_spectrum(signals, channels="separate")
+        axis = -1 if signals.ndim == 4 else None
+        frequencies, power = radial_power_spectrum(
+            signals, channels="separate", channel_axis=axis
+        )
         return frequencies * (rate / shorter), power.mean(axis=0)
     frequencies, power = periodogram(signals, fs=rate, detrend="constant", axis=1)
     return frequencies[1:], power[:, 1:].mean(axis=0)

@@ -15,19 +15,29 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skspectral._sklearn_compat import fit_context
 from skspectral._validation import input_names_restored_on_failure
 from skspectral.metrics import mean_spectrum_distance
-from skspectral.metrics._images import iter_slices, power_of
+from skspectral.metrics._images import (
+    CHANNEL_AXIS_OPTION,
+    ChannelAxis,
+    iter_slices,
+    power_of,
+)
+from skspectral.metrics._ranges import Range, Values
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
     as_numbers,
     check_image_shape,
+    check_like,
+    check_range,
     check_same_kind,
     check_set,
     check_within,
     extent_of,
     find_range,
+    in_layout,
     n_axes,
     real_rows,
     rows_and_shape,
+    without_mask,
 )
 from skspectral.refinement._spectra import (
     images_of,
@@ -41,6 +51,7 @@ from skspectral.refinement._spectra import (
 IMAGE_CONSTRAINTS = {
     "image_shape": ["array-like", None],
     "data_range": ["array-like", None],
+    **CHANNEL_AXIS_OPTION,
 }
 
 
@@ -53,6 +64,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
 
     image_shape: Sequence[int] | None
     data_range: Sequence[float] | None
+    channel_axis: ChannelAxis
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: Any = None) -> Any:
@@ -61,7 +73,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         Parameters
         ----------
         X : array-like of shape (n, height, width[, channels]) or (n, n_features)
-            Generated images, two or more.
+            Generated images, two or more; channels where ``channel_axis`` says.
         y : array-like
             Real images, two or more, as X; or labels, one for each row of X, where the
             larger of two values marks the real ones, as 1 beside 0 does.
@@ -73,18 +85,22 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         Raises
         ------
         ValueError
-            If images are not finite or of one size, if there are fewer than two of a
-            kind, if values lie outside ``data_range``, if types do not tell it, or if
-            all images are constant.
+            If images are not finite or of one size, if their channels are elsewhere,
+            if entries are masked, if there are fewer than two of a kind, if values lie
+            outside ``data_range``, or without it if types do not tell the range or sets
+            are of different ones, or if all images are constant.
         """
         with input_names_restored_on_failure(self):
             images = self._fit_input(X)
             generated, real = self._pair(images, y)
             limits = find_range(self.data_range, generated, real)
             extent = extent_of(limits, real)
-            checked = None if self.data_range is None else limits
-            check_set(generated, checked, "Generated images")
-            check_set(real, checked, "Real images")
+            check_set(generated, "Generated images")
+            check_set(real, "Real images")
+            known = Values.of(real), "real images"
+            self._check_values(real, "real images", limits, *known)
+            self._check_values(generated, "generated images", limits, *known)
+        self._values = Values.of(generated)
         self.image_shape_ = images.shape[1:]
         self.data_range_, self._extent = limits, extent
         self._bytes = generated.dtype == np.uint8
@@ -110,11 +126,10 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         Raises
         ------
         ValueError
-            If images are not finite, of another size, or outside ``data_range``.
+            If images are not finite, of another size, outside ``data_range``, or of
+            another range than those in ``fit``.
         """
-        refined = self._refined(self._input(X))
-        # As rows, without an axis of channels, or with one.
-        return refined.reshape(*refined.shape[: n_axes(X) - 1], -1)
+        return in_layout(self._refined(self._input(X)), n_axes(X), self.channel_axis)
 
     def score(self, X: ArrayLike, y: Any) -> float:
         """Minus the distance of mean spectra of refined and real images.
@@ -137,13 +152,18 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         The distance depends on the numbers of images: compare scores of equal ones.
         """
         generated, real = self._pair(self._input(X), y)
+        known = self._values, "the generated images of fit"
+        self._check_values(real, "y", self.data_range_, *known)
         black, white = self._extent
         refined = self._refined(generated)
         if black != 0:
             refined, real = (
                 part.astype(np.float64) - black for part in (refined, real)
             )
-        return -mean_spectrum_distance(real, refined, data_range=white - black).distance
+        result = mean_spectrum_distance(
+            real, refined, data_range=white - black, channel_axis=-1
+        )
+        return -result.distance
 
     def log_gain(self, X: ArrayLike | None = None) -> np.ndarray:
         """What bins are multiplied by, as natural logarithms.
@@ -208,7 +228,12 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
 
     def _fit_input(self, X: Any) -> np.ndarray:
         """X as (n, height, width, channels), whose size and names are kept."""
-        rows, shape = rows_and_shape(X, "X")
+        rows, shape = rows_and_shape(
+            without_mask(X, "X"),
+            "X",
+            self.channel_axis,
+            known=self.image_shape is not None,
+        )
         rows = validate_data(self, rows, dtype="numeric", ensure_min_samples=2)
         shape = check_image_shape(self.image_shape, shape, rows.shape[1])
         return as_numbers(rows, shape)
@@ -216,22 +241,42 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
     def _input(self, X: Any) -> np.ndarray:
         """The same of images like those of ``fit``."""
         check_is_fitted(self)
-        rows, shape = rows_and_shape(X, "X")
+        rows, shape = rows_and_shape(
+            without_mask(X, "X"), "X", self.channel_axis, known=True
+        )
         self._check_same_shape(shape, self.image_shape_, "X")
         rows = validate_data(self, rows, dtype="numeric", reset=False)
         images = as_numbers(rows, self.image_shape_)
         if self.data_range is None:
             check_same_kind(images, self._bytes)
-        else:
-            check_within(images, self.data_range_, "X")
+        known = self._values, "the generated images of fit"
+        self._check_values(images, "X", self.data_range_, *known)
         return images
+
+    def _check_values(
+        self,
+        images: np.ndarray,
+        name: str,
+        limits: Range,
+        known: Values,
+        known_name: str,
+    ) -> None:
+        """Raise where images are not within limits, or not of the known ones' range."""
+        if self.data_range is None:
+            check_range(images, limits, name)
+        else:
+            check_within(images, limits, name)
+        # Who asks for no limits has looked at the ranges.
+        if self.data_range is None or math.isfinite(limits[1] - limits[0]):
+            check_like(images, name, known, known_name)
 
     def _pair(self, images: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Generated and real images."""
+        y = without_mask(y, "y")
         is_real = real_rows(y, len(images))
         if is_real is not None:
             return images[~is_real], images[is_real]
-        others, found = rows_and_shape(y, "y")
+        others, found = rows_and_shape(y, "y", self.channel_axis, known=True)
         others = check_array(others, dtype="numeric", input_name="y")
         shape = images.shape[1:]
         self._check_same_shape(found, shape, "y")

@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 
-from skspectral.metrics._images import iter_slices
+from skspectral._missing import refuse_missing
+from skspectral._sklearn_compat import as_numpy
+from skspectral.metrics._images import ChannelAxis, channels_last, iter_slices
+from skspectral.metrics._ranges import (
+    Range,
+    Values,
+    check_one_range,
+    is_within_reach,
+)
 
+_ADVICE = ", or pass data_range=(-inf, inf) if they are as they should be"
 # Of the range of values: what rounding in single precision may add to it.
 _TOLERANCE = 1e-6
 
-Range = tuple[float, float]
 Shape = tuple[int, int, int]
 
 
@@ -23,21 +31,38 @@ def n_axes(X: Any) -> int:
     return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
 
 
-def rows_and_shape(X: Any, name: str) -> tuple[Any, Shape | None]:
-    """Rows of values, and the shape (height, width, channels) where X has axes."""
+def without_mask(X: Any, name: str) -> Any:
+    """X, or where it is a tensor its numbers; ValueError if entries are missing."""
+    X = refuse_missing(X, name)
+    return as_numpy(X, name) if hasattr(X, "__dlpack__") else X
+
+
+def rows_and_shape(
+    X: Any, name: str, channel_axis: ChannelAxis, *, known: bool
+) -> tuple[Any, Shape | None]:
+    """Rows of values, and the shape (height, width, channels) where X has axes.
+
+    Whether the shape is ``known`` otherwise is for `channels_last`.
+    """
     if n_axes(X) < 3:
         return X, None
     # Rows are looked at for what is not finite.
     array = check_array(
         X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name=name
     )
-    if array.ndim > 4:
-        raise ValueError(
-            f"{name} has shape {array.shape}. Images are (n, height, width), "
-            "(n, height, width, channels), or rows with image_shape."
-        )
-    height, width, *channels = array.shape[1:]
-    return array.reshape(len(array), -1), (height, width, *(channels or (1,)))
+    images = channels_last(array, name, channel_axis, known=known)
+    _, height, width, n_channels = images.shape
+    return images.reshape(len(images), -1), (height, width, n_channels)
+
+
+def in_layout(images: np.ndarray, n_axes: int, channel_axis: ChannelAxis) -> np.ndarray:
+    """Images (n, height, width, channels) as rows, or with the axes that they had."""
+    if n_axes == 2:
+        return images.reshape(len(images), -1)
+    if n_axes == 3:
+        return images[..., 0]
+    axis = channel_axis if isinstance(channel_axis, Integral) else -1
+    return np.ascontiguousarray(np.moveaxis(images, -1, axis))
 
 
 def check_image_shape(
@@ -91,6 +116,8 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
     if n_axes(y) > 1:
         return None
     labels = column_or_1d(y)
+    if labels.dtype.kind == "O" and any(map(_is_missing, labels)):
+        raise ValueError("y has labels that are missing. Drop their rows first.")
     if len(labels) != n_samples:
         raise ValueError(
             f"y has {len(labels)} labels for {n_samples} rows of X. Pass one label for "
@@ -106,6 +133,11 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
             "and both have to be there."
         )
     return labels == values[1]
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether a label is None, NaN, or pandas' NA, which has no truth value."""
+    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def find_range(
@@ -153,6 +185,20 @@ def check_within(images: np.ndarray, limits: Range, name: str) -> None:
         )
 
 
+def check_range(images: np.ndarray, limits: Range, name: str) -> None:
+    """Raise where images do not just overshoot limits that real images suggest."""
+    if math.isfinite(limits[1] - limits[0]) and not is_within_reach(images, limits):
+        raise ValueError(
+            f"The ranges of values differ: {Values.of(images)} in {name}, but real "
+            f"images suggest data_range={limits}. Bring both to one range{_ADVICE}."
+        )
+
+
+def check_like(images: np.ndarray, name: str, known: Values, known_name: str) -> None:
+    """Raise where images are of another range than those that are known."""
+    check_one_range(name, Values.of(images), known_name, known, _ADVICE)
+
+
 def extent_of(limits: Range, real: np.ndarray) -> Range:
     """Black and white: the limits, or where there are none the extremes of images."""
     if math.isfinite(limits[1] - limits[0]):
@@ -160,12 +206,10 @@ def extent_of(limits: Range, real: np.ndarray) -> Range:
     return float(real.min()), float(real.max())
 
 
-def check_set(images: np.ndarray, limits: Range | None, name: str) -> None:
-    """Raise unless there are images to learn a spectrum from, within limits if any."""
+def check_set(images: np.ndarray, name: str) -> None:
+    """Raise unless there are images to learn a spectrum from."""
     if len(images) < 2:
         raise ValueError(f"{name}: there is only {len(images)}. Pass two or more.")
-    if limits is not None:
-        check_within(images, limits, name)
     for rows in iter_slices(images):
         if (images[rows] != images[rows, :1, :1]).any():
             return

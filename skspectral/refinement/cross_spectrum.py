@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skspectral._sklearn_compat import Interval
+from skspectral.metrics._images import ChannelAxis
 from skspectral.metrics._rings import ring_frequencies
 from skspectral.refinement._base import IMAGE_CONSTRAINTS, SpectrumRefiner
 from skspectral.refinement._spectra import iter_spectra
@@ -30,7 +31,7 @@ class CrossSpectrumMatcher(SpectrumRefiner):
     min_frequency : float, default=4.0
         Bins of fewer cycles along the longer side stay as they are: there the map is a
         transfer of colours, and changes pixels a lot.
-    image_shape, data_range : default=None
+    image_shape, data_range, channel_axis : default=None, None, "auto"
         As in `SpectrumMatcher`.
 
     Attributes
@@ -84,11 +85,13 @@ class CrossSpectrumMatcher(SpectrumRefiner):
         min_frequency: float = 4.0,
         image_shape: Sequence[int] | None = None,
         data_range: Sequence[float] | None = None,
+        channel_axis: ChannelAxis = "auto",
     ) -> None:
         self.reg = reg
         self.min_frequency = min_frequency
         self.image_shape = image_shape
         self.data_range = data_range
+        self.channel_axis = channel_axis
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
         maps = transport_maps(

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from skspectral._sklearn_compat import Interval, StrOptions
+from skspectral.metrics._images import ChannelAxis
 from skspectral.refinement._base import IMAGE_CONSTRAINTS, FilterRefiner
 from skspectral.refinement._gains import (
     LogGain,
@@ -38,7 +39,7 @@ class RadialSpectrumMatcher(FilterRefiner):
     corners : bool, default=True
         Whether bins beyond the Nyquist frequency of an axis change too, up to the
         highest frequency. Checkerboards are there.
-    image_shape, data_range : default=None
+    image_shape, data_range, channel_axis : default=None, None, "auto"
         As in `SpectrumMatcher`.
 
     Attributes
@@ -94,10 +95,12 @@ class RadialSpectrumMatcher(FilterRefiner):
         corners: bool = True,
         image_shape: Sequence[int] | None = None,
         data_range: Sequence[float] | None = None,
+        channel_axis: ChannelAxis = "auto",
     ) -> None:
         self.corners = corners
         self.image_shape = image_shape
         self.data_range = data_range
+        self.channel_axis = channel_axis
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
         shape = self.image_shape_
@@ -138,6 +141,10 @@ class SpectrumMatcher(FilterRefiner):
     data_range : (float, float), default=None
         Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
         floats where real images keep to that, and else no limit.
+    channel_axis : int, None or "auto", default="auto"
+        Axis of the channels where images have axes: -1 if they are last, 1 if they come
+        first, None if there are none. "auto" takes images without channels, or with up
+        to four in the last place, and refuses what looks like another layout.
 
     Attributes
     ----------
@@ -177,6 +184,12 @@ class SpectrumMatcher(FilterRefiner):
     too much is taken off log h, ``n_rounds - 1`` times. Integers change by whole steps:
     of a regular pattern on bytes up to half a grey level stays. Refine what a generator
     gives before it is rounded, where there is that choice.
+
+    Images of different ranges are refused where ``data_range`` is None: bytes that
+    became floats beside floats from 0 to 1, or these beside [-1, 1]. Images of
+    generators overshoot, and are clipped, as long as that takes neither more than a
+    third of their variance (and more, root mean square, than a tenth of the range), nor
+    a hundredth of the values is further beyond than three quarters of the range.
 
     What changes from image to image, phases, and what bins have to do with each other
     are left as they were.
@@ -225,12 +238,14 @@ class SpectrumMatcher(FilterRefiner):
         n_rounds: int = 3,
         image_shape: Sequence[int] | None = None,
         data_range: Sequence[float] | None = None,
+        channel_axis: ChannelAxis = "auto",
     ) -> None:
         self.statistic = statistic
         self.shrinkage = shrinkage
         self.n_rounds = n_rounds
         self.image_shape = image_shape
         self.data_range = data_range
+        self.channel_axis = channel_axis
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
         floor = self.log_floor_

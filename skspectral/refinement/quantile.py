@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skspectral._sklearn_compat import Interval
-from skspectral.metrics._images import iter_slices
+from skspectral.metrics._images import ChannelAxis, iter_slices
 from skspectral.metrics._statistics import Statistic
 from skspectral.refinement._base import IMAGE_CONSTRAINTS, GainRefiner
 from skspectral.refinement._gains import without_dc
@@ -42,7 +42,7 @@ class SpectrumQuantileMatcher(GainRefiner):
     n_rounds : int, default=3
         Rounds of the fit: after the first, gains for all images make up for what
         clipping, rounding and the floor do to the mean spectrum.
-    image_shape, data_range : default=None
+    image_shape, data_range, channel_axis : default=None, None, "auto"
         As in `SpectrumMatcher`.
 
     Attributes
@@ -106,12 +106,14 @@ class SpectrumQuantileMatcher(GainRefiner):
         n_rounds: int = 3,
         image_shape: Sequence[int] | None = None,
         data_range: Sequence[float] | None = None,
+        channel_axis: ChannelAxis = "auto",
     ) -> None:
         self.n_quantiles = n_quantiles
         self.affine = affine
         self.n_rounds = n_rounds
         self.image_shape = image_shape
         self.data_range = data_range
+        self.channel_axis = channel_axis
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
         floor = self.log_floor_

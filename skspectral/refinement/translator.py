@@ -13,10 +13,16 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from skspectral._device import as_tensor, memory_advice, resolve_device
+from skspectral._device import (
+    as_tensor,
+    memory_advice,
+    resolve_device,
+    training_mode,
+)
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream, seeded_torch
 from skspectral._sklearn_compat import Interval, StrOptions
+from skspectral.metrics._images import ChannelAxis
 from skspectral.metrics._statistics import Statistic
 from skspectral.refinement._base import IMAGE_CONSTRAINTS, GainRefiner
 from skspectral.refinement._gains import log_mean_gain, shrunk
@@ -108,7 +114,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         500, and none of a set of less than a hundred.
     n_iter_no_change : int, default=3
         Epochs without an improvement after which the training ends.
-    image_shape, data_range : default=None
+    image_shape, data_range, channel_axis : default=None, None, "auto"
         As in `SpectrumMatcher`. Rows without ``image_shape`` need ``depth=0``.
     device : str, torch.device or None, default=None
     random_state : int, RandomState, Generator or None, default=None
@@ -211,6 +217,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         n_iter_no_change: int = 3,
         image_shape: Sequence[int] | None = None,
         data_range: Sequence[float] | None = None,
+        channel_axis: ChannelAxis = "auto",
         device: str | torch.device | None = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
     ) -> None:
@@ -242,10 +249,16 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
         self.data_range = data_range
+        self.channel_axis = channel_axis
         self.device = device
         self.random_state = random_state
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
+        # Neither the caller's mode of torch nor its default device must matter.
+        with training_mode(), torch.device("cpu"):
+            self._fit_networks(generated, real)
+
+    def _fit_networks(self, generated: np.ndarray, real: np.ndarray) -> None:
         # Marks the estimator as unfitted until the training has succeeded.
         self.__dict__.pop("detector_auc_", None)
         self._check_training()
@@ -312,8 +325,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     def _start(self, generated: np.ndarray, real: np.ndarray) -> np.ndarray:
         if self.init == "identity" or self.parameterization == "absolute":
             return np.zeros_like(self.real_log_mean_)
-        start = SpectrumMatcher(data_range=self.data_range).fit(generated, real)
-        return start.log_gain_
+        start = SpectrumMatcher(data_range=self.data_range, channel_axis=-1)
+        return start.fit(generated, real).log_gain_
 
     def _new_training(self, seed: int, n_steps: int) -> TranslatorTraining:
         """Untrained networks, for ``n_steps`` in all."""
@@ -409,7 +422,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
                 f"The training was stopped: {failure}. The result is that of "
                 f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         return best, verdicts
 

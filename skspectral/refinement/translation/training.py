@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from skspectral._device import as_tensor
+from skspectral.metrics._ranges import Range
 from skspectral.metrics.reconstruction import similarity_map
-from skspectral.refinement._input import Range
 from skspectral.refinement._spectra import log_magnitude, spectra_of
 from skspectral.refinement.translation.model import Translation
 from skspectral.refinement.translation.networks import PatchContrast
