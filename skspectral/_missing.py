@@ -6,6 +6,7 @@ numpy drops the mask of an array without a word, so that what lies under it, suc
 # SPDX-License-Identifier: BSD-3-Clause
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,16 +63,16 @@ def refuse_missing(X: Any, name: str) -> Any:
 
 
 def _as_one_array(X: Any) -> Any:
-    """A list of masked arrays as one masked array; other things as they are."""
-    if isinstance(X, (list, tuple)) and any(
-        isinstance(row, np.ma.MaskedArray) for row in X
+    """Lists that hold masked arrays as one masked array; other things as they are."""
+    if not isinstance(X, (list, tuple)) or not _holds(
+        X, lambda value: isinstance(value, np.ma.MaskedArray)
     ):
-        try:
-            return np.ma.stack([np.ma.asarray(row) for row in X])
-        except ValueError:
-            # Rows of several lengths: the check that follows says so.
-            return X
-    return X
+        return X
+    try:
+        return np.ma.stack([np.ma.asarray(_as_one_array(row)) for row in X])
+    except ValueError:
+        # Rows of several lengths: the check that follows says so.
+        return X
 
 
 def _na_as_nan(X: Any) -> Any:
@@ -86,7 +87,9 @@ def _na_as_nan(X: Any) -> Any:
         looked_at = X.dtype.kind == "O"
     else:
         # A list may be large: only NA makes it worth a copy.
-        looked_at = isinstance(X, (list, tuple)) and _holds(X, pandas.NA)
+        looked_at = isinstance(X, (list, tuple)) and _holds(
+            X, lambda value: value is pandas.NA
+        )
     if not looked_at:
         return X
     try:
@@ -98,9 +101,9 @@ def _na_as_nan(X: Any) -> Any:
     return pandas.DataFrame(values, X.index, X.columns) if table else values
 
 
-def _holds(values: Any, wanted: Any) -> bool:
-    """Whether a list, or a list in it, holds an object."""
+def _holds(values: Any, wanted: Callable[[Any], bool]) -> bool:
+    """Whether a list, or a list in it, holds an object of some kind."""
     return any(
-        value is wanted or (isinstance(value, (list, tuple)) and _holds(value, wanted))
+        wanted(value) or (isinstance(value, (list, tuple)) and _holds(value, wanted))
         for value in values
     )

@@ -236,9 +236,12 @@ def _given_frequencies(
         ) from error
     shape = (n_atoms,) if on.n_axes == 1 else (n_atoms, on.n_axes)
     if given.shape != shape or not np.isfinite(given).all():
+        advice = ""
+        if on.n_axes > 1 and given.shape == (n_atoms,):
+            advice = " Those of flattened signals need atoms='sinusoid'."
         raise ValueError(
             f"init of shape {given.shape} must be finite frequencies of shape {shape}, "
-            "one for each atom."
+            f"one for each atom.{advice}"
         )
     frequencies = given.reshape(n_atoms, on.n_axes) / on.units
     return as_tensor(frequencies, device, torch.float64)

@@ -33,6 +33,8 @@ def marked(kind, dtype=np.float64):
         return masked, with_nan
     if kind == "list of masked":
         return list(masked), with_nan
+    if kind == "lists of masked numbers":
+        return [list(row) for row in masked], with_nan
     if kind == "objects with NA":
         return table.astype(object).mask(gone, pd.NA), with_nan
     if kind == "objects with None":
@@ -45,6 +47,7 @@ def marked(kind, dtype=np.float64):
 KINDS = (
     "masked",
     "list of masked",
+    "lists of masked numbers",
     "objects with NA",
     "objects with None",
     "nullable",

@@ -85,7 +85,9 @@ def test_shapes_and_dtypes(patches, shape, columns, dtype):
 def test_modulation_is_worth_it(patches):
     train, test = patches
     static, drifting = (
-        SpectralDictionaryLearning(16, signal_shape=COLOUR, modulation=m).fit(train)
+        SpectralDictionaryLearning(
+            16, signal_shape=COLOUR, atoms="sinusoid", modulation=m
+        ).fit(train)
         for m in (None, "basis")
     )
     assert explained_variance(drifting, test) > explained_variance(static, test) + 0.002
@@ -424,7 +426,7 @@ def test_labels_and_weights_reach_the_prior(signals):
 def test_pipeline_with_a_classifier(patches):
     bright = patches[0].mean(1) > np.median(patches[0].mean(1))
     model = make_pipeline(
-        SpectralDictionaryLearning(8, signal_shape=COLOUR),
+        SpectralDictionaryLearning(8, signal_shape=COLOUR, modulation=None),
         StandardScaler(),
         LogisticRegression(),
     )
@@ -647,7 +649,8 @@ def test_a_row_of_weight_zero_must_be_finite_too(signals):
 
 
 def test_frequencies_of_colour_atoms_are_those_of_their_spectra(patches):
-    est = SpectralDictionaryLearning(24, signal_shape=COLOUR).fit(patches[0])
+    est = SpectralDictionaryLearning(24, signal_shape=COLOUR, atoms="sinusoid")
+    est.fit(patches[0])
     t = np.arange(192) / 192
     grid = np.arange(0, 96.01, 0.5)
 

@@ -20,7 +20,9 @@ def plt():
 @pytest.fixture(scope="session")
 def digits():
     X, y = load_digits(return_X_y=True)
-    est = SpectralDictionaryLearning(8, signal_shape=(8, 8), random_state=0)
+    est = SpectralDictionaryLearning(
+        8, signal_shape=(8, 8), atoms="sinusoid", random_state=0
+    )
     return est.fit(X), X, y
 
 

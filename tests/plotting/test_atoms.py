@@ -135,7 +135,10 @@ def test_modulation_of_signals(sounds):
 @pytest.mark.parametrize("channel", [0, 2])
 def test_modulation_of_images(channel):
     X = np.random.default_rng(0).normal(size=(40, 4 * 5 * 3)).cumsum(axis=1)
-    est = SpectralDictionaryLearning(3, signal_shape=(4, 5, 3), tol=0.1).fit(X)
+    est = SpectralDictionaryLearning(
+        3, signal_shape=(4, 5, 3), atoms="sinusoid", tol=0.1
+    )
+    est.fit(X)
     display = ModulationDisplay.from_estimator(est, channel=channel)
     curves = modulation_curves(est)
     columns = zip(("amplitude", "frequency", "phase"), display.artists_.T, strict=True)

@@ -34,7 +34,7 @@ def test_maps_of_images_are_in_order_of_frequency():
     for row, images in enumerate(display.images_):
         for i, image in zip(order, images, strict=True):
             np.testing.assert_array_equal(image.get_array(), codes[row, i])
-    assert "cycles/signal" in display.axes_[0, 0].get_title()
+    assert "cycles/image" in display.axes_[0, 0].get_title()
 
 
 def test_bad_input():
