@@ -50,7 +50,7 @@ def data():
     sounds = rng.normal(size=(60, 32)).cumsum(axis=1)
     wave = {"signal_shape": (6, 5, 3), "atoms": "plane_wave", "max_iter": 200}
     kinds = {
-        "digits": (digits, {"signal_shape": (8, 8)}),
+        "digits": (digits, {"signal_shape": (8, 8), "atoms": "sinusoid"}),
         "colours": (colours, wave),
         "sounds": (sounds, {"sampling_rate": 100.0}),
     }
