@@ -15,6 +15,9 @@ from skspectral.moments.second_moment import SecondMoment
 
 # Rejected trials before the damping is so large that no step is left.
 _MAX_TRIALS = 8
+# Added to the diagonal of the normal matrix, as a share of its mean. With 1e-6 it was
+# the order of the rows that decided which minimum single precision found.
+_LEAST_DAMPING = 1e-4
 # L-BFGS steps are an order of magnitude cheaper than Gauss-Newton's, and shorter.
 _LBFGS_STEPS_PER_ITERATION = 10
 
@@ -174,8 +177,9 @@ def _damped_step(
     """Solve for the step; ArithmeticError where the matrix is not positive definite."""
     diagonal = system.diagonal()
     mean = diagonal.mean()
-    # Directions that change nothing (the length of an atom, say) have a zero diagonal.
-    added = damping * (diagonal + 1e-2 * mean) + 1e-6 * mean
+    # Directions that change nothing, such as the length of an atom, have a zero
+    # diagonal. Others that change little would follow the rounding of the products.
+    added = damping * (diagonal + 1e-2 * mean) + _LEAST_DAMPING * mean
     damped = system.clone()
     damped.diagonal().add_(added)
     factor, info = torch.linalg.cholesky_ex(damped)

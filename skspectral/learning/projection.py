@@ -106,13 +106,14 @@ def gauss_newton_system(
     slope = fit.gradient().to(dtype)
     gradient = torch.bmm(jacobian, slope[:, :, None]).double()[:, :, 0]
 
-    rows = jacobian.reshape(-1, n_features)
+    # The derivatives less their projections, and not their products less those of the
+    # projections: where an atom turns into others, only the first keeps its digits.
+    rows, atoms = jacobian.reshape(-1, n_features), fit.atoms.to(dtype)
+    along = torch.cholesky_solve((atoms @ rows.T).double(), fit.factor)
+    rows = torch.addmm(rows, along.T.to(dtype), atoms, alpha=-1)
     matrix = rows.new_zeros(len(rows), len(rows))
     add_gram_(matrix, rows.T)
     mirror_upper_(matrix)
-    along = rows @ fit.atoms.to(dtype).T
-    along = torch.linalg.solve_triangular(fit.factor.to(dtype), along.T, upper=False)
-    matrix.addmm_(along.T, along, alpha=-1)
     coupling = fit.code_moment / torch.outer(fit.norms, fit.norms)
     blocks = matrix.view(n_atoms, n_params, n_atoms, n_params)
     blocks *= coupling.to(dtype)[:, None, :, None]
