@@ -141,3 +141,10 @@ def memory_advice(batch_size: int | None) -> Iterator[None]:
             f"Out of memory with batch_size={batch_size} ({reason}) Pass a smaller "
             "batch_size, or device='cpu'."
         ) from error
+
+
+@contextmanager
+def training_mode() -> Iterator[None]:
+    """Let torch record gradients, whatever mode the caller has set; put it back."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield

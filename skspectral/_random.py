@@ -59,11 +59,17 @@ def standard_normal(stream: np.random.Generator, n_rows: int, width: int) -> np.
 def seeded_torch(seed: int) -> Iterator[None]:
     """Begin torch's own stream, of which weights are drawn, and put it back at the end.
 
-    Not by ``torch.manual_seed``, which seeds all devices.
+    Not by ``torch.manual_seed``, which seeds all devices. Weights are drawn in float32
+    on the CPU, whatever defaults the caller has set, which are put back, too.
     """
-    with torch.random.fork_rng(devices=[]):
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
-        yield
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
 
 
 def seed_unseeded(estimator: Any, stream: np.random.Generator) -> None:
