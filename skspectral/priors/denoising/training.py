@@ -35,8 +35,8 @@ _UNLABELLED = 0.1
 # Steps between looks at the loss, which wait for an accelerator.
 _LOOK = 20
 # Looks at the loss of the rows held out, in a run; and the share of the run in which
-# that loss must fall, or the run ends.
-_N_VERDICTS, _PATIENCE = 50, 0.2
+# that loss must fall, or the run ends, but at least so many steps: it may rise first.
+_N_VERDICTS, _PATIENCE, _LEAST_PATIENCE = 50, 0.2, 200
 # Rows to train on without a limit: so many times those there are, within these limits.
 _TIMES, _FEWEST, _MOST = 100, 20_000, 200_000
 # Seconds between checkpoints.
@@ -130,10 +130,11 @@ class TrainingPlan:
 
     def is_over(self, state: TrainingState) -> bool:
         """Whether the run ends here, by a limit or by the loss of the rows held out."""
-        share = self.share(state)
-        return share >= 1 or (
-            self.stops_early and share - state.best_share >= _PATIENCE
-        )
+        share, patience = self.share(state), _PATIENCE
+        if self.n_steps is not None:
+            patience = max(patience, _LEAST_PATIENCE / self.n_steps)
+        waited = self.stops_early and share - state.best_share >= patience
+        return share >= 1 or waited
 
     @property
     def n_between(self) -> int:
