@@ -65,7 +65,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         of "mlp".
     max_images : "auto", int or None, default="auto"
         Largest number of rows to train on, each time with new noise; None sets no
-        limit. "auto" is 100 times the rows there are, but at least 20,000 and at most
+        limit. "auto" is 200 times the rows there are, but at least 20,000 and at most
         200,000, and no limit if there is a ``max_time``.
     max_time : float or None, default=None
         Seconds to train; training stops at the first limit that is reached.

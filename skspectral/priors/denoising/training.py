@@ -38,7 +38,7 @@ _LOOK = 20
 # that loss must fall, or the run ends, but at least so many steps: it may rise first.
 _N_VERDICTS, _PATIENCE, _LEAST_PATIENCE = 50, 0.2, 200
 # Rows to train on without a limit: so many times those there are, within these limits.
-_TIMES, _FEWEST, _MOST = 100, 20_000, 200_000
+_TIMES, _FEWEST, _MOST = 200, 20_000, 200_000
 # Seconds between checkpoints.
 _INTERVAL = 120.0
 # Rows whose coordinates are computed at a time.
