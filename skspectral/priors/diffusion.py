@@ -294,8 +294,9 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         """Resume the training where it stopped, for another run of the same length.
 
         The Gaussian, the labels and the synthesis stay those of the first call, the
-        learning rate does not fall, and no rows are held out. Takes, raises and returns what `fit` does; ``y`` is
-        required if the first call had labels, and must be among those.
+        learning rate does not fall, and no rows are held out. Takes, raises and returns
+        what `fit` does; ``y`` is required if the first call had labels, and must be
+        among those.
         """
         return self._fit(X, y, synthesis, warm_start=hasattr(self, "_model"), more=True)
 

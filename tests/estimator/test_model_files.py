@@ -304,7 +304,7 @@ def test_damaged_files(path):
 )
 def test_changed_schemas(path, old, new):
     replace_in(path, "schema.json", renamed(old, new))
-    with pytest.raises(ValueError, match="damaged|not trusted"):
+    with pytest.raises(ValueError, match=r"damaged|not trusted"):
         load_model(path)
 
 

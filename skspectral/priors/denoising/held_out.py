@@ -57,8 +57,8 @@ class HeldOut:
         levels = np.exp(centre + spread * ndtri(quantiles))
         self._levels = as_tensor(levels, device, torch.float32)
         noise = stream.standard_normal(tuple(self._clean.shape))
-        noise = as_tensor(noise, device, torch.float32)
-        self._noisy = self._clean + self._levels * noise
+        noise_there = as_tensor(noise, device, torch.float32)
+        self._noisy = self._clean + self._levels * noise_there
         self._labels = None
         if n_labels:
             dropped = as_tensor(stream.random(n_noisy) < unlabelled, device)

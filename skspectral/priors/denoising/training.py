@@ -311,6 +311,11 @@ class _Trainer:
             for group in optimizer["param_groups"]:
                 group["fused"] = fused
             self._optimizer.load_state_dict(optimizer)
+            # A fused Adam takes it that all of these lie in memory alike.
+            for parameter, moments in self._optimizer.state.items():
+                for name, value in moments.items():
+                    if value.shape == parameter.shape:
+                        moments[name] = torch.empty_like(parameter).copy_(value)
         # Streams differ between kinds of devices: on another one a new stream begins.
         on = device if device.type == "cuda" else _CPU
         self._generator = Generator(on).manual_seed(model.seed + 1 + state.n_steps)
