@@ -116,8 +116,8 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     except Exception as error:
         raise TypeError(
             f"{type(estimator).__name__} cannot be saved without code "
-            f"({type(error).__name__}: {error}). Does it hold a torch Module, a function "
-            "or a class of yours? Save it with joblib.dump, which writes a pickle."
+            f"({type(error).__name__}: {error}). Does it hold a torch Module, a "
+            "function or a class of yours? Save it with joblib.dump, which writes a pickle."
         ) from error
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
@@ -151,8 +151,8 @@ def load_model(path: str | os.PathLike[str], *, trusted: tuple[str, ...] = ()) -
     files, path = _skops(), Path(path)
     content, known = path.read_bytes(), {*TRUSTED_TYPES, *trusted}
     damaged = (
-        f"{str(path)!r} is not a model that save_model has written, or is damaged. Save "
-        "it again. Pickles are read by joblib.load, if you trust their author."
+        f"{str(path)!r} is not a model that save_model has written, or is damaged. "
+        "Save it again. Pickles are read by joblib.load, if you trust their author."
     )
     try:
         with ZipFile(path) as parts:
@@ -163,8 +163,8 @@ def load_model(path: str | os.PathLike[str], *, trusted: tuple[str, ...] = ()) -
         raise ValueError(f"{damaged} ({type(error).__name__}: {error})") from error
     if foreign:
         raise ValueError(
-            f"{str(path)!r} holds classes that are not trusted: {', '.join(foreign)}. If "
-            f"you trust them, pass trusted={tuple(foreign)}."
+            f"{str(path)!r} holds classes that are not trusted: {', '.join(foreign)}. "
+            f"If you trust them, pass trusted={tuple(foreign)}."
         )
     try:
         model = files.loads(content, trusted=sorted(known))
