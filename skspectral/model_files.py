@@ -117,7 +117,7 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"{type(estimator).__name__} cannot be saved without code "
             f"({type(error).__name__}: {error}). Does it hold a torch Module, a "
-            "function or a class of yours? Save it with joblib.dump, which writes a pickle."
+            "function or a class of yours? Save it with joblib.dump: a pickle."
         ) from error
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
