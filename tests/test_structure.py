@@ -14,7 +14,7 @@ MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 ROOMS = (
     "_version _device _linalg _missing _random",
     "_sklearn_compat",
-    "_progress _validation",
+    "_progress _validation model_files",
     "grid stft",
     "moments",
     "atoms",

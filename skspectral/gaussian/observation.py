@@ -374,7 +374,7 @@ def noise_and_root(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Covariance of the noise, from it or a variance, and R with R R' = covariance."""
     if np.ndim(noise) == 0:
-        identity = torch.eye(n_observed, dtype=torch.float64)
+        identity = torch.eye(n_observed, dtype=torch.float64, device=_CPU)
         return float(noise) * identity, float(noise) ** 0.5 * identity
     covariance = as_tensor(np.asarray(noise, dtype=np.float64), _CPU)
     return covariance, cholesky(covariance, _RIDGE)

@@ -220,8 +220,12 @@ class Embedding(nn.Module):
 
 
 def normalisation(width: int) -> nn.Module:
-    """Group normalisation over places and some of the channels."""
-    return nn.GroupNorm(math.gcd(8, width), width)
+    """Group normalisation over places and some of the channels, two at least."""
+    n_groups = math.gcd(8, width)
+    if n_groups == width > 1:
+        # A channel alone would be nothing at a scale with a single place.
+        n_groups //= 2
+    return nn.GroupNorm(n_groups, width)
 
 
 def zeroed(layer: nn.Module) -> nn.Module:

@@ -4,8 +4,9 @@
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import torch
 from sklearn.utils import gen_batches
 from torch import Generator, Tensor, nn
 
-from skspectral._device import as_tensor
+from skspectral._device import as_array, as_tensor, training_mode
 from skspectral._progress import Step
 from skspectral.priors.denoising.denoiser import Labels
 from skspectral.priors.denoising.distribution import PrincipalGaussian
+from skspectral.priors.denoising.held_out import HeldOut, split_rows
 from skspectral.priors.denoising.model import DiffusionModel
 from skspectral.priors.synthesis import Synthesis
 
@@ -32,6 +34,11 @@ _LARGEST_GRADIENT = 1.0
 _UNLABELLED = 0.1
 # Steps between looks at the loss, which wait for an accelerator.
 _LOOK = 20
+# Looks at the loss of the rows held out, in a run; and the share of the run in which
+# that loss must fall, or the run ends, but at least so many steps: it may rise first.
+_N_VERDICTS, _PATIENCE, _LEAST_PATIENCE = 50, 0.2, 200
+# Rows to train on without a limit: so many times those there are, within these limits.
+_TIMES, _FEWEST, _MOST = 200, 20_000, 200_000
 # Seconds between checkpoints.
 _INTERVAL = 120.0
 # Rows whose coordinates are computed at a time.
@@ -41,13 +48,23 @@ _ROUNDING = 1e-3
 _CPU = torch.device("cpu")
 
 
+def enough_images(n_rows: int) -> int:
+    """Rows to train on, each time with new noise, if there are ``n_rows``."""
+    return min(max(_TIMES * n_rows, _FEWEST), _MOST)
+
+
 @dataclass(eq=False)
 class TrainingState:
     """A training so far, on the CPU; by default at its beginning.
 
     There are the states of the network, of its average, of Adam and of the random
     stream; steps and rows of all runs; rows and seconds of the present one; and the
-    history: the mean "loss" since the entry before, at each "n_images".
+    history: the mean "loss" since the entry before, at each "n_images", and the
+    "held_out_loss" there, NaN where it was not evaluated. Of a run with rows held out
+    there are the least loss of these, the share of the run and the rows of all runs at
+    which it was reached, and, until the run ends, the states of the networks then.
+
+    Files and copies hold arrays of numpy in place of tensors.
     """
 
     network: dict[str, Any] = field(default_factory=dict)
@@ -60,17 +77,33 @@ class TrainingState:
     run_images: int = 0
     run_seconds: float = 0.0
     history: dict[str, list[float]] = field(
-        default_factory=lambda: {"n_images": [], "loss": []}
+        default_factory=lambda: {"n_images": [], "loss": [], "held_out_loss": []}
     )
+    best: dict[str, Any] = field(default_factory=dict)
+    best_loss: float = math.inf
+    best_share: float = 0.0
+    best_images: int = 0
 
     def next_run(self) -> "TrainingState":
         """Return the state at the beginning of another run."""
-        return replace(self, run_images=0, run_seconds=0.0)
+        state = replace(self, run_images=0, run_seconds=0.0, best={})
+        return replace(state, best_loss=math.inf, best_share=0.0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(_mapped(vars(self), Tensor, as_array))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        to_tensor = partial(as_tensor, device=_CPU)
+        vars(self).update(_mapped(state, np.ndarray, to_tensor))
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Parameters of a run; its learning rate falls to zero at the end if it decays."""
+    """Parameters of a run; its learning rate falls to zero at the end if it decays.
+
+    If it ``stops_early`` some rows are held out, and the run ends where their loss no
+    longer falls.
+    """
 
     batch_size: int
     learning_rate: float
@@ -81,6 +114,7 @@ class TrainingPlan:
     mixed_precision: bool
     compile: bool
     decays: bool
+    stops_early: bool = False
 
     @property
     def n_steps(self) -> int | None:
@@ -93,6 +127,19 @@ class TrainingPlan:
         of_images = state.run_images / self.max_images if self.max_images else 0.0
         of_time = state.run_seconds / self.max_time if self.max_time else 0.0
         return max(of_images, of_time)
+
+    def is_over(self, state: TrainingState) -> bool:
+        """Whether the run ends here, by a limit or by the loss of the rows held out."""
+        share, patience = self.share(state), _PATIENCE
+        if self.n_steps is not None:
+            patience = max(patience, _LEAST_PATIENCE / self.n_steps)
+        waited = self.stops_early and share - state.best_share >= patience
+        return share >= 1 or waited
+
+    @property
+    def n_between(self) -> int:
+        """Steps between looks at the loss of the rows held out."""
+        return max(_LOOK, (self.n_steps or 0) // _N_VERDICTS)
 
     def rate(self, state: TrainingState) -> float:
         """Learning rate of the next step."""
@@ -213,12 +260,14 @@ def train(
     There are codes (n, K) and numbers of labels (n,), which a model without labels
     ignores. ``on_step`` is told ``n_images`` and the last known ``loss`` after each
     step; by returning True it ends the run. The checkpoint is saved every two minutes
-    and at the end. A loss that is not finite raises an ArithmeticError.
+    and at the end. A loss that is not finite raises an ArithmeticError. If the plan
+    stops early, the networks are those of the least loss of the rows held out.
     """
-    trainer = _Trainer(model, state, codes, labels, plan, device)
-    for state in trainer.run(on_step):
-        if checkpoint is not None:
-            checkpoint.save(model, state)
+    with training_mode():
+        trainer = _Trainer(model, state, codes, labels, plan, device)
+        for state in trainer.run(on_step):
+            if checkpoint is not None:
+                checkpoint.save(model, state)
     return state
 
 
@@ -248,39 +297,80 @@ class _Trainer:
             mirror = model.distribution.mirror(signals)
             self._mirror = [as_tensor(part, device, torch.float32) for part in mirror]
         network = denoiser.network
-        self._average = copy.deepcopy(network).requires_grad_(False)
-        self._optimizer = torch.optim.Adam(network.parameters(), plan.learning_rate)
+        self._averaged = copy.deepcopy(denoiser).requires_grad_(False).eval()
+        # Where there is a fused Adam it takes a fraction of the time.
+        fused = device.type in ("cpu", "cuda")
+        self._optimizer = torch.optim.Adam(
+            network.parameters(), plan.learning_rate, fused=fused
+        )
         if state.network:
             network.load_state_dict(state.network)
-            self._average.load_state_dict(state.average)
+            self._averaged.network.load_state_dict(state.average)
             # Adam changes the tensors that it is given.
-            self._optimizer.load_state_dict(copy.deepcopy(state.optimizer))
+            optimizer = copy.deepcopy(state.optimizer)
+            for group in optimizer["param_groups"]:
+                group["fused"] = fused
+            self._optimizer.load_state_dict(optimizer)
+            # A fused Adam takes it that all of these lie in memory alike.
+            for parameter, moments in self._optimizer.state.items():
+                for name, value in moments.items():
+                    if value.shape == parameter.shape:
+                        moments[name] = torch.empty_like(parameter).copy_(value)
         # Streams differ between kinds of devices: on another one a new stream begins.
         on = device if device.type == "cuda" else _CPU
         self._generator = Generator(on).manual_seed(model.seed + 1 + state.n_steps)
         if state.generator is not None and state.generator_device == on.type:
             self._generator.set_state(state.generator)
         self._random: Any = {"generator": self._generator, "device": on}
+        self._held: HeldOut | None = None
+        if plan.stops_early:
+            self._hold_out(model)
+
+    def _hold_out(self, model: DiffusionModel) -> None:
+        """Keep some rows from the training, and judge its start by them."""
+        numbers = split_rows(len(self._rows), model.seed)
+        learned, held = (as_tensor(part, self._rows.device) for part in numbers)
+        with_labels = model.n_labels > 0
+        self._held = HeldOut(
+            self._rows[held],
+            self._labels[held] if with_labels else self._labels,
+            model.n_labels,
+            log_noise=LOG_NOISE,
+            unlabelled=_UNLABELLED,
+            seed=model.seed,
+        )
+        self._rows = self._rows[learned]
+        self._labels = self._labels[learned] if with_labels else self._labels
+        if not np.isfinite(self._now.best_loss):
+            self._now.best_loss = self._held.loss(self._averaged)
+        if not self._now.best:
+            self._now.best = self._networks()
 
     def run(self, on_step: Step) -> Iterator[TrainingState]:
         """Train; yield the state every two minutes, and at the end."""
-        saved, losses, loss = self._now.run_seconds, [], None
+        now, saved, losses = self._now, self._now.run_seconds, []
         start = time.perf_counter() - saved
-        while self._plan.share(self._now) < 1:
+        told: dict[str, float | None] = {"loss": None}
+        while not self._plan.is_over(now):
             losses.append(self._step())
-            seconds = self._now.run_seconds = time.perf_counter() - start
+            seconds = now.run_seconds = time.perf_counter() - start
             due = seconds - saved > _INTERVAL
+            judged = self._held is not None and now.n_steps % self._plan.n_between == 0
             # The loss is also looked at before weights are saved, which may be nan.
-            if due or len(losses) == _LOOK:
-                loss, losses = self._note(losses), []
+            if due or judged or len(losses) == _LOOK:
+                told["loss"], losses = self._note(losses), []
+            if judged:
+                told["held_out_loss"] = self._judge()
             if due:
                 yield self._state()
                 saved = seconds
-            if on_step(n_images=self._now.n_images, loss=loss):
+            if on_step(n_images=now.n_images, **told):
                 break
         if losses:
             self._note(losses)
-        yield self._state()
+            if self._held is not None:
+                self._judge()
+        yield self._last_state()
 
     def _batch(self) -> tuple[Tensor, Labels]:
         """Random rows, half of them mirrored if so planned, and labels, if any."""
@@ -294,16 +384,22 @@ class _Trainer:
         n_labels = self._denoiser.n_labels
         if not n_labels:
             return clean, None
-        dropped = (torch.rand(size, **self._random) < _UNLABELLED).to(device)
+        uniform = torch.rand(size, dtype=torch.float32, **self._random)
+        dropped = (uniform < _UNLABELLED).to(device)
         return clean, self._labels[chosen].masked_fill(dropped, n_labels)
+
+    def _normal(self, shape: Sequence[int]) -> Tensor:
+        """N(0, 1) numbers, whatever the caller's default type."""
+        numbers = torch.randn(shape, dtype=torch.float32, **self._random)
+        return numbers.to(self._rows.device)
 
     def _step(self) -> Tensor:
         """One step; return the loss before it."""
         clean, labels = self._batch()
         centre, spread = LOG_NOISE
-        noise = torch.randn(len(clean), 1, **self._random).to(clean)
+        noise = self._normal((len(clean), 1))
         noise = (centre + spread * noise).exp()
-        noisy = clean + noise * torch.randn(clean.shape, **self._random).to(clean)
+        noisy = clean + noise * self._normal(clean.shape)
         loss: Tensor = self._loss(clean, noisy, noise, labels)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -322,7 +418,7 @@ class _Trainer:
         # The last weights count for more in the beginning.
         weight = 1 - min(self._plan.ema, self._now.n_steps / (self._now.n_steps + 10))
         values = self._denoiser.network.state_dict()
-        for name, average in self._average.state_dict().items():
+        for name, average in self._averaged.network.state_dict().items():
             if average.is_floating_point():
                 average.lerp_(values[name], weight)
             else:
@@ -339,24 +435,47 @@ class _Trainer:
             )
         now.history["n_images"].append(now.n_images)
         now.history["loss"].append(loss)
+        now.history["held_out_loss"].append(math.nan)
         return loss
+
+    def _judge(self) -> float:
+        """Add the loss of the rows held out to the history, and return it."""
+        assert self._held is not None
+        now, loss = self._now, self._held.loss(self._averaged)
+        now.history["held_out_loss"][-1] = loss
+        if loss < now.best_loss:
+            now.best_loss, now.best_share = loss, self._plan.share(now)
+            now.best, now.best_images = self._networks(), now.n_images
+        return loss
+
+    def _networks(self) -> dict[str, Any]:
+        """Copies of the states of the network, its average and Adam."""
+        states = {
+            "network": self._denoiser.network.state_dict(),
+            "average": self._averaged.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        to_cpu = lambda tensor: tensor.detach().to("cpu", copy=True)
+        return dict(_mapped(states, Tensor, to_cpu))
 
     def _state(self) -> TrainingState:
         return replace(
             self._now,
-            network=_on_cpu(self._denoiser.network.state_dict()),
-            average=_on_cpu(self._average.state_dict()),
-            optimizer=_on_cpu(self._optimizer.state_dict()),
+            **self._networks(),
             generator=self._generator.get_state(),
             generator_device=self._generator.device.type,
             history=copy.deepcopy(self._now.history),
         )
 
+    def _last_state(self) -> TrainingState:
+        """The state at the end of the run, with the best networks."""
+        return replace(self._state(), **self._now.best, best={})
 
-def _on_cpu(tree: Any) -> Any:
-    """Copy nested dicts and lists, with their tensors on the CPU."""
+
+def _mapped(tree: Any, kind: type, function: Callable[[Any], Any]) -> Any:
+    """Copy nested dicts and lists; values of a kind are passed through a function."""
     if isinstance(tree, dict):
-        return {key: _on_cpu(value) for key, value in tree.items()}
+        return {key: _mapped(value, kind, function) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_on_cpu(value) for value in tree]
-    return tree.detach().to("cpu", copy=True) if isinstance(tree, Tensor) else tree
+        return [_mapped(value, kind, function) for value in tree]
+    return function(tree) if isinstance(tree, kind) else tree

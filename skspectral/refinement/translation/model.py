@@ -1,12 +1,15 @@
 """The translation: a network that sees the plane of frequencies as an image."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from typing import Any
+
 import numpy as np
 import torch
 from sklearn.utils import gen_batches
 from torch import nn
 
 from skspectral._device import as_array, as_tensor
+from skspectral._random import seeded_torch
 from skspectral.metrics._rings import ring_frequencies
 from skspectral.refinement._spectra import mirrored_tensor, opposite_rows
 from skspectral.refinement.translation.networks import NestedUNet
@@ -23,6 +26,7 @@ class Translation(nn.Module):
     Log-magnitudes are standardised by ``mean`` and ``spread`` of each bin,
     (C, H, W // 2 + 1). Gains are within ``max_log_gain`` nats; without that bound the
     network gives magnitudes, within the range of each image's, in place of gains.
+    Copies are on the CPU, and ready to be used, not trained.
     """
 
     mean: torch.Tensor
@@ -39,12 +43,31 @@ class Translation(nn.Module):
         max_log_gain: float | None,
     ):
         super().__init__()
+        self._sizes = {
+            "plane_width": plane_width,
+            "base_channels": base_channels,
+            "depth": depth,
+            "max_log_gain": max_log_gain,
+        }
         n_channels, height, _ = mean.shape
         self.plane_width, self.max_log_gain = plane_width, max_log_gain
         self.register_buffer("mean", mean)
         self.register_buffer("spread", spread)
         self.register_buffer("places", distances(height, plane_width), persistent=False)
         self.network = NestedUNet(n_channels + 2, n_channels, base_channels, depth)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a file holds: parameters and arrays of numpy, and no code."""
+        weights = {name: as_array(value) for name, value in self.state_dict().items()}
+        return {**self._sizes, "weights": weights}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        cpu, sizes = torch.device("cpu"), dict(state)
+        weights = {n: as_tensor(v, cpu) for n, v in sizes.pop("weights").items()}
+        with seeded_torch(0):
+            self.__init__(weights["mean"], weights["spread"], **sizes)  # type: ignore[misc]
+        self.load_state_dict(weights)
+        self.eval()
 
     def forward(
         self, log_magnitudes: torch.Tensor
