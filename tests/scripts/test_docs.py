@@ -2,13 +2,15 @@
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
 
 import skspectral
 
-REFERENCE = Path(__file__).parents[2] / "docs/api.rst"
+DOCS = Path(__file__).parents[2] / "docs"
+REFERENCE = DOCS / "api.rst"
 
 
 def public_modules():
@@ -27,3 +29,18 @@ def test_reference_is_complete(module):
     public = {prefix + name for name in module.__all__ if name != "__version__"}
     assert public
     assert public <= set(listed)
+
+
+def test_rows_of_the_tables_are_run():
+    """Each row of the page for newcomers has its lines in the session below."""
+    page = (DOCS / "coming_from.md").read_text(encoding="utf-8")
+    sections = [part for part in page.split("\n## ") if "\n|---" in part]
+    assert len(sections) > 5
+    for section in sections:
+        # Without the heading of the table.
+        rows = re.findall(r"^\| (.+?) \|", section, flags=re.M)[1:]
+        runs = section.split(">>> # ")[1:]
+        assert [run.splitlines()[0] for run in runs] == [
+            row.replace("`", "") for row in rows
+        ]
+        assert all("\n>>> " in run for run in runs)
