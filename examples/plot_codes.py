@@ -20,7 +20,7 @@ from skspectral import SpectralDictionaryLearning
 from skspectral.plotting import AtomDisplay, CodeDisplay
 
 X, y = load_digits(return_X_y=True)
-est = SpectralDictionaryLearning(20, signal_shape=(8, 8), atoms="plane_wave").fit(X)
+est = SpectralDictionaryLearning(20, signal_shape=(8, 8)).fit(X)
 AtomDisplay.from_estimator(est, atoms=12)
 
 # %%
