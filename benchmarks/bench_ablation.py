@@ -55,7 +55,7 @@ def configurations(n_components, shape):
     """Estimators by name; the first two words say what differs from ours."""
 
     def ours(**changes):
-        options = {"signal_shape": shape, "random_state": 0}
+        options = {"signal_shape": shape, "atoms": "sinusoid", "random_state": 0}
         return SpectralDictionaryLearning(n_components, **{**options, **changes})
 
     network = MLPModulation(modulated=("amplitude", "phase", "frequency"))

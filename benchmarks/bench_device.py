@@ -49,7 +49,11 @@ def measure(rows, shape, n_components, device):
     with config_context(array_api_dispatch=True):
         for name, modulation in (("static", None), ("modulated", "basis")):
             est = SpectralDictionaryLearning(
-                n_components, signal_shape=shape, modulation=modulation, random_state=0
+                n_components,
+                signal_shape=shape,
+                atoms="sinusoid",
+                modulation=modulation,
+                random_state=0,
             )
             results[f"fit_{name}_s"] = seconds_of(partial(est.fit, X), 3)
             explained = float(est.explained_variance_ratio_.sum())

@@ -101,7 +101,9 @@ def measure(name, train, test, options, n_samples, seed, with_rules):
     n_components = options["n_components"]
 
     def fitted(weight):
-        model = SpectralDictionaryLearning(shrinkage=weight, **options).fit(X)
+        model = SpectralDictionaryLearning(
+            atoms="sinusoid", shrinkage=weight, **options
+        ).fit(X)
         return {"weight": model.shrinkage_, **held_out(model, test)}
 
     row = {

@@ -59,7 +59,12 @@ SLOW_TEST = 500
 
 def estimators(n_components, shape):
     """The methods by name; the slow ones with the number of images they can take."""
-    sdl = {"n_components": n_components, "signal_shape": shape, "random_state": 0}
+    sdl = {
+        "n_components": n_components,
+        "signal_shape": shape,
+        "atoms": "sinusoid",
+        "random_state": 0,
+    }
     return {
         "static": (SpectralDictionaryLearning(**sdl, modulation=None), None),
         "modulated": (SpectralDictionaryLearning(**sdl), None),

@@ -114,7 +114,7 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     train, test, options = load(args)
     estimator = SpectralDictionaryLearning(
-        args.n_components, modulation=None, random_state=0, **options
+        args.n_components, atoms="sinusoid", modulation=None, random_state=0, **options
     ).fit(train)
     codes = estimator.coordinates(train)
     rows = []

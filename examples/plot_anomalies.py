@@ -76,7 +76,11 @@ def note_task(n_notes, length=512, semitones=0.5):
 
 def our_digits():
     return SpectralDictionaryLearning(
-        16, signal_shape=(8, 8), prior=GaussianMixture(2), random_state=0
+        16,
+        signal_shape=(8, 8),
+        prior=GaussianMixture(2),
+        max_iter=100,
+        random_state=0,
     )
 
 

@@ -17,7 +17,7 @@ from skspectral.plotting import AtomDisplay, CorrelationDisplay
 
 patches, _ = load_photograph_patches(2000, 16)
 X = patches.reshape(len(patches), -1) / 255.0
-est = SpectralDictionaryLearning(24, signal_shape=(16, 16, 3), atoms="plane_wave")
+est = SpectralDictionaryLearning(24, signal_shape=(16, 16, 3))
 est.fit(X)
 
 # %%

@@ -89,7 +89,6 @@ def ours(n_components):
         name: SpectralDictionaryLearning(
             n_components,
             signal_shape=(SIZE, SIZE, 3),
-            atoms="plane_wave",
             modulation=None,
             prior=prior,
             random_state=0,

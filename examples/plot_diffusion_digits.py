@@ -47,7 +47,6 @@ def fit(X, y, prior, n_components):
     estimator = SpectralDictionaryLearning(
         n_components,
         signal_shape=SHAPE,
-        atoms="plane_wave",
         modulation=None,
         prior=prior,
         random_state=0,

@@ -2,9 +2,9 @@
 From photographs to new textures
 ================================
 
-Fits sinusoidal atoms to 32 x 32 colour patches of photographs, compares the explained
+Fits plane waves to 32 x 32 colour patches of photographs, compares the explained
 variance with PCA's, and draws real patches, their reconstructions, new samples, and the
-atoms with their frequencies.
+waves with their cycles down and across a patch.
 
 Run it on your own pictures with ``--images FOLDER``, or on CIFAR-10 with
 ``--cifar10 DIR`` (the folder that holds ``cifar-10-batches-py``).
@@ -101,10 +101,12 @@ def plot(images, reconstructions, samples, estimator, path):
     show_grid(panels[1, 0], "New samples", samples)
     atoms = estimator.components_[: len(images)].reshape(-1, SIZE, SIZE, 3)
     scale = 0.5 / np.abs(atoms).max(axis=(1, 2, 3), keepdims=True)
-    titles = [f"{f:.1f}" for f in estimator.frequencies_]
+    # Adding 0 takes the sign from -0.
+    cycles = np.round(estimator.wave_vectors_, 1) + 0.0
+    titles = [f"{down:.1f}, {across:.1f}" for down, across in cycles]
     show_grid(
         panels[1, 1],
-        "Leading atoms (cycles per flattened image)",
+        "Leading atoms (cycles down, across)",
         0.5 + scale * atoms,
         titles,
     )
@@ -148,8 +150,13 @@ def main():
         explained_variance(pca, X_test),
     )
     print(f"explained variance of the test patches, {args.n_components} components:")
-    print(f"  sinusoidal atoms  {ours:.4f}   (fitted in {seconds:.1f} s)")
-    print(f"  PCA               {theirs:.4f}   (fitted in {pca_seconds:.1f} s)")
+    print(f"  plane waves  {ours:.4f}   (fitted in {seconds:.1f} s)")
+    print(f"  PCA          {theirs:.4f}   (fitted in {pca_seconds:.1f} s)")
+    print("leading waves, in cycles down and across, and their shares of the variance:")
+    for (down, across), share in zip(
+        estimator.wave_vectors_[:5], estimator.explained_variance_ratio_, strict=False
+    ):
+        print(f"  {down:5.2f} {across:5.2f}  {share:.3f}")
 
     shown = X_test[:: max(1, len(X_test) // 36)][:36]
     reconstructions = estimator.inverse_transform(estimator.transform(shown))

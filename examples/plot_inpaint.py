@@ -94,7 +94,6 @@ def fit(X, n_components):
     estimator = SpectralDictionaryLearning(
         n_components,
         signal_shape=SHAPE,
-        atoms="plane_wave",
         modulation=None,
         random_state=0,
     )

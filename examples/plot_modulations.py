@@ -50,6 +50,6 @@ LearningDisplay.from_estimator(est)
 # Of images the drift is over rows and columns: atoms of digits fade towards the margin,
 # where there is no ink.
 images, _ = load_digits(return_X_y=True)
-est = SpectralDictionaryLearning(20, signal_shape=(8, 8), atoms="plane_wave")
+est = SpectralDictionaryLearning(20, signal_shape=(8, 8))
 ModulationDisplay.from_estimator(est.fit(images), atoms=3)
 plt.show()

@@ -24,7 +24,6 @@ X = patches.reshape(len(patches), -1) / 255.0
 est = SpectralDictionaryLearning(
     192,
     signal_shape=SHAPE,
-    atoms="plane_wave",
     modulation=None,
     max_iter=3,
     tol=0.1,

@@ -38,9 +38,7 @@ SpectrumDisplay.from_arrays(textures, signal_shape=SHAPE)
 # Bricks are rows and columns, grass is everything.
 models = {}
 for name, X in textures.items():
-    est = SpectralDictionaryLearning(
-        64, signal_shape=SHAPE, atoms="plane_wave", modulation=None
-    )
+    est = SpectralDictionaryLearning(64, signal_shape=SHAPE, modulation=None)
     models[name] = est.fit(X)
     figure = plt.figure(figsize=(12, 2.1), layout="constrained")
     figure.suptitle(name)

@@ -105,7 +105,6 @@ def train(X, labels, shape, args):
     estimator = SpectralDictionaryLearning(
         min(args.n_components, *X.shape),
         signal_shape=shape,
-        atoms="plane_wave",
         modulation=None,
         # With so many waves further steps gain little.
         tol=0.01,

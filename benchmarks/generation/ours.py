@@ -18,8 +18,8 @@ from skspectral.priors import (
 )
 
 ATOMS = {
-    "static": {"modulation": None},
-    "modulated": {},
+    "static": {"atoms": "sinusoid", "modulation": None},
+    "modulated": {"atoms": "sinusoid"},
     # Further iterations gain little where the waves are many.
     "plane waves": {"atoms": "plane_wave", "modulation": None, "max_iter": 1},
 }

@@ -30,6 +30,11 @@ PAGES = {
             "py:function",
             _API,
         ),
+        (
+            "sklearn.covariance.EmpiricalCovariance.mahalanobis",
+            "py:method",
+            "modules/generated/sklearn.covariance.EmpiricalCovariance.html#$",
+        ),
         ("sklearn.covariance.shrunk_covariance", "py:function", _API),
         ("sklearn.decomposition.PCA", "py:class", _API),
         ("sklearn.ensemble.IsolationForest", "py:class", _API),

@@ -21,7 +21,7 @@ _EPS = np.finfo(np.float64).eps
 
 
 class ScaledPrior(ComponentPrior):
-    """A prior that is fitted to standardised codes: (codes - mean_) / scale_.
+    """A prior that is fitted to standardised codes, ``(codes - mean_) / scale_``.
 
     scikit-learn's density estimators have constants without a unit, such as
     ``reg_covar=1e-6`` of `sklearn.mixture.GaussianMixture` or ``bandwidth=1.0`` of
@@ -52,9 +52,9 @@ class ScaledPrior(ComponentPrior):
 
     Notes
     -----
-    With v = (u - mean_) / scale_ the density is p(u) = p(v) / scale_^K. A prior whose
-    ``fit`` takes ``synthesis`` is given that of v, whose signals are those of u divided
-    by ``scale_``.
+    With ``v = (u - mean_) / scale_`` the density is ``p(u) = p(v) / scale_ ** K``. A
+    prior whose ``fit`` takes ``synthesis`` is given that of v, whose signals are those
+    of u divided by ``scale_``.
 
     Examples
     --------

@@ -2,13 +2,18 @@
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
+import matplotlib as mpl
+import numpy as np
 import pytest
 
 import skspectral
 
-REFERENCE = Path(__file__).parents[2] / "docs/api.rst"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "api.rst"
 
 
 def public_modules():
@@ -27,3 +32,50 @@ def test_reference_is_complete(module):
     public = {prefix + name for name in module.__all__ if name != "__version__"}
     assert public
     assert public <= set(listed)
+
+
+def test_rows_of_the_tables_are_run():
+    """Each row of the page for newcomers has its lines in the session below."""
+    page = (DOCS / "coming_from.md").read_text(encoding="utf-8")
+    sections = [part for part in page.split("\n## ") if "\n|---" in part]
+    assert len(sections) > 5
+    for section in sections:
+        # Without the heading of the table.
+        rows = re.findall(r"^\| (.+?) \|", section, flags=re.M)[1:]
+        runs = section.split(">>> # ")[1:]
+        assert [run.splitlines()[0] for run in runs] == [
+            row.replace("`", "") for row in rows
+        ]
+        assert all("\n>>> " in run for run in runs)
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    """In the order of the page; what it leaves to the reader is made up here."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    ten_lines, see, prior = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    names = {}
+    exec(ten_lines, names)
+    # What is printed of images can be read: cycles down and across 8 pixels.
+    assert names["est"].wave_vectors_.shape == (20, 2)
+    assert np.abs(names["est"].wave_vectors_).max() <= 4
+    assert str(names["est"].wave_vectors_)[:20] in capsys.readouterr().out
+    gaps = names["X"][:2].copy()
+    gaps[:, 20:30] = np.nan
+    operator = np.eye(64)[:3]
+    exec(
+        prior,
+        names
+        | {"X_with_nan": gaps, "operator": operator, "seen": operator @ names["X"][0]},
+    )
+
+    monkeypatch.chdir(tmp_path)
+    np.save("signals.npy", np.random.default_rng(0).normal(size=(200, 128)))
+    with mpl.rc_context():
+        import matplotlib.pyplot as plt
+
+        plt.switch_backend("agg")
+        try:
+            exec(see, {})
+            assert len(plt.get_fignums()) == 2
+        finally:
+            plt.close("all")

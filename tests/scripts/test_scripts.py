@@ -84,6 +84,11 @@ def test_main_job(tmp_path):
     ).stdout
     assert "explained variance of the test patches, 24 components" in out
     assert "selection" in out
+    _, table = out.split("shares of the variance:\n")
+    waves = np.array([line.split() for line in table.splitlines()[:5]], dtype=float)
+    # Cycles down and across 32 pixels, and a share.
+    assert (np.abs(waves[:, :2]) <= 16).all()
+    assert 0.5 < waves[:, 2].sum() < 1
     with Image.open(tmp_path / "generated_images.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert min(pixels.shape[:2]) > 800
