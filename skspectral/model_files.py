@@ -20,15 +20,19 @@ _OURS = """
     atoms.network.NetworkWaves
     atoms.plane_wave.PlaneWave
     atoms.sinusoid.Sinusoid
+    coding.whitening.Whitening
     control.transformers.SpectralEqualizer
     control.transformers.SpectralFilter
     gaussian.gaussian.Gaussian
+    gaussian.gaussian.Span
     gaussian.mixture.Mixture
     gaussian.mixture.WhitenedMixture
     grid.Grid
+    metrics._ranges.Values
     model.Dictionary
     model.LinearModel
     moments.moments.Moments
+    outliers.SpectralOutlierDetector
     priors.class_conditional.ClassConditionalPrior
     priors.contrast.ContrastField
     priors.denoising.denoiser.SignalDenoiser
@@ -39,6 +43,7 @@ _OURS = """
     priors.gaussian.GaussianPrior
     priors.local_contrast.LocalContrastPrior
     priors.mixture.GaussianMixture
+    priors.scaled.ScaledPrior
     priors.synthesis.Synthesis
     refinement.cross_spectrum.CrossSpectrumMatcher
     refinement.filters.RadialSpectrumMatcher
@@ -53,9 +58,7 @@ _OTHERS = """
     numpy.dtype
     pathlib.PosixPath
     pathlib.WindowsPath
-    sklearn.metrics._dist_metrics.ChebyshevDistance64
     sklearn.metrics._dist_metrics.EuclideanDistance64
-    sklearn.metrics._dist_metrics.ManhattanDistance64
     sklearn.metrics._dist_metrics.MinkowskiDistance64
     sklearn.neighbors._ball_tree.BallTree
     sklearn.neighbors._kd_tree.KDTree

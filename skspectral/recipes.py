@@ -49,6 +49,7 @@ def published_recipe(
     """
     network = MLPModulation(modulated=("amplitude", "phase", "frequency"))
     recipe: dict[str, Any] = {
+        "atoms": "sinusoid",
         "init": "random",
         "modulation": network,
         "solver": "adam",

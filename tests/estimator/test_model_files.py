@@ -21,7 +21,12 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import skspectral
-from skspectral import BasisModulation, MLPModulation, SpectralDictionaryLearning
+from skspectral import (
+    BasisModulation,
+    MLPModulation,
+    SpectralDictionaryLearning,
+    SpectralOutlierDetector,
+)
 from skspectral.atoms import Chirp, Gabor, PlaneWave, Sinusoid
 from skspectral.control import SpectralEqualizer, SpectralFilter
 from skspectral.model_files import TRUSTED_TYPES, load_model, save_model
@@ -31,6 +36,7 @@ from skspectral.priors import (
     GaussianMixture,
     GaussianPrior,
     LocalContrastPrior,
+    ScaledPrior,
     Synthesis,
 )
 from skspectral.refinement import (
@@ -81,6 +87,7 @@ MODELS = {
     "basis": lambda: on_digits(learning(modulation=BasisModulation(order=1))),
     "mlp": lambda: on_digits(learning(modulation=MLPModulation(width=3, depth=1))),
     "windows": lambda: on_digits(learning(windows=2, **plain)),
+    "white": lambda: on_digits(learning(whiten=True, **plain)),
     "shrinkage": lambda: on_digits(learning(shrinkage="auto", **plain)),
     "adam": lambda: on_digits(learning(solver="adam", **plain)),
     "stft": lambda: on_digits(learning(transform_stft_weight=0.1, stft_window=8)),
@@ -105,7 +112,7 @@ MODELS = {
                 TheirMixture(2, random_state=0),
                 BayesianGaussianMixture(n_components=2, max_iter=500, tol=1),
                 KernelDensity(),
-                KernelDensity(algorithm="ball_tree", metric="manhattan"),
+                KernelDensity(algorithm="ball_tree"),
             ]
         )
     },
@@ -119,6 +126,10 @@ MODELS = {
     "DiffusionPrior on signals": lambda: on_signals_of_codes(
         DiffusionPrior(max_images=64, width=4, n_steps=2, device=torch.device("cpu"))
     ),
+    "ScaledPrior": lambda: on_codes(ScaledPrior(GaussianPrior())),
+    "SpectralOutlierDetector": lambda: SpectralOutlierDetector(
+        learning(prior=GaussianMixture(2), **plain)
+    ).fit(X),
     "SpectralEqualizer": lambda: SpectralEqualizer(learning(), gains=0.5).fit(X),
     "SpectralFilter": lambda: SpectralFilter(learning(), high=1.5).fit(X),
     "RadialSpectrumMatcher": lambda: on_images(RadialSpectrumMatcher()),
@@ -154,6 +165,8 @@ def results(model):
     }
     n_features = getattr(model, "n_features_in_", None)
     rows = {64: X, 6: CODES}.get(n_features, IMAGES)
+    if hasattr(model, "image_shape_"):
+        rows = IMAGES
     for name, call in calls.items():
         try:
             found = call(rows)
@@ -175,13 +188,12 @@ def types_in(model):
 def public_estimators():
     """Classes in the __all__ of any module that are estimators."""
     found = set()
-    for module in pkgutil.walk_packages(skspectral.__path__, "skspectral."):
-        loaded = importlib.import_module(module.name)
+    names = pkgutil.walk_packages(skspectral.__path__, "skspectral.")
+    for loaded in [skspectral, *(importlib.import_module(each.name) for each in names)]:
         for name in getattr(loaded, "__all__", ()):
             value = getattr(loaded, name)
             if isinstance(value, type) and issubclass(value, BaseEstimator):
                 found.add(value)
-    found.add(SpectralDictionaryLearning)
     return {c for c in found if not inspect.isabstract(c)}
 
 
