@@ -18,6 +18,8 @@ _MAX_TRIALS = 8
 # Added to the diagonal of the normal matrix, as a share of its mean. With 1e-6 it was
 # the order of the rows that decided which minimum single precision found.
 _LEAST_DAMPING = 1e-4
+# Normal matrices of at most so many products are computed in double precision anyway.
+_FEW_PRODUCTS = 1e9
 # L-BFGS steps are an order of magnitude cheaper than Gauss-Newton's, and shorter.
 _LBFGS_STEPS_PER_ITERATION = 10
 
@@ -139,10 +141,12 @@ def _gauss_newton(
 ) -> Descent:
     """Levenberg-Marquardt on Kaufman's normal matrix: each step lowers the loss."""
     damping, small_steps = 1e-3, 0
+    dtype = settings.dtype
+    if state.params.numel() ** 2 * C.n_features <= _FEW_PRODUCTS:
+        dtype = torch.float64
     for _ in range(settings.max_iter):
-        system, gradient = gauss_newton_system(
-            state.fit, model.jacobian(state.params, settings.dtype)
-        )
+        jacobian = model.jacobian(state.params, dtype)
+        system, gradient = gauss_newton_system(state.fit, jacobian)
         previous = state.fit.loss
         for _ in range(_MAX_TRIALS):
             try:

@@ -423,14 +423,27 @@ def test_labels_and_weights_reach_the_prior(signals):
 # In company
 
 
+@pytest.mark.parametrize("atoms", ["sinusoid", "plane_wave"])
+def test_the_order_of_the_rows_does_not_choose_the_atoms(patches, atoms):
+    # In single precision, whose sums depend on the order.
+    X = patches[0].astype(np.float32)
+    rebuilt = []
+    for seed in range(4):
+        order = np.random.default_rng(seed).permutation(len(X))
+        est = SpectralDictionaryLearning(12, signal_shape=COLOUR, atoms=atoms)
+        est.fit(X[order])
+        rebuilt.append(est.inverse_transform(est.transform(X)))
+    assert np.ptp(rebuilt, axis=0).max() < 0.002
+
+
 def test_pipeline_with_a_classifier(patches):
     bright = patches[0].mean(1) > np.median(patches[0].mean(1))
     model = make_pipeline(
-        SpectralDictionaryLearning(8, signal_shape=COLOUR, modulation=None),
+        SpectralDictionaryLearning(8, signal_shape=COLOUR),
         StandardScaler(),
         LogisticRegression(),
     )
-    assert model.fit(patches[0], bright).score(patches[0], bright) > 0.95
+    assert model.fit(patches[0], bright).score(patches[0], bright) > 0.9
 
 
 def test_grid_search(signals):
