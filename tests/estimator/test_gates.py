@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skspectral import SpectralDictionaryLearning
 
 # More examples than these are run by setting the variable.
-EXAMPLES = int(os.environ.get("SKSPECTRAL_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("SKSPECTRAL_EXAMPLES", "100"))
 DTYPES = ["float64", "float32", "float16", "uint8", "int8", "int64", "uint16", "bool"]
 LAYOUTS = {
     "rows": np.ascontiguousarray,
@@ -113,7 +113,7 @@ def data(rng, n, T):
     return kinds[rng.integers(len(kinds))] * 10.0 ** rng.integers(-6, 7)
 
 
-@settings(max_examples=2 * EXAMPLES)
+@settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**32))
 @pytest.mark.filterwarnings("ignore:The atoms had not converged")
 def test_every_small_fit_is_a_model(seed):
