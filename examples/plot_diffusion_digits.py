@@ -48,6 +48,7 @@ def fit(X, y, prior, n_components):
         n_components,
         signal_shape=SHAPE,
         modulation=None,
+        max_iter=100,
         prior=prior,
         random_state=0,
     )

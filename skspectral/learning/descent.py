@@ -15,11 +15,14 @@ from skspectral.moments.second_moment import SecondMoment
 
 # Rejected trials before the damping is so large that no step is left.
 _MAX_TRIALS = 8
-# Added to the diagonal of the normal matrix, as a share of its mean. With 1e-6 it was
-# the order of the rows that decided which minimum single precision found.
+# Added to the diagonal of the normal matrix, as a share of its mean. With less, it is
+# the order of the rows that decides which minimum single precision finds.
 _LEAST_DAMPING = 1e-4
+# It falls with the loss below this share of the whole: where nearly all is explained,
+# only full steps converge.
+_NEARLY_ALL = 0.02
 # Normal matrices of at most so many products are computed in double precision anyway.
-_FEW_PRODUCTS = 1e9
+_FEW_PRODUCTS = 2e8
 # L-BFGS steps are an order of magnitude cheaper than Gauss-Newton's, and shorter.
 _LBFGS_STEPS_PER_ITERATION = 10
 
@@ -141,16 +144,18 @@ def _gauss_newton(
 ) -> Descent:
     """Levenberg-Marquardt on Kaufman's normal matrix: each step lowers the loss."""
     damping, small_steps = 1e-3, 0
-    dtype = settings.dtype
+    dtype, total = settings.dtype, C.trace()
     if state.params.numel() ** 2 * C.n_features <= _FEW_PRODUCTS:
         dtype = torch.float64
     for _ in range(settings.max_iter):
         jacobian = model.jacobian(state.params, dtype)
         system, gradient = gauss_newton_system(state.fit, jacobian)
         previous = state.fit.loss
+        least = _LEAST_DAMPING * min(1.0, previous / (_NEARLY_ALL * total))
         for _ in range(_MAX_TRIALS):
             try:
-                trial = state.params + _damped_step(system, gradient, damping)
+                step = _damped_step(system, gradient, damping, least)
+                trial = state.params + step
                 fit = project(model.atoms(trial), C, settings.ridge)
             except ArithmeticError:
                 # Too long a step: an atom has vanished, or the matrix is singular.
@@ -176,14 +181,14 @@ def _gauss_newton(
 
 
 def _damped_step(
-    system: torch.Tensor, gradient: torch.Tensor, damping: float
+    system: torch.Tensor, gradient: torch.Tensor, damping: float, least: float
 ) -> torch.Tensor:
     """Solve for the step; ArithmeticError where the matrix is not positive definite."""
     diagonal = system.diagonal()
     mean = diagonal.mean()
     # Directions that change nothing, such as the length of an atom, have a zero
     # diagonal. Others that change little would follow the rounding of the products.
-    added = damping * (diagonal + 1e-2 * mean) + _LEAST_DAMPING * mean
+    added = damping * (diagonal + 1e-2 * mean) + least * mean
     damped = system.clone()
     damped.diagonal().add_(added)
     factor, info = torch.linalg.cholesky_ex(damped)
