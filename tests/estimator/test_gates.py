@@ -81,6 +81,7 @@ def test_layout_and_type_change_no_result(drawn, layout, plain):
     st.sampled_from(["float64", "float32", "uint8", "int64"]),
     st.floats(0, 1),
 )
+@pytest.mark.filterwarnings("ignore:The atoms had not converged")
 def test_gaps_are_filled_alike_however_they_are_marked(seed, kind, dtype, share):
     rng = np.random.default_rng(seed)
     X = rng.integers(1, 200, (12, 10)).astype(dtype)
