@@ -1,7 +1,7 @@
 """Entries that masked arrays and tables of pandas mark as missing.
 
 numpy drops the mask of an array without a word, so that what lies under it, such as
--9999, becomes data. Every entrance therefore comes through one of these two functions.
+-9999, becomes data. Every entrance therefore comes through one of these functions.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -60,6 +60,34 @@ def refuse_missing(X: Any, name: str) -> Any:
         "entries are not accepted here. Drop the rows that have them, or fill them "
         "first, as SpectralDictionaryLearning.impute does."
     )
+
+
+def refuse_missing_labels(y: Any) -> Any:
+    """Return labels, or raise where one is masked, None, NaN or NA; None is no labels.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing.
+    """
+    y = refuse_missing(y, "y")
+    if y is None or (hasattr(y, "__dlpack__") and not isinstance(y, np.ndarray)):
+        return y
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "fO":
+        return y
+    n_missing = sum(map(_is_missing, labels.ravel().tolist()))
+    if n_missing:
+        raise ValueError(
+            f"y has {n_missing} of {labels.size} labels that are missing (None, NaN or "
+            "NA). Drop their rows, or give them a label of their own."
+        )
+    return y
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether a label is None, NaN, or pandas' NA, which has no truth value."""
+    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def _as_one_array(X: Any) -> Any:

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array
 
-from skspectral._missing import refuse_missing
-from skspectral._sklearn_compat import as_numpy
+from skspectral._sklearn_compat import as_numpy, check_array
 from skspectral.metrics._ranges import Values, check_one_range
 
 # Squares of products of larger numbers come near the end of float64.
@@ -21,12 +19,9 @@ def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
     They must be real and finite, none of them masked or NA, and so small that their
     powers do not overflow.
     """
-    X = refuse_missing(X, name)
     if hasattr(X, "__dlpack__"):
         X = as_numpy(X, name)
-    array = check_array(
-        X, dtype=np.float64, ensure_min_samples=min_rows, input_name=name
-    )
+    array = check_array(X, name, dtype=np.float64, ensure_min_samples=min_rows)
     # No copy of the data for its absolute values.
     largest = max(array.max(), -array.min())
     if largest > _LARGEST:

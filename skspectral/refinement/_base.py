@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import ClassifierTags, check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import ClassifierTags
+from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import fit_context
+from skspectral._sklearn_compat import check_array, fit_context, validate_data
 from skspectral._validation import input_names_restored_on_failure
 from skspectral.metrics import mean_spectrum_distance
 from skspectral.metrics._images import (
@@ -277,7 +277,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         if is_real is not None:
             return images[~is_real], images[is_real]
         others, found = rows_and_shape(y, "y", self.channel_axis, known=True)
-        others = check_array(others, dtype="numeric", input_name="y")
+        others = check_array(others, "y", dtype="numeric")
         shape = images.shape[1:]
         self._check_same_shape(found, shape, "y")
         if others.shape[1] != math.prod(shape):

@@ -278,9 +278,7 @@ def test_na_is_refused():
     ids=str,
 )
 def test_labels_that_are_missing(labels):
-    with pytest.raises(
-        ValueError, match=r"y has labels that are missing|y contains NaN"
-    ):
+    with pytest.raises(ValueError, match="y has 10 of 30 labels that are missing"):
         SpectrumMatcher().fit(unit(30), labels)
 
 
