@@ -134,7 +134,10 @@ def as_numpy(values: Any, name: str = "An array") -> np.ndarray:
     """
     values = refuse_missing(values, name)
     if isinstance(values, torch.Tensor) and values.dtype == torch.bfloat16:
-        raise ValueError("numpy has no bfloat16. Pass the tensor as X.float().")
+        raise ValueError(
+            f"{name} is a tensor of bfloat16, which numpy does not have. Convert it "
+            "first, by float()."
+        )
     if hasattr(values, "__dlpack__"):
         values = as_array(from_namespace(values))
     return np.asarray(values)

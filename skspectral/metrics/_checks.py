@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skspectral._sklearn_compat import as_numpy, check_array
-from skspectral.metrics._ranges import Values, check_one_range
-
-# Squares of products of larger numbers come near the end of float64.
-_LARGEST = 1e50
+from skspectral.metrics._ranges import Values, check_one_range, refuse_overflow
 
 
 def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
@@ -21,14 +18,22 @@ def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
     """
     if hasattr(X, "__dlpack__"):
         X = as_numpy(X, name)
-    array = check_array(X, name, dtype=np.float64, ensure_min_samples=min_rows)
-    # No copy of the data for its absolute values.
-    largest = max(array.max(), -array.min())
-    if largest > _LARGEST:
+    # scikit-learn's errors of shapes do not tell which set it is.
+    array: np.ndarray = check_array(
+        X,
+        name,
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+    )
+    if array.ndim != 2 or len(array) < min_rows or array.shape[1] == 0:
         raise ValueError(
-            f"{name} holds values up to {largest:.1e}, whose powers overflow. Scale "
-            "all sets down by one factor."
+            f"{name} has shape {array.shape}. Pass rows of features, of shape "
+            f"(n_samples, n_features), at least {min_rows} of them."
         )
+    refuse_overflow(array, name)
     return array
 
 

@@ -21,7 +21,7 @@ from skspectral.metrics._images import (
     iter_slices,
     power_of,
 )
-from skspectral.metrics._ranges import Range, Values
+from skspectral.metrics._ranges import Range, Values, refuse_overflow
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
     as_numbers,
@@ -262,6 +262,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         known_name: str,
     ) -> None:
         """Raise where images are not within limits, or not of the known ones' range."""
+        refuse_overflow(images, name)
         if self.data_range is None:
             check_range(images, limits, name)
         else:

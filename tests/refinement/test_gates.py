@@ -65,6 +65,21 @@ def sets(*shape):
 
 
 @pytest.mark.parametrize("refiner", REFINERS, ids=repr)
+@pytest.mark.parametrize("data_range", [None, (-np.inf, np.inf)])
+def test_values_whose_powers_overflow(refiner, data_range):
+    images, real = sets()
+    model = clone(refiner).set_params(data_range=data_range)
+    for pair, name in [
+        ((1e200 * images, real), "generated images"),
+        ((images, 1e200 * real), "real images"),
+    ]:
+        with pytest.raises(ValueError, match=rf"^{name} holds values up to"):
+            clone(model).fit(*pair)
+    with pytest.raises(ValueError, match=r"^X holds values up to"):
+        model.fit(images, real).transform(1e200 * images)
+
+
+@pytest.mark.parametrize("refiner", REFINERS, ids=repr)
 @pytest.mark.parametrize("kinds", [("signed", "unit"), ("float bytes", "unit")])
 def test_ranges_of_fit(refiner, kinds):
     generated, real = sets()
