@@ -96,5 +96,5 @@ def _size(signal: Any) -> int:
     """Length along the first axis; 0 for a number."""
     shape = getattr(signal, "shape", None)
     if shape is None:
-        return len(signal) if isinstance(signal, Sized) else 0
+        return len(signal) if isinstance(signal, Sized) else _size(np.asarray(signal))
     return shape[0] if len(shape) else 0

@@ -190,8 +190,10 @@ def load_recordings(
 
     Raises
     ------
+    TypeError
+        If the folder is no path.
     FileNotFoundError
-        If the folder does not exist.
+        If it does not exist.
     ValueError
         If it has no readable WAV file, every recording is shorter than a window, the
         others differ in their sampling rates, or one of them lacks the ``channel``; if
