@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skspectral._missing import missing_as_nan
+from skspectral._missing import dtype_kind, missing_as_nan
 from skspectral._sklearn_compat import as_numpy
 
 
@@ -59,11 +59,6 @@ def as_real_array(values: Any, name: str) -> np.ndarray:
 def given_dtype(values: Any, array: np.ndarray) -> np.dtype:
     """The dtype that values had before a mask turned integers into floats."""
     return values.dtype if isinstance(values, np.ma.MaskedArray) else array.dtype
-
-
-def dtype_kind(values: Any) -> str:
-    """The letter by which numpy calls the kind of a dtype; empty for other things."""
-    return str(getattr(getattr(values, "dtype", None), "kind", ""))
 
 
 def _not_real(name: str, dtype: str) -> str:

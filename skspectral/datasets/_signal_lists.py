@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skspectral.datasets._arrays import as_real_array, dtype_kind, given_dtype
+from skspectral._missing import dtype_kind
+from skspectral.datasets._arrays import as_real_array, given_dtype
 
 
 def n_windows(size: int, length: int, hop: int) -> int:

@@ -1,10 +1,14 @@
 """Entries that are marked as missing stay missing, or are refused."""
 
+import tracemalloc
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from skspectral import SpectralDictionaryLearning
+from skspectral._missing import missing_as_nan, refuse_missing
 from skspectral.control import equalize, filter, interpolate
 from skspectral.priors import (
     ClassConditionalPrior,
@@ -47,6 +51,10 @@ def marked(kind, dtype=np.float64):
         return table.astype(object).mask(gone, pd.NA), with_nan
     if kind == "objects with None":
         return table.astype(object).where(~gone, None), with_nan
+    if kind == "series with NA":
+        return [row for _, row in table.astype(object).mask(gone, pd.NA).iterrows()], (
+            with_nan
+        )
     if kind == "nullable":
         return table.mask(gone).convert_dtypes(), with_nan
     return np.where(gone, pd.NA, values.astype(object)).tolist(), with_nan
@@ -59,6 +67,7 @@ KINDS = (
     "objects with NA",
     "objects with None",
     "nullable",
+    "series with NA",
     "list with NA",
 )
 
@@ -133,6 +142,39 @@ def test_what_is_beside_the_rows_is_refused_by_name(est):
         est.sample_given(X[:, :10].T @ X / 10, masked[:10])
     with pytest.raises(ValueError, match="y has 1 of 10 entries"):
         SpectralDictionaryLearning(2).fit(X, masked)
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pd.Index, np.array, list])
+def test_weights_that_are_missing_are_refused_by_name(kind, est):
+    X = np.random.default_rng(2).normal(size=(10, 48))
+    values = [1.0] * 9 + [pd.NA]
+    weights = values if kind is list else kind(values, dtype=object)
+    with pytest.raises(ValueError, match="sample_weight has 1 of 10 entries that are"):
+        SpectralDictionaryLearning(2).fit(X, sample_weight=weights)
+    with pytest.raises(ValueError, match="noise_std has 1 of 10 entries that are NA"):
+        est.denoise(X, weights)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_marked_entries_are_filled_in_one_copy(dtype):
+    X = np.ma.masked_array(np.ones((1000, 1000), dtype), np.eye(1000, dtype=bool))
+    tracemalloc.start()
+    filled = missing_as_nan(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.isnan(filled).sum() == 1000
+    assert peak < 1.1 * filled.nbytes
+
+
+@pytest.mark.parametrize("gate", [missing_as_nan, partial(refuse_missing, name="X")])
+def test_no_mask_takes_no_memory(gate):
+    X = np.ma.masked_array(np.ones((1000, 1000)))
+    tracemalloc.start()
+    plain = gate(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.shares_memory(plain, X)
+    assert peak < 10_000
 
 
 def test_names_and_strings_are_as_before(est):
