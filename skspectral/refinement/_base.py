@@ -103,7 +103,6 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         self._values = Values.of(generated)
         self.image_shape_ = images.shape[1:]
         self.data_range_, self._extent = limits, extent
-        self._bytes = generated.dtype == np.uint8
         self.log_floor_ = rounding_floor(self.image_shape_, extent[1] - extent[0])
         self.n_generated_, self.n_real_ = len(generated), len(real)
         self._fit_images(generated, real)
@@ -247,9 +246,9 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         self._check_same_shape(shape, self.image_shape_, "X")
         rows = validate_data(self, rows, dtype="numeric", reset=False)
         images = as_numbers(rows, self.image_shape_)
-        if self.data_range is None:
-            check_same_kind(images, self._bytes)
         known = self._values, "the generated images of fit"
+        if self.data_range is None:
+            check_same_kind(images, "X", *known)
         self._check_values(images, "X", self.data_range_, *known)
         return images
 

@@ -150,7 +150,7 @@ def find_range(
                 f"data_range={data_range!r} must be (low, high), such as (0, 255)."
             )
         return float(limits[0]), float(limits[1])
-    check_same_kind(generated, real.dtype == np.uint8)
+    check_same_kind(generated, "generated images", Values.of(real), "real images")
     if real.dtype == np.uint8:
         return (0.0, 255.0)
     low, high = real.min(), real.max()
@@ -158,12 +158,15 @@ def find_range(
     return (0.0, 1.0) if unit else (-math.inf, math.inf)
 
 
-def check_same_kind(images: np.ndarray, bytes_wanted: bool) -> None:
+def check_same_kind(
+    images: np.ndarray, name: str, known: Values, known_name: str
+) -> None:
     """Raise where bytes meet another type: their ranges would be guesses."""
-    if (images.dtype == np.uint8) != bytes_wanted:
+    if (images.dtype == np.uint8) != (known.type == np.uint8):
         raise ValueError(
-            f"Some images are uint8 and others are not (here {images.dtype}). Bring "
-            "all to one type, or pass data_range."
+            f"Some images are uint8 and others are not: {images.dtype} "
+            f"{Values.of(images)} in {name}, {known.type} {known} in {known_name}. "
+            "Bring all to one type, or pass data_range."
         )
 
 

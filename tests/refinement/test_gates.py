@@ -65,6 +65,22 @@ def sets(*shape):
 
 
 @pytest.mark.parametrize("refiner", REFINERS, ids=repr)
+def test_bytes_beside_another_type_are_refused_with_both_ranges(refiner):
+    images, real = sets()
+    as_bytes = np.rint(255 * images).astype(np.uint8)
+    ranges = "uint8 from 0 to 255 in {}, float64 from 0 to 1 in {}"
+    with pytest.raises(
+        ValueError, match=ranges.format("generated images", "real images")
+    ):
+        clone(refiner).fit(as_bytes, real)
+    model = clone(refiner).fit(images, real)
+    with pytest.raises(
+        ValueError, match=ranges.format("X", "the generated images of fit")
+    ):
+        model.transform(as_bytes)
+
+
+@pytest.mark.parametrize("refiner", REFINERS, ids=repr)
 @pytest.mark.parametrize("data_range", [None, (-np.inf, np.inf)])
 def test_values_whose_powers_overflow(refiner, data_range):
     images, real = sets()
