@@ -317,3 +317,22 @@ def test_what_tells_nothing_but_its_values():
     np.testing.assert_array_equal(
         cut_windows([OnlyArray(each) for each in signals], 3), cut_windows(signals, 3)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("noise", np.nan),
+        ("noise", -1.0),
+        ("noise", "loud"),
+        ("sampling_rate", 0),
+        ("sampling_rate", np.nan),
+        ("sampling_rate", "fast"),
+        ("pitches", ["low", "high"]),
+        ("pitches", 440.0),
+        ("pitches", np.ma.masked_array([220.0, 440.0], [False, True])),
+    ],
+)
+def test_bad_tones_are_refused_by_name(name, bad):
+    with pytest.raises((ValueError, TypeError), match=rf"\b{name}\b"):
+        make_tones(3, 16, **{name: bad})
