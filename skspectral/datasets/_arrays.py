@@ -42,7 +42,7 @@ def as_real_array(values: Any, name: str) -> np.ndarray:
     if dtype_kind(values) == "c":
         raise ValueError(_not_real(name, "complex"))
     try:
-        array = as_numpy(_marked_as_nan(values), name)
+        array = as_numpy(missing_as_nan(values), name)
         if array.dtype.kind == "O":
             # Only here does a column of integers with NA show its objects.
             array = np.asarray(missing_as_nan(array)).astype(np.float64)
@@ -66,13 +66,3 @@ def _not_real(name: str, dtype: str) -> str:
         f"{name} has the dtype {dtype}, but must have real numbers. Convert it first, "
         "as by np.abs, np.real or astype."
     )
-
-
-def _marked_as_nan(values: Any) -> Any:
-    """Masked entries and NA as NaN, also in lists of lists."""
-    if isinstance(values, (list, tuple)):
-        values = [
-            _marked_as_nan(value) if isinstance(value, (list, tuple)) else value
-            for value in values
-        ]
-    return missing_as_nan(values)

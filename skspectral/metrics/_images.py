@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite, gen_batches
 
+from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import StrOptions, as_numpy
 from skspectral.metrics._ranges import Values, check_one_range, refuse_overflow
 
@@ -35,6 +36,8 @@ def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
     """
     array = as_numpy(samples, name)
     if array.dtype.kind not in "buif":
+        # Of a table, only its objects may show what is missing.
+        refuse_missing(array, name)
         raise ValueError(f"{name} has dtype {array.dtype}. Pass an array of reals.")
     if array.ndim < 2 or array.size == 0:
         raise ValueError(

@@ -367,6 +367,11 @@ def test_masks_are_refused_by_name(metric, place):
         pair[place] = table
         with pytest.raises(ValueError, match=r"^(X|images)\w* has 1 of .*NA"):
             metric(*pair)
+        pair[place] = table.convert_dtypes()
+        with pytest.raises(
+            ValueError, match=r"^(Input )?(X|images)\w* (has 1 of|con).*N"
+        ):
+            metric(*pair)
 
 
 def test_other_masks_are_refused_by_name():
