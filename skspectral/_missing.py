@@ -74,9 +74,12 @@ def refuse_missing_labels(y: Any) -> Any:
     if y is None or (hasattr(y, "__dlpack__") and not isinstance(y, np.ndarray)):
         return y
     labels = np.asarray(y)
-    if labels.dtype.kind not in "fO":
+    if labels.dtype.kind not in ("f", "O"):
         return y
-    n_missing = sum(map(_is_missing, labels.ravel().tolist()))
+    if labels.dtype.kind == "f":
+        n_missing = int(np.isnan(labels).sum())
+    else:
+        n_missing = sum(map(_is_missing, labels.flat))
     if n_missing:
         raise ValueError(
             f"y has {n_missing} of {labels.size} labels that are missing (None, NaN or "
