@@ -1,7 +1,7 @@
 """Entries that masked arrays and tables of pandas mark as missing.
 
 numpy drops the mask of an array without a word, so that what lies under it, such as
--9999, becomes data. Every entrance therefore comes through one of these two functions.
+-9999, becomes data. Every entrance therefore comes through one of these functions.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -22,14 +22,14 @@ def missing_as_nan(X: Any) -> Any:
     """
     X = _as_one_array(X)
     if isinstance(X, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(X)
-        if not mask.any() or X.dtype.kind == "c":
+        if not np.ma.is_masked(X) or X.dtype.kind == "c":
             # Complex numbers are refused by the check that follows.
             return X.data
         kept = X.dtype if X.dtype in _FLOATS else None
         small = X.dtype in (np.uint8, np.float16)
-        dtype = kept or (np.float32 if small else np.float64)
-        return np.where(mask, np.nan, X.data.astype(dtype, copy=False)).astype(dtype)
+        filled = np.array(X.data, dtype=kept or (np.float32 if small else np.float64))
+        filled[np.ma.getmaskarray(X)] = np.nan
+        return filled
     return _na_as_nan(X)
 
 
@@ -43,9 +43,9 @@ def refuse_missing(X: Any, name: str) -> Any:
     """
     X = _as_one_array(X)
     if isinstance(X, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(X)
-        if not mask.any():
+        if not np.ma.is_masked(X):
             return X.data
+        mask = np.ma.getmaskarray(X)
         n_missing, size, marked = int(mask.sum()), mask.size, "masked"
     else:
         filled = _na_as_nan(X)
@@ -60,6 +60,42 @@ def refuse_missing(X: Any, name: str) -> Any:
         "entries are not accepted here. Drop the rows that have them, or fill them "
         "first, as SpectralDictionaryLearning.impute does."
     )
+
+
+def refuse_missing_labels(y: Any) -> Any:
+    """Return labels, or raise where one is masked, None, NaN or NA; None is no labels.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing.
+    """
+    y = refuse_missing(y, "y")
+    if y is None or (hasattr(y, "__dlpack__") and not isinstance(y, np.ndarray)):
+        return y
+    labels = np.asarray(y)
+    if labels.dtype.kind not in ("f", "O"):
+        return y
+    if labels.dtype.kind == "f":
+        n_missing = int(np.isnan(labels).sum())
+    else:
+        n_missing = sum(map(_is_missing, labels.flat))
+    if n_missing:
+        raise ValueError(
+            f"y has {n_missing} of {labels.size} labels that are missing (None, NaN or "
+            "NA). Drop their rows, or give them a label of their own."
+        )
+    return y
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether a label is None, NaN, or pandas' NA, which has no truth value."""
+    return label is None or type(label).__name__ == "NAType" or label != label
+
+
+def dtype_kind(values: Any) -> str:
+    """The letter by which numpy calls the kind of a dtype; empty for other things."""
+    return str(getattr(getattr(values, "dtype", None), "kind", ""))
 
 
 def _as_one_array(X: Any) -> Any:
@@ -83,13 +119,13 @@ def _na_as_nan(X: Any) -> Any:
     table = isinstance(X, pandas.DataFrame)
     if table:
         looked_at = any(pandas.api.types.is_object_dtype(kind) for kind in X.dtypes)
-    elif isinstance(X, np.ndarray):
-        looked_at = X.dtype.kind == "O"
-    else:
-        # A list may be large: only NA makes it worth a copy.
-        looked_at = isinstance(X, (list, tuple)) and _holds(
-            X, lambda value: value is pandas.NA
+    elif isinstance(X, (list, tuple)):
+        # A list may be large: only what may be NA makes it worth a copy.
+        looked_at = _holds(
+            X, lambda value: value is pandas.NA or dtype_kind(value) == "O"
         )
+    else:
+        looked_at = dtype_kind(X) == "O"
     if not looked_at:
         return X
     try:

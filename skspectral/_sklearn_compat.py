@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from sklearn import get_config
+from sklearn import get_config, utils
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._array_api import (
     check_same_namespace,
@@ -20,10 +20,11 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import validate_data as _validate_data
 
 from skspectral._device import Samples, as_array
-from skspectral._missing import refuse_missing
+from skspectral._missing import refuse_missing, refuse_missing_labels
 
 __all__ = [
     "HasMethods",
@@ -32,6 +33,7 @@ __all__ = [
     "as_numbers",
     "as_numpy",
     "callback_context",
+    "check_array",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",
@@ -39,6 +41,7 @@ __all__ = [
     "in_native_form",
     "input_dtypes",
     "to_namespace_of",
+    "validate_data",
     "validate_parameters",
     "validated",
 ]
@@ -62,6 +65,34 @@ def validate_parameters(estimator: Any) -> None:
         and not (get_config()["skip_parameter_validation"])
     ):
         estimator._validate_params()
+
+
+def validate_data(
+    estimator: Any, X: Any, y: Any = "no_validation", **options: Any
+) -> Any:
+    """scikit-learn's function of that name, which would drop masks: here they refuse.
+
+    Raises
+    ------
+    ValueError
+        If entries of X are masked, or NA, or labels of y are missing.
+    """
+    X = refuse_missing(X, "X")
+    if not isinstance(y, str):
+        y = refuse_missing_labels(y)
+    return _validate_data(estimator, X, y, **options)
+
+
+def check_array(X: Any, input_name: str, **options: Any) -> Any:
+    """The same for an array that no estimator owns, called by its ``input_name``."""
+    X = refuse_missing(X, input_name)
+    return utils.check_array(X, input_name=input_name, **options)
+
+
+def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> Any:
+    """The same for weights of the rows of X; None stands for ones."""
+    sample_weight = refuse_missing(sample_weight, "sample_weight")
+    return _check_sample_weight(sample_weight, X, **options)
 
 
 def callback_context(estimator: Any) -> Any:
@@ -103,7 +134,10 @@ def as_numpy(values: Any, name: str = "An array") -> np.ndarray:
     """
     values = refuse_missing(values, name)
     if isinstance(values, torch.Tensor) and values.dtype == torch.bfloat16:
-        raise ValueError("numpy has no bfloat16. Pass the tensor as X.float().")
+        raise ValueError(
+            f"{name} is a tensor of bfloat16, which numpy does not have. Convert it "
+            "first, by float()."
+        )
     if hasattr(values, "__dlpack__"):
         values = as_array(from_namespace(values))
     return np.asarray(values)

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
 from skspectral._device import as_array, memory_advice
-from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import as_numbers, check_sample_weight, from_namespace
 
 
@@ -72,10 +71,7 @@ def check_weights(
     if sample_weight is None:
         return None
     weights = check_sample_weight(
-        refuse_missing(sample_weight, "sample_weight"),
-        X,
-        dtype=np.float64,
-        ensure_non_negative=True,
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
     # A row of weight 0 does not show in any result.
     check_finite(X, estimator)

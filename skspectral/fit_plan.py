@@ -228,7 +228,7 @@ def _given_frequencies(
 ) -> torch.Tensor:
     """Frequencies given by the user, in cycles over each axis, shape (K, D)."""
     try:
-        given = as_numbers(init)
+        given = as_numbers(init, "init")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"init={init!r} must be 'greedy', 'spectrum', 'random', an array of "

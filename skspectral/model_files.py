@@ -6,9 +6,13 @@ and names of classes, and are loaded only if all of these classes are trusted.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zipfile import BadZipFile, ZipFile
+
+from skspectral._sklearn_compat import validated
 
 _OURS = """
     atoms.chirp.Chirp
@@ -73,6 +77,7 @@ TRUSTED_TYPES: tuple[str, ...] = (
 )
 
 
+@validated(estimator="no_validation", path=[str, os.PathLike])
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write an estimator, fitted or not, to a file that holds no code.
 
@@ -89,7 +94,10 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     ImportError
         If skops is not installed.
     TypeError
-        If it holds what is code, as a torch Module of yours or a function.
+        If it holds what is code, as a torch Module of yours or a function; or if it is
+        no estimator at all.
+    OSError
+        If the file cannot be written.
 
     See Also
     --------
@@ -110,7 +118,14 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((again.transform(X) == est.transform(X)).all())
     True
     """
-    files, path = _skops(), Path(path)
+    files, path = _skops(), Path(path).resolve()
+    if not _is_estimator(estimator):
+        raise TypeError(
+            f"estimator of type {type(estimator).__name__} must be an estimator: an "
+            "object, not its class, that has fit. Arrays are saved by numpy.save."
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"path={str(path)!r} is a folder: name a file in it.")
     try:
         content = files.dumps(estimator)
         # Classes and functions that exist only where they were written are noticed now.
@@ -122,12 +137,17 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
             f"({type(error).__name__}: {error}). Does it hold a torch Module, a "
             "function or a class of yours? Save it with joblib.dump: a pickle."
         ) from error
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    # Another process may write the same file.
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def load_model(path: str | os.PathLike[str], *, trusted: tuple[str, ...] = ()) -> Any:
+@validated(path=[str, os.PathLike], trusted=["array-like"])
+def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
     """Read what `save_model` wrote; no code in the file is run.
 
     The versions of scikit-learn and of this package should be those that wrote it.
@@ -136,7 +156,7 @@ def load_model(path: str | os.PathLike[str], *, trusted: tuple[str, ...] = ()) -
     ----------
     path : path
         File to read.
-    trusted : tuple of str, default=()
+    trusted : sequence of str, default=()
         Full names of more classes that you trust, as of a prior of your own.
 
     Returns
@@ -173,9 +193,13 @@ def load_model(path: str | os.PathLike[str], *, trusted: tuple[str, ...] = ()) -
         model = files.loads(content, trusted=sorted(known))
     except Exception as error:
         raise ValueError(f"{damaged} ({type(error).__name__}: {error})") from error
-    if not hasattr(model, "fit"):
+    if not _is_estimator(model):
         raise ValueError(f"{damaged} (It holds a {type(model).__name__}.)")
     return model
+
+
+def _is_estimator(model: Any) -> bool:
+    return hasattr(model, "fit") and not isinstance(model, type)
 
 
 def _skops() -> Any:

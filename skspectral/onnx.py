@@ -123,16 +123,16 @@ def to_onnx(
     check_is_fitted(estimator)
     _check(estimator, method)
     kinds = {"float32": tensors.FloatTensorType, "float64": tensors.DoubleTensorType}
-    kind = np.dtype(dtype)
-    if kind.name not in kinds:
+    name_of_type = _name_of_type(dtype)
+    if name_of_type not in kinds:
         raise ValueError(f"dtype={dtype!r} must be numpy.float32 or numpy.float64.")
-    tensor, opset = kinds[kind.name], int(target_opset)
+    tensor, opset = kinds[name_of_type], int(target_opset)
     n_codes, n_features = estimator.model_.components.shape
     width = n_codes if method == "inverse_transform" else n_features
     name, graph = _GRAPHS[method]
     computed = graph(estimator.model_, estimator.prior_, "X", operators, opset)
     output = operators.OnnxCast(
-        computed, to=kind.type, op_version=opset, output_names=[name]
+        computed, to=np.dtype(name_of_type).type, op_version=opset, output_names=[name]
     )
     shapes = {"codes": [None, n_codes], "signals": [None, n_features]}
     return output.to_onnx(
@@ -140,6 +140,14 @@ def to_onnx(
         outputs=[(name, tensor(shapes.get(name, [None])))],
         target_opset=opset,
     )
+
+
+def _name_of_type(dtype: Any) -> str:
+    """The name that numpy has for a type; empty for None, and for what is no type."""
+    try:
+        return "" if dtype is None else np.dtype(dtype).name
+    except TypeError:
+        return ""
 
 
 def _skl2onnx() -> ModuleType:

@@ -11,7 +11,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import (
     HasMethods,
     Interval,
@@ -322,6 +321,4 @@ def threshold_of_share(
 def _weights(sample_weight: Any, X: Any) -> np.ndarray | None:
     if sample_weight is None:
         return None
-    return check_sample_weight(
-        refuse_missing(sample_weight, "sample_weight"), X, dtype=np.float64
-    )
+    return check_sample_weight(sample_weight, X, dtype=np.float64)

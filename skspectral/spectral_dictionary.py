@@ -17,8 +17,7 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skspectral._device import (
     Samples,
@@ -36,12 +35,14 @@ from skspectral._sklearn_compat import (
     Interval,
     StrOptions,
     as_numbers,
+    check_array,
     check_same_namespace,
     fit_context,
     from_namespace,
     in_native_form,
     input_dtypes,
     to_namespace_of,
+    validate_data,
     validated,
 )
 from skspectral._validation import (
@@ -525,8 +526,8 @@ class SpectralDictionaryLearning(
     ) -> Any:
         """X of a dtype that is kept; whether it is finite is looked at later."""
         refuse_unusable_tensors(X)
-        allowed = all_finite == "allow-nan"
-        X = missing_as_nan(X) if allowed else refuse_missing(X, "X")
+        if all_finite == "allow-nan":
+            X = missing_as_nan(X)
         X = in_native_form(X)
         return validate_data(
             self,
@@ -607,8 +608,7 @@ class SpectralDictionaryLearning(
         check_same_namespace(
             X, self, attribute="components_", method="inverse_transform"
         )
-        X = refuse_missing(X, "X")
-        checked = check_array(X, dtype=input_dtypes(X)[:2], input_name="X")
+        checked = check_array(X, "X", dtype=input_dtypes(X)[:2])
         if checked.shape[1] != self.components_.shape[0]:
             raise ValueError(
                 f"X has {checked.shape[1]} features, but inverse_transform of "

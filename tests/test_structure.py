@@ -75,5 +75,20 @@ def test_imports_run_one_way(module):
             assert other == own or LEVEL[other] < LEVEL[own], (node.lineno, node.module)
 
 
+# Functions of scikit-learn that drop masks; those of `_sklearn_compat` refuse them.
+DROPS_MASKS = {"check_array", "check_X_y", "validate_data", "_check_sample_weight"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_input_comes_through_the_gate_that_knows_masks(module):
+    if room(module) == "_sklearn_compat":
+        pytest.skip("the gate")
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "sklearn"
+        ):
+            assert not DROPS_MASKS & {name.name for name in node.names}, node.lineno
+
+
 def test_every_module_has_a_room():
     assert {room(module) for module in MODULES} - {"__init__"} == set(LEVEL)

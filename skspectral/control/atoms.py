@@ -136,7 +136,7 @@ def atom_values(
     frequencies = frequencies_of(estimator)
     function = values if callable(values) else _function_of(values, name)
     if function is None:
-        of_atoms = as_numbers(values)
+        of_atoms = as_numbers(values, name)
         if of_atoms.shape != frequencies.shape:
             raise ValueError(
                 f"{name} of shape {of_atoms.shape} must be a function of frequencies, "
@@ -147,7 +147,7 @@ def atom_values(
 
     def curve(frequencies: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            found = as_numbers(function(frequencies))
+            found = as_numbers(function(frequencies), name)
         if found.shape not in ((), frequencies.shape):
             raise ValueError(
                 f"{name} gave {found.shape} values for {frequencies.shape} frequencies:"
@@ -163,7 +163,7 @@ def atom_values(
 def _function_of(values: ArrayLike, name: str) -> Curve | None:
     """The function that a table or one number stands for; None where it is neither."""
     try:
-        table = as_numbers(values)
+        table = as_numbers(values, name)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}={values!r} must be numbers.") from error
     if table.ndim == 2 and table.shape[1] == 2 and len(table):

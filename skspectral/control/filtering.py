@@ -8,7 +8,6 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.fft import dctn, idctn
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import validate_data
 
 from skspectral._device import as_array
 from skspectral._sklearn_compat import (
@@ -16,6 +15,7 @@ from skspectral._sklearn_compat import (
     as_numpy,
     input_dtypes,
     to_namespace_of,
+    validate_data,
 )
 from skspectral._validation import refuse_unusable_tensors
 from skspectral.coding.linear import least_squares_map

@@ -157,7 +157,7 @@ def interpolate(
 
 
 def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
-    values = as_numbers(signal)
+    values = as_numbers(signal, name)
     n_features = len(estimator.mean_)
     if values.shape != (n_features,) or not np.isfinite(values).all():
         raise ValueError(

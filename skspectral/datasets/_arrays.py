@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skspectral._missing import missing_as_nan
+from skspectral._missing import dtype_kind, missing_as_nan
 from skspectral._sklearn_compat import as_numpy
 
 
@@ -42,7 +42,7 @@ def as_real_array(values: Any, name: str) -> np.ndarray:
     if dtype_kind(values) == "c":
         raise ValueError(_not_real(name, "complex"))
     try:
-        array = as_numpy(_marked_as_nan(values), name)
+        array = as_numpy(missing_as_nan(values), name)
         if array.dtype.kind == "O":
             # Only here does a column of integers with NA show its objects.
             array = np.asarray(missing_as_nan(array)).astype(np.float64)
@@ -61,23 +61,8 @@ def given_dtype(values: Any, array: np.ndarray) -> np.dtype:
     return values.dtype if isinstance(values, np.ma.MaskedArray) else array.dtype
 
 
-def dtype_kind(values: Any) -> str:
-    """The letter by which numpy calls the kind of a dtype; empty for other things."""
-    return str(getattr(getattr(values, "dtype", None), "kind", ""))
-
-
 def _not_real(name: str, dtype: str) -> str:
     return (
         f"{name} has the dtype {dtype}, but must have real numbers. Convert it first, "
         "as by np.abs, np.real or astype."
     )
-
-
-def _marked_as_nan(values: Any) -> Any:
-    """Masked entries and NA as NaN, also in lists of lists."""
-    if isinstance(values, (list, tuple)):
-        values = [
-            _marked_as_nan(value) if isinstance(value, (list, tuple)) else value
-            for value in values
-        ]
-    return missing_as_nan(values)

@@ -26,12 +26,17 @@ class Folder:
 
     Raises
     ------
+    TypeError
+        If the folder is neither a str nor a path.
     FileNotFoundError
-        If the folder does not exist.
+        If it does not exist.
     """
 
     def __init__(self, folder: str | Path, suffix: str | None = None) -> None:
-        self.folder = Path(folder)
+        try:
+            self.folder = Path(folder)
+        except TypeError as error:
+            raise TypeError(f"folder={folder!r} must be a str or a Path.") from error
         if not self.folder.is_dir():
             raise FileNotFoundError(f"{folder} is not a folder.")
         self.skipped: dict[Path, str] = {}

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 # Tags of TIFF, and of EXIF.
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339
+_SIGNED = 2
 # Orientations that exchange height and width.
 _LYING = (5, 6, 7, 8)
 # Formats whose integers of more than 8 bits Pillow brings to the range of 16 bits.
@@ -67,6 +68,13 @@ def as_rgb(picture: "Image.Image") -> "Image.Image":
     """The picture in mode RGB, over white where it is transparent."""
     from PIL import Image
 
+    tags = getattr(picture, "tag_v2", {})
+    if picture.mode == "L" and _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
+        # Pillow takes the bits of negative numbers for those of bright ones.
+        raise ValueError(
+            "its numbers have a sign, so that black is not known. Save it with 8 or 16 "
+            "unsigned bits"
+        )
     if picture.mode == "F" or picture.mode.startswith("I"):
         picture = Image.fromarray(_as_8_bits(picture))
     if picture.mode == "La":
@@ -95,7 +103,7 @@ def _as_8_bits(picture: "Image.Image") -> np.ndarray:
         )
     grey = np.rint(values * np.float32(255 / white)).astype(np.uint8)
     tags = getattr(picture, "tag_v2", {})
-    if picture.mode.startswith("I") and tags.get(_PHOTOMETRIC) == 0:
+    if tags.get(_PHOTOMETRIC) == 0:
         # White is zero, which Pillow heeds in files of 8 bits only.
         grey = 255 - grey
     transparent = picture.info.get("transparency")

@@ -3,6 +3,7 @@
 
 import struct
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ _PIECE = 2**14
 # Channels cancel whose mean has less than this share of their power. Channels that are
 # independent keep one part in their number.
 _SILENT = 1e-4
+# Size of samples that were written before their number was known.
+_UNKNOWN = 2**32 - 1
 
 
 class Header(NamedTuple):
@@ -83,16 +86,42 @@ def _open(path: Path) -> tuple[int, np.ndarray]:
         rate, samples = wavfile.read(path, mmap=True)
     except ValueError as error:
         # Neither those of 3 bytes nor those of a file that is cut short are mapped.
-        mapped = _map_3_bytes(path) if "3-byte" in str(error) else None
-        rate, samples = mapped or wavfile.read(path)
+        rate, samples = _read_whole_frames(path, "3-byte" in str(error))
     return rate, samples[:, None] if samples.ndim == 1 else samples
 
 
-def _map_3_bytes(path: Path) -> tuple[int, np.ndarray] | None:
-    """The same for a file of which SciPy says that its samples have 3 bytes.
+def _read_whole_frames(path: Path, of_3_bytes: bool) -> tuple[int, np.ndarray]:
+    """The same for a file of which SciPy can map nothing, up to its last whole frame.
 
-    None if it is cut short, or of a kind for more than 4 GiB, or big-endian.
+    Files that are big-endian, or of a kind for more than 4 GiB, are left to SciPy.
     """
+    from scipy.io import wavfile
+
+    chunk = _data_chunk(path)
+    if chunk is None or chunk.n_frames == 0:
+        return wavfile.read(path)
+    if not of_3_bytes:
+        whole = chunk.start + chunk.n_frames * chunk.frame_size
+        return wavfile.read(BytesIO(path.read_bytes()[:whole]))
+    if chunk.is_cut_short:
+        warnings.warn("it is cut short", wavfile.WavFileWarning, stacklevel=2)
+    shape = (chunk.n_frames, chunk.n_channels, 3)
+    return chunk.rate, np.memmap(path, np.uint8, "r", chunk.start, shape)
+
+
+class _DataChunk(NamedTuple):
+    """Where the samples of a file are, and how many bytes a frame of them has."""
+
+    rate: int
+    n_channels: int
+    frame_size: int
+    start: int
+    n_frames: int
+    is_cut_short: bool
+
+
+def _data_chunk(path: Path) -> _DataChunk | None:
+    """The samples of a little-endian file of at most 4 GiB; None for others."""
     with path.open("rb") as file:
         if file.read(12)[:4] != b"RIFF":
             return None
@@ -101,13 +130,15 @@ def _map_3_bytes(path: Path) -> tuple[int, np.ndarray] | None:
             name, size = struct.unpack("<4sI", file.read(8))
             start = file.tell()
             if name == b"fmt ":
-                n_channels, rate = struct.unpack("<2xHI8x", file.read(16))
+                n_channels, rate, frame_size = struct.unpack(
+                    "<2xHI4xH2x", file.read(16)
+                )
             if name != b"data":
                 file.seek(start + size + size % 2)
-    shape = (size // (3 * n_channels), n_channels, 3)
-    if start + size > path.stat().st_size or shape[0] == 0:
-        return None
-    return rate, np.memmap(path, np.uint8, "r", start, shape)
+    there = min(size, path.stat().st_size - start)
+    is_cut_short = there < size < _UNKNOWN
+    n_frames = there // frame_size
+    return _DataChunk(rate, n_channels, frame_size, start, n_frames, is_cut_short)
 
 
 def _as_floats(samples: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skspectral.datasets._arrays import as_real_array, dtype_kind, given_dtype
+from skspectral._missing import dtype_kind
+from skspectral.datasets._arrays import as_real_array, given_dtype
 
 
 def n_windows(size: int, length: int, hop: int) -> int:
@@ -96,5 +97,5 @@ def _size(signal: Any) -> int:
     """Length along the first axis; 0 for a number."""
     shape = getattr(signal, "shape", None)
     if shape is None:
-        return len(signal) if isinstance(signal, Sized) else 0
+        return len(signal) if isinstance(signal, Sized) else _size(np.asarray(signal))
     return shape[0] if len(shape) else 0

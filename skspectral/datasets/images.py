@@ -108,8 +108,10 @@ def load_image_folder(
 
     Raises
     ------
+    TypeError
+        If the folder is no path.
     FileNotFoundError
-        If the folder does not exist.
+        If it does not exist.
     ValueError
         If it has no readable picture, or too few to keep some for testing, or
         ``n_patches`` or ``size`` is not positive.

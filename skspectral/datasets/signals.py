@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import as_numbers
-from skspectral.datasets._arrays import check_count
+from skspectral._sklearn_compat import Interval, as_numpy, validated
+from skspectral.datasets._arrays import as_real_array, check_count
 from skspectral.datasets._folders import Folder
 from skspectral.datasets._recordings import Header, read_header, read_windows
 from skspectral.datasets._signal_lists import as_signals, n_windows, refuse_longer
@@ -82,6 +83,11 @@ def cut_windows(
     return windows
 
 
+@validated(
+    sampling_rate=[Interval(Real, 0, None, closed="neither")],
+    pitches=["array-like"],
+    noise=[Interval(Real, 0, None, closed="left")],
+)
 def make_tones(
     n_samples: int = 1000,
     length: int = 512,
@@ -123,8 +129,9 @@ def make_tones(
     Raises
     ------
     ValueError
-        If a pitch is missing, or not between 0 and the Nyquist frequency, or
-        ``n_samples`` or ``length`` is not positive.
+        If a pitch is missing, or not between 0 and the Nyquist frequency, if
+        ``n_samples``, ``length`` or ``sampling_rate`` is not positive, or ``noise`` is
+        negative or not finite.
 
     Examples
     --------
@@ -135,7 +142,7 @@ def make_tones(
     """
     n_samples = check_count("n_samples", n_samples, "window")
     length = check_count("length", length, "sample")
-    fundamentals = as_numbers(pitches, "pitches").ravel()
+    fundamentals = as_real_array(as_numpy(pitches, "pitches"), "pitches").ravel()
     nyquist = sampling_rate / 2
     possible = (fundamentals > 0) & (fundamentals < nyquist)
     if not (possible.size and possible.all()):
@@ -190,8 +197,10 @@ def load_recordings(
 
     Raises
     ------
+    TypeError
+        If the folder is no path.
     FileNotFoundError
-        If the folder does not exist.
+        If it does not exist.
     ValueError
         If it has no readable WAV file, every recording is shorter than a window, the
         others differ in their sampling rates, or one of them lacks the ``channel``; if

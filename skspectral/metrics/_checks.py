@@ -5,14 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array
 
-from skspectral._missing import refuse_missing
-from skspectral._sklearn_compat import as_numpy
-from skspectral.metrics._ranges import Values, check_one_range
-
-# Squares of products of larger numbers come near the end of float64.
-_LARGEST = 1e50
+from skspectral._sklearn_compat import as_numpy, check_array
+from skspectral.metrics._ranges import Values, check_one_range, refuse_overflow
 
 
 def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
@@ -21,19 +16,24 @@ def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
     They must be real and finite, none of them masked or NA, and so small that their
     powers do not overflow.
     """
-    X = refuse_missing(X, name)
     if hasattr(X, "__dlpack__"):
         X = as_numpy(X, name)
-    array = check_array(
-        X, dtype=np.float64, ensure_min_samples=min_rows, input_name=name
+    # scikit-learn's errors of shapes do not tell which set it is.
+    array: np.ndarray = check_array(
+        X,
+        name,
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        ensure_min_features=0,
     )
-    # No copy of the data for its absolute values.
-    largest = max(array.max(), -array.min())
-    if largest > _LARGEST:
+    if array.ndim != 2 or len(array) < min_rows or array.shape[1] == 0:
         raise ValueError(
-            f"{name} holds values up to {largest:.1e}, whose powers overflow. Scale "
-            "all sets down by one factor."
+            f"{name} has shape {array.shape}. Pass rows of features, of shape "
+            f"(n_samples, n_features), at least {min_rows} of them."
         )
+    refuse_overflow(array, name)
     return array
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite, gen_batches
 
+from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import StrOptions, as_numpy
-from skspectral.metrics._ranges import Values, check_one_range
+from skspectral.metrics._ranges import Values, check_one_range, refuse_overflow
 
 Check = Callable[[ArrayLike, str], np.ndarray]
 ChannelAxis = int | None | Literal["auto"]
@@ -29,9 +30,14 @@ _BATCH_VALUES = 2**20
 
 
 def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
-    """Real, finite numbers of any shape with two axes or more, of numpy; dtype kept."""
+    """Real, finite numbers of any shape with two axes or more, of numpy; dtype kept.
+
+    They must be so small that their powers do not overflow.
+    """
     array = as_numpy(samples, name)
     if array.dtype.kind not in "buif":
+        # Of a table, only its objects may show what is missing.
+        refuse_missing(array, name)
         raise ValueError(f"{name} has dtype {array.dtype}. Pass an array of reals.")
     if array.ndim < 2 or array.size == 0:
         raise ValueError(
@@ -39,6 +45,7 @@ def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
             "axis, and its values along the others."
         )
     assert_all_finite(array, input_name=name)
+    refuse_overflow(array, name)
     return array
 
 

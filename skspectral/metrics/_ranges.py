@@ -24,6 +24,10 @@ _BRIGHTER, _BRIGHTER_THAN_UNIT, _UNIT_REACH = 50, 10, 1.5
 _UNDERSHOOT, _CHANCE = -0.1, 0.01
 
 
+# Squares of products of larger numbers come near the end of float64.
+_LARGEST = 1e50
+
+
 class Values(NamedTuple):
     """What a set of images, or of signals, says about its range.
 
@@ -91,6 +95,17 @@ def _is_signed_beside_unit(signed: Values, unit: Values) -> bool:
     fills = -1.2 <= signed.low <= -0.4 and 0.4 <= signed.high <= 1.2
     fills_unit = _UNDERSHOOT <= unit.low <= 0.25 and 0.75 <= unit.high <= 1.1
     return fills and fills_unit and signed.share_positive**unit.n_images < _CHANCE
+
+
+def refuse_overflow(array: np.ndarray, name: str) -> None:
+    """Raise where values are so large that their powers are not finite."""
+    # No copy of the data for its absolute values.
+    largest = max(float(array.max()), -float(array.min()))
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name} holds values up to {largest:.1e}, whose powers overflow. Scale "
+            "all sets down by one factor."
+        )
 
 
 def is_within_reach(images: np.ndarray, limits: Range) -> bool:

@@ -81,7 +81,7 @@ def extract_features(
     ------
     ValueError
         If images are not of such a shape, are not finite, are floats of another range,
-        or the extractor returns another number of rows.
+        the extractor returns another number of rows, or a file is no TorchScript.
     FileNotFoundError
         If there is no such file.
     MemoryError
@@ -122,6 +122,7 @@ def extract_features(
     return columns[0] if len(columns) == 1 else columns
 
 
+@validated(weights=[str, Path], device=[str, torch.device, None])
 def inception_extractor(
     weights: str | Path, *, device: str | torch.device | None = None
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -223,7 +224,13 @@ def _load(path: Path, device: str | torch.device | None) -> nn.Module:
         warnings.filterwarnings(
             "ignore", message=r"`torch\.jit\.load`", category=DeprecationWarning
         )
-        module: nn.Module = torch.jit.load(_existing(path), map_location=where)  # type: ignore[no-untyped-call]
+        try:
+            module: nn.Module = torch.jit.load(_existing(path), map_location=where)  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            raise ValueError(
+                f"extractor={str(path)!r} is no TorchScript file, or is damaged "
+                f"({str(error).splitlines()[0]}). torch.jit.save writes such files."
+            ) from error
     return module.eval()
 
 

@@ -134,7 +134,8 @@ class CorrelationDisplay:
 
 def _values(name: str, feature: Any, signals: np.ndarray) -> np.ndarray:
     # A function could change what it is given.
-    values = as_numbers(feature(signals.copy()) if callable(feature) else feature)
+    given = feature(signals.copy()) if callable(feature) else feature
+    values = as_numbers(given, f"features[{name!r}]")
     if values.shape != (len(signals),) or not np.isfinite(values).all():
         raise ValueError(
             f"features[{name!r}] of shape {values.shape} must be a finite number for "

@@ -100,7 +100,7 @@ class LatentDisplay:
             If the projection has no ``fit_transform``.
         """
         rows = check_rows(codes, "codes")
-        labels = None if y is None else column_or_1d(as_numpy(y))
+        labels = None if y is None else column_or_1d(as_numpy(y, "y"))
         if labels is not None:
             check_consistent_length(rows, labels)
         if projection is None:

@@ -8,10 +8,15 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from skspectral._missing import refuse_missing_labels
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import check_sample_weight, fit_context
+from skspectral._sklearn_compat import (
+    check_sample_weight,
+    fit_context,
+    validate_data,
+)
 from skspectral.gaussian import Mixture
 from skspectral.gaussian.gaussian import Span
 from skspectral.priors.borrowing import Pool
@@ -161,7 +166,7 @@ class ClassConditionalPrior(Prior):
         super().check(y)
         as_prior(self.prior).check()
         if y is not None:
-            check_classification_targets(y)
+            check_classification_targets(refuse_missing_labels(y))
 
     @property
     def name(self) -> str:

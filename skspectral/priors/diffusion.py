@@ -10,13 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils.validation import validate_data
 from torch import nn
 
 from skspectral._device import memory_advice, resolve_device, training_mode
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream, standard_normal
-from skspectral._sklearn_compat import Interval, StrOptions, fit_context
+from skspectral._sklearn_compat import (
+    Interval,
+    StrOptions,
+    fit_context,
+    validate_data,
+)
 from skspectral.gaussian.gaussian import n_parameters
 from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.draws import draw_codes, log_densities

@@ -7,6 +7,9 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from skspectral._missing import refuse_missing_labels
+from skspectral._sklearn_compat import as_numpy
+
 
 def numbered(
     y: Any, n_samples: int, known: np.ndarray | None = None
@@ -22,7 +25,7 @@ def numbered(
         if known is not None and len(known):
             raise ValueError("The training so far had labels: pass y as before.")
         return np.empty(0), np.empty(0, int)
-    labels = column_or_1d(y)
+    labels = column_or_1d(refuse_missing_labels(y))
     if len(labels) != n_samples:
         raise ValueError(f"y has {len(labels)} labels for {n_samples} samples.")
     if type_of_target(labels).startswith("continuous"):
@@ -43,7 +46,7 @@ def label_numbers(y: Any, n_samples: int, classes: np.ndarray) -> np.ndarray:
     A label that is not in ``classes``, or a ``y`` of another length, raises a
     ValueError.
     """
-    labels = np.asarray(y)
+    labels = as_numpy(refuse_missing_labels(y), "y")
     if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != n_samples):
         raise ValueError(
             f"y of shape {labels.shape} must be one label, or one for each of the "

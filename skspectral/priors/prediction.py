@@ -4,8 +4,9 @@
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from skspectral._sklearn_compat import validate_data
 from skspectral.priors.prior import Prior
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
     Interval,
     check_sample_weight,
+    validate_data,
     validate_parameters,
     validated,
 )

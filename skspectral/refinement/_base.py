@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import ClassifierTags, check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import ClassifierTags
+from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import fit_context
+from skspectral._sklearn_compat import check_array, fit_context, validate_data
 from skspectral._validation import input_names_restored_on_failure
 from skspectral.metrics import mean_spectrum_distance
 from skspectral.metrics._images import (
@@ -21,7 +21,7 @@ from skspectral.metrics._images import (
     iter_slices,
     power_of,
 )
-from skspectral.metrics._ranges import Range, Values
+from skspectral.metrics._ranges import Range, Values, refuse_overflow
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
     as_numbers,
@@ -103,7 +103,6 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         self._values = Values.of(generated)
         self.image_shape_ = images.shape[1:]
         self.data_range_, self._extent = limits, extent
-        self._bytes = generated.dtype == np.uint8
         self.log_floor_ = rounding_floor(self.image_shape_, extent[1] - extent[0])
         self.n_generated_, self.n_real_ = len(generated), len(real)
         self._fit_images(generated, real)
@@ -247,9 +246,9 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         self._check_same_shape(shape, self.image_shape_, "X")
         rows = validate_data(self, rows, dtype="numeric", reset=False)
         images = as_numbers(rows, self.image_shape_)
-        if self.data_range is None:
-            check_same_kind(images, self._bytes)
         known = self._values, "the generated images of fit"
+        if self.data_range is None:
+            check_same_kind(images, "X", *known)
         self._check_values(images, "X", self.data_range_, *known)
         return images
 
@@ -262,6 +261,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         known_name: str,
     ) -> None:
         """Raise where images are not within limits, or not of the known ones' range."""
+        refuse_overflow(images, name)
         if self.data_range is None:
             check_range(images, limits, name)
         else:
@@ -277,7 +277,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         if is_real is not None:
             return images[~is_real], images[is_real]
         others, found = rows_and_shape(y, "y", self.channel_axis, known=True)
-        others = check_array(others, dtype="numeric", input_name="y")
+        others = check_array(others, "y", dtype="numeric")
         shape = images.shape[1:]
         self._check_same_shape(found, shape, "y")
         if others.shape[1] != math.prod(shape):

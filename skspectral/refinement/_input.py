@@ -7,10 +7,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 
-from skspectral._missing import refuse_missing
-from skspectral._sklearn_compat import as_numpy
+from skspectral._missing import refuse_missing, refuse_missing_labels
+from skspectral._sklearn_compat import as_numpy, check_array
 from skspectral.metrics._images import ChannelAxis, channels_last, iter_slices
 from skspectral.metrics._ranges import (
     Range,
@@ -48,7 +48,7 @@ def rows_and_shape(
         return X, None
     # Rows are looked at for what is not finite.
     array = check_array(
-        X, allow_nd=True, dtype="numeric", ensure_all_finite=False, input_name=name
+        X, name, allow_nd=True, dtype="numeric", ensure_all_finite=False
     )
     images = channels_last(array, name, channel_axis, known=known)
     _, height, width, n_channels = images.shape
@@ -115,9 +115,7 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
         )
     if n_axes(y) > 1:
         return None
-    labels = column_or_1d(y)
-    if labels.dtype.kind == "O" and any(map(_is_missing, labels)):
-        raise ValueError("y has labels that are missing. Drop their rows first.")
+    labels = column_or_1d(refuse_missing_labels(y))
     if len(labels) != n_samples:
         raise ValueError(
             f"y has {len(labels)} labels for {n_samples} rows of X. Pass one label for "
@@ -133,11 +131,6 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
             "and both have to be there."
         )
     return labels == values[1]
-
-
-def _is_missing(label: Any) -> bool:
-    """Whether a label is None, NaN, or pandas' NA, which has no truth value."""
-    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def find_range(
@@ -157,7 +150,7 @@ def find_range(
                 f"data_range={data_range!r} must be (low, high), such as (0, 255)."
             )
         return float(limits[0]), float(limits[1])
-    check_same_kind(generated, real.dtype == np.uint8)
+    check_same_kind(generated, "generated images", Values.of(real), "real images")
     if real.dtype == np.uint8:
         return (0.0, 255.0)
     low, high = real.min(), real.max()
@@ -165,12 +158,15 @@ def find_range(
     return (0.0, 1.0) if unit else (-math.inf, math.inf)
 
 
-def check_same_kind(images: np.ndarray, bytes_wanted: bool) -> None:
+def check_same_kind(
+    images: np.ndarray, name: str, known: Values, known_name: str
+) -> None:
     """Raise where bytes meet another type: their ranges would be guesses."""
-    if (images.dtype == np.uint8) != bytes_wanted:
+    if (images.dtype == np.uint8) != (known.type == np.uint8):
         raise ValueError(
-            f"Some images are uint8 and others are not (here {images.dtype}). Bring "
-            "all to one type, or pass data_range."
+            f"Some images are uint8 and others are not: {images.dtype} "
+            f"{Values.of(images)} in {name}, {known.type} {known} in {known_name}. "
+            "Bring all to one type, or pass data_range."
         )
 
 

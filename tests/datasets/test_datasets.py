@@ -1,6 +1,7 @@
 import builtins
 import hashlib
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from skspectral.datasets import (
     load_cifar10,
     load_image_folder,
     load_photograph_patches,
+    load_recordings,
 )
 
 
@@ -107,6 +109,15 @@ def test_rotated_pictures_are_turned_upright(tmp_path):
     train, _ = load_image_folder(tmp_path, 200, 8)
     # Upright, the left half is the black one; the band in the middle is kept out.
     assert set(np.unique(train)) == {0, 255}
+
+
+@pytest.mark.parametrize("folder", [5, None, b"pictures", ["pictures"]])
+@pytest.mark.parametrize(
+    "load", [load_image_folder, partial(load_recordings, length=8)]
+)
+def test_what_is_no_folder(load, folder):
+    with pytest.raises(TypeError, match=r"folder=.* must be a str or a Path"):
+        load(folder)
 
 
 def test_bad_folders(tmp_path):

@@ -81,6 +81,11 @@ DEEP = {
     "tiff whose white is 0": lambda path: tifffile.imwrite(
         path / "a.tif", (65535 - GREY * 257).astype(np.uint16), photometric="miniswhite"
     ),
+    "tiff of floats whose white is 0": lambda path: tifffile.imwrite(
+        path / "a.tif",
+        (1 - GREY / 255).astype(np.float32),
+        photometric="miniswhite",
+    ),
     "tiff of 12 bits": lambda path: write_12_bits(
         path / "a.tif", np.rint(GREY * (4095 / 255))
     ),
@@ -286,6 +291,7 @@ def test_modes_that_few_files_have(mode):
         ("signed.tif", np.array([[-5, 5]], np.int32)),
         ("long.tif", np.array([[0, 2**20]], np.int32)),
         ("short.tif", np.array([[-5, 5]], np.int16)),
+        ("tiny.tif", np.array([[-5, 5]], np.int8)),
         ("stars.fits", np.array([[0, 2**15 - 1]], np.int16)),
     ],
 )
@@ -293,7 +299,7 @@ def test_numbers_of_no_known_range_are_skipped_by_name(tmp_path, name, values):
     values = values.repeat(SIZE, axis=0).repeat(SIZE, axis=1)
     if name.endswith(".fits"):
         write_fits(tmp_path / name, values)
-    elif values.dtype == np.int16:
+    elif values.dtype in (np.int8, np.int16):
         tifffile.imwrite(tmp_path / name, values)
     else:
         saved(tmp_path / name, values)

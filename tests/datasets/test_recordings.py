@@ -162,6 +162,26 @@ def test_a_file_that_is_cut_short_is_named(tmp_path):
     np.testing.assert_array_equal(windows.ravel(), np.float32(expected))
 
 
+@pytest.mark.parametrize("n_lost", range(1, 14))
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int24", "float64"])
+def test_a_file_that_is_cut_within_a_frame_is_read_up_to_that(tmp_path, dtype, n_lost):
+    channels = np.stack([np.arange(100), np.arange(100)], axis=1)
+    whole, cut = tmp_path / "whole.wav", tmp_path / "cut" / "cut.wav"
+    cut.parent.mkdir()
+    if dtype == "int24":
+        write_24_bits(whole, channels)
+    else:
+        wavfile.write(whole, 100, channels.astype(dtype))
+    cut.write_bytes(whole.read_bytes()[:-n_lost])
+    with pytest.warns(wavfile.WavFileWarning, match=r"Of 1 file .*: cut\.wav \("):
+        windows, _ = load_recordings(cut.parent, 1)
+    frame_size = 2 * (3 if dtype == "int24" else np.dtype(dtype).itemsize)
+    cut.write_bytes(whole.read_bytes())
+    expected, _ = load_recordings(cut.parent, 1)
+    n_lost_frames = -(-n_lost // frame_size)
+    np.testing.assert_array_equal(windows, expected[:-n_lost_frames])
+
+
 SHIPPED = Path(wavfile.__file__).parent / "tests" / "data"
 
 

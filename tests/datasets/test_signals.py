@@ -297,3 +297,42 @@ def test_eeg_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(cbook, "get_sample_data", lambda *_, **__: missing)
     with pytest.raises(FileNotFoundError, match="without its sample data"):
         load_eeg()
+
+
+class OnlyArray:
+    """What numpy can convert, and which tells nothing else of itself."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+
+def test_what_tells_nothing_but_its_values():
+    signals = [np.arange(6.0), np.arange(4.0)]
+    np.testing.assert_array_equal(
+        cut_windows(OnlyArray(signals[0]), 3), cut_windows(signals[0], 3)
+    )
+    np.testing.assert_array_equal(
+        cut_windows([OnlyArray(each) for each in signals], 3), cut_windows(signals, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("noise", np.nan),
+        ("noise", -1.0),
+        ("noise", "loud"),
+        ("sampling_rate", 0),
+        ("sampling_rate", np.nan),
+        ("sampling_rate", "fast"),
+        ("pitches", ["low", "high"]),
+        ("pitches", 440.0),
+        ("pitches", np.ma.masked_array([220.0, 440.0], [False, True])),
+    ],
+)
+def test_bad_tones_are_refused_by_name(name, bad):
+    with pytest.raises((ValueError, TypeError), match=rf"\b{name}\b"):
+        make_tones(3, 16, **{name: bad})

@@ -1,10 +1,22 @@
 """Entries that are marked as missing stay missing, or are refused."""
 
+import tracemalloc
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from skspectral import SpectralDictionaryLearning
+from skspectral._missing import missing_as_nan, refuse_missing
+from skspectral.control import equalize, filter, interpolate
+from skspectral.priors import (
+    ClassConditionalPrior,
+    DiffusionPrior,
+    GaussianMixture,
+    GaussianPrior,
+    LocalContrastPrior,
+)
 
 SENTINEL = -9999
 FILLS = ("impute", "sample_posterior")
@@ -39,6 +51,10 @@ def marked(kind, dtype=np.float64):
         return table.astype(object).mask(gone, pd.NA), with_nan
     if kind == "objects with None":
         return table.astype(object).where(~gone, None), with_nan
+    if kind == "series with NA":
+        return [row for _, row in table.astype(object).mask(gone, pd.NA).iterrows()], (
+            with_nan
+        )
     if kind == "nullable":
         return table.mask(gone).convert_dtypes(), with_nan
     return np.where(gone, pd.NA, values.astype(object)).tolist(), with_nan
@@ -51,6 +67,7 @@ KINDS = (
     "objects with NA",
     "objects with None",
     "nullable",
+    "series with NA",
     "list with NA",
 )
 
@@ -127,6 +144,39 @@ def test_what_is_beside_the_rows_is_refused_by_name(est):
         SpectralDictionaryLearning(2).fit(X, masked)
 
 
+@pytest.mark.parametrize("kind", [pd.Series, pd.Index, np.array, list])
+def test_weights_that_are_missing_are_refused_by_name(kind, est):
+    X = np.random.default_rng(2).normal(size=(10, 48))
+    values = [1.0] * 9 + [pd.NA]
+    weights = values if kind is list else kind(values, dtype=object)
+    with pytest.raises(ValueError, match="sample_weight has 1 of 10 entries that are"):
+        SpectralDictionaryLearning(2).fit(X, sample_weight=weights)
+    with pytest.raises(ValueError, match="noise_std has 1 of 10 entries that are NA"):
+        est.denoise(X, weights)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_marked_entries_are_filled_in_one_copy(dtype):
+    X = np.ma.masked_array(np.ones((1000, 1000), dtype), np.eye(1000, dtype=bool))
+    tracemalloc.start()
+    filled = missing_as_nan(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.isnan(filled).sum() == 1000
+    assert peak < 1.1 * filled.nbytes
+
+
+@pytest.mark.parametrize("gate", [missing_as_nan, partial(refuse_missing, name="X")])
+def test_no_mask_takes_no_memory(gate):
+    X = np.ma.masked_array(np.ones((1000, 1000)))
+    tracemalloc.start()
+    plain = gate(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.shares_memory(plain, X)
+    assert peak < 10_000
+
+
 def test_names_and_strings_are_as_before(est):
     table = pd.DataFrame(np.full((2, 48), pd.NA), columns=[f"t{i}" for i in range(48)])
     with pytest.warns(UserWarning, match="X has feature names"):
@@ -135,3 +185,73 @@ def test_names_and_strings_are_as_before(est):
     table.columns = range(48)
     with pytest.raises(ValueError, match="much"):
         est.impute(table)
+
+
+CODES = np.random.default_rng(3).normal(size=(30, 4))
+GONE = np.random.default_rng(4).random(CODES.shape) < 0.1
+MASKED = np.ma.masked_array(np.where(GONE, SENTINEL, CODES), GONE)
+TWO = np.arange(30) % 2
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        GaussianPrior(),
+        GaussianMixture(2, random_state=0),
+        ClassConditionalPrior(),
+        LocalContrastPrior(),
+        DiffusionPrior(max_images=200, random_state=0),
+    ],
+    ids=lambda prior: type(prior).__name__,
+)
+def test_priors_refuse_what_is_marked(prior):
+    with pytest.raises(ValueError, match="X has 9 of 120 entries that are masked"):
+        prior.fit(MASKED, TWO)
+    prior.fit(CODES, TWO)
+    methods = ("score_samples", "score", "predict", "predict_proba", "aic", "bic")
+    for method in methods:
+        if hasattr(prior, method) and prior.capabilities.density:
+            with pytest.raises(ValueError, match="X has 9 of 120 entries"):
+                getattr(prior, method)(MASKED)
+    if prior.capabilities.weights:
+        weights = np.ma.masked_array(np.ones(30), np.arange(30) == 3)
+        with pytest.raises(ValueError, match="sample_weight has 1 of 30 entries"):
+            prior.fit(CODES, TWO, sample_weight=weights)
+
+
+LABELS = {
+    "masked": np.ma.masked_array(TWO, np.arange(30) == 5),
+    "NaN": np.where(np.arange(30) == 5, np.nan, TWO),
+    "None": ["a", "b", None] * 10,
+    "NA": [0, 1, pd.NA] * 10,
+    "names and NA": pd.Series(["a", "b", pd.NA] * 10, dtype=object),
+    "strings": pd.Series(["a", "b", pd.NA] * 10, dtype="string"),
+    "nullable": pd.Series([0, 1, pd.NA] * 10, dtype="Int64"),
+}
+
+
+@pytest.mark.parametrize("y", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize(
+    "prior", [ClassConditionalPrior(), DiffusionPrior(max_images=200)]
+)
+def test_labels_that_are_missing_are_refused_by_name(prior, y):
+    X = np.repeat(CODES, 2, axis=1)
+    for model in (prior, SpectralDictionaryLearning(2, prior=prior)):
+        with pytest.raises(ValueError, match=r"y has \d+ of 30 (labels|entries) that"):
+            model.fit(X, y)
+
+
+def test_a_label_to_draw_for_may_not_be_masked():
+    prior = ClassConditionalPrior().fit(CODES, TWO)
+    with pytest.raises(ValueError, match="y has 1 of 3 entries that are masked"):
+        prior.sample(3, y=np.ma.masked_array([0, 1, 1], [1, 0, 0]))
+
+
+def test_control_refuses_what_is_marked(est):
+    X = 20 + np.random.default_rng(2).normal(size=(10, 48))
+    masked = np.ma.masked_array(X, np.arange(480).reshape(10, 48) % 9 == 0)
+    for change in (lambda: equalize(est, masked, 1.0), lambda: filter(est, masked, 2)):
+        with pytest.raises(ValueError, match="X has 54 of 480 entries"):
+            change()
+    with pytest.raises(ValueError, match="start has 6 of 48 entries"):
+        interpolate(est, masked[0], X[1])

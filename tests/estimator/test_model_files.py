@@ -374,3 +374,43 @@ def test_without_skops(monkeypatch):
     for call in (lambda: save_model(learning(), "a"), lambda: load_model(Path("a"))):
         with pytest.raises(ImportError, match=r"pip install 'skspectral\[files\]'"):
             call()
+
+
+@pytest.mark.parametrize(
+    "model", [None, CODES, GaussianPrior, {"model": GaussianPrior()}], ids=type
+)
+def test_what_is_no_model_is_not_saved(model, tmp_path):
+    with pytest.raises(TypeError, match=r"estimator of type \w+ must be"):
+        save_model(model, tmp_path / "model.skops")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("bad", [5, None, b"model.skops", ["model.skops"]], ids=repr)
+def test_what_is_no_path_is_named(bad):
+    for call in (lambda: save_model(GaussianPrior(), bad), lambda: load_model(bad)):
+        with pytest.raises(TypeError, match="The 'path' parameter"):
+            call()
+
+
+@pytest.mark.parametrize("bad", ["of_a_user.Custom", True, None], ids=repr)
+def test_what_is_no_list_of_names(path, bad):
+    with pytest.raises(TypeError, match="The 'trusted' parameter"):
+        load_model(path, trusted=bad)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError, match=r"path=.*models' is a folder"):
+        save_model(GaussianPrior(), folder)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_links_and_files_beside_stay(tmp_path):
+    (tmp_path / "model.skops.part").write_bytes(b"of the user")
+    (tmp_path / "latest").symlink_to("model.skops")
+    save_model(GaussianPrior(), tmp_path / "latest")
+    assert (tmp_path / "latest").is_symlink()
+    assert isinstance(load_model(tmp_path / "model.skops"), GaussianPrior)
+    assert (tmp_path / "model.skops.part").read_bytes() == b"of the user"
+    assert len(list(tmp_path.iterdir())) == 3

@@ -213,11 +213,13 @@ def test_what_cannot_be():
     with pytest.raises(TypeError, match=r"skspectral\.onnx\.register"):
         to_onnx(make_pipeline(shaped(8)).fit(X))
     est = shaped(8).fit(X)
-    for name, value in {
-        "method": "sample",
-        "dtype": np.float16,
-        "target_opset": 12,
-    }.items():
+    for name, value in (
+        ("method", "sample"),
+        ("dtype", np.float16),
+        ("dtype", None),
+        ("dtype", "no type"),
+        ("target_opset", 12),
+    ):
         with pytest.raises(ValueError, match=name):
             to_onnx(est, **{name: value})
 

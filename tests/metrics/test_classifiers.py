@@ -160,7 +160,7 @@ def test_half_precision_is_near_enough():
         ([[0.5, 0.5], [0.5, 0.6]], 1, r"probabilities\[1\] sums to 1.1"),
         ([[1.5, -0.5]], 1, "negative entry, -0.5"),
         ([[0.5, np.nan]], 1, "probabilities contains NaN"),
-        ([0.5, 0.5], 1, "Expected 2D array"),
+        ([0.5, 0.5], 1, r"probabilities has shape \(2,\)"),
         ([[0.5, 0.5]], 10, "n_splits=10 is more than the 1 samples"),
         ([[0.5, 0.5]], 0, "n_splits"),
     ],

@@ -155,7 +155,7 @@ def test_what_is_negative_beyond_rounding_is_no_distance():
         ((np.zeros(6), -np.eye(6)), "not positive semi-definite"),
         ((np.zeros(6), np.full((6, 6), np.nan)), r"X_real\[1\] contains NaN"),
         ((np.zeros(5), np.eye(5)), "X_real has 5, X_generated has 6"),
-        (np.zeros((1, 6)), "minimum of 2 is required"),
+        (np.zeros((1, 6)), "at least 2 of them"),
     ],
 )
 def test_bad_statistics(given, message):

@@ -1,5 +1,6 @@
 """Features of images from functions, modules and files."""
 
+import pickle
 import sys
 import warnings
 
@@ -202,3 +203,18 @@ def test_inception(tmp_path, images, torch_fidelity):
     assert features.shape == (7, 2048)
     np.testing.assert_allclose(features, expected[0], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(logits, expected[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", pickle.dumps({"a": 1})])
+def test_a_damaged_file_of_an_extractor_is_named(tmp_path, content):
+    path = tmp_path / "network.pt"
+    path.write_bytes(content)
+    for extractor in (path, str(path)):
+        with pytest.raises(ValueError, match=r"extractor='.*network\.pt' is no Torch"):
+            extract_features(np.zeros((2, 8, 8)), extractor)
+
+
+@pytest.mark.parametrize("weights", [5, None, b"weights.pth"])
+def test_what_is_no_path_of_weights(weights):
+    with pytest.raises(TypeError, match="The 'weights' parameter"):
+        inception_extractor(weights)

@@ -315,6 +315,31 @@ def test_gates_know_layouts_and_ranges(kinds, axis, shape, numbers, seed):
             metric(*sets)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(
+    "metric",
+    [*IMAGE_PAIRS.values(), *OTHER_PAIRS.values(), *ROW_PAIRS.values()],
+    ids=[*IMAGE_PAIRS, *OTHER_PAIRS, *ROW_PAIRS],
+)
+def test_values_whose_powers_overflow_are_refused_by_name(metric, place):
+    plain = UNIT if metric in IMAGE_PAIRS.values() else UNIT.reshape(40, -1)
+    pair = [plain, plain / 2]
+    pair[place] = 1e200 * plain
+    with pytest.raises(ValueError, match=r"^(X|images)\w* holds values up to 1"):
+        metric(*pair)
+
+
+@pytest.mark.parametrize("metric", [radial_spectrum_distance, explained_variance])
+def test_large_values_below_that_are_as_others(metric):
+    pair = UNIT, UNIT[::-1] ** 2
+    assert metric(*(1e40 * X for X in pair)) == pytest.approx(metric(*pair))
+
+
+def test_tensors_that_numpy_cannot_hold_are_refused_by_name():
+    with pytest.raises(ValueError, match="X_reconstructed is a tensor of bfloat16"):
+        explained_variance(UNIT, torch.tensor(UNIT).bfloat16())
+
+
 # Entries that are missing
 
 
@@ -341,6 +366,11 @@ def test_masks_are_refused_by_name(metric, place):
         table.iloc[0, 0] = pd.NA
         pair[place] = table
         with pytest.raises(ValueError, match=r"^(X|images)\w* has 1 of .*NA"):
+            metric(*pair)
+        pair[place] = table.convert_dtypes()
+        with pytest.raises(
+            ValueError, match=r"^(Input )?(X|images)\w* (has 1 of|con).*N"
+        ):
             metric(*pair)
 
 
