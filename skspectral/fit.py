@@ -80,8 +80,11 @@ def fit_model(
     Raises
     ------
     ValueError
-        If the samples have no variance, or their squares are out of range.
+        If the samples have no variance, their squares are out of range, or there is one
+        and the prior needs more.
     """
+    if len(samples) == 1:
+        prior.require("moments", "partial_fit of one row")
     moments = _gather(samples, weights, plan, earlier, monitor)
     covariance, shrinkage = _shrunk_covariance(moments, plan)
     mean = moments.mean if plan.center else torch.zeros_like(moments.mean)

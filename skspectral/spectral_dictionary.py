@@ -51,6 +51,7 @@ from skspectral._validation import (
     input_errors,
     input_names_restored_on_failure,
     refuse_unusable_tensors,
+    row_weights,
 )
 from skspectral.atoms import FAMILIES, MODULATIONS
 from skspectral.atoms.family import AtomFamily, Modulation
@@ -416,7 +417,8 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Not modified. After the first call, one row is enough.
+            Not modified. After the first call one row is enough, for a prior that is
+            fitted from moments.
         y : array-like of shape (n_samples,), default=None
             As for `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -866,8 +868,9 @@ class SpectralDictionaryLearning(
         density = as_numbers(self.score_samples(X))
         if sample_weight is None:
             return float(density.mean())
-        weights = check_weights(sample_weight, density[:, None], self)
-        return float(np.average(density, weights=weights))
+        weights = row_weights(sample_weight, len(density))
+        # As shares of the largest, so that no sum is out of range.
+        return float(np.average(density, weights=weights / weights.max()))
 
     def aic(self, X: ArrayLike) -> float:
         """Akaike's information criterion of the model on X; lower is better.
@@ -932,9 +935,8 @@ class SpectralDictionaryLearning(
         TypeError
             If the prior is not made of Gaussians.
         """
-        return to_namespace_of(
-            self.components_, self._covariance("get_covariance").covariance()
-        )
+        covariance = self._covariance("get_covariance").covariance()
+        return to_namespace_of(self.components_, covariance)
 
     def get_precision(self) -> np.ndarray:
         """Inverse of `get_covariance`, by way of the K coordinates; costs T^2 K.
@@ -948,9 +950,8 @@ class SpectralDictionaryLearning(
         TypeError
             If the prior is not made of Gaussians.
         """
-        return to_namespace_of(
-            self.components_, self._covariance("get_precision").precision()
-        )
+        precision = self._covariance("get_precision").precision()
+        return to_namespace_of(self.components_, precision)
 
     def _covariance(self, asked: str) -> ModelCovariance:
         check_is_fitted(self)

@@ -15,7 +15,7 @@ from skspectral._sklearn_compat import check_sample_weight, fit_context
 from skspectral.gaussian import Mixture
 from skspectral.gaussian.gaussian import Span
 from skspectral.priors.borrowing import Pool
-from skspectral.priors.labels import label_numbers
+from skspectral.priors.labels import label_numbers, without_gaps
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.protocol import (
     as_prior,
@@ -116,7 +116,7 @@ class ClassConditionalPrior(Prior):
         Raises
         ------
         ValueError
-            If there are no labels, no label has two different rows, or the prior of a
+            If labels are missing, no label has two different rows, or the prior of a
             label cannot be fitted.
         """
         if y is None:
@@ -124,6 +124,7 @@ class ClassConditionalPrior(Prior):
                 "requires y to be passed, but the target y is None: "
                 "ClassConditionalPrior needs a label for each sample, as in fit(X, y)."
             )
+        without_gaps(y)
         codes, labels = validate_data(
             self, X, y, dtype=np.float64, ensure_min_samples=2
         )
@@ -161,7 +162,7 @@ class ClassConditionalPrior(Prior):
         super().check(y)
         as_prior(self.prior).check()
         if y is not None:
-            check_classification_targets(y)
+            check_classification_targets(without_gaps(y))
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ from skspectral.priors.denoising.training import (
     enough_images,
     train,
 )
-from skspectral.priors.labels import label_numbers, numbered
+from skspectral.priors.labels import label_numbers, numbered, without_gaps
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.synthesis import Synthesis
 
@@ -257,6 +257,13 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         self.device = device
         self.random_state = random_state
 
+    def check(self, y: Any = None) -> None:
+        """Raise what is known of parameters and labels before the codes are there."""
+        super().check(y)
+        if y is not None:
+            labels = without_gaps(y)
+            numbered(labels, len(labels))
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: ArrayLike, y: Any = None, *, synthesis: Synthesis | None = None
@@ -280,8 +287,8 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         Raises
         ------
         ValueError
-            If the network is for other signals, the labels vary continuously, or the
-            checkpoint is of another training.
+            If the network is for other signals, labels are missing or vary
+            continuously, or the checkpoint is of another training.
         ArithmeticError
             If the loss is not finite, naming the step.
         """

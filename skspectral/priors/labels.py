@@ -7,6 +7,31 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from skspectral._missing import refuse_missing
+
+
+def without_gaps(y: Any) -> np.ndarray:
+    """Labels of shape (n,), or a ValueError where some are None, NaN, NA or masked."""
+    labels = column_or_1d(refuse_missing(y, "y"))
+    if labels.dtype.kind == "O":
+        missing = np.array([label is None or _is_nan(label) for label in labels])
+    else:
+        missing = labels != labels
+    if missing.any():
+        raise ValueError(
+            f"y has {missing.sum()} of {len(labels)} labels that are missing: None, "
+            "NaN or NA. Leave these rows out, or give them a label of their own."
+        )
+    return labels
+
+
+def _is_nan(label: Any) -> bool:
+    """Whether it is not equal to itself, as NaN, or does not tell, as NA of pandas."""
+    try:
+        return bool(label != label)
+    except TypeError:
+        return True
+
 
 def numbered(
     y: Any, n_samples: int, known: np.ndarray | None = None
@@ -15,14 +40,14 @@ def numbered(
 
     ``y`` has the shape (n_samples,); None gives empty arrays. If the labels ``known``
     from before are given, perhaps empty, those of ``y`` must be among them. Labels that
-    are not, that were there only before or are only now, that vary continuously, or are
-    of another number raise a ValueError.
+    are not, that were there only before or are only now, that are missing, vary
+    continuously, or are of another number raise a ValueError.
     """
     if y is None:
         if known is not None and len(known):
             raise ValueError("The training so far had labels: pass y as before.")
         return np.empty(0), np.empty(0, int)
-    labels = column_or_1d(y)
+    labels = without_gaps(y)
     if len(labels) != n_samples:
         raise ValueError(f"y has {len(labels)} labels for {n_samples} samples.")
     if type_of_target(labels).startswith("continuous"):
