@@ -77,13 +77,15 @@ def check_weights(
     return weights
 
 
-def row_weights(sample_weight: ArrayLike, n_rows: int) -> np.ndarray:
-    """Weights as an array of numpy, (n_rows,), float64; one number is that of each.
+def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> np.ndarray:
+    """Weights as an array of numpy, (n_rows,), float64.
+
+    One number is that of each row, and None is 1.
 
     Weights that are negative, not finite, missing, all zero, or of another number raise
     a ValueError.
     """
-    if not isinstance(sample_weight, Real):
+    if not (sample_weight is None or isinstance(sample_weight, Real)):
         sample_weight = as_numpy(sample_weight, "sample_weight")
     weights: np.ndarray = check_sample_weight(
         sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True

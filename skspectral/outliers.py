@@ -196,9 +196,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def _threshold(self, estimator: Any, X: Any, sample_weight: Any) -> float:
         if self.contamination != "auto":
             scores = as_numpy(estimator.score_samples(X))
-            weights = None
-            if sample_weight is not None:
-                weights = row_weights(sample_weight, len(scores))
+            weights = row_weights(sample_weight, len(scores))
             return threshold_of_share(scores, float(self.contamination), weights)
         model = getattr(estimator, "model_", None)
         if not isinstance(model, LinearModel):

@@ -135,7 +135,8 @@ class SpectralDictionaryLearning(
         Whether to subtract the mean.
     whiten : bool, default=False
         Whether codes are made uncorrelated and of unit variance over the rows of fit:
-        by that map which leaves each code the most correlated with what it was.
+        by that map which leaves each code the most correlated with what it was. Of
+        fewer rows, or dependent atoms, directions that do not vary stay 0.
         `inverse_transform` undoes it. Atoms and prior do not change.
     prior : object or None, default=None
         Distribution of the `coordinates` of the samples, from which `sample` draws: one

@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 
 from skspectral._device import as_array
+from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import (
     as_numbers,
     as_numpy,
@@ -92,6 +93,7 @@ def equalize(
     if not np.isfinite(residual):
         raise ValueError(f"residual={residual!r} must be finite.")
     refuse_unusable_tensors(X)
+    X = refuse_missing(X, "X")
     checked = validate_data(estimator, X, dtype=input_dtypes(X), reset=False)
     signals = as_numpy(checked)
     if signals.dtype != np.float64:

@@ -10,8 +10,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skspectral._missing import refuse_missing
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import check_sample_weight, fit_context
+from skspectral._sklearn_compat import fit_context
+from skspectral._validation import row_weights
 from skspectral.gaussian import Mixture
 from skspectral.gaussian.gaussian import Span
 from skspectral.priors.borrowing import Pool
@@ -126,10 +128,10 @@ class ClassConditionalPrior(Prior):
             )
         without_gaps(y)
         codes, labels = validate_data(
-            self, X, y, dtype=np.float64, ensure_min_samples=2
+            self, refuse_missing(X, "X"), y, dtype=np.float64, ensure_min_samples=2
         )
         check_classification_targets(labels)
-        weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        weights = row_weights(sample_weight, len(codes))
         # Rows of weight 0 are none.
         present = np.flatnonzero(weights)
         codes, weights = codes[present], weights[present]
@@ -243,7 +245,7 @@ class ClassConditionalPrior(Prior):
         """
         check_is_fitted(self)
         self.require("density", "predict_proba")
-        codes = validate_data(self, X, dtype=np.float64, reset=False)
+        codes = self._codes(X)
         if self.capabilities.gaussians:
             # What is outside the span would be divided by rounding.
             codes = self._span.project(codes)

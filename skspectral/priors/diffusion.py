@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils.validation import validate_data
 from torch import nn
 
 from skspectral._device import memory_advice, resolve_device, training_mode
@@ -319,9 +318,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         """Train for one run; ``more`` if others may follow."""
         if self.max_images is None and self.max_time is None:
             raise ValueError("max_images and max_time are both None: set one of them.")
-        codes = validate_data(
-            self, X, dtype=np.float64, ensure_min_samples=2, reset=not warm_start
-        )
+        codes = self._codes(X, reset=not warm_start, least=2)
         known = getattr(self, "classes_", np.empty(0)) if warm_start else None
         classes, numbers = numbered(y, len(codes), known)
         device = resolve_device(self.device)

@@ -8,6 +8,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from skspectral._missing import refuse_missing
+from skspectral._sklearn_compat import as_numpy
 
 
 def without_gaps(y: Any) -> np.ndarray:
@@ -68,7 +69,7 @@ def label_numbers(y: Any, n_samples: int, classes: np.ndarray) -> np.ndarray:
     A label that is not in ``classes``, or a ``y`` of another length, raises a
     ValueError.
     """
-    labels = np.asarray(y)
+    labels = as_numpy(y, "y")
     if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != n_samples):
         raise ValueError(
             f"y of shape {labels.shape} must be one label, or one for each of the "

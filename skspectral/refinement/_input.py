@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array
 
 from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import as_numpy
@@ -18,6 +18,7 @@ from skspectral.metrics._ranges import (
     check_one_range,
     is_within_reach,
 )
+from skspectral.priors.labels import without_gaps
 
 _ADVICE = ", or pass data_range=(-inf, inf) if they are as they should be"
 # Of the range of values: what rounding in single precision may add to it.
@@ -115,9 +116,7 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
         )
     if n_axes(y) > 1:
         return None
-    labels = column_or_1d(y)
-    if labels.dtype.kind == "O" and any(map(_is_missing, labels)):
-        raise ValueError("y has labels that are missing. Drop their rows first.")
+    labels = without_gaps(y)
     if len(labels) != n_samples:
         raise ValueError(
             f"y has {len(labels)} labels for {n_samples} rows of X. Pass one label for "
@@ -133,11 +132,6 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
             "and both have to be there."
         )
     return labels == values[1]
-
-
-def _is_missing(label: Any) -> bool:
-    """Whether a label is None, NaN, or pandas' NA, which has no truth value."""
-    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def find_range(
