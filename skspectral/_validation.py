@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
-from skspectral._device import as_array, memory_advice
-from skspectral._sklearn_compat import as_numbers, check_sample_weight, from_namespace
+from skspectral._device import memory_advice
+from skspectral._sklearn_compat import as_numbers, as_numpy, check_sample_weight
 
 
 class NonFiniteError(ValueError):
@@ -67,15 +68,29 @@ def refuse_unusable_tensors(X: Any) -> None:
 def check_weights(
     sample_weight: ArrayLike | None, X: Any, estimator: Any
 ) -> np.ndarray | None:
-    """Weights of shape (n,), float64."""
+    """Weights of the rows of X, whose numbers are looked at too, shape (n,)."""
     if sample_weight is None:
         return None
-    weights = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    weights = row_weights(sample_weight, X.shape[0])
     # A row of weight 0 does not show in any result.
     check_finite(X, estimator)
-    return as_array(from_namespace(weights))
+    return weights
+
+
+def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> np.ndarray:
+    """Weights as an array of numpy, (n_rows,), float64.
+
+    One number is that of each row, and None is 1.
+
+    Weights that are negative, not finite, missing, all zero, or of another number raise
+    a ValueError.
+    """
+    if not (sample_weight is None or isinstance(sample_weight, Real)):
+        sample_weight = as_numpy(sample_weight, "sample_weight")
+    weights: np.ndarray = check_sample_weight(
+        sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True
+    )
+    return weights
 
 
 def check_observation(

@@ -11,7 +11,6 @@ from skspectral._device import Samples, as_array, as_tensor, numpy_dtype
 from skspectral._progress import Monitor
 from skspectral.atoms.windows import (
     basis_of_dependent,
-    smooth_windows,
     windowed_atoms,
     windowed_variance,
 )
@@ -81,8 +80,11 @@ def fit_model(
     Raises
     ------
     ValueError
-        If the samples have no variance, or their squares are out of range.
+        If the samples have no variance, their squares are out of range, or there is one
+        and the prior needs more.
     """
+    if len(samples) == 1:
+        prior.require("moments", "partial_fit of one row")
     moments = _gather(samples, weights, plan, earlier, monitor)
     covariance, shrinkage = _shrunk_covariance(moments, plan)
     mean = moments.mean if plan.center else torch.zeros_like(moments.mean)
@@ -179,13 +181,12 @@ def _model(
     """
     dtype, ridge = numpy_dtype(plan.dtype), plan.learning.settings.ridge
     components, variance = learned.components, as_array(learned.variance)
-    if plan.window_counts is not None:
-        windows, _ = smooth_windows(plan.grid, plan.window_counts)
-        whole = _rounded(components, dtype)
-        components = windowed_atoms(whole, as_tensor(windows, plan.device))
+    windows = plan.learning.windows
+    if windows is not None:
+        components = windowed_atoms(_rounded(components, dtype), windows)
     # From the rounded atoms, so that they agree with the public attribute.
     atoms = _rounded(components, dtype)
-    if plan.window_counts is None:
+    if windows is None:
         basis = orthonormal_basis(atoms)
     else:
         basis, kept = basis_of_dependent(atoms)

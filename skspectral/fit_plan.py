@@ -18,7 +18,7 @@ from skspectral._sklearn_compat import as_numbers
 from skspectral.atoms import FAMILIES, MODULATIONS, check_atom_family
 from skspectral.atoms.family import AtomFamily, AtomModel
 from skspectral.atoms.waves import Waves
-from skspectral.atoms.windows import check_windows
+from skspectral.atoms.windows import check_windows, smooth_windows
 from skspectral.grid import Grid
 from skspectral.learning.descent import Settings
 from skspectral.learning.dictionary import LearningPlan
@@ -106,7 +106,10 @@ class FitPlan:
             )
         else:
             start = _start(params["init"], n_atoms, model, on, device, rng)
-        windows = params["windows"]
+        windows, counts = None, None
+        if params["windows"] is not None:
+            counts = check_windows(params["windows"], grid, n_atoms)
+            windows = as_tensor(smooth_windows(grid, counts)[0], device)
         return cls(
             grid=grid,
             learning=LearningPlan(
@@ -125,13 +128,12 @@ class FitPlan:
                 spectral=spectral,
                 in_pieces=in_pieces,
                 second=second,
+                windows=windows,
             ),
             center=params["center"],
             whiten=params["whiten"],
             shrinkage=params["shrinkage"] or 0.0,
-            window_counts=(
-                None if windows is None else check_windows(windows, grid, n_atoms)
-            ),
+            window_counts=counts,
             batch_size=params["batch_size"],
             dtype=dtype,
             device=device,

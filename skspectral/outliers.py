@@ -16,9 +16,9 @@ from skspectral._sklearn_compat import (
     Interval,
     StrOptions,
     as_numpy,
-    check_sample_weight,
     fit_context,
 )
+from skspectral._validation import row_weights
 from skspectral.likelihood import log_density_quantile
 from skspectral.model import LinearModel
 from skspectral.priors.protocol import as_prior
@@ -196,9 +196,8 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def _threshold(self, estimator: Any, X: Any, sample_weight: Any) -> float:
         if self.contamination != "auto":
             scores = as_numpy(estimator.score_samples(X))
-            return threshold_of_share(
-                scores, float(self.contamination), _weights(sample_weight, X)
-            )
+            weights = row_weights(sample_weight, len(scores))
+            return threshold_of_share(scores, float(self.contamination), weights)
         model = getattr(estimator, "model_", None)
         if not isinstance(model, LinearModel):
             raise TypeError(
@@ -308,6 +307,8 @@ def threshold_of_share(
     a row twice.
     """
     weights = np.ones(len(scores)) if weights is None else weights
+    # As shares of the largest, so that no sum is out of range.
+    weights = weights / weights.max()
     order = np.argsort(scores)
     order = order[weights[order] > 0]
     until = np.cumsum(weights[order])
@@ -316,9 +317,3 @@ def threshold_of_share(
     last = np.flatnonzero(below <= share * until[-1] * (1 + _ROUNDING))[-1]
     score = float(scores[order[last]])
     return score - _ROUNDING * max(1.0, abs(score))
-
-
-def _weights(sample_weight: Any, X: Any) -> np.ndarray | None:
-    if sample_weight is None:
-        return None
-    return check_sample_weight(sample_weight, X, dtype=np.float64)

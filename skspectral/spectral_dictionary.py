@@ -52,6 +52,7 @@ from skspectral._validation import (
     input_errors,
     input_names_restored_on_failure,
     refuse_unusable_tensors,
+    row_weights,
 )
 from skspectral.atoms import FAMILIES, MODULATIONS
 from skspectral.atoms.family import AtomFamily, Modulation
@@ -135,7 +136,8 @@ class SpectralDictionaryLearning(
         Whether to subtract the mean.
     whiten : bool, default=False
         Whether codes are made uncorrelated and of unit variance over the rows of fit:
-        by that map which leaves each code the most correlated with what it was.
+        by that map which leaves each code the most correlated with what it was. Of
+        fewer rows, or dependent atoms, directions that do not vary stay 0.
         `inverse_transform` undoes it. Atoms and prior do not change.
     prior : object or None, default=None
         Distribution of the `coordinates` of the samples, from which `sample` draws: one
@@ -417,7 +419,8 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Not modified. After the first call, one row is enough.
+            Not modified. After the first call one row is enough, for a prior that is
+            fitted from moments.
         y : array-like of shape (n_samples,), default=None
             As for `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -866,8 +869,9 @@ class SpectralDictionaryLearning(
         density = as_numbers(self.score_samples(X))
         if sample_weight is None:
             return float(density.mean())
-        weights = check_weights(sample_weight, density[:, None], self)
-        return float(np.average(density, weights=weights))
+        weights = row_weights(sample_weight, len(density))
+        # As shares of the largest, so that no sum is out of range.
+        return float(np.average(density, weights=weights / weights.max()))
 
     def aic(self, X: ArrayLike) -> float:
         """Akaike's information criterion of the model on X; lower is better.
@@ -932,9 +936,8 @@ class SpectralDictionaryLearning(
         TypeError
             If the prior is not made of Gaussians.
         """
-        return to_namespace_of(
-            self.components_, self._covariance("get_covariance").covariance()
-        )
+        covariance = self._covariance("get_covariance").covariance()
+        return to_namespace_of(self.components_, covariance)
 
     def get_precision(self) -> np.ndarray:
         """Inverse of `get_covariance`, by way of the K coordinates; costs T^2 K.
@@ -948,9 +951,8 @@ class SpectralDictionaryLearning(
         TypeError
             If the prior is not made of Gaussians.
         """
-        return to_namespace_of(
-            self.components_, self._covariance("get_precision").precision()
-        )
+        precision = self._covariance("get_precision").precision()
+        return to_namespace_of(self.components_, precision)
 
     def _covariance(self, asked: str) -> ModelCovariance:
         check_is_fitted(self)

@@ -11,6 +11,11 @@ import torch
 from skspectral._progress import Monitor
 from skspectral.atoms.family import AtomModel, Description
 from skspectral.atoms.waves import Waves
+from skspectral.atoms.windows import (
+    basis_of_dependent,
+    windowed_atoms,
+    windowed_variance,
+)
 from skspectral.learning.descent import Descent, Settings, Step, descend
 from skspectral.learning.projection import (
     added_variance,
@@ -66,6 +71,8 @@ class LearningPlan:
     ``spectral`` the loss is the squared error alone. ``in_pieces`` says that the
     samples are only a part of those that made the second moment. The ``second`` start
     is tried, too, where the second moment is enough, and the better result is kept.
+    With ``windows``, of shape (B, T), the better one is that whose atoms leave less
+    where each has a code of its own in each window.
     """
 
     n_atoms: int
@@ -76,6 +83,15 @@ class LearningPlan:
     spectral: SpectralLoss | None = None
     in_pieces: bool = False
     second: Start | None = None
+    windows: torch.Tensor | None = None
+
+    def error(self, atoms: torch.Tensor, C: SecondMoment) -> float:
+        """Squared error that unit atoms (K, T) leave, in their windows if there are."""
+        if self.windows is None:
+            return project(atoms, C, self.settings.ridge).loss
+        whole = windowed_atoms(atoms, self.windows)
+        basis, kept = basis_of_dependent(whole)
+        return C.trace() - float(windowed_variance(basis, kept, len(whole), C).sum())
 
     @property
     def needs_samples(self) -> bool:
@@ -116,7 +132,8 @@ def learn_dictionary(
             other = _Learner(C, replace(plan, start=plan.second), monitor)
             found = other.learn()
             # Atoms that are as good stay: those who read them want the same ones.
-            if found.fit.loss < (1 - plan.settings.tol) * state.fit.loss:
+            share = 1 - plan.settings.tol
+            if plan.error(found.fit.atoms, C) < share * plan.error(state.fit.atoms, C):
                 learner, state = other, found
         if plan.spectral is not None and not state.stopped:
             state = learner.by_adam("spectral loss", polish, state.params, batches)

@@ -17,6 +17,7 @@ from skspectral._device import (
     iter_batches,
 )
 from skspectral._linalg import add_gram_, mirror_upper_
+from skspectral._missing import refuse_missing
 from skspectral._validation import NonFiniteError
 from skspectral.moments.second_moment import DenseMoment, SecondMoment
 
@@ -94,8 +95,10 @@ class Moments:
         """Add the rows of ``X``, shape (n, T), with weights of shape (n,).
 
         Costs n T^2 multiplications; memory is one batch beside the sums. ``on_batch``
-        is called after each batch.
+        is called after each batch. Masked entries raise a ValueError.
         """
+        X = refuse_missing(X, "X")
+        sample_weight = refuse_missing(sample_weight, "sample_weight")
         device = self.mean.device
         buffer, weights, unit = None, None, 1.0
         if sample_weight is not None:

@@ -10,17 +10,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._missing import refuse_missing_labels
 from skspectral._random import random_stream
-from skspectral._sklearn_compat import (
-    check_sample_weight,
-    fit_context,
-    validate_data,
-)
+from skspectral._sklearn_compat import fit_context, validate_data
+from skspectral._validation import row_weights
 from skspectral.gaussian import Mixture
 from skspectral.gaussian.gaussian import Span
 from skspectral.priors.borrowing import Pool
-from skspectral.priors.labels import label_numbers
+from skspectral.priors.labels import label_numbers, without_gaps
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.protocol import (
     as_prior,
@@ -121,7 +117,7 @@ class ClassConditionalPrior(Prior):
         Raises
         ------
         ValueError
-            If there are no labels, no label has two different rows, or the prior of a
+            If labels are missing, no label has two different rows, or the prior of a
             label cannot be fitted.
         """
         if y is None:
@@ -129,11 +125,12 @@ class ClassConditionalPrior(Prior):
                 "requires y to be passed, but the target y is None: "
                 "ClassConditionalPrior needs a label for each sample, as in fit(X, y)."
             )
+        without_gaps(y)
         codes, labels = validate_data(
             self, X, y, dtype=np.float64, ensure_min_samples=2
         )
         check_classification_targets(labels)
-        weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        weights = row_weights(sample_weight, len(codes))
         # Rows of weight 0 are none.
         present = np.flatnonzero(weights)
         codes, weights = codes[present], weights[present]
@@ -166,7 +163,7 @@ class ClassConditionalPrior(Prior):
         super().check(y)
         as_prior(self.prior).check()
         if y is not None:
-            check_classification_targets(refuse_missing_labels(y))
+            check_classification_targets(without_gaps(y))
 
     @property
     def name(self) -> str:
@@ -247,7 +244,7 @@ class ClassConditionalPrior(Prior):
         """
         check_is_fitted(self)
         self.require("density", "predict_proba")
-        codes = validate_data(self, X, dtype=np.float64, reset=False)
+        codes = self._codes(X)
         if self.capabilities.gaussians:
             # What is outside the span would be divided by rounding.
             codes = self._span.project(codes)

@@ -19,7 +19,6 @@ from skspectral._sklearn_compat import (
     Interval,
     StrOptions,
     fit_context,
-    validate_data,
 )
 from skspectral.gaussian.gaussian import n_parameters
 from skspectral.priors.denoising.denoiser import Denoiser
@@ -33,7 +32,7 @@ from skspectral.priors.denoising.training import (
     enough_images,
     train,
 )
-from skspectral.priors.labels import label_numbers, numbered
+from skspectral.priors.labels import label_numbers, numbered, without_gaps
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.synthesis import Synthesis
 
@@ -261,6 +260,13 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         self.device = device
         self.random_state = random_state
 
+    def check(self, y: Any = None) -> None:
+        """Raise what is known of parameters and labels before the codes are there."""
+        super().check(y)
+        if y is not None:
+            labels = without_gaps(y)
+            numbered(labels, len(labels))
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: ArrayLike, y: Any = None, *, synthesis: Synthesis | None = None
@@ -284,8 +290,8 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         Raises
         ------
         ValueError
-            If the network is for other signals, the labels vary continuously, or the
-            checkpoint is of another training.
+            If the network is for other signals, labels are missing or vary
+            continuously, or the checkpoint is of another training.
         ArithmeticError
             If the loss is not finite, naming the step.
         """
@@ -316,9 +322,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         """Train for one run; ``more`` if others may follow."""
         if self.max_images is None and self.max_time is None:
             raise ValueError("max_images and max_time are both None: set one of them.")
-        codes = validate_data(
-            self, X, dtype=np.float64, ensure_min_samples=2, reset=not warm_start
-        )
+        codes = self._codes(X, reset=not warm_start, least=2)
         known = getattr(self, "classes_", np.empty(0)) if warm_start else None
         classes, numbers = numbered(y, len(codes), known)
         device = resolve_device(self.device)

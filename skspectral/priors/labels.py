@@ -11,6 +11,12 @@ from skspectral._missing import refuse_missing_labels
 from skspectral._sklearn_compat import as_numpy
 
 
+def without_gaps(y: Any) -> np.ndarray:
+    """Labels of shape (n,), or a ValueError where some are None, NaN, NA or masked."""
+    labels: np.ndarray = column_or_1d(refuse_missing_labels(y))
+    return labels
+
+
 def numbered(
     y: Any, n_samples: int, known: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -18,14 +24,14 @@ def numbered(
 
     ``y`` has the shape (n_samples,); None gives empty arrays. If the labels ``known``
     from before are given, perhaps empty, those of ``y`` must be among them. Labels that
-    are not, that were there only before or are only now, that vary continuously, or are
-    of another number raise a ValueError.
+    are not, that were there only before or are only now, that are missing, vary
+    continuously, or are of another number raise a ValueError.
     """
     if y is None:
         if known is not None and len(known):
             raise ValueError("The training so far had labels: pass y as before.")
         return np.empty(0), np.empty(0, int)
-    labels = column_or_1d(refuse_missing_labels(y))
+    labels = without_gaps(y)
     if len(labels) != n_samples:
         raise ValueError(f"y has {len(labels)} labels for {n_samples} samples.")
     if type_of_target(labels).startswith("continuous"):

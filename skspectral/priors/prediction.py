@@ -6,7 +6,6 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import validate_data
 from skspectral.priors.prior import Prior
 
 
@@ -30,8 +29,7 @@ class ComponentPrior(Prior):
         probability : ndarray of shape (n_samples, n_components), float64
         """
         check_is_fitted(self)
-        codes = validate_data(self, X, dtype=np.float64, reset=False)
-        return self.mixture().responsibilities(codes)
+        return self.mixture().responsibilities(self._codes(X))
 
     @available_if(lambda self: self._offers_components())
     def predict(self, X: ArrayLike) -> np.ndarray:

@@ -15,12 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
     Interval,
-    check_sample_weight,
     validate_data,
     validate_parameters,
     validated,
 )
-from skspectral._validation import check_observation
+from skspectral._validation import check_observation, row_weights
 from skspectral.gaussian import LinearObservation, Mixture
 
 
@@ -267,8 +266,7 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         self.require("density", "score_samples")
-        codes = validate_data(self, X, dtype=np.float64, reset=False)
-        return self._log_density(codes)
+        return self._log_density(self._codes(X))
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
         return self.mixture().log_density(X)
@@ -367,14 +365,25 @@ class Prior(DensityMixin, BaseEstimator, ABC):
             )
         return self.n_parameters_
 
+    def _codes(
+        self, X: ArrayLike, *, reset: bool = False, least: int = 1
+    ) -> np.ndarray:
+        """Codes of shape (n, K), float64, of at ``least`` so many rows."""
+        codes: np.ndarray = validate_data(
+            self,
+            X,
+            dtype=np.float64,
+            ensure_min_samples=least,
+            reset=reset,
+        )
+        return codes
+
     def _checked(
         self, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Codes, and weights in numbers of rows, float64."""
-        codes: np.ndarray = validate_data(
-            self, X, dtype=np.float64, ensure_min_samples=2
-        )
-        weights = check_sample_weight(sample_weight, codes, ensure_non_negative=True)
+        codes = self._codes(X, reset=True, least=2)
+        weights = row_weights(sample_weight, len(codes))
         if np.count_nonzero(weights) < 2:
             raise ValueError(
                 f"sample_weight leaves one row with a weight > 0, but {self.name} "

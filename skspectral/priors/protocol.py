@@ -87,8 +87,9 @@ def fit_prior(
         prior.fit(codes, y, **options)
     label = None
     if y is not None and prior.capabilities.labels:
-        # Of a row that counts.
-        label = np.asarray(y)[0 if sample_weight is None else sample_weight.argmax()]
+        # Of a row that counts; y may be a column.
+        labels = np.asarray(y).reshape(len(codes), -1)[:, 0]
+        label = labels[0 if sample_weight is None else sample_weight.argmax()]
     try_draw(prior, codes.shape[1], label)
 
 

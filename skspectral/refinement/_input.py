@@ -7,9 +7,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite
 
-from skspectral._missing import refuse_missing, refuse_missing_labels
+from skspectral._missing import refuse_missing
 from skspectral._sklearn_compat import as_numpy, check_array
 from skspectral.metrics._images import ChannelAxis, channels_last, iter_slices
 from skspectral.metrics._ranges import (
@@ -18,6 +18,7 @@ from skspectral.metrics._ranges import (
     check_one_range,
     is_within_reach,
 )
+from skspectral.priors.labels import without_gaps
 
 _ADVICE = ", or pass data_range=(-inf, inf) if they are as they should be"
 # Of the range of values: what rounding in single precision may add to it.
@@ -115,7 +116,7 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
         )
     if n_axes(y) > 1:
         return None
-    labels = column_or_1d(refuse_missing_labels(y))
+    labels = without_gaps(y)
     if len(labels) != n_samples:
         raise ValueError(
             f"y has {len(labels)} labels for {n_samples} rows of X. Pass one label for "

@@ -422,3 +422,12 @@ def test_what_cannot_be_changed_is_refused_by_fit():
 
 
 PLANES = {"signal_shape": (8, 8), "atoms": "plane_wave"}
+
+
+@pytest.mark.parametrize("call", [equalize, filter])
+def test_masked_entries_are_no_data(call):
+    X = np.random.default_rng(0).normal(size=(30, 16))
+    est = SpectralDictionaryLearning(3).fit(X)
+    options = (1.0,) if call is equalize else (1.0, 3.0)
+    with pytest.raises(ValueError, match=r"^X has .* of 480 entries that are masked"):
+        call(est, np.ma.masked_less(X, -1), *options)

@@ -9,7 +9,7 @@ import torch
 from sklearn import config_context
 from sklearn.utils._array_api import move_estimator_to
 
-from skspectral import SpectralDictionaryLearning
+from skspectral import SpectralDictionaryLearning, SpectralOutlierDetector
 from skspectral._device import batch_rows, memory_advice
 from skspectral.moments import Moments
 
@@ -53,6 +53,23 @@ def test_tensors_in_tensors_out(signals, dtype, device):
     )
     assert codes.cpu().numpy().dtype == expected.transform(X).dtype
     assert isinstance(est.noise_variance_, float)
+
+
+@pytest.mark.parametrize("convert", [array_api_strict.asarray, torch.as_tensor])
+@pytest.mark.parametrize("converts_weights", [True, False])
+def test_weights_in_every_library(signals, convert, converts_weights):
+    weights = np.arange(len(signals), dtype=float)
+    detector = SpectralOutlierDetector(estimator(), contamination=0.1)
+    detector.fit(signals, sample_weight=weights)
+    score = detector.estimator_.score(signals, sample_weight=weights)
+    with config_context(array_api_dispatch=True):
+        X = convert(signals)
+        given = convert(weights) if converts_weights else weights
+        found = SpectralOutlierDetector(estimator(), contamination=0.1)
+        found.fit(X, sample_weight=given)
+        assert found.offset_ == pytest.approx(detector.offset_)
+        again = found.estimator_.score(X, sample_weight=given)
+    assert again == pytest.approx(score)
 
 
 def test_same_draws_on_every_device(signals, device):

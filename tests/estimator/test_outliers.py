@@ -163,6 +163,12 @@ def test_the_share_is_one_of_weight():
         assert (repeated < higher).mean() > share
 
 
+def test_the_unit_of_the_weights_is_no_matter():
+    scores, weights = np.arange(5.0), np.array([2.0, 1, 1, 0, 2]) / 2
+    expected = threshold_of_share(scores, 0.4, weights)
+    assert threshold_of_share(scores, 0.4, 1e308 * weights) == expected
+
+
 def test_ties_are_not_outliers():
     assert threshold_of_share(np.zeros(10), 0.5) <= 0
     scores = np.repeat([-1.0, 0.0], [6, 4])

@@ -220,6 +220,26 @@ def test_pieces_end_where_the_whole_does(ends, modulation):
     assert lost < 0.002
 
 
+@pytest.mark.parametrize("windows", [2, 4, 7])
+@pytest.mark.filterwarnings("ignore:The atoms had not converged")
+def test_pieces_with_windows_end_where_the_whole_does(windows):
+    # What counts is what the atoms explain in their windows, and not as whole waves.
+    rng = np.random.default_rng(11)
+    t = np.arange(32) / 32
+    X = np.zeros((200, 32))
+    for _ in range(3):
+        cycles, phases = rng.uniform(0.5, 12, (200, 1)), rng.uniform(0, 6.3, (200, 1))
+        X += np.sin(2 * np.pi * cycles * t + phases)
+    X = X[np.argsort(X[:, 0])]
+    options = {"n_components": 3, "windows": windows, "modulation": None}
+    whole = SpectralDictionaryLearning(**options).fit(X)
+    est = SpectralDictionaryLearning(**options)
+    for part in np.array_split(X, 5):
+        est.partial_fit(part)
+    lost = whole.explained_variance_ratio_.sum() - est.explained_variance_ratio_.sum()
+    assert lost < 0.002
+
+
 def test_partial_fit_after_fit_goes_on_and_one_piece_is_fit(patches):
     X = patches[0]
     est = learn(X[:300])

@@ -6,6 +6,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture as TheirMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
@@ -320,3 +321,26 @@ def test_in_a_pipeline_the_new_methods_are_reached(X):
     model.set_output(transform="pandas").fit(X)
     assert model.transform(X[:2]).columns[0] == "spectraldictionarylearning0"
     assert np.isfinite(model.score(X))
+
+
+@pytest.mark.parametrize("method", ["get_covariance", "get_precision"])
+def test_an_unfitted_estimator_has_no_covariance(method):
+    with pytest.raises(NotFittedError):
+        getattr(SpectralDictionaryLearning(), method)()
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e308])
+def test_the_unit_of_the_weights_of_a_score_is_no_matter(X, unit):
+    est, weights = fitted(X), np.arange(len(X)) % 3 / 2
+    score = est.score(X, sample_weight=weights)
+    assert est.score(X, sample_weight=unit * weights) == pytest.approx(score)
+
+
+@pytest.mark.parametrize("prior", [KernelDensity(), GaussianMixture(2)])
+def test_one_row_more_is_enough_where_moments_are(X, prior):
+    est = fitted(X, prior=prior)
+    before = dict(vars(est))
+    with pytest.raises(ValueError, match="partial_fit of one row needs a prior that"):
+        est.partial_fit(X[:1])
+    assert vars(est) == before
+    assert est.set_params(prior=None).partial_fit(X[:1]).n_samples_seen_ == len(X) + 1

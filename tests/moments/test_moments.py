@@ -127,3 +127,13 @@ def test_number_of_batches_is_that_of_the_calls():
 def test_too_many_features_for_the_memory():
     with pytest.raises(MemoryError, match="Cut signals into shorter windows"):
         Moments(10**7, CPU)
+
+
+def test_masked_entries_are_no_rows():
+    X, weights = np.arange(12.0).reshape(4, 3), np.ones(4)
+    moments = Moments(3, CPU)
+    with pytest.raises(ValueError, match=r"^X has 2 of 12 entries that are masked"):
+        moments.update(np.ma.masked_less(X, 2), weights)
+    with pytest.raises(ValueError, match=r"^sample_weight has 4 of 4 entries"):
+        moments.update(X, np.ma.masked_equal(weights, 1))
+    assert moments.n_samples == 0

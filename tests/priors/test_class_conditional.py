@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
@@ -10,6 +11,7 @@ from sklearn.neighbors import KernelDensity
 from skspectral import SpectralDictionaryLearning
 from skspectral.priors import (
     ClassConditionalPrior,
+    DiffusionPrior,
     GaussianMixture,
     GaussianPrior,
     LocalContrastPrior,
@@ -369,3 +371,35 @@ def test_in_the_estimator(codes):
         est.sample(1, y=7)
     with pytest.raises(ValueError, match="needs a label for each sample"):
         est.fit(X)
+
+
+LABELLED = {
+    "by class": ClassConditionalPrior(),
+    "diffusion": DiffusionPrior(max_images=64, width=4),
+}
+GAPS = {
+    "None": ["a", None] * 20,
+    "NaN": [0.0, np.nan] * 20,
+    "objects with NaN": np.array(["a", np.nan] * 20, dtype=object),
+    "integers with NA": pd.array([1, pd.NA] * 20, dtype="Int64"),
+    "strings with NA": pd.Series(["a", None] * 20, dtype="string"),
+    "categories": pd.Series(pd.Categorical(["a", None] * 20)),
+    "masked": np.ma.masked_equal([1, 2] * 20, 2),
+}
+
+
+@pytest.mark.parametrize("prior", [*LABELLED])
+@pytest.mark.parametrize("kind", [*GAPS])
+def test_missing_labels_are_refused_before_anything_is_learned(signals, kind, prior):
+    est = SpectralDictionaryLearning(2, prior=LABELLED[prior])
+    with pytest.raises(ValueError, match=r"y has 20 of 40"):
+        est.fit(signals[:40], GAPS[kind])
+    assert not hasattr(est, "model_")
+
+
+@pytest.mark.parametrize("prior", [*LABELLED])
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_a_column_of_labels(signals, prior):
+    labels = np.repeat([[3], [5]], 20, axis=0)
+    est = SpectralDictionaryLearning(2, prior=LABELLED[prior])
+    assert est.fit(signals[:40], labels).prior_.classes_.tolist() == [3, 5]
