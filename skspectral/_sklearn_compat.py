@@ -112,8 +112,8 @@ def in_native_form(X: Any) -> Any:
     Arrays of the other byte order are turned round, and tensors of the CPU become
     arrays where ``array_api_dispatch`` is off.
     """
-    if isinstance(X, torch.Tensor) and not get_config()["array_api_dispatch"]:
-        X = X.numpy() if X.device.type == "cpu" else X
+    if isinstance(X, torch.Tensor) and X.device.type == "cpu":
+        X = X if get_config()["array_api_dispatch"] else X.numpy()
     if isinstance(X, np.ndarray):
         return X.astype(X.dtype.newbyteorder("="), copy=False)
     return X

@@ -143,7 +143,7 @@ def to_onnx(
 
 
 def _name_of_type(dtype: Any) -> str:
-    """The name that numpy has for a type; empty for None, and for what is no type."""
+    """Name of a dtype; the empty string for None and for what is no dtype."""
     try:
         return "" if dtype is None else np.dtype(dtype).name
     except TypeError:
@@ -163,7 +163,7 @@ def _skl2onnx() -> ModuleType:
 
 
 def _operators() -> ModuleType:
-    """Operators of ONNX, as functions of what they are applied to."""
+    """Module of skl2onnx with one function for each operator of ONNX."""
     _skl2onnx()
     from skl2onnx.algebra import onnx_ops
 

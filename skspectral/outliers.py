@@ -233,7 +233,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         return self.fit(X, y, sample_weight).predict(X)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each sample, higher for what is more normal.
+        """Log-density of each sample; normal samples have higher values than outliers.
 
         Parameters
         ----------

@@ -126,7 +126,7 @@ class Folder:
         of_category[path] = known if message in known else f"{known}; {message}"
 
     def _first(self, messages: dict[Path, str]) -> str:
-        """The first few files with what is said of them, and the number of others."""
+        """Names and messages of the first few files, and the number of the others."""
         lines = [
             f"{path.relative_to(self.folder)} ({message})"
             for path, message in list(messages.items())[:_NAMED]

@@ -58,7 +58,7 @@ def read_picture(path: Path, least: int) -> np.ndarray:
 
 
 def _enlarged(size: tuple[int, int], least: int) -> tuple[int, int]:
-    """Width and height, in proportion, of which the shorter is at least ``least``."""
+    """Size enlarged in proportion until its shorter side is at least ``least``."""
     scale = max(1, least / min(size))
     width, height = (max(least, round(side * scale)) for side in size)
     return width, height

@@ -91,7 +91,7 @@ def _open(path: Path) -> tuple[int, np.ndarray]:
 
 
 def _read_whole_frames(path: Path, of_3_bytes: bool) -> tuple[int, np.ndarray]:
-    """The same for a file of which SciPy can map nothing, up to its last whole frame.
+    """Map a file that SciPy cannot map, up to its last whole frame.
 
     Files that are big-endian, or of a kind for more than 4 GiB, are left to SciPy.
     """

@@ -137,7 +137,7 @@ class Mixture:
         return softmax(self.log_joint(X, noise, removed), axis=1)
 
     def _within(self, X: np.ndarray) -> np.ndarray:
-        """Rows without what is outside the span, which would be divided by rounding."""
+        """Rows projected on the span, outside which the variance is only rounding."""
         least = min(part.smallest_variance for part in self.components)
         if least > self.floor:
             return X
@@ -221,7 +221,7 @@ class WhitenedMixture(Mixture):
         noise: float | np.ndarray = 0.0,
         removed: float | np.ndarray = 0.0,
     ) -> np.ndarray:
-        """As of a `Mixture`; without noise they are those in u, and cost less."""
+        """As for a `Mixture`. Without noise they are computed in u, at less cost."""
         if np.any(np.asarray(noise) != 0) or np.any(np.asarray(removed) != 0):
             return super().responsibilities(X, noise, removed)
         principal = (X - self.shift) @ self.basis

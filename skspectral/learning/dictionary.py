@@ -85,11 +85,11 @@ class LearningPlan:
     second: Start | None = None
     windows: torch.Tensor | None = None
 
-    def error(self, atoms: torch.Tensor, C: SecondMoment) -> float:
-        """Squared error that unit atoms (K, T) leave, in their windows if there are."""
+    def error(self, state: Descent, C: SecondMoment) -> float:
+        """Squared error that the atoms leave, each in its windows if there are any."""
         if self.windows is None:
-            return project(atoms, C, self.settings.ridge).loss
-        whole = windowed_atoms(atoms, self.windows)
+            return state.fit.loss
+        whole = windowed_atoms(state.fit.atoms, self.windows)
         basis, kept = basis_of_dependent(whole)
         return C.trace() - float(windowed_variance(basis, kept, len(whole), C).sum())
 
@@ -132,8 +132,7 @@ def learn_dictionary(
             other = _Learner(C, replace(plan, start=plan.second), monitor)
             found = other.learn()
             # Atoms that are as good stay: those who read them want the same ones.
-            share = 1 - plan.settings.tol
-            if plan.error(found.fit.atoms, C) < share * plan.error(state.fit.atoms, C):
+            if plan.error(found, C) < (1 - plan.settings.tol) * plan.error(state, C):
                 learner, state = other, found
         if plan.spectral is not None and not state.stopped:
             state = learner.by_adam("spectral loss", polish, state.params, batches)
@@ -220,7 +219,7 @@ class _Learner:
 
     def _present(self, model: AtomModel, params: torch.Tensor) -> torch.Tensor:
         """Parameters with others for atoms that are zero at all places."""
-        there = present(model.atoms(params))
+        there = present(torch.linalg.vector_norm(model.atoms(params), dim=1))
         if bool(there.all()):
             return params
         return self._completed(model, params, there.nonzero()[:, 0])

@@ -49,13 +49,12 @@ class Projection:
         return slope / self.norms[:, None]
 
 
-def present(S: torch.Tensor) -> torch.Tensor:
-    """Mask of the atoms (K, T) that are finite and more than rounding; shape (K,).
+def present(norms: torch.Tensor) -> torch.Tensor:
+    """Mask of the atoms that are finite and more than rounding, by their norms, (K,).
 
     Rounding is what is left of a sine that is zero at all places of the grid, such as
     that of the Nyquist frequency, beside the other atoms.
     """
-    norms = torch.linalg.vector_norm(S, dim=1)
     norms = torch.where(norms.isfinite(), norms, 0.0)
     return norms > max(_ROUNDING * float(norms.max()), _SMALLEST)
 
@@ -71,7 +70,7 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
         If an atom is zero or not finite.
     """
     norms = torch.linalg.vector_norm(S, dim=1)
-    if not bool(present(S).all()):
+    if not bool(present(norms).all()):
         raise ArithmeticError("An atom is zero or not finite.")
     atoms = S / norms[:, None]
     factor = cholesky(atoms @ atoms.T, ridge)

@@ -125,7 +125,6 @@ class ClassConditionalPrior(Prior):
                 "requires y to be passed, but the target y is None: "
                 "ClassConditionalPrior needs a label for each sample, as in fit(X, y)."
             )
-        without_gaps(y)
         codes, labels = validate_data(
             self, X, y, dtype=np.float64, ensure_min_samples=2
         )
