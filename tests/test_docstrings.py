@@ -1,0 +1,70 @@
+"""Every public docstring has the parts that numpydoc asks for.
+
+Public names are found, not listed: a new one is tested from its first day.
+"""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+from numpydoc.validate import validate
+
+import skspectral
+
+# https://numpydoc.readthedocs.io/en/latest/validation.html
+RULES = {
+    *("GL05", "GL06", "GL07", "GL08", "GL09", "GL10"),  # sections: known, in order
+    # The summary is one sentence. Not SS05: it takes plural nouns for verbs.
+    *("SS01", "SS02", "SS03", "SS04", "SS06"),
+    # Every parameter has a type and a description, which is a sentence.
+    *("PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR07", "PR08", "PR09", "PR10"),
+    *("RT01", "RT03", "RT04", "RT05", "YD01"),  # and so has what is returned
+}
+
+
+def public_modules():
+    """Modules and packages of skspectral that say in ``__all__`` what is public."""
+    found = (module.name for module in pkgutil.iter_modules(skspectral.__path__))
+    names = [f"skspectral.{name}" for name in found if not name.startswith("_")]
+    modules = [skspectral, *map(importlib.import_module, names)]
+    return [module for module in modules if hasattr(module, "__all__")]
+
+
+def is_documented(value):
+    return inspect.isroutine(value) or inspect.isclass(value)
+
+
+def public_names():
+    """Functions and classes in ``__all__``, with the public methods written here."""
+    for module in public_modules():
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not is_documented(value):
+                continue
+            path = f"{module.__name__}.{name}"
+            yield path
+            for method, found in vars(value).items() if inspect.isclass(value) else ():
+                function = getattr(found, "__func__", found)
+                function = getattr(function, "fget", function)
+                if not method.startswith("_") and inspect.isroutine(function):
+                    yield f"{path}.{method}"
+
+
+NAMES = sorted(set(public_names()))
+
+
+def test_public_names_are_found():
+    assert "skspectral.SpectralDictionaryLearning" in NAMES
+    assert "skspectral.SpectralDictionaryLearning.impute" in NAMES
+    assert "skspectral.metrics.ssim" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring_has_every_part(name):
+    broken = [
+        f"{rule}: {message}"
+        for rule, message in validate(name)["errors"]
+        if rule in RULES
+    ]
+    assert broken == []
