@@ -165,8 +165,8 @@ grey, colour = np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.uint8)
         ([colour, np.zeros((5, 5, 4), np.uint8)], "differ in their channels"),
         ([grey, grey / 255], "dtypes float64 and uint8, whose ranges differ"),
         ([grey, grey.astype(np.uint16)], "dtypes uint16 and uint8"),
-        (grey, r"shape \(5, 5\) may be one image\. Pass \[images\]"),
-        (colour, r"may be one image or 5 grey ones\. Pass \[images\]"),
+        (grey, r"shape \(5, 5\) is a single image\. Pass the list \[images\]"),
+        (colour, r"may be one image or 5 grey images\. Pass \[images\]"),
         ([grey[0]], r"images\[0\] has the shape \(5,\)"),
         ([np.zeros((2, 5, 5, 3))], r"images\[0\] has the shape \(2, 5, 5, 3\)"),
         ([np.zeros((5, 5, 0))], r"images\[0\] has the shape \(5, 5, 0\)"),
@@ -175,7 +175,7 @@ grey, colour = np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.uint8)
         ([[["a", "b"]]], r"images\[0\] has the dtype <U1"),
         ([[[1, 2], [3]]], r"images\[0\] must be an array of real numbers"),
         ([[[1, "b"], [3, object()]]], r"images\[0\] must be an array of real numbers"),
-        ([grey, grey[:2]], r"size=4 is larger than an image, whose .* side is 2"),
+        ([grey, grey[:2]], r"size=4 is larger than an image: .* at most 2"),
     ],
 )
 def test_what_is_no_list_of_images(images, message):

@@ -98,7 +98,7 @@ def test_links_in_a_circle(tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path):
     write(tmp_path / "a.wav", 1)
     os.mkfifo(tmp_path / "b.wav")
-    with pytest.warns(UserWarning, match=r"b\.wav \(OSError: it is no regular file"):
+    with pytest.warns(UserWarning, match=r"b\.wav \(OSError: it is not a regular file"):
         assert numbers(tmp_path) == [1]
 
 

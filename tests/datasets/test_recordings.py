@@ -106,7 +106,7 @@ def test_channels_that_cancel(tmp_path, leftover):
     noise = rng.uniform(-1, 1, (80, 8)).astype(np.float32)
     wavfile.write(tmp_path / "noise.wav", 100, noise)
     wavfile.write(tmp_path / "silence.wav", 100, np.zeros((80, 2), np.int16))
-    with pytest.warns(UserWarning, match=r"Of 1 file .*against\.wav \(.* cancel"):
+    with pytest.warns(UserWarning, match=r"about 1 file .*against\.wav \(.* cancel"):
         load_recordings(tmp_path, 4)
     windows, _ = load_recordings(tmp_path, 4, channel=0)
     np.testing.assert_allclose(windows[:20].ravel(), sound, rtol=1e-6)
@@ -152,7 +152,7 @@ def test_a_file_that_is_cut_short_is_named(tmp_path):
     strange = b"odd " + (4).to_bytes(4, "little") + b"data"
     size = (len(content) + len(strange) - 8).to_bytes(4, "little")
     (tmp_path / "odd.wav").write_bytes(b"RIFF" + size + content[8:] + strange)
-    with pytest.warns(wavfile.WavFileWarning, match="Of 2 files") as warned:
+    with pytest.warns(wavfile.WavFileWarning, match="Warnings about 2 files") as warned:
         windows, _ = load_recordings(tmp_path, 25)
     (message,) = (str(warning.message) for warning in warned)
     assert "cut.wav (Reached EOF prematurely" in message
@@ -173,7 +173,7 @@ def test_a_file_that_is_cut_within_a_frame_is_read_up_to_that(tmp_path, dtype, n
     else:
         wavfile.write(whole, 100, channels.astype(dtype))
     cut.write_bytes(whole.read_bytes()[:-n_lost])
-    with pytest.warns(wavfile.WavFileWarning, match=r"Of 1 file .*: cut\.wav \("):
+    with pytest.warns(wavfile.WavFileWarning, match=r"about 1 file .*: cut\.wav \("):
         windows, _ = load_recordings(cut.parent, 1)
     frame_size = 2 * (3 if dtype == "int24" else np.dtype(dtype).itemsize)
     cut.write_bytes(whole.read_bytes())
