@@ -207,7 +207,10 @@ def test_a_mask_is_a_gain(of_tones):
         (lambda e, X: equalize(e, X, -1.0), "gains must be finite and >= 0"),
         (lambda e, X: equalize(e, X, lambda f: f * np.nan), "it is nan"),
         (lambda e, X: equalize(e, X, lambda f: 1 / f), "inf at the frequency 0"),
-        (lambda e, X: equalize(e, X, lambda f: f[:3]), r"returned an array of shape \(3,\)"),
+        (
+            lambda e, X: equalize(e, X, lambda f: f[:3]),
+            r"returned an array of shape \(3,\)",
+        ),
         (lambda e, X: equalize(e, X, 1.0, residual=np.nan), "residual=nan"),
         (lambda e, X: equalize(e, X * np.nan, 1.0), "NaN"),
         (lambda e, X: filter(e, X, 5, 5), "low < high"),
