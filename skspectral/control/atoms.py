@@ -38,9 +38,9 @@ def select_atoms(
         Interval of frequencies in units of ``frequencies_``: cycles per signal, or Hz
         if the estimator has a ``sampling_rate``. None selects all frequencies.
     orientation : tuple (low, high), default=None
-        Interval of directions of waves of images, in radians like ``orientations_`` and
-        modulo pi. For example, (3, 0.14) selects waves with almost vertical crests.
-        None selects all directions.
+        Interval of directions of waves of images, in radians like ``orientations_``.
+        The interval may pass through pi, where directions repeat: (3, 0.14) selects
+        waves with almost vertical crests. None selects all directions.
     explained_variance_ratio : tuple (low, high), default=None
         Interval of the fraction of the variance that an atom adds. For example,
         (0.01, None) selects atoms that add at least 1 %. None selects all atoms.
@@ -189,7 +189,7 @@ def atom_values(
 
 
 def _function_of(values: ArrayLike, name: str) -> Curve | None:
-    """Return the function that a table or one number defines, or None for others."""
+    """Return the function that a table or one number defines; None for other values."""
     try:
         table = as_numbers(values, name)
     except (TypeError, ValueError) as error:

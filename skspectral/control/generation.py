@@ -51,10 +51,11 @@ def sample(
         useful values are 1 to 3. The default means that codes are not limited.
     y : object, default=None
         Label of all signals, or one label per signal, for a prior with labels. None
-        draws the labels as often as they occurred in training.
+        draws the labels with their frequencies in training.
     random_state : int, RandomState instance or None, default=None
-        Controls the draws, like the parameter of ``estimator.sample``. Both draw the
-        same signals for the same int, before limits and gains are applied.
+        Controls the draws, like the parameter of ``estimator.sample``. An int that is
+        passed to both methods gives the same draws, before limits and gains are
+        applied.
 
     Returns
     -------
@@ -147,8 +148,8 @@ def interpolate(
     linear interpolation [1]_, and norms are interpolated linearly. Variances below a
     hundredth of the largest one are raised to this value.
 
-    Mean and covariance are those of the prior, also if it is a mixture of Gaussians. If
-    the prior has no closed form, they are those of the training samples.
+    Mean and covariance are taken from the prior, as a whole if it is a mixture of
+    Gaussians. They are taken from the training samples if the prior has no closed form.
 
     References
     ----------

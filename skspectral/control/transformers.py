@@ -44,7 +44,7 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, AB
         Raises
         ------
         ValueError
-            If the parameters of the transformer are not those of a valid filter.
+            If the gains, or the limits of the band, are not valid.
         TypeError
             If ``estimator`` has no atoms with frequencies.
         """

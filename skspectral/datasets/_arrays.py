@@ -11,13 +11,14 @@ from skspectral._sklearn_compat import as_numpy
 
 
 def check_count(name: str, value: Any, unit: str, least: int = 1) -> int:
-    """Return the parameter ``name`` as an int.
+    """Return the value of the parameter ``name`` as an int.
+
+    The message of an error ends with the ``unit``, such as "pixel".
 
     Raises
     ------
     ValueError
-        If the value is not an integer, or is less than ``least``. The ``unit`` is the
-        noun after the limit in the message, such as "pixel".
+        If the value is not an integer, or is less than ``least``.
     """
     try:
         count = operator.index(value)

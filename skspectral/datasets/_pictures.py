@@ -108,7 +108,7 @@ def _as_8_bits(picture: "Image.Image") -> np.ndarray:
     grey = np.rint(values * np.float32(255 / white)).astype(np.uint8)
     tags = getattr(picture, "tag_v2", {})
     if tags.get(_PHOTOMETRIC) == 0:
-        # In this file 0 is white. Pillow inverts such values only if they have 8 bits.
+        # 0 is white in this file, which Pillow takes into account only with 8 bits.
         grey = 255 - grey
     transparent = picture.info.get("transparency")
     if transparent is not None:

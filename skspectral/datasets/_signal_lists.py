@@ -72,7 +72,7 @@ def _as_several(signals: Any, length: int) -> tuple[list[np.ndarray], np.dtype]:
 
 
 def _refuse_columns(length: int, longest: int, n_signals: int) -> None:
-    """Raise a ValueError if all rows are too short; advise on transposed signals."""
+    """Raise a ValueError if all rows are too short, with advice if transposed."""
     advice = (
         "Signals run along axis 1, as the rows of a matrix. If yours run along axis 0, "
         "as the channels of sound often do, pass signals.T."

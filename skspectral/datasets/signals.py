@@ -113,7 +113,7 @@ def make_tones(
     harmonics are random, and the string was plucked up to half a second before the
     window starts. The initial amplitude of harmonic h is proportional to
     sin(pi h / 5) / h, like that of the velocity of an ideal string plucked at a fifth
-    of its length. Amplitudes decay exponentially, those of higher harmonics faster.
+    of its length. Amplitudes decay exponentially, and faster for higher harmonics.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def load_recordings(
     windows : ndarray of shape (n_windows, length), float32
         Windows in the order of the files and of time.
     sampling_rate : float
-        Number of samples per second, the same in all recordings.
+        Number of samples per second, which is equal in all recordings.
 
     Raises
     ------

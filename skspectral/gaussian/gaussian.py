@@ -24,7 +24,7 @@ class Gaussian:
 
     The covariance is V diag(values) V' + rest (I - V V'), with r eigenvectors V and one
     variance in all directions orthogonal to them. A full covariance has r = K. The
-    parameters are also attributes, which cannot be changed.
+    parameters are also attributes, which are read-only.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Gaussian:
     Notes
     -----
     White noise changes the eigenvalues of a covariance, but not its eigenvectors.
-    Densities and posterior means therefore cost one product with V, also if each sample
+    Densities and posterior means therefore cost one product with V, even if each sample
     has its own noise variance.
     """
 

@@ -30,7 +30,7 @@ class Mixture:
 
     The density is the sum of weights_k N(x; mean_k, C_k) over M components. Iterating
     over a mixture gives pairs of a weight and a `Gaussian`. The parameters are also
-    attributes, which cannot be changed.
+    attributes, which are read-only.
 
     Parameters
     ----------
