@@ -11,9 +11,9 @@ from skspectral._device import as_array, resolve_device
 from skspectral._random import standard_normal
 from skspectral.coding.linear import combine
 
-# Variances with a smaller relative difference are equal up to rounding. Equal variances
-# are told apart by a perturbation of the second relative size, which is larger than
-# rounding errors, but does not matter in practice.
+# Variances whose relative difference is below the tolerance are equal up to rounding.
+# The relative perturbation that breaks ties is larger than rounding errors, but too
+# small to matter in practice.
 _TIE_TOLERANCE, _TIE_BREAK = 1e-9, 1e-6
 _EPS, _TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
 
@@ -154,8 +154,8 @@ class Gaussian:
             n_vectors < n_dimensions or values[-2] <= values[-1] * (1 + _TIE_TOLERANCE)
         ):
             # Some of the smallest variances are kept, and need eigenvectors. These are
-            # not unique, as the variances are equal. A small perturbation selects them,
-            # so that they do not depend on rounding errors.
+            # not unique if the variances are equal. A small perturbation of the
+            # covariance makes them unique, so that rounding errors do not choose them.
             ramp = np.linspace(0, _TIE_BREAK * values.mean(), n_dimensions)
             covariance = self.covariance + np.diag(ramp)
             vectors, _ = principal_directions(covariance)
@@ -465,8 +465,8 @@ class Gaussian:
         if outside == 0:
             along = standard_normal(stream, n_samples, len(spread))
             return affine(along * spread, self.mean, self.vectors.T)
-        # Noise of the variance outside is drawn in all directions. Then its components
-        # along the eigenvectors are scaled to the variances there.
+        # White noise with the variance outside is drawn in all directions. Then its
+        # components along the eigenvectors are rescaled to the eigenvalues.
         noise = standard_normal(stream, n_samples, len(self.mean))
         along = affine(noise, np.zeros(len(spread)), self.vectors)
         drawn = affine(along * (spread - outside), self.mean, self.vectors.T)

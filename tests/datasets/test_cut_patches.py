@@ -1,4 +1,4 @@
-"""Patches of images: the same numbers, in the same dtype, from places in the images."""
+"""Patches have the values and the dtype of the images from which they are cut."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ LAYOUTS = {
 
 
 def stands_in(image, patch):
-    """Whether a patch is somewhere in an image, in which NaN equals NaN."""
+    """Whether an image contains a patch, where NaN equals NaN."""
     size = len(patch)
     views = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))
     views = np.moveaxis(views, (-2, -1), (2, 3))
@@ -36,7 +36,7 @@ def as_floats(image):
 
 @st.composite
 def lists_of_images(draw):
-    """Images of one dtype, range, layout and number of channels; some with a mask."""
+    """Draw images of one dtype, range, layout and number of channels, some masked."""
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     low, high = draw(st.sampled_from([(0, 1), (0, 255), (-3, 4), (0, 4000)]))
@@ -143,7 +143,7 @@ def test_a_mask_does_not_change_the_units():
     assert patches.dtype == np.float32
     assert sorted(np.isnan(patch).sum() for patch in patches) == [0, 15]
     assert np.nanmax(patches) == 35
-    # A mask that marks nothing leaves the integers.
+    # Integers remain integers if the mask marks no entry.
     assert cut_patches([np.ma.array(plain)], 2, 6).dtype == np.uint8
 
 
