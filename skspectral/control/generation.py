@@ -14,8 +14,8 @@ from skspectral.control.filtering import stable_code_map
 from skspectral.gaussian.gaussian import principal_directions
 
 # On the arc, variances of the prior are raised to this fraction of the largest one. In
-# the directions of the smallest variances new signals deviate more than training signals
-# do. Without this limit these directions alone would determine the norms.
+# directions of small variance, new signals deviate more than training signals. Without
+# this limit these directions alone would determine the norms.
 _LEAST_VARIANCE_RATIO = 1e-2
 # Angles with a smaller sine are 0 or pi up to rounding.
 _LEAST_SINE = 1e-6
