@@ -107,7 +107,7 @@ def precision_recall(
     distances = SquaredDistances(generated, real)
     for rows, block in distances.blocks():
         for radii in (radii_real, radii_generated[rows, None]):
-            distances.settle_(rows, block, radii)
+            distances.correct_near_(rows, block, radii)
         n_precise += (block <= radii_real).any(axis=1).sum()
         recalled |= (block <= radii_generated[rows, None]).any(axis=0)
     precision = float(n_precise / len(generated))
@@ -173,7 +173,7 @@ def density_coverage(
     n_inside, covered = 0, np.zeros(len(real), dtype=bool)
     distances = SquaredDistances(generated, real)
     for rows, block in distances.blocks():
-        distances.settle_(rows, block, radii)
+        distances.correct_near_(rows, block, radii)
         inside = block <= radii
         n_inside += inside.sum()
         covered |= inside.any(axis=0)

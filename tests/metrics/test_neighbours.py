@@ -49,7 +49,7 @@ BOTH = [
 def block_size(request, monkeypatch):
     """Some blocks of one row or a few, as large sets have."""
     if request.param is not None:
-        for name in ("_BLOCK_SIZE", "_EXACT_SIZE", "_LEAST_ROWS"):
+        for name in ("_BLOCK_SIZE", "_EXACT_SIZE", "_MIN_BLOCK_ROWS"):
             monkeypatch.setattr(f"skspectral.metrics._distances.{name}", request.param)
 
 
