@@ -56,8 +56,8 @@ def ndb_score(
 
     Here r is the fraction of all n + m samples that lie in the bin. The bin counts as
     different if the two-sided probability of z is below ``alpha``. The fraction of
-    different bins is the score "NDB/K" of [1]_. Pixels and signals can be compared
-    directly, without the features of a neural network.
+    different bins is the score "NDB/K" of Richardson and Weiss (2018). Pixels and
+    signals can be compared directly, without the features of a neural network.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def ndb_score(
 
     References
     ----------
-    .. [1] E. Richardson, Y. Weiss (2018). On GANs and GMMs. NeurIPS.
+    E. Richardson, Y. Weiss (2018). On GANs and GMMs. NeurIPS.
 
     Examples
     --------
@@ -127,14 +127,15 @@ def ndb_score(
 
 
 def _compare(counts: np.ndarray, alpha: float) -> NDBScore:
-    """Score two histograms, given as counts of shape (2, n_bins) without bins empty in
-    both.
+    """Score two histograms.
+
+    ``counts`` has shape (2, n_bins), without bins that are empty in both histograms.
     """
     totals = counts.sum(axis=1)
     p, q = counts / totals[:, None]
     pooled = counts.sum(axis=0) / totals.sum()
     error = np.sqrt(pooled * (1 - pooled) * (1 / totals).sum())
-    # Multiply by the error: it is zero for a bin that contains all samples of both sets.
+    # Do not divide by the error: it is zero for a bin that contains all samples.
     different = np.abs(p - q) > norm.isf(alpha / 2) * error
     middle = (p + q) / 2
     divergence = (rel_entr(p, middle) + rel_entr(q, middle)).sum() / 2

@@ -53,8 +53,9 @@ def classifier_score(
 
         exp(mean_x KL(p(y|x) || p(y)))
 
-    The score may be called "Inception score" [1]_ only if the classifier is the
-    Inception network of 2015, with logits without their biases (`inception_extractor`).
+    The score may be called "Inception score" (Salimans et al. 2016) only if the
+    classifier is the Inception network of 2015, with logits without their biases
+    (`inception_extractor`).
 
     Parameters
     ----------
@@ -88,8 +89,8 @@ def classifier_score(
 
     References
     ----------
-    .. [1] T. Salimans, I. Goodfellow, W. Zaremba, V. Cheung, A. Radford, X. Chen (2016).
-       Improved techniques for training GANs. NeurIPS.
+    T. Salimans, I. Goodfellow, W. Zaremba, V. Cheung, A. Radford, X. Chen (2016).
+    Improved techniques for training GANs. NeurIPS.
 
     Examples
     --------
@@ -142,8 +143,8 @@ def classifier_two_sample_score(
     """Compute the accuracy of a classifier that separates real from generated samples.
 
     An accuracy of 0.5 means that the classifier cannot separate the sets; 1 means that
-    it always can. The score is the classifier two-sample test of [1]_, with
-    cross-validation and the same number of samples from both sets.
+    it always can. The score is the classifier two-sample test of Lopez-Paz and Oquab
+    (2017), with cross-validation and the same number of samples from both sets.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ def classifier_two_sample_score(
 
     References
     ----------
-    .. [1] D. Lopez-Paz, M. Oquab (2017). Revisiting classifier two-sample tests. ICLR.
+    D. Lopez-Paz, M. Oquab (2017). Revisiting classifier two-sample tests. ICLR.
 
     Examples
     --------

@@ -123,14 +123,13 @@ def extract_features(
     _check_values(checked)
     if isinstance(extractor, str | Path):
         extractor = _load(Path(extractor), device)
-    run = (
-        _as_array_function(extractor) if isinstance(extractor, nn.Module) else extractor
-    )
+    if isinstance(extractor, nn.Module):
+        extractor = _as_array_function(extractor)
     parts = []
     with memory_advice(batch_size):
         for start in range(0, len(checked), batch_size):
             batch = _as_bytes(checked[start : start + batch_size])
-            parts.append(_as_matrices(run(batch), len(batch)))
+            parts.append(_as_matrices(extractor(batch), len(batch)))
     columns = tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
     return columns[0] if len(columns) == 1 else columns
 
@@ -208,19 +207,18 @@ def inception_extractor(
 
 
 def _check_values(images: np.ndarray) -> None:
-    """Raise an error unless images are uint8, or floats from 0 to 1 up to an overshoot."""
+    """Raise an error unless images are uint8, or floats from about 0 to 1."""
     if images.dtype == np.uint8:
         return
     if images.dtype.kind != "f":
         raise ValueError(
-            f"images have type {images.dtype}, but they must be of type uint8, or "
-            "floats from 0 to 1. Convert them, for example by images.astype('uint8') if "
-            "they are integers from 0 to 255."
+            f"images have type {images.dtype}, but they must be uint8, or floats from "
+            "0 to 1. Pass images.astype('uint8') if the values are from 0 to 255."
         )
     if not is_within_reach(images, (0.0, 1.0)):
         raise ValueError(
             f"images are floats from {images.min():.3g} to {images.max():.3g}, but "
-            "floats must be from 0 to 1. Shift and scale them, or convert them to uint8."
+            "floats must be from 0 to 1. Shift and scale them, or pass uint8."
         )
 
 

@@ -83,11 +83,11 @@ class CorrelationDisplay:
         X : array-like of shape (n_samples, n_features)
             At least two rows.
         features : dict or None, default=None
-            By name, functions of samples ``(n, *signal_shape)`` that give (n,)
-            numbers, or such numbers. None: of images brightness (mean), contrast
-            (standard deviation), edges (mean magnitude of the gradient), and of three
-            channels the colourfulness of Hasler and Süsstrunk (2003); of signals mean,
-            root mean square, crossings of the mean, and spectral centroid.
+            By name, functions of samples ``(n, *signal_shape)`` that give (n,) numbers,
+            or such numbers. None: of images brightness (mean), contrast (standard
+            deviation), edges (mean magnitude of the gradient), and of three channels
+            the colourfulness of Hasler and Süsstrunk (2003); of signals mean, root mean
+            square, crossings of the mean, and spectral centroid.
         atoms : int, array-like of int or of bool, or None, default=None
             Number of first atoms (at most), indices, a mask, or None: all. They are
             shown in order of frequency.

@@ -15,7 +15,7 @@ from skspectral.metrics import (
 from skspectral.metrics.frechet import (
     _from_factors,
     _subset_sizes,
-    _without_rounding,
+    _clip_rounding,
 )
 
 
@@ -139,10 +139,10 @@ def test_statistics_stored_as_single_precision():
 
 
 def test_what_is_negative_beyond_rounding_is_no_distance():
-    assert _without_rounding(-1e-9, 1.0) == 0.0
-    assert _without_rounding(0.5, 1.0) == 0.5
+    assert _clip_rounding(-1e-9, 1.0) == 0.0
+    assert _clip_rounding(0.5, 1.0) == 0.5
     with pytest.raises(ArithmeticError, match=r"is -0.01, beside traces of 1"):
-        _without_rounding(-0.01, 1.0)
+        _clip_rounding(-0.01, 1.0)
 
 
 @pytest.mark.parametrize(
