@@ -32,8 +32,8 @@ def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
     if array.ndim != 2 or len(array) < min_rows or array.shape[1] == 0:
         raise ValueError(
             f"{name} has shape {array.shape}, but features must have shape "
-            f"(n_samples, n_features) with at least {min_rows} samples. Pass one row "
-            "of features per sample."
+            f"(n_samples, n_features) with n_samples >= {min_rows}. Pass one row of "
+            "features per sample."
         )
     refuse_overflow(array, name)
     return array
