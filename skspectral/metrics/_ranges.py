@@ -82,8 +82,8 @@ def check_one_range(
     pairs = (values, other), (other, values)
     if any(_is_far_brighter(*p) or _is_signed_beside_unit(*p) for p in pairs):
         raise ValueError(
-            f"The ranges of values differ: {name} has values {values}, {other_name} "
-            f"has values {other}. Scale both to the same range, for example from 0 to "
+            f"The ranges of values differ: {values} in {name}, but {other} in "
+            f"{other_name}. Scale both to the same range, for example from 0 to "
             f"1{advice}."
         )
 

@@ -91,7 +91,7 @@ ALIKE = [{"bytes", "float bytes"}, {"words"}, {"unit", "single"}, {"signed"}]
 
 @pytest.mark.parametrize("metric", IMAGE_PAIRS.values(), ids=IMAGE_PAIRS)
 def test_bytes_beside_floats_of_images(metric):
-    with pytest.raises(ValueError, match=r"from 0 to 255, .* from 0 to 1"):
+    with pytest.raises(ValueError, match=r"from 0 to 255 in .*from 0 to 1 in"):
         metric(BYTES, UNIT)
     for pair in [(UNIT, BYTES), (255 * UNIT, 2 * UNIT - 1), (UNIT, 2 * UNIT - 1)]:
         with pytest.raises(ValueError, match="ranges of values differ"):
