@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.utils import gen_batches
 
-# Number of distances in memory at once: 16 MiB, which fits the caches of the processor.
+# Number of distances in memory at once: 16 MiB, about the size of a processor cache.
 _BLOCK_SIZE = 2**21
 # A block has at least this many rows, because smaller matrix products are slow.
 _MIN_BLOCK_ROWS = 32
@@ -55,7 +55,7 @@ class SquaredDistances:
         """
         largest = self._error * (self._a[rows].max() + self._b.max())
         i, j = np.nonzero(np.abs(block - threshold) <= largest)
-        # One bound per pair: only pairs with an outlier have errors near the largest.
+        # Use the bound of each pair: only outliers have bounds near the largest one.
         errors = self._error * (self._a[rows][i] + self._b[j])
         threshold = np.broadcast_to(threshold, block.shape)
         near = np.abs(block[i, j] - threshold[i, j]) <= errors

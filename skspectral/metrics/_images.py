@@ -25,7 +25,7 @@ _MIN_SIDE = 8
 
 # Weights of red, green and blue in the luma of ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114])
-# Values per batch: 8 MiB in float64, so that a batch and its copies fit the caches.
+# Number of values per batch: 8 MiB in float64, about the size of a processor cache.
 _BATCH_VALUES = 2**20
 
 

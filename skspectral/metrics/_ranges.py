@@ -25,7 +25,7 @@ _MAX_EXAMINED = 10**6
 _BRIGHTER, _BRIGHTER_THAN_UNIT, _UNIT_REACH = 50, 10, 1.5
 # Lowest value of an image in [0, 1] with overshoot.
 _UNDERSHOOT = -0.1
-# Probability below which chance is excluded.
+# Probability below which a coincidence is excluded.
 _CHANCE = 0.01
 # Squares of products of larger numbers may overflow in float64.
 _LARGEST = 1e50
@@ -71,9 +71,9 @@ def check_one_range(
 
     There are two cases. In the first case, the largest value of one set is far above
     all values of the other set, and the brighter set holds integers or has no negative
-    values. In the second case, one set fills [0, 1] and the other set fills [-1, 1]. So
-    few images of the other set are free of negative values that the first set, without
-    any negative values, cannot be a chance result.
+    values. In the second case, one set fills [-1, 1] and the other set fills [0, 1].
+    The error is then raised if random images from the first set would all be free of
+    negative values, like the images of the other set, with a probability below 0.01.
 
     Integers far below the largest possible value are accepted as dark images. Constant
     sets are accepted beside any range. ``advice`` is appended to the last sentence of
@@ -89,7 +89,7 @@ def check_one_range(
 
 
 def _is_far_brighter(one: Values, other: Values) -> bool:
-    """Return whether ``one`` has a range with a much larger white than ``other``."""
+    """Return whether all values of ``other`` are tiny in the range of ``one``."""
     if one.low == one.high or other.low == other.high:
         return False
     largest, size = max(-one.low, one.high), max(-other.low, other.high)

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Statistic(NamedTuple):
-    """Elementwise mean and unbiased variance of a set of images."""
+    """Elementwise mean over a set of images, and unbiased variance of one image."""
 
     mean: np.ndarray
     variance: np.ndarray

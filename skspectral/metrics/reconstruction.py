@@ -142,11 +142,11 @@ def ssim(
     This function follows the convention of the paper: a Gaussian window of 11 x 11
     pixels with a standard deviation of 1.5, and population covariances. Only pixels
     whose window lies inside the image are used, so 5 pixels at each border are left
-    out. The result equals the one of scikit-image's
-    ``structural_similarity`` with ``gaussian_weights=True``, ``sigma=1.5`` and
-    ``use_sample_covariance=False``. On small images, results of different conventions,
-    such as a uniform window or averages that include the border, differ by several
-    hundredths. Report the convention with the value.
+    out. The result equals the one of scikit-image's ``structural_similarity`` with
+    ``gaussian_weights=True``, ``sigma=1.5`` and ``use_sample_covariance=False``. On
+    small images, results of different conventions, such as a uniform window or averages
+    that include the border, differ by several hundredths. Report the convention with
+    the value.
 
     The cost is O(n height width channels). Images are processed in batches.
 

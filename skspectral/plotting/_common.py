@@ -27,7 +27,7 @@ PALETTE = (
 )
 LINE_STYLES = ("-", "--", "-.", ":")
 MAGNITUDE_MAP, SIGNED_MAP = "cividis", "RdBu_r"
-# Font size in points.
+# Font size of labels in small panels, in points.
 SMALL_FONT = 8
 _MAX_TICKS = 10
 
@@ -143,7 +143,7 @@ def unit_of_frequency(grid: Grid) -> str:
 
 
 def format_number(value: float) -> str:
-    """Format a number with at max_ticks two decimals and about three digits."""
+    """Format a number with at most two decimals and about three digits."""
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 

@@ -36,7 +36,8 @@ class AtomDisplay:
     frequencies : ndarray of shape (n_atoms,)
         Frequencies of the atoms.
     shares : ndarray of shape (n_atoms,)
-        Fraction of the variance that each atom explains.
+        Fraction of the variance that each atom adds, ``explained_variance_ratio_`` of
+        the estimator.
     orientations : ndarray of shape (n_atoms,) or None
         Orientations of the atoms in radians. None for signals.
     signal_shape : tuple of int
@@ -44,7 +45,8 @@ class AtomDisplay:
     frequency_unit : str
         Unit of ``frequencies``, for labels.
     sampling_rate : float or None
-        Number of samples per second, for the time axis of signals. None counts samples.
+        Number of samples per second, for the time axis of signals. None shows sample
+        numbers.
 
     Attributes
     ----------

@@ -52,7 +52,8 @@ class CodeDisplay:
     frequencies : ndarray of shape (n_atoms,)
         Frequencies of the atoms.
     shares : ndarray of shape (n_atoms,)
-        Fraction of the variance that each atom explains.
+        Fraction of the variance that each atom adds, ``explained_variance_ratio_`` of
+        the estimator.
     frequency_unit : str
         Unit of ``frequencies``, for labels.
     components : ndarray of shape (n_atoms, n_features) or None, default=None
@@ -64,7 +65,8 @@ class CodeDisplay:
     signal_shape : tuple of int or None, default=None
         Shape of a signal, used only by ``kind="map"``. None is (n_features,).
     sampling_rate : float or None, default=None
-        Number of samples per second, used only by ``kind="map"``. None counts samples.
+        Number of samples per second, used only by ``kind="map"``. None shows sample
+        numbers.
 
     Attributes
     ----------
@@ -82,7 +84,7 @@ class CodeDisplay:
 
     See Also
     --------
-    WindowedCodeDisplay : Codes of an estimator with windows, by place and frequency.
+    WindowedCodeDisplay : Codes of an estimator with windows, by position and frequency.
     CorrelationDisplay : Correlation of codes with features of the samples.
 
     Examples
@@ -172,9 +174,9 @@ class CodeDisplay:
         frequencies : array-like of shape (n_atoms,)
             Frequencies of the atoms.
         shares : array-like of shape (n_atoms,) or None, default=None
-            Fraction of the variance that each atom explains, for ``by="variance"``.
-            None means that the atoms are ordered by decreasing variance, like those of
-            an estimator.
+            Fraction of the variance that each atom adds, for ``by="variance"``. None
+            means that the atoms are ordered by decreasing variance, like those of an
+            estimator.
         frequency_unit : str, default="cycles per signal"
             Unit of ``frequencies``, for the label of the axis.
         ax : Axes or None, default=None

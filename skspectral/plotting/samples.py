@@ -39,7 +39,8 @@ class SampleGridDisplay:
         Lowest and highest value of the scale: black and white for images, bottom and
         top for curves.
     sampling_rate : float or None
-        Number of samples per second, for the time axis of signals. None counts samples.
+        Number of samples per second, for the time axis of signals. None shows sample
+        numbers.
 
     Attributes
     ----------

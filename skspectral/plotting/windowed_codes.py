@@ -46,7 +46,8 @@ class WindowedCodeDisplay:
     n_features : int
         Number of values of a signal.
     sampling_rate : float or None, default=None
-        Number of samples per second, for the time axis of signals. None counts samples.
+        Number of samples per second, for the time axis of signals. None shows sample
+        numbers.
 
     Attributes
     ----------
