@@ -112,9 +112,9 @@ def radial_power_spectrum(
     spectra of the same convention.
 
     If the sides of the images differ, bins are assigned by their frequency per pixel,
-    so that all waves of a ring have the same wavelength. If one side is more than twice
-    as long as the other, waves with less than half a cycle along the shorter side are
-    left out.
+    so that all waves of a ring have about the same wavelength. If one side is more than
+    twice as long as the other, waves with less than half a cycle along the shorter side
+    are left out.
 
     The cost is O(n height width log(height width)).
 

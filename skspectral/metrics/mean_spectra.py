@@ -105,7 +105,7 @@ def mean_spectrum_distance(
       all bins together, so the distances of real sets scatter around the floor, by 1 or
       more for small sets. If the distance is close to the floor or below it, the sets
       cannot be distinguished, and a smaller distance is not better.
-    - Only means are compared. A fixed linear filter can bring any set of images to the
+    - Only means are compared. A fixed filter can bring any set of images to the
       floor, and so can a Gaussian distribution with about the right spectrum, although
       neither produces images that look right.
     - The scaling to [0, 1] makes all bins depend on the brightness of the image. For

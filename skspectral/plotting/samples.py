@@ -92,7 +92,7 @@ class SampleGridDisplay:
         y : object, default=None
             Label of the samples to draw, for a prior that was fitted with labels.
         random_state : int, RandomState instance or None, default=None
-            Seed of the samples. None uses the ``random_state`` of the estimator.
+            Seed of the samples. None continues the random stream of the estimator.
         ax : Axes or None, default=None
             Matplotlib Axes whose area is divided into panels. It must be part of a
             grid, like the Axes from ``plt.subplots()``. None creates a new figure.

@@ -90,7 +90,7 @@ class SpectrumDisplay:
         n_samples : int, default=500
             Number of samples to draw from the estimator.
         random_state : int, RandomState instance or None, default=0
-            Seed of the samples. None uses the ``random_state`` of the estimator.
+            Seed of the samples. None continues the random stream of the estimator.
         ax : Axes or None, default=None
             Matplotlib Axes to draw into. None creates a new figure.
 
