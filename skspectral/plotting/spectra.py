@@ -205,7 +205,7 @@ class SpectrumDisplay:
                 linestyle=LINE_STYLES[i % len(LINE_STYLES)],
             )
         self.ax_.set_xlabel(f"frequency ({self.frequency_unit})")
-        self.ax_.set_ylabel(f"mean power ({self.power_unit})", fontsize=SMALL_FONT + 1)
+        self.ax_.set_ylabel(f"mean power\n({self.power_unit})", fontsize=SMALL_FONT + 1)
         self.ax_.legend(fontsize=SMALL_FONT)
         return self
 
