@@ -21,7 +21,8 @@ class GaussianPrior(Prior):
     covariance : {"full", "diag", "low_rank"}, default="full"
         Structure of the covariance. "full" allows any covariance. "diag" makes the
         codes independent. "low_rank" has ``rank`` directions with variances of their
-        own and one common variance in all other directions, as in probabilistic PCA.
+        own and one common variance in all other directions, as in probabilistic
+        PCA [1]_.
     rank : int or None, default=None
         Number of directions with variances of their own. None chooses the number with
         the lowest Bayesian information criterion. Used only by
@@ -31,7 +32,7 @@ class GaussianPrior(Prior):
         covariance C of the codes becomes (1 - shrinkage) C + shrinkage tr(C)/K I, as in
         `sklearn.covariance.shrunk_covariance`. Larger weights help if there are few
         samples per code. "ledoit_wolf" estimates the weight with the smallest expected
-        squared error [1]_. None means 0, which is maximum likelihood.
+        squared error [2]_. None means 0, which is maximum likelihood.
 
     Attributes
     ----------
@@ -61,10 +62,10 @@ class GaussianPrior(Prior):
 
     References
     ----------
-    .. [1] O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
-       covariance matrices. Journal of Multivariate Analysis 88, 365-411.
-    .. [2] M. E. Tipping, C. M. Bishop (1999). Probabilistic principal component
+    .. [1] M. E. Tipping, C. M. Bishop (1999). Probabilistic principal component
        analysis. Journal of the Royal Statistical Society B 61, 611-622.
+    .. [2] O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
+       covariance matrices. Journal of Multivariate Analysis 88, 365-411.
 
     Examples
     --------

@@ -105,8 +105,8 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
     ``shrinkage`` is 0: it costs n K m + K m^2 operations and K m numbers. Hundreds of
     components with few samples each are therefore quick to fit, to draw from and to
     score. The first access to ``mixture().components``, which the estimator needs for
-    denoising and imputation, costs K^3 operations and K^2 numbers per component. Each
-    access to ``covariances_`` also makes K^2 numbers per component.
+    denoising and imputation, costs K^3 operations and K^2 numbers of memory per
+    component. Each access to ``covariances_`` costs the same.
 
     References
     ----------
