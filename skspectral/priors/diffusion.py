@@ -32,7 +32,7 @@ from skspectral.priors.denoising.training import (
     enough_images,
     train,
 )
-from skspectral.priors.labels import label_numbers, numbered, without_gaps
+from skspectral.priors.labels import class_indices, encode_labels, without_gaps
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.synthesis import Synthesis
 
@@ -265,7 +265,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         super().check(y)
         if y is not None:
             labels = without_gaps(y)
-            numbered(labels, len(labels))
+            encode_labels(labels, len(labels))
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -324,7 +324,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
             raise ValueError("max_images and max_time are both None: set one of them.")
         codes = self._codes(X, reset=not warm_start, least=2)
         known = getattr(self, "classes_", np.empty(0)) if warm_start else None
-        classes, numbers = numbered(y, len(codes), known)
+        classes, numbers = encode_labels(y, len(codes), known)
         device = resolve_device(self.device)
         plan = TrainingPlan(
             batch_size=int(self.batch_size),
@@ -451,7 +451,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
                 )
             return np.zeros(n_samples, int)
         if y is not None:
-            return label_numbers(y, n_samples, self.classes_)
+            return class_indices(y, n_samples, self.classes_)
         if by_share:
             return stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         return np.full(n_samples, len(self.classes_))
