@@ -8,7 +8,7 @@ import numpy as np
 from skspectral.gaussian.gaussian import Gaussian, principal_directions
 
 # Pseudo-samples of the prior on the scale of a covariance. They are few, so that a
-# component with small variances is hardly affected.
+# component with small variances can keep them.
 _SCALE_COUNTS = 0.01
 # The statistics keep the rows themselves until there are more than this fraction of the
 # number of codes.
@@ -119,7 +119,7 @@ class SufficientStatistics:
 
         A ValueError is raised if the component has no variance.
         """
-        # A component without samples keeps its mean: it must not divide by zero.
+        # A component without samples keeps its mean; the tiny number avoids 0 / 0.
         n_samples = max(self.weight, np.finfo(np.float64).tiny)
         if self._second is None:
             centred = self._X[self._rows] - self._centre

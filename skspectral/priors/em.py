@@ -121,8 +121,8 @@ def maximise_likelihood(
         if not np.isfinite(bound):
             raise ArithmeticError(
                 f"The likelihood of the mixture is {bound} at iteration "
-                f"{len(bounds) - 1}. Are codes of very different size? Scale the data, "
-                "remove outliers, or increase shrinkage."
+                f"{len(bounds) - 1}. Are values of X extremely large or small? Rescale "
+                "X, or increase shrinkage."
             )
         gain = bound - bounds[-1]
         if gain < -_ROUNDING * abs(bound):
