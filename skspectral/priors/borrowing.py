@@ -64,10 +64,9 @@ class Pool:
     def _typical(self) -> float:
         """Root mean square of the residuals."""
         largest = np.abs(self.residuals).max()
-        shares = self.weights / self.weights.sum()
-        return float(
-            largest * np.sqrt(shares @ ((self.residuals / largest) ** 2).mean(1))
-        )
+        fractions = self.weights / self.weights.sum()
+        squares = ((self.residuals / largest) ** 2).mean(1)
+        return float(largest * np.sqrt(fractions @ squares))
 
     def fraction(self, rows: np.ndarray) -> float:
         """Return the weight a of W for the label whose rows have these indices."""

@@ -412,7 +412,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
             )
         codes = self._codes(X, reset=not warm_start, least=2)
         known = getattr(self, "classes_", np.empty(0)) if warm_start else None
-        classes, numbers = encode_labels(y, len(codes), known)
+        classes, labels = encode_labels(y, len(codes), known)
         device = resolve_device(self.device)
         plan = TrainingPlan(
             batch_size=int(self.batch_size),
@@ -442,7 +442,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         on_step = monitor.stage("training", plan.n_steps)
         with memory_advice(self.batch_size):
             state = train(
-                model, state, codes, numbers, plan, device, on_step, checkpoint
+                model, state, codes, labels, plan, device, on_step, checkpoint
             )
         monitor.close()
         self._model, self._state = model, state
@@ -451,7 +451,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
                 self.__dict__.pop(name, None)
             if len(classes):
                 self.classes_ = classes
-                self.class_prior_ = np.bincount(numbers) / len(numbers)
+                self.class_prior_ = np.bincount(labels) / len(labels)
         self.history_ = {k: np.array(v) for k, v in state.history.items()}
         self.n_images_ = state.n_images
         self.best_n_images_ = state.best_images if plan.stops_early else state.n_images

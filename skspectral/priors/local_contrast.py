@@ -292,9 +292,9 @@ class LocalContrastPrior(Prior):
         field, shape = self._field, self._synthesis.signal_shape
         n_coarse = math.prod(field.coarse_shape + field.channels)
         n_contrast = math.prod(field.contrast_shape)
-        numbers = np.split(features, [n_coarse, n_coarse + n_contrast], axis=1)
+        groups = np.split(features, [n_coarse, n_coarse + n_contrast], axis=1)
         coarse, contrast, strong = (
-            part / scale for part, scale in zip(numbers, self._scales, strict=True)
+            part / scale for part, scale in zip(groups, self._scales, strict=True)
         )
         contrast = np.minimum(contrast, self._loudest)
         spread = np.sqrt(self.detail_variance_[self.n_details :])
