@@ -116,7 +116,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         means True on a GPU and False on a CPU, where bfloat16 is often slower.
     compile : bool, default=False
         Whether torch compiles the training step. Compilation takes about a minute and
-        needs a C++ compiler.
+        needs a compiler.
     device : str, torch.device or None, default=None
         Device for training and draws. None means the CPU. With equal seeds, draws start
         from equal noise on all devices.
@@ -534,8 +534,9 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
     ) -> np.ndarray:
         """Return the indices of the labels ``y``, shape (n_samples,).
 
-        If ``y`` is None, the labels are drawn ``at_random`` with their frequencies in
-        `fit`; otherwise all indices are n_classes, which means that there is no label.
+        If ``y`` is None and ``at_random``, the labels are drawn with their frequencies
+        in `fit`. If ``y`` is None and not ``at_random``, all indices are n_classes,
+        which means that there is no label.
         """
         if not hasattr(self, "classes_"):
             if y is not None or self.guidance != 1:

@@ -97,7 +97,7 @@ class Synthesis:
 
         Returns
         -------
-        signals : ndarray of shape (n_samples, *signal_shape)
+        signals : ndarray of shape (n_samples,) + signal_shape
             The signals.
         """
         return (codes @ self.basis + self.mean).reshape(-1, *self.signal_shape)
@@ -107,7 +107,7 @@ class Synthesis:
 
         Parameters
         ----------
-        signals : ndarray of shape (n_samples, *signal_shape)
+        signals : ndarray of shape (n_samples,) + signal_shape
             Signals.
 
         Returns
