@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_refused():
         est.sample_given(np.ones((1, 64)), [1.0, 2.0])
     with pytest.raises(ValueError, match="noise_variance"):
         est.sample_given(np.ones((1, 64)), [1.0], noise_variance=-1.0)
-    with pytest.raises(ValueError, match="y=3: GaussianPrior draws what fits"):
+    with pytest.raises(ValueError, match="y=3: sample_given of GaussianPrior"):
         est.sample_given(np.ones((1, 64)), [1.0], y=3)
     est.set_params(prior=KernelDensity()).fit(X)
     with pytest.raises(TypeError, match="KernelDensity has no closed form"):
