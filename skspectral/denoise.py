@@ -57,9 +57,9 @@ def denoise(
 
 
 def mixture_or_ridge(model: LinearModel, prior: Prior, needed_by: str) -> Mixture:
-    """Return the Gaussians of the prior, or the Gaussian whose posterior means are ridge codes.
+    """Return the Gaussians of the prior, or one that reproduces the ridge codes.
 
-    The second one is returned if the prior is not made of Gaussians and ``needed_by``
+    The latter is returned if the prior is not made of Gaussians and ``needed_by``
     is empty.
 
     Raises

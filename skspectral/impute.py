@@ -58,7 +58,8 @@ def impute(
             std[entries] = np.sqrt(posterior.variance(basis) + model.noise_variance)
     if not np.isfinite(X).all():
         raise NonFiniteError(
-            "The squares of X overflow. Divide X by a large constant, in `fit`, too."
+            "The squares of X overflow. Remove rows with values that large, or scale "
+            "the data down before fit."
         )
     return std
 
@@ -100,7 +101,7 @@ def _fill_by_prior(
     """Fill draws (n_samples, n, T) in place by ``sample_given`` of the prior."""
     mean, _, basis = model.float64()
     noise_variance = model.noise_variance
-    # Draws of the prior contain the noise inside the span. The noise outside the span is
+    # Draws of the prior contain the noise inside the span. Noise outside the span is
     # added to each entry, with its mean variance.
     outside_std = np.sqrt(noise_variance * (1 - len(basis) / len(mean)))
     flat = draws.reshape(-1, draws.shape[-1])

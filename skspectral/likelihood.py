@@ -106,7 +106,7 @@ def log_density(
     mixture: Mixture,
     noise_variance: float,
 ) -> np.ndarray:
-    """Return log p(x) per sample, shape (n,), in nats; costs K^2 per sample and component.
+    """Return log p(x) per sample, in nats; costs K^2 per sample and component.
 
     Parameters
     ----------
@@ -178,6 +178,7 @@ def checked_coordinates(
     found = model.coordinates(X, device=device, batch_size=batch_size)
     if not np.isfinite(found[1]).all():
         raise NonFiniteError(
-            "The squares of X overflow. Divide X by a large constant, in `fit`, too."
+            "The squares of X overflow. Remove rows with values that large, or scale "
+            "the data down before fit."
         )
     return found
