@@ -15,8 +15,8 @@ Samples = np.ndarray | torch.Tensor
 
 # Largest batch on an accelerator, which needs larger batches than a CPU to be busy.
 _ACCELERATOR_BYTES = 512 * 2**20
-# A batch may take one eighth of the free device memory, which must also hold the centred
-# copy of the batch, a float64 copy and the products.
+# A batch may take one eighth of the free device memory, because the centred copy of the
+# batch, a float64 copy and the products must fit into the memory, too.
 _FREE_MEMORY_DIVISOR = 8
 # Phrases in the errors of the CPU's allocator, the CUDA driver and the CUDA libraries.
 _SIGNS_OF_FULL_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
@@ -89,7 +89,7 @@ def numpy_dtype(dtype: torch.dtype) -> type[np.floating]:
 def new_rows(like: Samples, shape: tuple[int, ...], dtype: torch.dtype) -> Samples:
     """Return uninitialised memory for results, of the kind and device of ``like``.
 
-    On a CPU numpy allocates the memory, because it asks for large pages. torch does
+    On a CPU numpy allocates the memory, because it requests large pages. torch does
     not, and would spend more time in page faults than in a matrix product.
     """
     if isinstance(like, torch.Tensor) and like.device.type != "cpu":

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import torch
 
-# A Gram matrix is symmetric. Computing only the blocks on and right of the diagonal saves
-# the fraction (1 - 1/n)/2 of the work for n blocks. Twelve blocks of a few hundred
+# A Gram matrix is symmetric. With n blocks, computing only those on and right of the
+# diagonal saves the fraction (1 - 1/n)/2 of the work. Twelve blocks of a few hundred
 # columns are still large enough for the full speed of matrix products.
 _N_BLOCKS = 12
 _MIN_BLOCK = 128

@@ -117,7 +117,7 @@ class Grid:
 
     @property
     def n_features(self) -> int:
-        """Number T of values in a row, those of all channels."""
+        """Number T of values in a row, over all channels."""
         return self.n_places * self.channels
 
     @property

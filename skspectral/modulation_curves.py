@@ -142,7 +142,7 @@ def _nearest_phase(
 ) -> np.ndarray:
     """Return per atom ``phase`` or pi + ``reflected``, the one nearer to zero, wrapped.
 
-    All arrays have the shape (K, T); the weights count the positions.
+    All arrays have the shape (K, T). The positions are weighted by ``weights``.
     """
     candidates = np.stack([phase, math.pi + reflected])
     best = np.sum(weights * np.cos(candidates), axis=2).argmax(axis=0)

@@ -93,9 +93,10 @@ class SpectralDictionaryLearning(
 
     Learning minimises the mean squared error that remains with the least-squares codes
     of every sample. This error depends on the data only through the mean and the second
-    moment, so that one pass over the data is enough. A prior, fitted to the coordinates
-    of the samples in the span of the atoms, makes the model generative: it has draws,
-    likelihoods, denoising and imputation.
+    moment, so that one pass over the data is enough. A prior is then fitted to the
+    coordinates of the samples in the span of the atoms. With the prior the model is
+    generative: it can draw new signals, score samples by their likelihood, remove noise
+    and fill in missing entries.
 
     Parameters
     ----------
@@ -188,8 +189,8 @@ class SpectralDictionaryLearning(
         in which the training codes do not vary become 0. `inverse_transform` undoes the
         whitening; atoms and prior do not depend on it.
     prior : object or None, default=None
-        Distribution of the `coordinates` of the samples, from which `sample` draws and
-        on which likelihoods, denoising and imputation rest. It can be one of
+        Distribution of the `coordinates` of the samples. Draws, likelihoods, denoising
+        and imputation use it. It can be one of
         `skspectral.priors`, a mixture model or ``KernelDensity`` of scikit-learn, or
         any object with ``fit`` and ``sample``. The prior is cloned, and fitted in
         float64. None means `GaussianPrior`.
@@ -1031,8 +1032,12 @@ class SpectralDictionaryLearning(
         Notes
         -----
         The cost is one matrix product, and O(K^2) per sample and component of the
-        prior. With one Gaussian this is the density of probabilistic PCA (Tipping and
-        Bishop 1999).
+        prior. With one Gaussian this is the density of probabilistic PCA.
+
+        References
+        ----------
+        M. E. Tipping, C. M. Bishop (1999). Probabilistic principal component analysis.
+        Journal of the Royal Statistical Society B 61.
         """
         checked, samples, device = self._input(X, "score_samples")
         with input_errors(samples, self, batch_size=self.batch_size):
@@ -1094,7 +1099,7 @@ class SpectralDictionaryLearning(
         Returns
         -------
         aic : float
-            Value of the criterion, in nats.
+            Value of the criterion.
 
         Raises
         ------
@@ -1128,7 +1133,7 @@ class SpectralDictionaryLearning(
         Returns
         -------
         bic : float
-            Value of the criterion, in nats.
+            Value of the criterion.
 
         Raises
         ------
@@ -1341,9 +1346,9 @@ class SpectralDictionaryLearning(
 
         Notes
         -----
-        To remove noise with a model of clean data, use so many atoms that
-        ``noise_variance_`` is below the variance of the noise; ``n_components`` may be
-        up to ``n_features``.
+        To remove noise with a model of clean data, use enough atoms for
+        ``noise_variance_`` to be below the variance of the noise. ``n_components`` can
+        be as large as ``n_features``.
 
         The cost is two matrix products, and O(K^2) per sample and component of the
         prior.
