@@ -190,10 +190,9 @@ class SpectralDictionaryLearning(
         whitening; atoms and prior do not depend on it.
     prior : object or None, default=None
         Distribution of the `coordinates` of the samples. Draws, likelihoods, denoising
-        and imputation use it. It can be one of
-        `skspectral.priors`, a mixture model or ``KernelDensity`` of scikit-learn, or
-        any object with ``fit`` and ``sample``. The prior is cloned, and fitted in
-        float64. None means `GaussianPrior`.
+        and imputation use it. It can be one of `skspectral.priors`, a mixture model or
+        ``KernelDensity`` of scikit-learn, or any object with ``fit`` and ``sample``.
+        The prior is cloned, and fitted in float64. None means `GaussianPrior`.
     max_iter : int, default=50
         Largest number of iterations per stage of learning. An iteration is one
         Gauss-Newton step, ten L-BFGS steps, ten Adam steps on the spectral loss, or one
@@ -1325,8 +1324,9 @@ class SpectralDictionaryLearning(
             Standard deviation of the white noise in X, in the units of X; an array has
             one value per row. None means ``noise_variance_ ** 0.5``: the whole residual
             outside the span of the atoms is treated as noise. With a smaller value part
-            of this residual is treated as signal and kept, and with 0 X is returned
-            unchanged. A larger value means that X is noisier than the training data.
+            of this residual is treated as signal and kept, and with 0 the result is X
+            up to rounding. A larger value means that X is noisier than the training
+            data.
 
         Returns
         -------
