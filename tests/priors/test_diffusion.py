@@ -296,8 +296,8 @@ def test_draws_are_as_far_from_what_is_seen_as_its_noise(noise):
 @pytest.mark.parametrize(
     ("operator", "seen", "message"),
     [
-        (np.zeros((0, 2)), [], "tells nothing: it is empty, or zero"),
-        ([[0.0, 0.0]], [1.0], "tells nothing: it is empty, or zero"),
+        (np.zeros((0, 2)), [], "measures nothing, because it is empty or zero"),
+        ([[0.0, 0.0]], [1.0], "measures nothing, because it is empty or zero"),
         ([[1.0, np.nan]], [1.0], "must be finite"),
         ([[1.0, 0.0]], [np.nan], "must be finite"),
         ([1.0, 0.0], [1.0], r"operator of shape \(2,\) must be of shape \(m, 2\)"),
