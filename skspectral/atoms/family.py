@@ -30,7 +30,7 @@ class Description:
     waves : Waves
         Plain wave that each atom is, or that is nearest to the atom.
     amplitude : tensor of shape (K,), float64
-        Root mean square of the factor A(t) over the signal, where the atom is A(t)
+        Root mean square of the factor A(t) over the signal, for an atom that is A(t)
         times a sine. It is in the unit of the atom.
     extras : mapping of str to tensor
         Further quantities of the family, float64, in the units that users see. The

@@ -51,8 +51,8 @@ class WaveFamily(AtomFamily):
     ----------
     drifts : bool
         Whether the phase may deviate from a straight line or plane. If it may,
-        `describe` searches for the nearest sinusoid of a signal instead of reading it
-        from the angle. The default is False.
+        `describe` searches for the sinusoid that is nearest to the atom of a signal,
+        instead of fitting a line to the angle. The default is False.
 
     References
     ----------
@@ -65,7 +65,7 @@ class WaveFamily(AtomFamily):
     def angle_and_amplitude(
         self, params: torch.Tensor, grid: Grid
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the angle and the amplitude of the waves, in closed form.
+        """Return the angle and the amplitude of the waves.
 
         Both must be differentiable with respect to ``params``.
 

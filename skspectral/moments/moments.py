@@ -173,9 +173,10 @@ class Moments:
     ) -> None:
         """Add the rows of ``batch`` with the weights ``unit * weights``.
 
-        The third and fourth moments are added about ``origin``. If there are no earlier
-        rows, it is set to the mean of the batch. Moving them to the current mean would
-        need the complete scatter matrix, which is completed only after the last batch.
+        The third and fourth moments are added about ``origin``. Moving these moments to
+        the current mean would need the complete scatter matrix, which exists only after
+        the last batch. If there are no earlier rows, ``origin`` is set to the mean of
+        the batch.
         """
         n = len(batch)
         self.n_samples += n

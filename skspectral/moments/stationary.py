@@ -121,8 +121,8 @@ class StationaryMoment(SecondMoment):
     def excess(self) -> float:
         """Return the difference ||C - S||^2 - ||C||^2 of squared Frobenius norms.
 
-        C is the matrix whose `stationary_mean` is S. The difference equals ||S||^2 - 2
-        <C, S> and depends on the lags alone, so that C is not needed.
+        C is the matrix whose `stationary_mean` is S. The difference equals
+        ||S||^2 - 2 <C, S> and depends on the lags alone, so that C is not needed.
 
         Returns
         -------
@@ -151,8 +151,8 @@ def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
     """Return the mean of a second moment over all places, per lag and pair of channels.
 
     The result has the shape (channels, 2 height - 1, 2 width - 1, channels). Its entry
-    [c, height - 1 + dy, width - 1 + dx, d] is the mean over y and x of C[(y, x, c),
-    (y + dy, x + dx, d)]. A signal is treated as an image of height 1.
+    [c, height - 1 + dy, width - 1 + dx, d] is the mean over y and x of
+    C[(y, x, c), (y + dy, x + dx, d)]. A signal is treated as an image of height 1.
 
     Notes
     -----
