@@ -1,7 +1,8 @@
-"""Kinds of atoms: how parameters become waves, one file a kind.
+"""Kinds of atoms: functions that turn parameters into waves, one kind per file.
 
-A new kind derives from `AtomFamily`, or from `WaveFamily` if it is a wave with an
-amplitude and an angle, and is registered in ``FAMILIES`` if it is to have a name.
+A new kind of atom derives from `AtomFamily`, or from `WaveFamily` if its atoms are
+waves with an amplitude and an angle. An entry in ``FAMILIES`` gives it a name that the
+estimator accepts as ``atoms="name"``; without a name, users pass an instance.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

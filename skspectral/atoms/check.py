@@ -1,4 +1,4 @@
-"""Checks of a family of atoms before it is used."""
+"""Checks that a family of atoms follows the interface."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -12,11 +12,13 @@ from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 
 _N_ATOMS = 3
-# Step of central differences, and the error of a derivative that is allowed, relative
-# to the largest one.
-_STEP, _TOLERANCE = 1e-5, 1e-5
-_LEAST_COSINE = 0.5
-# Attributes that every fit sets, without their underscore.
+# Step of the central differences.
+_STEP = 1e-5
+# Largest accepted error of a derivative, as a fraction of the largest derivative.
+_TOLERANCE = 1e-5
+# Smallest accepted |cosine| between an atom of `new_atoms` and its plain wave.
+_MIN_COSINE = 0.5
+# Attributes that every fit sets, without their final underscore.
 _RESERVED = {
     *("amplitudes", "basis", "colors", "components", "converged", "frequencies"),
     *("explained_variance_ratio", "feature_names_in", "history", "mean", "model"),
@@ -33,42 +35,50 @@ def check_atom_family(
     sampling_rate: float | None = None,
     random_state: int = 0,
 ) -> None:
-    """Check a family of atoms on signals of one shape.
+    """Check that a family of atoms follows the interface of `AtomFamily`.
 
-    Atoms near random plain waves are made. Checked are shapes and types of parameters,
-    atoms, derivatives, envelopes and descriptions; whether atoms start near the waves;
-    whether the same parameters give the same atoms; whether the parameters of one atom
-    leave the others as they are; and the derivatives, by central differences.
+    The function starts three atoms at random plain waves and checks that
+
+    - parameters, atoms, derivatives, envelopes and descriptions have the right shapes
+      and types and finite values;
+    - each atom starts near its plain wave;
+    - equal parameters give equal atoms;
+    - the parameters of one atom do not change other atoms, if the family is separable;
+    - the derivatives agree with central differences.
 
     Parameters
     ----------
     family : AtomFamily
+        Family to check.
     signal_shape : sequence of int, default=(32,)
-        As of the estimator.
+        Shape of the signals on which the family is checked: (length,), (height, width)
+        or (height, width, channels). Use the shape of your data.
     sampling_rate : float or None, default=None
+        Number of samples per unit of time or length. None means that frequencies are in
+        cycles per signal.
     random_state : int, default=0
-        Seed of the waves.
+        Seed of the random plain waves.
 
     Raises
     ------
     TypeError
-        If ``family`` is no instance of `AtomFamily`.
+        If ``family`` is not an instance of `AtomFamily`.
     ValueError
-        If a check fails, naming what is wrong.
+        If a check fails. The message says which one.
 
     Notes
     -----
-    Costs 2 p evaluations of a few atoms with p parameters each.
+    With p parameters per atom, the check computes the three atoms about 2 p times.
 
     Examples
     --------
     >>> from skspectral.atoms import Gabor, check_atom_family
-    >>> check_atom_family(Gabor(), signal_shape=(8, 8, 3))
+    >>> check_atom_family(Gabor(), signal_shape=(8, 8, 3))  # It raises no error.
     """
     if not isinstance(family, AtomFamily):
         raise TypeError(
-            f"atoms={family!r} must be the name of a family of atoms, or an instance "
-            "of a class that derives from skspectral.atoms.AtomFamily."
+            f"atoms={family!r} must be the name of a family of atoms, such as 'gabor', "
+            "or an instance of a class that derives from skspectral.atoms.AtomFamily."
         )
     shape = tuple(signal_shape)
     grid = Grid.of(shape, math.prod(shape), sampling_rate)
@@ -84,17 +94,26 @@ def check_atom_family(
     params = model.with_rows(params, rows + noise)
     rows = model.rows(params)
     if not torch.equal(rows, model.rows(model.with_rows(params, rows))):
-        _fail(family, "with_rows(params, rows(params)) changes the parameters")
+        _fail(
+            family,
+            "with_rows(params, rows(params)) differs from params. Return parameters "
+            "that hold exactly the given rows",
+        )
     atoms = model.atoms(params)
     _expect(family, "atoms", atoms, (_N_ATOMS, grid.n_features))
     _check_start(model, started, waves)
     if not torch.equal(atoms, model.atoms(params)):
-        _fail(family, "the same parameters give other atoms when they are asked again")
+        _fail(
+            family,
+            "two calls of atoms with the same parameters return different atoms. Draw "
+            "no random numbers in atoms, and store nothing between calls",
+        )
     _check_description(model, params)
     _check_derivatives(model, params)
 
 
 def _random_waves(grid: Grid, rng: np.random.Generator) -> Waves:
+    """Draw plain waves with frequencies well between zero and the Nyquist frequency."""
     limits = np.maximum(np.array(grid.sizes) / 2, 1)
     frequency = rng.uniform(0.05, 0.45, (_N_ATOMS, grid.n_axes)) * limits
     colour = rng.uniform(0.2, 1, (_N_ATOMS, grid.channels))
@@ -104,6 +123,7 @@ def _random_waves(grid: Grid, rng: np.random.Generator) -> Waves:
 
 
 def _check_description(model: AtomModel, params: torch.Tensor) -> None:
+    """Check the shapes of a description, that its waves are folded, and its names."""
     described, on = model.describe(params), model.wave_grid
     waves = described.waves
     for name, value, shape in (
@@ -117,14 +137,23 @@ def _check_description(model: AtomModel, params: torch.Tensor) -> None:
     for name in ("frequency", "phase", "colour"):
         value, expected = getattr(waves, name), getattr(folded, name)
         if not torch.allclose(value, expected, atol=1e-9):
-            _fail(model.family, f"the {name} of describe is not folded: see Waves.fold")
+            _fail(
+                model.family,
+                f"describe returns a {name} that is not folded. Return "
+                "waves.fold(self.runs_on(grid).sizes)",
+            )
     for name, value in described.extras.items():
         if not name.isidentifier() or name in _RESERVED:
-            _fail(model.family, f"extras[{name!r}] cannot be an attribute of its own")
+            _fail(
+                model.family,
+                f"extras[{name!r}] of describe cannot become an attribute {name}_, "
+                "because the name is taken or is not an identifier. Choose another key",
+            )
         _expect(model.family, name, value, (_N_ATOMS, *value.shape[1:]))
 
 
 def _check_envelopes(model: AtomModel) -> None:
+    """Check the shape, the type and the values of the envelopes."""
     envelopes = model.envelopes(torch.device("cpu"))
     if envelopes is None:
         return
@@ -132,32 +161,37 @@ def _check_envelopes(model: AtomModel) -> None:
     if len(shape) != 2 or shape[0] == 0 or shape[1] != model.grid.n_features:
         _fail(
             model.family,
-            f"envelopes have the shape {shape}, not (n, {model.grid.n_features})",
+            f"envelopes have the shape {shape}, but must have the shape "
+            f"(n_envelopes, {model.grid.n_features}) with n_envelopes > 0",
         )
     if envelopes.dtype not in (torch.float64, torch.complex128):
         _fail(
-            model.family, f"envelopes are {envelopes.dtype}, not float64 or complex128"
+            model.family,
+            f"envelopes have the type {envelopes.dtype}, but must be float64 or "
+            "complex128",
         )
     if not bool(torch.isfinite(envelopes.abs()).all()):
-        _fail(model.family, "envelopes are not finite")
+        _fail(model.family, "envelopes have NaN or infinite values")
 
 
 def _check_start(model: AtomModel, params: torch.Tensor, waves: Waves) -> None:
-    """The first atoms are near the waves that they start at."""
+    """Check that the atoms are similar to the plain waves at which they start."""
     on = model.wave_grid
     places = on.coordinates(params.device) + 0.5
     angle = 2 * math.pi * (waves.frequency @ places) + waves.phase[:, None]
     plain = (waves.colour @ on.channel_indicator(params.device)) * angle.sin()
     cosine = torch.cosine_similarity(plain, model.atoms(params), dim=1).abs()
-    if not bool((cosine > _LEAST_COSINE).all()):
+    if not bool((cosine > _MIN_COSINE).all()):
         _fail(
             model.family,
-            f"atoms of new_atoms have a cosine of {float(cosine.min()):.2g} with the "
-            f"plain waves they start at, not more than {_LEAST_COSINE}",
+            f"an atom of new_atoms has an absolute cosine of {float(cosine.min()):.2g} "
+            f"with the plain wave it starts at, but must have more than {_MIN_COSINE}. "
+            "Return parameters of atoms that are similar to the given waves",
         )
 
 
 def _check_derivatives(model: AtomModel, params: torch.Tensor) -> None:
+    """Compare the derivatives with central differences."""
     rows = model.rows(params)
     n_params, n_features = rows.shape[1], model.grid.n_features
     slopes = torch.empty(_N_ATOMS, n_params, n_features, dtype=torch.float64)
@@ -173,7 +207,8 @@ def _check_derivatives(model: AtomModel, params: torch.Tensor) -> None:
         _expect(model.family, "jacobian", jacobian, slopes.shape)
         _check_others_stay(model, params)
     else:
-        # The derivatives by shared parameters have no oracle here that is as cheap.
+        # Only derivatives with respect to rows are checked: central differences over
+        # all shared parameters would cost too much.
         jacobian = row_jacobian(
             lambda moved: model.atoms(model.with_rows(params, moved)), rows
         )
@@ -182,33 +217,41 @@ def _check_derivatives(model: AtomModel, params: torch.Tensor) -> None:
         worst = int((jacobian - slopes).abs().amax((0, 2)).argmax())
         _fail(
             model.family,
-            f"the derivative by parameter {worst} of an atom differs by {error:.2g} "
-            "from central differences",
+            f"the derivative of an atom with respect to its parameter {worst} differs "
+            f"by {error:.2g} from central differences. Correct slopes or jacobian, or "
+            "leave jacobian to automatic differentiation",
         )
 
 
 def _check_others_stay(model: AtomModel, params: torch.Tensor) -> None:
+    """Check that the parameters of one atom do not change the other atoms."""
     rows = model.rows(params).clone()
     rows[0] += 0.1
     moved = model.atoms(model.with_rows(params, rows))
     if not torch.equal(moved[1:], model.atoms(params)[1:]):
         _fail(
             model.family,
-            "the parameters of one atom change another one: set separable = False",
+            "the parameters of one atom change another atom. Set separable = False on "
+            "the class",
         )
 
 
 def _expect(
     family: AtomFamily, name: str, value: torch.Tensor, shape: tuple[int, ...]
 ) -> None:
-    """Raise a ValueError unless a float64 tensor has a shape and is finite."""
+    """Raise a ValueError unless a tensor is finite, float64, and of one shape."""
     if tuple(value.shape) != tuple(shape):
-        _fail(family, f"{name} have the shape {tuple(value.shape)}, not {shape}")
+        _fail(
+            family,
+            f"{name} have the shape {tuple(value.shape)}, but must have the shape "
+            f"{tuple(shape)}",
+        )
     if value.dtype != torch.float64:
-        _fail(family, f"{name} are {value.dtype}, not float64")
+        _fail(family, f"{name} have the type {value.dtype}, but must be float64")
     if not bool(value.isfinite().all()):
-        _fail(family, f"{name} are not finite")
+        _fail(family, f"{name} have NaN or infinite values")
 
 
 def _fail(family: AtomFamily, problem: str) -> None:
+    """Raise the ValueError that names the family and the problem."""
     raise ValueError(f"atoms={family!r} cannot be used: {problem}.")

@@ -1,8 +1,9 @@
-"""What learning asks of a kind of atom, whoever wrote it.
+"""The interface of a kind of atom.
 
-A kind of atom says how parameters become atoms, how an atom starts at a plain wave, and
-how it is described. Everything else (selection, projection, Gauss-Newton, spectral
-loss, control, plots) sees `AtomFamily` alone, so that a new kind is one file.
+A kind of atom, called a family, defines how parameters become atoms, how an atom starts
+at a plain wave, and how an atom is described to users. Selection, projection,
+Gauss-Newton steps, spectral loss, control and plots use `AtomFamily` alone, so that a
+new kind of atom is one new file.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -22,19 +23,21 @@ from skspectral.grid import Grid
 
 @dataclass(frozen=True)
 class Description:
-    """What users read of K atoms.
+    """Description of K atoms in terms that users read.
 
-    Attributes
+    Parameters
     ----------
     waves : Waves
-        The plain wave that each atom is, or is nearest to.
-    amplitude : tensor of shape (K,)
-        Root mean square amplitude of the wave, in units of the atom.
+        Plain wave that each atom is, or that is nearest to the atom.
+    amplitude : tensor of shape (K,), float64
+        Root mean square of the factor A(t) over the signal, for an atom that is A(t)
+        times a sine. It is in the unit of the atom.
     extras : mapping of str to tensor
-        Further quantities of the family in public units, the first axis of length K.
-        The estimator publishes each as an attribute, the name with an underscore
-        added: "sweep_rates" becomes ``sweep_rates_``. Names of attributes that every
-        fit has are refused.
+        Further quantities of the family, float64, in the units that users see. The
+        first axis of each has length K. The estimator publishes each one as a fitted
+        attribute whose name is the key with an underscore added: "sweep_rates" becomes
+        ``sweep_rates_``. `check_atom_family` refuses the names of attributes that every
+        fit has.
     """
 
     waves: Waves
@@ -43,26 +46,30 @@ class Description:
 
 
 class AtomFamily(BaseEstimator, ABC):
-    """A kind of atom: rows of parameters that become atoms on a grid.
+    """A kind of atom: turns rows of parameters into atoms on a grid.
 
-    Subclasses are scikit-learn objects: ``__init__`` stores its parameters, and nothing
-    is kept between calls. The parameters of K atoms are one float64 tensor, by default
-    of shape (K, p) with a row for each atom. `skspectral.atoms.check_atom_family`
-    tests a new family; the estimator calls it on every instance that is passed as
-    ``atoms``.
+    Subclasses are scikit-learn estimators: ``__init__`` stores its parameters
+    unchanged, and no method stores anything. The parameters of K atoms are one float64
+    tensor, by default of shape (K, p) with one row per atom. A subclass must define
+    `new_atoms`, `atoms` and `describe`. The function `check_atom_family` tests a new
+    family; the estimator calls it on every instance that is passed as ``atoms``.
 
     Attributes
     ----------
     takes_modulation : bool
-        Whether the atoms are plain waves along the axes of `runs_on`, to which the
-        parameter ``modulation`` of the estimator may give a drift.
+        Whether the estimator's parameter ``modulation`` may be used with these atoms.
+        Set it to True only if the atoms are plain waves along the axes of `runs_on`.
+        The default is False.
     separable : bool
-        Whether each parameter belongs to one atom alone, as Gauss-Newton steps need.
+        Whether each parameter belongs to exactly one atom. Gauss-Newton steps need
+        separable atoms. The default is True.
 
-    Notes
-    -----
-    `WaveFamily` writes atoms, derivatives and descriptions for waves of which a
-    subclass says the angle and the amplitude; it is the shorter way for these.
+    See Also
+    --------
+    WaveFamily : Base class for waves. It derives atoms, derivatives and descriptions
+    from
+        an angle and an amplitude.
+    check_atom_family : Tests whether a family follows this interface.
     """
 
     takes_modulation: ClassVar[bool] = False
@@ -70,106 +77,249 @@ class AtomFamily(BaseEstimator, ABC):
 
     @abstractmethod
     def new_atoms(self, waves: Waves, grid: Grid) -> torch.Tensor:
-        """Return parameters of atoms that are, or are near to, plain waves.
+        """Return parameters of atoms that start at given plain waves.
 
         Parameters
         ----------
         waves : Waves
-            On the grid `runs_on`; ``waves.envelope`` numbers the `envelopes`.
+            The K plain waves to start at, on the grid that `runs_on` returns.
+            ``waves.envelope`` holds the index, into `envelopes`, of the envelope in
+            which each wave was selected.
         grid : Grid
-            Of the signals, as for all methods.
+            Axes, channels and sampling rate of the signals.
 
         Returns
         -------
         rows : tensor of shape (K, p), float64
+            One row of parameters per atom. Each atom must equal its plain wave or be
+            similar to it, with an absolute cosine above 0.5.
         """
 
     @abstractmethod
     def atoms(self, params: torch.Tensor, grid: Grid) -> torch.Tensor:
-        """Return the atoms, of any length and differentiable, shape (K, T), float64."""
+        """Return the atoms that the parameters define.
+
+        The result must be differentiable with respect to ``params``. The atoms need not
+        have unit norm.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        atoms : tensor of shape (K, T), float64
+            One atom per row, sampled at the T features of the signals.
+        """
 
     @abstractmethod
     def describe(self, params: torch.Tensor, grid: Grid) -> Description:
-        """Return what users read of the atoms."""
+        """Return the description of the atoms that users read.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        description : Description
+            Folded plain waves (see `Waves.fold`), amplitudes, and further quantities of
+            the family.
+        """
 
     def runs_on(self, grid: Grid) -> Grid:
         """Return the grid along whose axes the waves run.
 
-        By default the flattened signal.
+        By default the waves run along the flattened signal, also if the signals are
+        images.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        wave_grid : Grid
+            Grid with the same number of features. Its axes are the axes of the wave
+            vectors, and its channels are the entries of the colours.
 
         Raises
         ------
         ValueError
-            If such atoms do not exist on signals of this grid.
+            If atoms of this family do not exist on ``grid``.
         """
         return grid.flattened()
 
     def jacobian(
         self, params: torch.Tensor, grid: Grid, dtype: torch.dtype
     ) -> torch.Tensor:
-        """Return the derivatives of separable atoms by their parameters, (K, p, T).
+        """Return the derivatives of the atoms with respect to their own parameters.
 
-        By default by automatic differentiation, one parameter after the other.
+        This method is called only if `separable` is True. By default it uses automatic
+        differentiation, one parameter after the other; a subclass with a closed form
+        overrides it, for speed.
+
+        Parameters
+        ----------
+        params : tensor of shape (K, p), float64
+            Parameters of the K atoms.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        dtype : torch.dtype
+            Floating type of the result.
+
+        Returns
+        -------
+        jacobian : tensor of shape (K, p, T)
+            Entry [i, j] is the derivative of atom i with respect to its parameter j.
         """
         return row_jacobian(lambda rows: self.atoms(rows, grid), params).to(dtype)
 
     def envelopes(self, grid: Grid, device: torch.device) -> torch.Tensor | None:
-        """Return envelopes in which the greedy selection looks for waves.
+        """Return the envelopes in which the greedy selection looks for waves.
+
+        The selection compares the waves of all envelopes, so that its time is
+        proportional to the number of envelopes. By default there is only the constant
+        envelope.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        device : torch.device
+            Device of the result.
 
         Returns
         -------
         envelopes : tensor of shape (n_envelopes, T) or None
-            Factors of exp(-2 pi i f t), real or complex: the cosine and sine of a
-            candidate are the real and negative imaginary part of the product. The
-            first one is used where waves are not selected. None is the constant alone.
+            Envelopes g, float64 or complex128. The cosine and the sine of a candidate
+            wave are the real part and the negative imaginary part of g(t) exp(-2 pi i f
+            t). The first envelope also serves the starts that do not select waves. None
+            means one envelope, the constant 1.
         """
         return None
 
     def start(self, waves: Waves, grid: Grid) -> torch.Tensor:
-        """Return the first parameters, with those that all atoms share."""
+        """Return all parameters of atoms that start at given plain waves.
+
+        By default there are no shared parameters, and this method returns the result of
+        `new_atoms`.
+
+        Parameters
+        ----------
+        waves : Waves
+            The K plain waves to start at, on the grid that `runs_on` returns.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        params : tensor, float64
+            Parameters of the K atoms, including the parameters that all atoms share.
+        """
         return self.new_atoms(waves, grid)
 
     def rows(self, params: torch.Tensor, grid: Grid) -> torch.Tensor:
-        """Return the parameters that belong to one atom each, shape (K, p)."""
+        """Return the parameters that belong to single atoms.
+
+        By default these are all parameters.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        rows : tensor of shape (K, p), float64
+            One row of parameters per atom, without the shared parameters.
+        """
         return params
 
     def with_rows(
         self, params: torch.Tensor, rows: torch.Tensor, grid: Grid
     ) -> torch.Tensor:
-        """Return the shared parameters of ``params`` with the rows of other atoms."""
+        """Return parameters with other rows and unchanged shared parameters.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters that provide the shared part. Families without shared parameters
+            ignore them.
+        rows : tensor of shape (n, p), float64
+            One row of parameters per atom. The number n of atoms may differ from that
+            of ``params``.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        new_params : tensor, float64
+            Shared parameters of ``params``, combined with ``rows``.
+        """
         return rows
 
     def form(self, grid: Grid) -> tuple[Any, ...]:
-        """Return a key of the family and the grid, without units.
+        """Return a key by which two fits can be compared.
 
-        Where two keys are equal, equal parameters make equal atoms.
+        If two keys are equal, then equal parameters define equal atoms. The key does
+        not depend on the sampling rate, because the atoms do not depend on it.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        key : tuple
+            Hashable key that identifies the family, its options and the grid.
         """
         options = sorted(self.get_params(deep=False).items())
         return (type(self), repr(options), grid.without_units())
 
 
 class Modulation(BaseEstimator, ABC):
-    """A way in which amplitude and phase of waves drift over the signal."""
+    """A rule by which the amplitude and the phase of waves change over the signal.
+
+    A subclass must define `apply_to`. Pass an instance to the estimator as
+    ``modulation``.
+    """
 
     @abstractmethod
     def apply_to(
         self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
     ) -> AtomFamily:
-        """Return a family of atoms: the waves of ``carrier``, modulated.
+        """Return a family whose atoms are the waves of ``carrier``, modulated.
 
         Parameters
         ----------
         carrier : AtomFamily
-            With ``takes_modulation``.
+            Family of plain waves. Its attribute ``takes_modulation`` is True.
         grid : Grid
-            Of the signals.
-        rng : Generator
-            For random first parameters.
+            Axes, channels and sampling rate of the signals.
+        rng : numpy.random.Generator
+            Source of random initial parameters. Modulations without random parameters
+            ignore it.
+
+        Returns
+        -------
+        family : AtomFamily
+            Family of the modulated waves. It starts at the waves of ``carrier``.
 
         Raises
         ------
         ValueError
-            If the modulation does not fit the carrier or the grid.
+            If the modulation cannot be used with the carrier or the grid.
         """
 
 
@@ -177,11 +327,14 @@ class Modulation(BaseEstimator, ABC):
 class AtomModel:
     """A family of atoms on the grid of the signals.
 
+    Its methods call those of the family, with the grid filled in.
+
     Attributes
     ----------
     family : AtomFamily
+        Kind of the atoms.
     grid : Grid
-        Of the signals.
+        Axes, channels and sampling rate of the signals.
     """
 
     family: AtomFamily
@@ -189,66 +342,70 @@ class AtomModel:
 
     @property
     def wave_grid(self) -> Grid:
-        """The grid along whose axes the waves run."""
+        """Grid along whose axes the waves run."""
         return self.family.runs_on(self.grid)
 
     @property
     def separable(self) -> bool:
-        """Whether each parameter belongs to one atom alone."""
+        """Whether each parameter belongs to exactly one atom."""
         return self.family.separable
 
     @property
     def form(self) -> tuple[Any, ...]:
-        """The key of the family and its grid, see `AtomFamily.form`."""
+        """Key of the family and its grid, see `AtomFamily.form`."""
         return self.family.form(self.grid)
 
     def envelopes(self, device: torch.device) -> torch.Tensor | None:
-        """See `AtomFamily.envelopes`."""
+        """Call `AtomFamily.envelopes` with this grid."""
         return self.family.envelopes(self.grid, device)
 
     def new_atoms(self, waves: Waves) -> torch.Tensor:
-        """See `AtomFamily.new_atoms`."""
+        """Call `AtomFamily.new_atoms` with this grid."""
         return self.family.new_atoms(waves, self.grid)
 
     def start(self, waves: Waves) -> torch.Tensor:
-        """See `AtomFamily.start`."""
+        """Call `AtomFamily.start` with this grid."""
         return self.family.start(waves, self.grid)
 
     def atoms(self, params: torch.Tensor) -> torch.Tensor:
-        """See `AtomFamily.atoms`."""
+        """Call `AtomFamily.atoms` with this grid."""
         return self.family.atoms(params, self.grid)
 
     def jacobian(self, params: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """See `AtomFamily.jacobian`."""
+        """Call `AtomFamily.jacobian` with this grid."""
         return self.family.jacobian(params, self.grid, dtype)
 
     def describe(self, params: torch.Tensor) -> Description:
-        """See `AtomFamily.describe`."""
+        """Call `AtomFamily.describe` with this grid."""
         return self.family.describe(params, self.grid)
 
     def rows(self, params: torch.Tensor) -> torch.Tensor:
-        """See `AtomFamily.rows`."""
+        """Call `AtomFamily.rows` with this grid."""
         return self.family.rows(params, self.grid)
 
     def with_rows(self, params: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """See `AtomFamily.with_rows`."""
+        """Call `AtomFamily.with_rows` with this grid."""
         return self.family.with_rows(params, rows, self.grid)
 
 
 def row_jacobian(
     function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor
 ) -> torch.Tensor:
-    """Derivatives of each row of a result by the same row of the input.
+    """Return the derivative of each row of a result with respect to its input row.
 
     Parameters
     ----------
     function : callable
-        Maps (K, p) to (K, T), row by row.
+        Function that maps a tensor of shape (K, p) to one of shape (K, T). Row i of the
+        result depends on row i of the input only.
     rows : tensor of shape (K, p)
+        Point at which the derivatives are computed.
 
     Returns
     -------
     jacobian : tensor of shape (K, p, T)
+        Entry [i, j] is the derivative of row i of the result with respect to entry j of
+        row i of the input.
     """
     columns = [
         jvp(function, rows, direction.expand_as(rows))[1]  # type: ignore[no-untyped-call]

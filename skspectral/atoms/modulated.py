@@ -1,4 +1,4 @@
-"""Waves whose amplitude and phase drift along fixed smooth functions."""
+"""Waves whose amplitude and phase are weighted sums of fixed smooth functions."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -26,30 +26,48 @@ SOFTPLUS_INVERSE_OF_ONE = math.log(math.expm1(1.0))
 
 
 class BasisModulation(Modulation):
-    """Drift of amplitude and phase along fixed smooth functions of the coordinates.
+    """Modulation of amplitude and phase by fixed smooth functions of the coordinates.
 
-    Atom i is ``A_i(t) sin(2 pi f_i t + phi_i(t))`` with ``A_i = softplus(sum_m a_im
-    b_m)`` and ``phi_i = sum_m p_im b_m`` (Kiruluta 2025, equations 2, 3 and 5, with the
-    network's last hidden layer replaced by fixed functions b_m). Plane waves have a
-    colour and a wave vector in place of the channels and of f. The functions are
+    Atom i is ``A_i(t) sin(2 pi f_i t + phi_i(t))``. Its amplitude is
+    ``A_i = softplus(sum_m a_im b_m)`` and its phase is ``phi_i = sum_m p_im b_m``, with
+    learned weights a_im and p_im. Plane waves have a wave vector instead of the
+    frequency f_i, and a colour in addition. The fixed functions b_m are
 
-    - signals of shape (length,): 1, and cos(2 pi j t), sin(2 pi j t) for j = 1..order;
-    - images of shape (height, width): 1, and cos(pi j y), cos(pi j x) for j = 1..order,
-      where y and x run over the rows and columns from 0 to 1;
-    - images with channels: the same, with one constant for each channel.
+    - for signals of shape (length,): 1, and cos(2 pi j t), sin(2 pi j t) for j = 1,
+      ..., order;
+    - for images of shape (height, width): 1, and cos(pi j y), cos(pi j x) for j = 1,
+      ..., order, where y and x run over the rows and the columns from 0 to 1;
+    - for images with channels and atoms without a colour: the functions of images, with
+      one constant per channel instead of 1.
 
     Parameters
     ----------
     order : int or None, default=None
-        Highest j. None means 4 for signals and 2 for images. An atom has one frequency
-        and two numbers for each function: 19 and, for colour images, 15 by default.
-        Fewer terms need fewer samples; more come closer to PCA on aligned data.
+        Largest j. Amplitude and phase can vary by up to ``order`` cycles over a signal,
+        or half cycles over an image; 0 makes them constant. Functions above the Nyquist
+        frequency are left out. Fewer functions need fewer samples; more functions bring
+        the reconstruction closer to that of PCA on aligned data. None means 4 for
+        signals and 2 for images.
+
+    See Also
+    --------
+    MLPModulation : Learns the functions b_m as well, by a small network.
+
+    Notes
+    -----
+    An atom has one frequency and two weights per function. By default, a sinusoid has
+    19 parameters for signals and 15 for colour images.
+
+    References
+    ----------
+    Equations (2), (3) and (5) of Kiruluta (2025), with fixed functions b_m in place of
+    the last hidden layer of the network.
 
     Examples
     --------
     >>> from skspectral import BasisModulation
     >>> basis, constant = BasisModulation(order=1).functions((4, 4))
-    >>> basis.shape
+    >>> basis.shape  # 3 functions: the constant, one over rows, one over columns.
     (3, 16)
     """
 
@@ -57,24 +75,25 @@ class BasisModulation(Modulation):
         self.order = order
 
     def functions(self, signal_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Values of the functions over a flattened signal.
+        """Return the values of the functions b_m over a flattened signal.
 
         Parameters
         ----------
         signal_shape : tuple of int
-            (length,), (height, width) or (height, width, channels).
+            Shape of the signals: (length,), (height, width) or (height, width,
+            channels).
 
         Returns
         -------
         basis : ndarray of shape (M, T)
-            One function a row, sampled in C order.
+            One function per row, sampled at the T features in C order.
         constant : ndarray of shape (M,)
-            Coefficients of the function that is 1 everywhere.
+            Weights for which the weighted sum of the functions is 1 everywhere.
 
         Raises
         ------
         ValueError
-            If ``order`` is not a non-negative integer or None.
+            If ``order`` is neither a non-negative integer nor None.
         """
         order = self.order
         if order is not None:
@@ -87,26 +106,45 @@ class BasisModulation(Modulation):
     def apply_to(
         self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
     ) -> AtomFamily:
-        """Return a family of atoms: the waves of ``carrier``, modulated."""
+        """Return a family whose atoms are the waves of ``carrier``, modulated.
+
+        Parameters
+        ----------
+        carrier : AtomFamily
+            Family of plain waves.
+        grid : Grid
+            Ignored.
+        rng : numpy.random.Generator
+            Ignored: all atoms start without modulation.
+
+        Returns
+        -------
+        family : AtomFamily
+            Family of the modulated waves.
+        """
         return ModulatedWaves(carrier, self)
 
 
 class BasisWaves(WaveFamily):
-    """Waves with amplitude and phase along fixed functions b_m(t).
+    """Waves whose amplitude and phase are weighted sums of fixed functions b_m(t).
 
-    A(t) = softplus(sum_m a_m b_m(t)) and angle(t) = 2 pi f t + sum_m p_m b_m(t):
-    equations (2), (3) and (5) of Kiruluta (2025). With the constant as the only b_m the
-    atoms are plain waves. A row of parameters is f, p_1..p_M, a_1..a_M, colour.
+    As in equations (2), (3) and (5) of Kiruluta (2025), amplitude and angle are::
+
+        A(t) = softplus(sum_m a_m b_m(t))
+        angle(t) = 2 pi f t + sum_m p_m b_m(t)
+
+    If the constant is the only function, the atoms are plain waves. A row of parameters
+    holds the wave vector f, the weights p_1..p_M and a_1..a_M, and the colour.
     """
 
     @abstractmethod
     def basis(
         self, grid: Grid, device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the functions (M, T), and the coefficients (M,) of the constant 1."""
+        """Return the functions, (M, T), and their weights for the constant 1, (M,)."""
 
     def new_atoms(self, waves: Waves, grid: Grid) -> torch.Tensor:
-        """Return parameters of atoms that do not drift."""
+        """Return parameters of atoms whose amplitude and phase are constant."""
         _, constant = self.basis(grid, waves.phase.device)
         raw = SOFTPLUS_INVERSE_OF_ONE * constant
         return torch.cat(
@@ -122,13 +160,14 @@ class BasisWaves(WaveFamily):
     def angle_and_amplitude(
         self, params: torch.Tensor, grid: Grid
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the argument of the sine and A(t), both of shape (K, T)."""
+        """Return the angle and the amplitude A(t), both of shape (K, T)."""
         angle, raw = self._angle_and_raw(params, grid)
         return angle, softplus(raw)
 
     def _angle_and_raw(
         self, params: torch.Tensor, grid: Grid
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the angle, and the amplitude before the softplus, both (K, T)."""
         on, (basis, _) = self.runs_on(grid), self.basis(grid, params.device)
         n, n_terms = on.n_axes, len(basis)
         angle = 2 * math.pi * (params[:, :n] @ on.coordinates(params.device))
@@ -136,7 +175,7 @@ class BasisWaves(WaveFamily):
         return angle, params[:, n + n_terms : n + 2 * n_terms] @ basis
 
     def slopes(self, params: torch.Tensor, grid: Grid, dtype: torch.dtype) -> Slopes:
-        """Return the derivatives of angle and amplitude by their parameters."""
+        """Return the derivatives of the angle and of the amplitude."""
         basis = self.basis(grid, params.device)[0].to(dtype)
         turns = 2 * math.pi * self.runs_on(grid).coordinates(params.device).to(dtype)
         raw = self._angle_and_raw(params, grid)[1]
@@ -144,14 +183,14 @@ class BasisWaves(WaveFamily):
 
 
 class ModulatedWaves(BasisWaves):
-    """The waves of a carrier, with amplitude and phase that drift.
+    """The waves of a carrier, with an amplitude and a phase that vary over the signal.
 
     Parameters
     ----------
     carrier : AtomFamily
-        Says along which axes the waves run.
+        Family of plain waves. It determines along which axes the waves run.
     modulation : BasisModulation
-        Says along which functions they drift.
+        Provides the functions of which amplitude and phase are weighted sums.
     """
 
     drifts = True
@@ -167,11 +206,15 @@ class ModulatedWaves(BasisWaves):
     def basis(
         self, grid: Grid, device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the functions (M, T), and the coefficients (M,) of the constant 1."""
+        """Return the functions, (M, T), and their weights for the constant 1, (M,)."""
         return _basis(self.modulation, grid, self.runs_on(grid).channels, device)
 
     def form(self, grid: Grid) -> tuple[Any, ...]:
-        """Return a key that tells the functions, not the parameter they come from."""
+        """Return a key, see `AtomFamily.form`.
+
+        It contains the number of functions instead of ``order``, because orders above
+        the Nyquist frequency give equal functions.
+        """
         n_functions = len(self.basis(grid, torch.device("cpu"))[0])
         return (type(self), type(self.modulation), n_functions, self.carrier.form(grid))
 
@@ -180,7 +223,11 @@ class ModulatedWaves(BasisWaves):
 def _basis(
     modulation: BasisModulation, grid: Grid, channels: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Functions over a row; waves with a colour need none of the channel."""
+    """Return the functions at all features, as tensors.
+
+    Waves with a colour have it in place of one constant per channel, so that their
+    functions are those of one channel, repeated.
+    """
     shape = grid.sizes if channels > 1 else grid.shape
     basis, constant = modulation.functions(shape)
     if channels > 1:
@@ -192,15 +239,16 @@ def _basis(
 
 
 def check_integer(owner: str, name: str, value: Any, least: int) -> None:
-    """Raise a ValueError unless a parameter is an integer from ``least`` on."""
+    """Raise a ValueError unless a parameter is an integer of at least ``least``."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         kind = "non-negative" if least == 0 else "positive"
         raise ValueError(f"{owner}({name}={value!r}): {name} must be a {kind} integer.")
 
 
 def _signal_functions(length: int, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the functions of a signal, and their weights for the constant 1."""
     t = np.arange(length) / length
-    # Beyond the Nyquist harmonic the functions repeat themselves.
+    # Above the Nyquist frequency the sampled functions would repeat.
     angles = [2 * math.pi * j * t for j in range(1, min(order, (length - 1) // 2) + 1)]
     waves = [wave(angle) for angle in angles for wave in (np.cos, np.sin)]
     basis = np.stack([np.ones(length), *waves])
@@ -208,6 +256,7 @@ def _signal_functions(length: int, order: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _image_functions(grid: Grid, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the functions of an image, and their weights for the constant 1."""
     (height, width), channels = grid.sizes, grid.channels
     row, column, channel = np.indices((height, width, channels)).reshape(3, -1)
     constants = [(channel == c).astype(float) for c in range(channels)]

@@ -1,4 +1,7 @@
-"""Waves that drift as a small network of the coordinates says: the published form."""
+"""Waves whose amplitude and phase are computed by a small neural network.
+
+This is the published form of the atoms (Kiruluta 2025).
+"""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -23,37 +26,54 @@ from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 
 _QUANTITIES = ("amplitude", "phase", "frequency")
-# Half-width of the uniform first weights of the input layer, in units of 1/sqrt(n_in):
-# wide enough for a cycle over the signal.
+# Half-width of the uniform distribution of the input layer's initial weights, in units
+# of 1 / sqrt(n_in). It is wide enough for functions that turn once over the signal.
 _INPUT_SCALE = 3.0
 
 
 class MLPModulation(Modulation):
-    """Drift as a small network of the coordinates says: the published form.
+    """Modulation of amplitude and phase by a small neural network: the published form.
 
-    One multilayer perceptron, of t for signals of shape (length,) and of row, column
-    and channel for images, has an output for each modulated quantity of each atom:
-    A_i = softplus(A0_i + dA_i), phi_i = phi0_i + dphi_i and f_i = softplus(f0_i + df_i)
-    (Kiruluta 2025, equations 3 to 5). Its hidden layers are tanh; the last layer starts
-    at zero, so that learning begins with plain waves. The network is an adaptive basis
-    of ``width`` functions where `BasisModulation` has a fixed one: with many samples it
-    comes a little closer to PCA, more slowly, and its first weights depend on a seed.
+    One multilayer perceptron serves all atoms. It maps the coordinates of a sample (t
+    for signals; row, column and channel for images) to one output per modulated
+    quantity of each atom: ``A_i = softplus(A0_i + dA_i)``, ``phi_i = phi0_i + dphi_i``
+    and, if the frequency is modulated, ``f_i = softplus(f0_i + df_i)``. The hidden
+    layers are tanh layers. The last layer starts at zero, so that learning begins with
+    plain waves.
 
     Parameters
     ----------
     width : int, default=32
-        Units of each hidden layer.
+        Number of units of each hidden layer. More units can describe faster changes,
+        and need more samples and time.
     depth : int, default=2
         Number of hidden layers.
     modulated : tuple of str, default=("amplitude", "phase")
-        What drifts: any of "amplitude", "phase" and "frequency". 2 pi df(t) t and
-        dphi(t) add up to one function, so that "frequency" beside "phase" only makes
-        the learning harder; it is there for the published form, and for sinusoids only.
+        The quantities that the network modulates: any of "amplitude", "phase" and
+        "frequency". "frequency" requires sinusoids (atoms="sinusoid"). It is part of
+        the published form, but together with "phase" it only makes learning harder:
+        2 pi t df(t) and dphi(t) add up to one function.
+
+    See Also
+    --------
+    BasisModulation : Faster modulation by fixed functions, without random weights.
+
+    Notes
+    -----
+    The last hidden layer is a learned set of ``width`` functions in place of the fixed
+    functions of `BasisModulation`. With many samples the reconstruction comes a little
+    closer to that of PCA. Learning takes longer, and its result depends on the random
+    initial weights.
+
+    References
+    ----------
+    Equations (3) to (5) of Kiruluta (2025).
 
     Examples
     --------
     >>> from skspectral import MLPModulation
-    >>> MLPModulation(width=16).inputs((4, 4, 3)).shape
+    >>> inputs = MLPModulation(width=16).inputs((4, 4, 3))
+    >>> inputs.shape  # Row, column and 3 channels, at 48 features.
     (5, 48)
     """
 
@@ -68,17 +88,19 @@ class MLPModulation(Modulation):
         self.modulated = modulated
 
     def inputs(self, signal_shape: tuple[int, ...]) -> np.ndarray:
-        """Coordinates of the samples of a flattened signal.
+        """Return the inputs of the network at the samples of a flattened signal.
 
         Parameters
         ----------
         signal_shape : tuple of int
-            (length,), (height, width) or (height, width, channels).
+            Shape of the signals: (length,), (height, width) or (height, width,
+            channels).
 
         Returns
         -------
         inputs : ndarray of shape (n_inputs, T)
-            Position along each axis, from -1 to 1, and an indicator of each channel.
+            Coordinate along each axis, from -1 to 1, and one indicator per channel if
+            there are several channels.
         """
         grid = Grid.of(signal_shape, math.prod(signal_shape))
         shape = (*grid.sizes, grid.channels)
@@ -94,21 +116,27 @@ class MLPModulation(Modulation):
     def first_layers(
         self, n_inputs: int, rng: np.random.Generator
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Random first weights and biases of the hidden layers.
+        """Return random initial weights and biases of the hidden layers.
 
         Parameters
         ----------
         n_inputs : int
-        rng : Generator
+            Number of inputs of the network.
+        rng : numpy.random.Generator
+            Source of the random weights.
 
         Returns
         -------
-        layers : list of (ndarray of shape (n_out, n_in), ndarray of shape (n_out,))
+        layers : list of tuple
+            Pair of weights, of shape (n_out, n_in), and biases, of shape (n_out,), per
+            hidden layer.
 
         Raises
         ------
         ValueError
-            If a parameter is out of range.
+            If ``width`` or ``depth`` is not a positive integer.
+        ValueError
+            If ``modulated`` is not a tuple, list or set of at least one allowed name.
         """
         self._check()
         layers, n_in, scale = [], n_inputs, _INPUT_SCALE
@@ -120,6 +148,7 @@ class MLPModulation(Modulation):
         return layers
 
     def _check(self) -> None:
+        """Raise a ValueError if a parameter has an invalid value."""
         for name in ("width", "depth"):
             check_integer("MLPModulation", name, getattr(self, name), 1)
         modulated = self.modulated
@@ -129,51 +158,74 @@ class MLPModulation(Modulation):
             or not all(name in _QUANTITIES for name in modulated)
         ):
             raise ValueError(
-                f"MLPModulation(modulated={modulated!r}): name at least one of "
-                f"{', '.join(map(repr, _QUANTITIES))} in a tuple."
+                f"MLPModulation(modulated={modulated!r}): modulated must hold at least "
+                f"one of {', '.join(map(repr, _QUANTITIES))}, in a tuple."
             )
 
     def apply_to(
         self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
     ) -> AtomFamily:
-        """Return a family of atoms: the waves of ``carrier``, modulated.
+        """Return a family whose atoms are the waves of ``carrier``, modulated.
+
+        Parameters
+        ----------
+        carrier : AtomFamily
+            Family of plain waves.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        rng : numpy.random.Generator
+            Source of the random initial weights of the hidden layers.
+
+        Returns
+        -------
+        family : AtomFamily
+            Family of the modulated waves.
 
         Raises
         ------
         ValueError
-            If the frequency of waves along more than one axis is to be modulated.
+            If a parameter has an invalid value.
+        ValueError
+            If "frequency" is modulated and the waves run along more than one axis.
         """
         on = carrier.runs_on(grid)
         shape = grid.sizes if on.is_image else grid.shape
         hidden = self.first_layers(len(self.inputs(shape)), rng)
         if "frequency" in self.modulated and on.n_axes > 1:
             raise ValueError(
-                f"MLPModulation(modulated={self.modulated!r}): a plane wave has a wave "
-                "vector; modulate its amplitude and phase."
+                f"MLPModulation(modulated={self.modulated!r}): the frequency of "
+                f"atoms={carrier!r} cannot be modulated, because it is a wave vector "
+                'along several axes. Use modulated=("amplitude", "phase").'
             )
         flat = np.concatenate([part.ravel() for layer in hidden for part in layer])
         return NetworkWaves(carrier, self, flat)
 
 
 class NetworkWaves(WaveFamily):
-    """Waves that drift as a multilayer perceptron of the coordinates says.
+    """Waves whose modulation is computed by a multilayer perceptron.
 
-    A_i = softplus(a0_i + (Delta A)_i(t)),  phi_i = phi0_i + (Delta phi)_i(t) and, on
-    request, f_i = softplus(f0_i + (Delta f)_i(t)): equations (3) to (5) of Kiruluta
-    (2025). One network serves all atoms: tanh layers and a linear one with an output
-    for each modulated quantity of each atom, which starts at zero, so that the first
-    atoms are plain waves. Its bias is the constant of (3) to (5).
+    As in equations (3) to (5) of Kiruluta (2025), the amplitude, the phase and, if
+    modulated, the frequency of atom i are::
 
-    The parameters are one vector: the hidden layers, then a row for each atom, f, phi0,
-    a0, the weights of its outputs, and the colour.
+        A_i(t) = softplus(a0_i + dA_i(t))
+        phi_i(t) = phi0_i + dphi_i(t)
+        f_i(t) = softplus(f0_i + df_i(t))
+
+    One network of tanh layers serves all atoms. Its linear output layer has one output
+    per modulated quantity of each atom. The weights of this layer start at zero, so
+    that the first atoms are plain waves; its biases are the constants f0, phi0 and a0.
+
+    The parameters are one vector: the hidden layers, then one row per atom with f0,
+    phi0, a0, the output weights, and the colour.
 
     Parameters
     ----------
     carrier : AtomFamily
-        Says along which axes the waves run.
+        Family of plain waves. It determines along which axes the waves run.
     modulation : MLPModulation
+        Provides the sizes of the network and the modulated quantities.
     first_hidden : ndarray
-        Weights and biases of the hidden layers to start from, one after the other.
+        Initial weights and biases of the hidden layers, concatenated.
     """
 
     separable = False
@@ -191,20 +243,21 @@ class NetworkWaves(WaveFamily):
         return self.carrier.runs_on(grid)
 
     def form(self, grid: Grid) -> tuple[Any, ...]:
-        """Return a key that tells the network's shape, not where it started."""
+        """Return a key, see `AtomFamily.form`, without the initial weights."""
         network = self.modulation
         shape = network.width, network.depth, tuple(self._modulated)
         return (type(self), shape, self.carrier.form(grid))
 
     @property
     def _modulated(self) -> list[str]:
+        """Names of the modulated quantities, in a fixed order."""
         return [name for name in _QUANTITIES if name in self.modulation.modulated]
 
     def new_atoms(self, waves: Waves, grid: Grid) -> torch.Tensor:
-        """Return parameters of atoms that do not drift, one row each."""
+        """Return rows of parameters of atoms without modulation."""
         frequency = waves.frequency
         if "frequency" in self._modulated:
-            # Its softplus is the frequency.
+            # The parameter is the inverse softplus of the frequency.
             small = frequency.clamp(1e-6, 20)
             frequency = torch.where(frequency > 20, frequency, small.expm1().log())
         n_outputs = self.modulation.width * len(self._modulated)
@@ -220,12 +273,12 @@ class NetworkWaves(WaveFamily):
         )
 
     def start(self, waves: Waves, grid: Grid) -> torch.Tensor:
-        """Return parameters of atoms that do not drift, with the hidden layers."""
+        """Return the initial hidden layers and rows of atoms without modulation."""
         hidden = as_tensor(self.first_hidden, waves.phase.device, torch.float64)
         return self.with_rows(hidden, self.new_atoms(waves, grid), grid)
 
     def rows(self, params: torch.Tensor, grid: Grid) -> torch.Tensor:
-        """Return the parameters that belong to one atom each, shape (K, p)."""
+        """Return the parameters that belong to single atoms, shape (K, p)."""
         on = self.runs_on(grid)
         n_columns = on.n_axes + 2 + self.modulation.width * len(self._modulated)
         n_columns += on.channels if on.channels > 1 else 0
@@ -234,11 +287,11 @@ class NetworkWaves(WaveFamily):
     def with_rows(
         self, params: torch.Tensor, rows: torch.Tensor, grid: Grid
     ) -> torch.Tensor:
-        """Return the hidden layers of ``params`` with the rows of other atoms."""
+        """Return the hidden layers of ``params``, combined with other rows."""
         return torch.cat([params[: len(self.first_hidden)], rows.reshape(-1)])
 
     def functions(self, params: torch.Tensor, grid: Grid) -> torch.Tensor:
-        """Return the last hidden layer at each sample, shape (width, T)."""
+        """Return the last hidden layer at all features, shape (width, T)."""
         on, width = self.runs_on(grid), self.modulation.width
         values, start = _inputs(self.modulation, grid, on, params.device), 0
         for _ in range(self.modulation.depth):
@@ -248,10 +301,10 @@ class NetworkWaves(WaveFamily):
             values = (weights @ values + params[stop:start, None]).tanh()
         return values
 
-    def _drift(
+    def _modulation_of(
         self, name: str, rows: torch.Tensor, functions: torch.Tensor, n_axes: int
     ) -> torch.Tensor:
-        """Return the drift of a quantity, (K, T), or a zero if it is not modulated."""
+        """Return the modulation of one quantity, (K, T), or 0 if it has none."""
         if name not in self._modulated:
             return rows.new_zeros(())
         width = self.modulation.width
@@ -261,32 +314,40 @@ class NetworkWaves(WaveFamily):
     def angle_and_amplitude(
         self, params: torch.Tensor, grid: Grid
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the argument of the sine and A(t), both of shape (K, T)."""
+        """Return the angle and the amplitude A(t), both of shape (K, T)."""
         rows, functions = self.rows(params, grid), self.functions(params, grid)
         on = self.runs_on(grid)
         n, places = on.n_axes, on.coordinates(params.device)
         if "frequency" in self._modulated:
-            # f(t) t with t from 0; the constant makes the phase that at the centre.
+            # The paper's f(t) t, with t from 0 at the first sample. Subtracting half of
+            # the constant frequency makes phi0 the phase in the middle of the signal.
             constant = softplus(rows[:, :1])
-            drift = self._drift("frequency", rows, functions, n)
-            turns = softplus(rows[:, :1] + drift) * (places + 0.5) - constant / 2
+            change = self._modulation_of("frequency", rows, functions, n)
+            turns = softplus(rows[:, :1] + change) * (places + 0.5) - constant / 2
         else:
             turns = rows[:, :n] @ places
-        phase = rows[:, n : n + 1] + self._drift("phase", rows, functions, n)
-        drift = self._drift("amplitude", rows, functions, n)
-        raw = (rows[:, n + 1 : n + 2] + drift).expand_as(turns)
+        phase = rows[:, n : n + 1] + self._modulation_of("phase", rows, functions, n)
+        change = self._modulation_of("amplitude", rows, functions, n)
+        raw = (rows[:, n + 1 : n + 2] + change).expand_as(turns)
         return 2 * math.pi * turns + phase, softplus(raw)
 
     def slopes(self, params: torch.Tensor, grid: Grid, dtype: torch.dtype) -> Slopes:
-        """Raise: the parameters of the network belong to all atoms."""
-        raise NotImplementedError("NetworkWaves has parameters that all atoms share.")
+        """Raise NotImplementedError, because all atoms share the hidden layers."""
+        raise NotImplementedError(
+            "NetworkWaves has no slopes, because its atoms share the hidden layers. "
+            "Differentiate atoms automatically instead."
+        )
 
 
 @lru_cache(maxsize=2)
 def _inputs(
     modulation: MLPModulation, grid: Grid, on: Grid, device: torch.device
 ) -> torch.Tensor:
-    """Coordinates at each sample; waves with a colour need none of the channel."""
+    """Return the inputs of the network at all features, as a tensor.
+
+    Waves with a colour have it in place of channel indicators, so that their inputs are
+    those of one channel, repeated.
+    """
     inputs = modulation.inputs(grid.sizes if on.is_image else grid.shape)
     repeats = on.channels if on.is_image else 1
     return as_tensor(np.repeat(inputs, repeats, axis=1), device, torch.float64)

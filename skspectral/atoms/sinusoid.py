@@ -1,4 +1,4 @@
-"""Sinusoids of the flattened signal."""
+"""Sinusoids along the flattened signal."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import torch
@@ -8,16 +8,21 @@ from skspectral.grid import Grid
 
 
 class Sinusoid(BasisWaves):
-    """Plain sinusoids A sin(2 pi f t + phi), with t along the flattened signal.
+    """Sinusoids A sin(2 pi f t + phi) along the flattened signal.
 
-    Equation (2) of Kiruluta (2025) without drift. The parameter ``modulation`` of the
-    estimator adds the drift.
+    The estimator's parameter ``modulation`` lets amplitude and phase vary over the
+    signal.
+
+    References
+    ----------
+    Equation (2) of Kiruluta (2025), with constant amplitude and phase.
 
     Examples
     --------
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.atoms import Sinusoid
-    >>> est = SpectralDictionaryLearning(atoms=Sinusoid())  # the same as "sinusoid"
+    >>> # The same as atoms="sinusoid".
+    >>> est = SpectralDictionaryLearning(atoms=Sinusoid())
     """
 
     takes_modulation = True
@@ -25,6 +30,21 @@ class Sinusoid(BasisWaves):
     def basis(
         self, grid: Grid, device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the constant function alone."""
+        """Return the constant function 1, the only one of plain waves.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        device : torch.device
+            Device of the result.
+
+        Returns
+        -------
+        basis : tensor of shape (1, T), float64
+            The constant function 1.
+        constant : tensor of shape (1,), float64
+            The weight 1.
+        """
         one = torch.ones(1, grid.n_features, dtype=torch.float64, device=device)
         return one, one[0, :1]

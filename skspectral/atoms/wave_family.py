@@ -1,4 +1,4 @@
-"""Atoms that are waves with an amplitude and an angle of their own at each place."""
+"""The base class of atoms that are waves with a varying amplitude and angle."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -13,16 +13,23 @@ from skspectral.grid import Grid
 
 
 class Slopes(NamedTuple):
-    """Derivatives of the angle and of the amplitude by the parameters of an atom.
+    """Derivatives of the angle and of the amplitude of K waves.
 
-    Attributes
+    The derivatives are with respect to the parameters of an atom that are not its
+    colour.
+
+    Parameters
     ----------
     angle : tensor of shape (p_angle, T) or (K, p_angle, T)
-        Derivatives of the angle by its parameters, which come first in a row.
-    amplitude_factor : tensor of shape (K, T)
+        Derivatives of the angle with respect to its parameters. These parameters are
+        the first columns of the rows. The shape without K means that all atoms have the
+        same derivatives.
+    amplitude_factor : tensor of shape (K, T), float64
+        Factor by which ``amplitude`` is multiplied. It may be 1 everywhere.
     amplitude : tensor of shape (p_amplitude, T) or (K, p_amplitude, T)
-        Derivatives of the amplitude by its parameters, which come next, divided by
-        ``amplitude_factor``.
+        Derivatives of the amplitude with respect to its parameters, divided by
+        ``amplitude_factor``. These parameters are the columns after those of the angle.
+        The shape without K means that all atoms have the same quotients.
     """
 
     angle: torch.Tensor
@@ -31,35 +38,104 @@ class Slopes(NamedTuple):
 
 
 class WaveFamily(AtomFamily):
-    """Waves g_c A(t) sin(angle(t)): equation (2) of Kiruluta (2025), with a colour.
+    """Waves colour_c A(t) sin(angle(t)): the base class of waves.
 
-    A subclass says what A and the angle are. Where the signals have several channels,
-    the last parameters of an atom are its colour g, a number for each channel. Places
-    are counted from the middle of the signal, where frequency and phase are almost
-    uncorrelated.
+    A subclass defines the amplitude A and the angle by `angle_and_amplitude`, their
+    derivatives by `slopes`, and the first parameters by `new_atoms`. If the signals
+    have several channels, the last parameters of an atom are its colour, with one entry
+    per channel. With one channel there is no colour. By convention, coordinates run
+    from -1/2 to 1/2, and phases are those in the middle of the signal: there, frequency
+    and phase are almost uncorrelated.
+
+    Attributes
+    ----------
+    drifts : bool
+        Whether the phase may deviate from a straight line or plane. If it may,
+        `describe` searches for the sinusoid that is nearest to the atom of a signal,
+        instead of fitting a line to the angle. The default is False.
+
+    References
+    ----------
+    Equation (2) of Kiruluta (2025), extended by the colour.
     """
 
-    # Whether the angle is more than a plane, so that the nearest plain wave of a
-    # signal has to be searched for.
     drifts = False
 
     @abstractmethod
     def angle_and_amplitude(
         self, params: torch.Tensor, grid: Grid
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the argument of the sine and A(t), both of shape (K, T), float64."""
+        """Return the angle and the amplitude of the waves.
+
+        Both must be differentiable with respect to ``params``.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        angle : tensor of shape (K, T), float64
+            Argument of the sine, in radians.
+        amplitude : tensor of shape (K, T), float64
+            Factor A(t) of the sine.
+        """
 
     @abstractmethod
     def slopes(self, params: torch.Tensor, grid: Grid, dtype: torch.dtype) -> Slopes:
-        """Return the derivatives of both by the parameters that are not the colour."""
+        """Return the derivatives of the angle and of the amplitude.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        dtype : torch.dtype
+            Floating type of the result.
+
+        Returns
+        -------
+        slopes : Slopes
+            Derivatives with respect to all parameters of the rows except the colour.
+        """
 
     def colour(self, params: torch.Tensor, grid: Grid) -> torch.Tensor:
-        """Return g, shape (K, channels); 1 for a single channel."""
+        """Return the colours of the atoms.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        colour : tensor of shape (K, channels), float64
+            Amplitudes in the channels, not normalised. With one channel, they are 1.
+        """
         rows, channels = self.rows(params, grid), self.runs_on(grid).channels
         return rows[:, -channels:] if channels > 1 else torch.ones_like(rows[:, :1])
 
     def atoms(self, params: torch.Tensor, grid: Grid) -> torch.Tensor:
-        """Return the atoms, (K, T), float64, not normalised; differentiable."""
+        """Return the atoms that the parameters define.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        atoms : tensor of shape (K, T), float64
+            One atom per row, not normalised, differentiable with respect to ``params``.
+        """
         angle, amplitude = self.angle_and_amplitude(params, grid)
         wave = amplitude * angle.sin()
         on = self.runs_on(grid)
@@ -70,7 +146,24 @@ class WaveFamily(AtomFamily):
     def jacobian(
         self, params: torch.Tensor, grid: Grid, dtype: torch.dtype
     ) -> torch.Tensor:
-        """Return the derivatives of the atoms by their parameters, (K, p, T)."""
+        """Return the derivatives of the atoms with respect to their own parameters.
+
+        The derivatives follow from `slopes` by the product rule.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        dtype : torch.dtype
+            Floating type of the result.
+
+        Returns
+        -------
+        jacobian : tensor of shape (K, p, T)
+            Entry [i, j] is the derivative of atom i with respect to its parameter j.
+        """
         angle, amplitude = self.angle_and_amplitude(params, grid)
         slopes = self.slopes(params, grid, dtype)
         sine, cosine = angle.sin(), angle.cos()
@@ -86,12 +179,29 @@ class WaveFamily(AtomFamily):
         return torch.cat([by_angle, factor * slopes.amplitude, *parts], dim=1)
 
     def describe(self, params: torch.Tensor, grid: Grid) -> Description:
-        """Return the folded plain wave that each atom is, or is nearest to.
+        """Return the plain waves that the atoms are, or that are nearest to them.
 
-        Of a drifting sinusoid the parameters do not tell it: with a phase for each of n
-        channels, f and f + T/n are one atom. There it is the sinusoid with the largest
-        absolute cosine; else the least-squares plane through the angle, weighted with
-        the squared amplitude.
+        If `drifts` is True and the waves run along one axis, the plain wave is the
+        sinusoid that has the largest absolute cosine with the atom. Otherwise it is the
+        least-squares plane through the angle, weighted by the squared amplitude.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        description : Description
+            Folded plain waves and amplitudes, without further quantities.
+
+        Notes
+        -----
+        The parameters of a drifting sinusoid do not identify its frequency. With n
+        channels, each with a constant phase of its own, the frequencies f and f + T/n
+        define the same atom.
         """
         on = self.runs_on(grid)
         angle, amplitude = self.angle_and_amplitude(params, grid)
@@ -106,19 +216,26 @@ class WaveFamily(AtomFamily):
 
 
 def angle_at_centre(waves: Waves) -> torch.Tensor:
-    """The angle of plain waves in the middle of the signal, shape (K,)."""
+    """Return the angle of plain waves in the middle of the signal, shape (K,)."""
     return waves.phase + math.pi * waves.frequency.sum(1)
 
 
 def own_colour(waves: Waves) -> torch.Tensor:
-    """The colours as the last columns of rows of parameters: none for one channel."""
+    """Return the colours as columns of the rows of parameters.
+
+    With one channel there is no colour, and the result has no columns.
+    """
     return waves.colour if waves.colour.shape[1] > 1 else waves.colour[:, :0]
 
 
 def _plane_through(
     angle: torch.Tensor, weights: torch.Tensor, grid: Grid
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frequencies (K, D) and phases at the first sample (K,) of the nearest planes."""
+    """Fit planes to angles, by weighted least squares.
+
+    Returns wave vectors (K, D), in cycles per signal, and phases at the first sample
+    (K,).
+    """
     places = grid.coordinates(angle.device) + 0.5
     columns = torch.cat([places, torch.ones_like(places[:1])])
     products = (columns[:, None] * columns[None]).flatten(0, 1)

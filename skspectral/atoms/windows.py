@@ -1,4 +1,4 @@
-"""Smooth windows over a signal, in each of which an atom has a code of its own."""
+"""Smooth windows over a signal. Each atom has one code per window."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -14,24 +14,40 @@ from skspectral._device import as_array
 from skspectral.grid import Grid
 from skspectral.moments.second_moment import SecondMoment
 
-# Share of an atom that none before it has, below which it adds nothing: about the
-# ridge that codes are found with.
-_LEAST = 1e-6
-# Atoms at a time.
+# An atom is skipped if at most this fraction of its energy lies outside the span of the
+# earlier atoms. The value is about the ridge of the least-squares codes.
+_MIN_NEW_ENERGY = 1e-6
+# Number of atoms that are orthogonalised together.
 _BLOCK = 64
-# Largest number of atoms in windows for each feature.
-_MOST_ATOMS = 4
+# Largest number of windowed atoms per feature.
+_MAX_ATOMS_PER_FEATURE = 4
 
 
 def check_windows(
     windows: int | Sequence[int], grid: Grid, n_waves: int = 1
 ) -> tuple[int, ...]:
-    """Number of windows along each axis, from the parameter ``windows``.
+    """Return the number of windows along each axis, from the parameter ``windows``.
+
+    Parameters
+    ----------
+    windows : int or sequence of int
+        The parameter of the estimator: one number for all axes, or one per axis.
+    grid : Grid
+        Axes and channels of the signals.
+    n_waves : int, default=1
+        Number of atoms without windows.
+
+    Returns
+    -------
+    counts : tuple of int
+        Number of windows along each axis.
 
     Raises
     ------
     ValueError
-        If it does not fit the grid, or makes too many atoms of ``n_waves``.
+        If ``windows`` does not fit the axes of the grid.
+    ValueError
+        If the windows make more than four atoms per feature.
     """
     windows = windows.tolist() if isinstance(windows, np.ndarray) else windows
     counts: tuple[Any, ...] = (
@@ -43,28 +59,45 @@ def check_windows(
     )
     if not fits:
         raise ValueError(
-            f"windows={windows!r} must be a number of windows, or one for each of the "
-            f"{grid.n_axes} axes of signal_shape={grid.shape} "
-            f"(n_features={grid.n_features}), not more than its samples."
+            f"windows={windows!r} must be a positive integer, or a tuple of "
+            f"{grid.n_axes} positive integers, one per axis of signal_shape="
+            f"{grid.shape}, and not more than the number of samples along the axis."
         )
     n_atoms = n_waves * math.prod(int(n) for n in counts)
-    if n_atoms > _MOST_ATOMS * grid.n_features:
+    if n_atoms > _MAX_ATOMS_PER_FEATURE * grid.n_features:
         raise ValueError(
-            f"windows={windows!r} makes {n_atoms} atoms of {n_waves}, more than "
-            f"{_MOST_ATOMS} for each of n_features={grid.n_features}. Pass fewer "
-            "windows, or a smaller n_components."
+            f"windows={windows!r} makes {n_atoms} atoms from n_components={n_waves}. "
+            f"At most {_MAX_ATOMS_PER_FEATURE} atoms per feature are allowed, here "
+            f"{_MAX_ATOMS_PER_FEATURE * grid.n_features} for n_features="
+            f"{grid.n_features}. Pass fewer windows, or a smaller n_components."
         )
     return tuple(int(n) for n in counts)
 
 
 def smooth_windows(grid: Grid, counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Windows that overlap with their neighbours and sum to one everywhere.
+    """Return windows that overlap their neighbours and sum to one everywhere.
 
-    Along an axis with n > 1 windows, at the place t from 0 (first sample) to 1 (last),
-    h_b(t) = cos^2(pi/2 (n - 1) (t - b / (n - 1))) within 1 / (n - 1) of the centre.
-    Those of images are products over the axes; channels share them. Returns the
-    windows, (B, T), in C order of the places, and their centres, (B, D), from 0 to 1
-    along each axis.
+    Along an axis with n > 1 windows, window b has the value::
+
+        h_b(t) = cos^2(pi/2 (n - 1) (t - b / (n - 1)))
+
+    at the coordinate t, from 0 at the first sample to 1 at the last, if t lies within
+    1 / (n - 1) of its centre b / (n - 1), and 0 elsewhere. Windows of images are
+    products over the two axes. All channels have the same windows.
+
+    Parameters
+    ----------
+    grid : Grid
+        Axes and channels of the signals.
+    counts : sequence of int
+        Number of windows along each axis.
+
+    Returns
+    -------
+    windows : ndarray of shape (B, T)
+        One window per row, in C order of their centres.
+    centers : ndarray of shape (B, D)
+        Centres of the windows, from 0 to 1 along each axis.
     """
     along = [_along(side, n) for side, n in zip(grid.sizes, counts, strict=True)]
     centers = product(*(np.linspace(0, 1, n) if n > 1 else [0.5] for n in counts))
@@ -75,7 +108,7 @@ def smooth_windows(grid: Grid, counts: Sequence[int]) -> tuple[np.ndarray, np.nd
 
 
 def _along(n_samples: int, n_windows: int) -> np.ndarray:
-    """Windows over one axis, (n_windows, n_samples)."""
+    """Return the windows over one axis, shape (n_windows, n_samples)."""
     if n_windows == 1:
         return np.ones((1, n_samples))
     places = np.linspace(0, n_windows - 1, n_samples)
@@ -84,35 +117,39 @@ def _along(n_samples: int, n_windows: int) -> np.ndarray:
 
 
 def windowed_atoms(components: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
-    """Atoms of unit norm, (K B, T): all windows of the first atom, of the second, .."""
+    """Return the product of each atom with each window, scaled to unit norm.
+
+    The result has the shape (K B, T). The first B rows are the windows of the first
+    atom.
+    """
     atoms = (components[:, None] * windows).flatten(0, 1)
     norms = torch.linalg.vector_norm(atoms, dim=1, keepdim=True)
     return atoms / norms.clamp_min(torch.finfo(atoms.dtype).tiny)
 
 
 def basis_of_dependent(atoms: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Orthonormal basis (r, T) of unit atoms (n, T) that may depend on each other.
+    """Return an orthonormal basis (r, T) of unit atoms (n, T) that may be dependent.
 
-    Gram–Schmidt orthogonalisation of the atoms in turn, applied twice against rounding,
-    skipping those that are nearly combinations of the ones before; O(n r T). Returns
-    also the numbers of the r atoms that the rows come from.
+    This is Gram–Schmidt orthogonalisation, applied twice against rounding errors. Atoms
+    that are nearly combinations of earlier atoms are skipped. The second result holds
+    the indices of the r atoms that were not skipped. Costs O(n r T).
     """
     basis = torch.empty_like(atoms[: atoms.shape[1]])
     kept: list[int] = []
     for start in range(0, len(atoms), _BLOCK):
         if len(kept) == len(basis):
             break
-        # Away from the rows so far in one product for many atoms.
+        # One matrix product makes the whole block orthogonal to the earlier basis.
         block, found = atoms[start : start + _BLOCK], len(kept)
         for _ in range(2):
             block = block - (block @ basis[:found].T) @ basis[:found]
-        for i, rest in enumerate(block):
+        for i, residual in enumerate(block):
             for _ in range(2):
                 new = basis[found : len(kept)]
-                rest = rest - (new @ rest) @ new
-            size = rest @ rest
-            if size > _LEAST and len(kept) < len(basis):
-                basis[len(kept)] = rest / size.sqrt()
+                residual = residual - (new @ residual) @ new
+            energy = residual @ residual
+            if energy > _MIN_NEW_ENERGY and len(kept) < len(basis):
+                basis[len(kept)] = residual / energy.sqrt()
                 kept.append(start + i)
     return basis[: len(kept)].clone(), kept
 
@@ -120,7 +157,7 @@ def basis_of_dependent(atoms: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
 def windowed_variance(
     basis: torch.Tensor, kept: list[int], n_atoms: int, C: SecondMoment
 ) -> np.ndarray:
-    """Variance that each atom adds to those before it, (n_atoms,), under C."""
+    """Return the variance that each atom adds to earlier atoms, shape (n_atoms,)."""
     variance = np.zeros(n_atoms)
     variance[kept] = as_array((C.left_matmul(basis) * basis).sum(1))
     return variance

@@ -1,7 +1,8 @@
-"""From a second moment to a dictionary of atoms.
+"""Learning a dictionary of atoms from a second moment.
 
-Selection of waves, refinement of their parameters with the codes eliminated, spectral
-loss and alternation. This room sees the data through `SecondMoment` and minibatches,
-and the atoms through `AtomModel`.
+The steps are the selection of waves, the refinement of the atoms' parameters with the
+codes eliminated, and optionally learning from minibatches with the spectral loss. The
+modules use the data only through `SecondMoment` and minibatches, and the atoms only
+through `AtomModel`.
 """
 # SPDX-License-Identifier: BSD-3-Clause

@@ -11,9 +11,16 @@ from skspectral.moments.quadratic_form import Pencil
 
 @dataclass(frozen=True)
 class BestWaves:
-    """The largest ratio of two forms at each wave vector, and where it is.
+    """The largest ratio of two forms at each of F wave vectors, and its wave.
 
-    ``score`` and ``phase`` have the shape (F,), ``colour`` (F, channels), unit norm.
+    Attributes
+    ----------
+    score : tensor of shape (F,)
+        Largest ratio.
+    phase : tensor of shape (F,)
+        Phase of the wave, in radians.
+    colour : tensor of shape (F, channels)
+        Colour of the wave, of unit norm.
     """
 
     score: torch.Tensor
@@ -21,40 +28,47 @@ class BestWaves:
     colour: torch.Tensor
 
 
-# Wave vectors that are looked at closely, phases where each is looked at first, and
-# further rounds over colour and phase.
+# With several channels, phase and colour are optimised at this number of wave vectors,
+# those with the largest estimated ratios.
 _SHORTLIST = 32
-_FEW_PHASES = 4
-_PHASES = 8
+# Number of phases at which the ratio is estimated for all wave vectors.
+_ESTIMATE_PHASES = 4
+# Number of phases of which the best one starts the optimisation.
+_START_PHASES = 8
+# Number of alternations between phase and colour.
 _ROUNDS = 3
 
 
 def best_waves(gain: Pencil, size: Pencil) -> BestWaves:
-    """Phase and colour with the largest gain over size, at each wave vector.
+    """Return the phase and colour with the largest gain over size, at each wave vector.
 
-    With one channel in closed form, a 2 x 2 eigenproblem. With more, only the most
-    promising wave vectors are looked at; the others have the score -inf.
+    With one channel, this is a 2 x 2 eigenproblem with a closed form. With several
+    channels, only the wave vectors with the largest estimated ratios are optimised; all
+    others have the score -inf.
     """
     channels, n = len(gain.cos_cos), gain.cos_cos.shape[-1]
     if channels == 1:
         score, phase = _best_phase(gain, size)
         return BestWaves(score, phase, torch.ones_like(score)[:, None])
-    promise = _promise(gain, size)
-    places = promise.topk(min(n, _SHORTLIST)).indices
+    estimate = _estimated_scores(gain, size)
+    places = estimate.topk(min(n, _SHORTLIST)).indices
     found = _best_phase_and_colour(gain.at(places), size.at(places))
-    score = torch.full_like(promise, -torch.inf)
-    phase, colour = torch.zeros_like(promise), promise.new_zeros(n, channels)
+    score = torch.full_like(estimate, -torch.inf)
+    phase, colour = torch.zeros_like(estimate), estimate.new_zeros(n, channels)
     score[places], phase[places], colour[places] = found
     return BestWaves(score, phase, colour)
 
 
-def _promise(gain: Pencil, size: Pencil) -> torch.Tensor:
-    """About the largest ratio over the colours, at a few phases; shape (F,).
+def _estimated_scores(gain: Pencil, size: Pencil) -> torch.Tensor:
+    """Estimate the largest ratio over the colours, at a few phases; shape (F,).
 
-    Products of the small matrices run over all wave vectors at once, the eigenproblems
-    of `_best_colour` one by one.
+    The estimate needs only products of small matrices, which are computed for all wave
+    vectors at once. Exact eigenvalues, as in `_best_colour`, would be computed one by
+    one.
     """
-    phases = torch.arange(_FEW_PHASES).to(gain.cos_cos) * (math.pi / _FEW_PHASES)
+    phases = torch.arange(_ESTIMATE_PHASES).to(gain.cos_cos) * (
+        math.pi / _ESTIMATE_PHASES
+    )
     found = []
     for phase in phases:
         sine, cosine = phase.sin(), phase.cos()
@@ -67,24 +81,26 @@ def _promise(gain: Pencil, size: Pencil) -> torch.Tensor:
         white = _whitened(M, N)
         power = _product(white, white)
         power = _product(power, power)
-        # tr A^5 / tr A^4 is the largest eigenvalue but for a share of the others.
+        # tr A^5 / tr A^4 is a weighted mean of the eigenvalues of A, dominated by the
+        # largest one.
         trace = power.diagonal().sum(1).clamp_min(torch.finfo(power.dtype).tiny)
         found.append((power * white).sum((0, 1)) / trace)
     return torch.stack(found).amax(0)
 
 
 def _product(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
+    """Return the products of many small matrices, (channels, channels, F)."""
     return (A[:, :, None] * B[None]).sum(1)
 
 
 def _whitened(M: torch.Tensor, N: torch.Tensor) -> torch.Tensor:
-    """L^-1 M L^-T with N = L L', for many small matrices, (channels, channels, F)."""
+    """Return L^-1 M L^-T with N = L L', for matrices of (channels, channels, F)."""
     channels = range(len(N))
     L = torch.zeros_like(N)
     for i in channels:
         for j in range(i + 1):
-            rest = N[i, j] - (L[i, :j] * L[j, :j]).sum(0)
-            L[i, j] = rest.clamp_min(1e-12).sqrt() if i == j else rest / L[j, j]
+            entry = N[i, j] - (L[i, :j] * L[j, :j]).sum(0)
+            L[i, j] = entry.clamp_min(1e-12).sqrt() if i == j else entry / L[j, j]
     for _ in range(2):
         rows: list[torch.Tensor] = []
         for i in channels:
@@ -97,15 +113,17 @@ def _whitened(M: torch.Tensor, N: torch.Tensor) -> torch.Tensor:
 
 
 def _best_phase(gain: Pencil, size: Pencil) -> tuple[torch.Tensor, torch.Tensor]:
-    """Largest ratio over the phases, and that phase; one channel."""
-    # On (cos, sin): the wave is sin(phase) cos + cos(phase) sin.
+    """Return the largest ratio over the phases, and its phase, for one channel."""
+    # A and B are the matrices of gain and size in the basis of cosine and sine. A wave
+    # has the coordinates sin(phase) and cos(phase).
     a11, a12, a22 = gain.cos_cos[0, 0], gain.cross[0, 0] / 2, gain.sin_sin[0, 0]
     b11, b12, b22 = size.cos_cos[0, 0], size.cross[0, 0] / 2, size.sin_sin[0, 0]
     determinant = b11 * b22 - b12**2
     half_trace = (b22 * a11 - 2 * b12 * a12 + b11 * a22) / (2 * determinant)
     product = (a11 * a22 - a12**2) / determinant
     score = half_trace + (half_trace**2 - product).clamp_min(0).sqrt()
-    # The eigenvector is orthogonal to either row of A - score B: take the longer one.
+    # The eigenvector is orthogonal to both rows of A - score B. The longer row is the
+    # more accurate one.
     row1 = torch.stack([a11 - score * b11, a12 - score * b12])
     row2 = torch.stack([a12 - score * b12, a22 - score * b22])
     longer = (row1**2).sum(0) >= (row2**2).sum(0)
@@ -116,7 +134,11 @@ def _best_phase(gain: Pencil, size: Pencil) -> tuple[torch.Tensor, torch.Tensor]
 def _best_colour(
     gain: torch.Tensor, size: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Largest ratio over the colours, and that colour; (.., channels, channels)."""
+    """Return the largest ratio over the colours, and its colour.
+
+    The matrices have the shape (..., channels, channels). The score is -inf if ``size``
+    is not positive definite.
+    """
     factor, info = torch.linalg.cholesky_ex(size)
     whitened = torch.linalg.solve_triangular(factor, gain, upper=False)
     whitened = torch.linalg.solve_triangular(factor, whitened.mT, upper=False)
@@ -132,8 +154,11 @@ def _best_colour(
 def _best_phase_and_colour(
     gain: Pencil, size: Pencil
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Alternate between phase and colour from the best of a few phases."""
-    steps = torch.arange(_PHASES).to(gain.cos_cos) * (math.pi / _PHASES)
+    """Alternate between the best phase and the best colour.
+
+    The start is the best of a few phases.
+    """
+    steps = torch.arange(_START_PHASES).to(gain.cos_cos) * (math.pi / _START_PHASES)
     phases = steps[:, None].expand(-1, gain.cos_cos.shape[-1])
     score, colour = _best_colour(gain.of_phase(phases), size.of_phase(phases))
     first = score.argmax(0)

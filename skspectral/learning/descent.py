@@ -1,4 +1,4 @@
-"""Refinement of atom parameters: damped Gauss-Newton, or L-BFGS where that is large."""
+"""Refinement of the atoms' parameters by damped Gauss-Newton steps or L-BFGS."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
@@ -13,23 +13,29 @@ from skspectral.atoms.family import AtomModel
 from skspectral.learning.projection import Projection, gauss_newton_system, project
 from skspectral.moments.second_moment import SecondMoment
 
-# Rejected trials before the damping is so large that no step is left.
+# Number of rejected steps, each with more damping, after which the descent ends.
 _MAX_TRIALS = 8
-# Added to the diagonal of the normal matrix, as a share of its mean. With less, it is
-# the order of the rows that decides which minimum single precision finds.
-_LEAST_DAMPING = 1e-4
-# It falls with the loss below this share of the whole: where nearly all is explained,
-# only full steps converge.
-_NEARLY_ALL = 0.02
-# Normal matrices of at most so many products are computed in double precision anyway.
-_FEW_PRODUCTS = 2e8
-# L-BFGS steps are an order of magnitude cheaper than Gauss-Newton's, and shorter.
+# Smallest damping, as a fraction of the mean diagonal of the normal matrix. With less,
+# rounding errors in single precision, which change with the order of the rows, decide
+# which minimum is found.
+_MIN_DAMPING = 1e-4
+# If the loss is below this fraction of the total variance, the smallest damping
+# decreases with the loss: near a perfect fit, only undamped steps converge.
+_SMALL_LOSS = 0.02
+# Normal matrices that cost at most this many multiplications are computed in double
+# precision.
+_DOUBLE_PRECISION_COST = 2e8
+# Number of L-BFGS steps per iteration of ``max_iter``. A step of L-BFGS is shorter than
+# a Gauss-Newton step and costs about a tenth of it.
 _LBFGS_STEPS_PER_ITERATION = 10
 
 
 @dataclass(frozen=True)
 class Step:
-    """Errors of one dictionary, mean over the samples; NaN where not evaluated."""
+    """Errors of the dictionary after one step, as means over the samples.
+
+    An error that was not evaluated is NaN.
+    """
 
     squared_error: float
     stft_error: float = float("nan")
@@ -38,11 +44,23 @@ class Step:
 
 @dataclass
 class Descent:
-    """Where a refinement stands.
+    """State of a refinement.
 
-    ``steps`` holds the errors after each step, ``start`` those before; ``converged`` is
-    True where two steps in a row lowered the loss by less than the tolerance, or none
-    could lower it.
+    Attributes
+    ----------
+    params : tensor, float64
+        Current parameters of the atoms.
+    fit : Projection
+        Least squares on the current atoms.
+    start : Step
+        Errors before the first step.
+    steps : list of Step
+        Errors after each step.
+    converged : bool
+        Whether the refinement has converged: several steps in a row lowered the loss by
+        less than the tolerance, or no step could lower the loss.
+    stopped : bool
+        Whether the callback ended the refinement.
     """
 
     params: torch.Tensor
@@ -58,19 +76,36 @@ class Descent:
         return [step.squared_error for step in self.steps]
 
     def add(self, squared_error: float, stft_error: float = float("nan")) -> None:
-        """Note a step, which must not have failed."""
+        """Append a step, or raise an ArithmeticError if its loss is not finite."""
         _finite(squared_error, len(self.steps) + 1)
         self.steps.append(Step(squared_error, stft_error))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the refinements share.
+    """Settings that all refinements use.
 
-    ``tol`` is relative to the loss; ``dtype`` is that of the large products;
-    ``method`` is "gauss-newton", "lbfgs", "adam" or "auto": the first where each
-    parameter belongs to one atom and the normal matrix has at most ``max_system`` rows,
-    else the second. ``learning_rate`` is that of Adam.
+    Attributes
+    ----------
+    ridge : float
+        Ridge of the least-squares codes, relative to the mean diagonal of their Gram
+        matrix.
+    max_iter : int
+        Largest number of Gauss-Newton steps or of rounds of Adam. L-BFGS takes up to
+        ten times as many steps.
+    tol : float
+        Tolerance relative to the loss. A refinement has converged when two steps or
+        rounds in a row, or ten L-BFGS steps together, lower the loss by less.
+    dtype : torch.dtype
+        Floating type of the large matrix products.
+    method : str
+        "gauss-newton", "lbfgs", "adam" or "auto". "auto" means Gauss-Newton if the
+        atoms are separable and have at most ``max_system`` parameters in total, and
+        otherwise L-BFGS.
+    learning_rate : float
+        Step size of Adam. Ignored by the other methods.
+    max_system : int
+        Largest number of rows of the normal matrix for which "auto" uses Gauss-Newton.
     """
 
     ridge: float
@@ -81,15 +116,15 @@ class Settings:
     learning_rate: float = 3e-3
     max_system: int = 4096
 
-    def by_gauss_newton(self, model: AtomModel, params: torch.Tensor) -> bool:
-        """Whether to take Gauss-Newton steps."""
+    def uses_gauss_newton(self, model: AtomModel, params: torch.Tensor) -> bool:
+        """Return whether a descent takes Gauss-Newton steps."""
         if self.method == "auto":
             return model.separable and params.numel() <= self.max_system
         return self.method == "gauss-newton"
 
-    def most_steps(self, model: AtomModel, params: torch.Tensor) -> int:
-        """Largest number of steps that a descent takes."""
-        newton = self.by_gauss_newton(model, params)
+    def max_steps(self, model: AtomModel, params: torch.Tensor) -> int:
+        """Return the largest number of steps of a descent."""
+        newton = self.uses_gauss_newton(model, params)
         return self.max_iter * (1 if newton else _LBFGS_STEPS_PER_ITERATION)
 
 
@@ -100,28 +135,29 @@ def descend(
     settings: Settings,
     on_step: Callable[[float], bool],
 ) -> Descent:
-    """Lower the squared error over the parameters of the atoms, from ``params``.
+    """Lower the squared error over the parameters of the atoms, starting at ``params``.
 
-    ``on_step`` is called with the loss after each step; True stops.
+    ``on_step`` is called with the loss after each step. The descent stops when it
+    returns True.
 
     Raises
     ------
     ArithmeticError
-        If the squared error is not finite, naming the step.
+        If the squared error is not finite.
     """
     start = project(model.atoms(params), C, settings.ridge)
     state = Descent(params, start, Step(_finite(start.loss, 0)))
     if _all_explained(start, C):
         state.converged = True
         return state
-    method = _gauss_newton if settings.by_gauss_newton(model, params) else _lbfgs
+    method = _gauss_newton if settings.uses_gauss_newton(model, params) else _lbfgs
     return method(model, state, C, settings, on_step)
 
 
 def _all_explained(fit: Projection, C: SecondMoment) -> bool:
-    """Whether only the ridge is left in the loss.
+    """Return whether the loss consists of nothing but the bias of the ridge.
 
-    This is true once the atoms span the data.
+    This is the case if the atoms span the data.
     """
     total = C.trace()
     if fit.loss > 1e-3 * total:
@@ -130,8 +166,12 @@ def _all_explained(fit: Projection, C: SecondMoment) -> bool:
 
 
 def _finite(loss: float, step: int) -> float:
+    """Return a loss, or raise an ArithmeticError if it is not finite."""
     if not np.isfinite(loss):
-        raise ArithmeticError(f"The squared error became {loss} at step {step}.")
+        raise ArithmeticError(
+            f"The squared error became {loss} at step {step}. Increase ridge, or check "
+            "that the atoms are finite for all parameters."
+        )
     return loss
 
 
@@ -142,23 +182,27 @@ def _gauss_newton(
     settings: Settings,
     on_step: Callable[[float], bool],
 ) -> Descent:
-    """Levenberg-Marquardt on Kaufman's normal matrix: each step lowers the loss."""
+    """Take Levenberg-Marquardt steps with Kaufman's normal matrix.
+
+    Each step lowers the loss.
+    """
     damping, small_steps = 1e-3, 0
     dtype, total = settings.dtype, C.trace()
-    if state.params.numel() ** 2 * C.n_features <= _FEW_PRODUCTS:
+    if state.params.numel() ** 2 * C.n_features <= _DOUBLE_PRECISION_COST:
         dtype = torch.float64
     for _ in range(settings.max_iter):
         jacobian = model.jacobian(state.params, dtype)
         system, gradient = gauss_newton_system(state.fit, jacobian)
         previous = state.fit.loss
-        least = _LEAST_DAMPING * min(1.0, previous / (_NEARLY_ALL * total))
+        min_damping = _MIN_DAMPING * min(1.0, previous / (_SMALL_LOSS * total))
         for _ in range(_MAX_TRIALS):
             try:
-                step = _damped_step(system, gradient, damping, least)
+                step = _damped_step(system, gradient, damping, min_damping)
                 trial = state.params + step
                 fit = project(model.atoms(trial), C, settings.ridge)
             except ArithmeticError:
-                # Too long a step: an atom has vanished, or the matrix is singular.
+                # The step was too long, so that an atom vanished, or the normal matrix
+                # was singular. Both need more damping.
                 damping *= 4
                 continue
             if fit.loss < previous:
@@ -171,7 +215,8 @@ def _gauss_newton(
             break
         loss = state.fit.loss
         state.add(loss)
-        # A single short step may only mean that the damping was too large.
+        # Two small steps are required, because a single one may only mean that the
+        # damping was too large.
         small_steps = small_steps + 1 if previous - loss <= settings.tol * loss else 0
         state.converged = small_steps == 2 or _all_explained(state.fit, C)
         state.stopped = bool(on_step(loss))
@@ -181,14 +226,21 @@ def _gauss_newton(
 
 
 def _damped_step(
-    system: torch.Tensor, gradient: torch.Tensor, damping: float, least: float
+    system: torch.Tensor, gradient: torch.Tensor, damping: float, min_damping: float
 ) -> torch.Tensor:
-    """Solve for the step; ArithmeticError where the matrix is not positive definite."""
+    """Return the damped Gauss-Newton step, with the shape of ``gradient``.
+
+    Raises
+    ------
+    ArithmeticError
+        If the damped matrix is not positive definite.
+    """
     diagonal = system.diagonal()
     mean = diagonal.mean()
-    # Directions that change nothing, such as the length of an atom, have a zero
-    # diagonal. Others that change little would follow the rounding of the products.
-    added = damping * (diagonal + 1e-2 * mean) + least * mean
+    # A parameter that does not change the loss, such as the length of an atom, has a
+    # zero diagonal. The step of a parameter with a small diagonal would be mostly
+    # rounding errors. Parts of the mean diagonal therefore damp all parameters.
+    added = damping * (diagonal + 1e-2 * mean) + min_damping * mean
     damped = system.clone()
     damped.diagonal().add_(added)
     factor, info = torch.linalg.cholesky_ex(damped)
@@ -206,7 +258,10 @@ def _lbfgs(
     settings: Settings,
     on_step: Callable[[float], bool],
 ) -> Descent:
-    """SciPy's L-BFGS with the closed-form gradient by the atoms."""
+    """Minimise by SciPy's L-BFGS.
+
+    The gradient with respect to the atoms has a closed form.
+    """
     params, start = state.params, state.start.squared_error
 
     def evaluate(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -234,14 +289,15 @@ def _lbfgs(
         method="L-BFGS-B",
         callback=after_step,
         options={
-            "maxiter": settings.most_steps(model, params),
+            "maxiter": settings.max_steps(model, params),
             "ftol": 0.0,
             "gtol": 0.0,
         },
     )
     state.params = as_tensor(result.x.reshape(params.shape), params.device)
     state.fit = project(model.atoms(state.params), C, settings.ridge)
-    # Status 1: out of steps. Otherwise, not stopped, it found no lower point.
+    # Status 1 means that the largest number of steps was reached. Any other end that
+    # on_step did not cause means that L-BFGS found no lower point.
     if result.status != 1 and not state.stopped:
         state.converged = True
     return state

@@ -1,4 +1,4 @@
-"""From a second moment to a dictionary: start, refinement, tidying, ordering."""
+"""Learning a dictionary: start, refinement, replacement of atoms, and order."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -28,23 +28,43 @@ from skspectral.learning.starts import Start, first_waves
 from skspectral.learning.stochastic import Batches, SpectralLoss, alternate, polish
 from skspectral.moments.second_moment import SecondMoment
 
-# Two atoms with a larger |cosine| are one atom twice: their codes would explode.
-_DUPLICATE = 0.999
-# Steps on plain waves that are to drift later: they need only be near their place.
-_WARM_UP = 2
+# Two atoms with a larger |cosine| are duplicates: their codes would become very large.
+_DUPLICATE_COSINE = 0.999
+# Number of steps on plain waves before they are modulated. The later steps correct the
+# frequencies further, so that few steps are enough.
+_WARM_UP_STEPS = 2
+# Largest number of times that weak atoms are replaced and all atoms refined again.
 _MAX_RENEWALS = 3
-_MOST_RENEWED = 16
-_WORTH_RENEWING = 2.0
+# Largest number of weak atoms that are replaced at a time.
+_MAX_REPLACED = 16
+# An atom is replaced if the new wave removes more variance than this multiple of the
+# rise of the loss without the atom.
+_MIN_GAIN_RATIO = 2.0
 
 
 @dataclass(frozen=True)
 class LearnedAtoms:
-    """Atoms, ordered by the variance they add, and how they were found.
+    """Learned atoms, ordered by the variance they add, and the history of the learning.
 
-    The components (K, T) have unit norm, and the description is that of atoms of unit
-    norm. ``variance`` (K,) is what each atom adds to those before it, summed over the
-    features. The history begins with the start; before the steps of the spectral loss
-    stands its start. ``converged`` says whether the last stage reached its tolerance.
+    Attributes
+    ----------
+    components : tensor of shape (K, T)
+        Atoms of unit norm.
+    description : Description
+        Description of the atoms of unit norm.
+    variance : tensor of shape (K,)
+        Variance that each atom adds to the atoms before it, summed over the features.
+    params : tensor
+        Parameters of the atoms.
+    history : list of Step
+        Errors at the start and after each step. If a later stage is the first to
+        evaluate the spectral loss, the errors at its start are included.
+    n_steps : int
+        Number of steps of all stages.
+    converged : bool
+        Whether the last stage reached its tolerance.
+    stopped : bool
+        Whether a callback stopped the learning.
     """
 
     components: torch.Tensor
@@ -58,21 +78,37 @@ class LearnedAtoms:
 
     @property
     def waves(self) -> Waves:
-        """The plain wave that each atom is, or is nearest to."""
+        """Plain wave that each atom is, or that is nearest to the atom."""
         return self.description.waves
 
 
 @dataclass(frozen=True)
 class LearningPlan:
-    """What to learn and how.
+    """What to learn, and how.
 
-    The waves of the ``carrier``, without modulation, are learned first; ``model`` is
-    the atoms' final form, and the carrier itself without modulation. Without
-    ``spectral`` the loss is the squared error alone. ``in_pieces`` says that the
-    samples are only a part of those that made the second moment. The ``second`` start
-    is tried, too, where the second moment is enough, and the better result is kept.
-    With ``windows``, of shape (B, T), the better one is that whose atoms leave less
-    where each has a code of its own in each window.
+    Attributes
+    ----------
+    n_atoms : int
+        Number K of atoms.
+    carrier : AtomModel
+        The atoms without modulation. Their waves are learned first.
+    model : AtomModel
+        The atoms in their final form. Without modulation, it is ``carrier``.
+    start : Start
+        Where learning starts.
+    settings : Settings
+        Settings of the refinements.
+    spectral : SpectralLoss or None
+        Spectral loss. None means the squared error alone.
+    in_pieces : bool
+        Whether the samples are only a part of those from which the second moment was
+        computed.
+    second : Start or None
+        Second start. Learning from both starts is compared, and the better result is
+        kept. Ignored by Adam.
+    windows : tensor of shape (B, T) or None
+        Windows in each of which an atom has a code of its own. Results are then
+        compared by the squared error with these codes.
     """
 
     n_atoms: int
@@ -86,22 +122,27 @@ class LearningPlan:
     windows: torch.Tensor | None = None
 
     def error(self, state: Descent, C: SecondMoment) -> float:
-        """Squared error that the atoms leave, each in its windows if there are any."""
+        """Return the squared error of the atoms, with one code per window.
+
+        Without windows, each atom has one code.
+        """
         if self.windows is None:
             return state.fit.loss
-        whole = windowed_atoms(state.fit.atoms, self.windows)
-        basis, kept = basis_of_dependent(whole)
-        return C.trace() - float(windowed_variance(basis, kept, len(whole), C).sum())
+        atoms = windowed_atoms(state.fit.atoms, self.windows)
+        basis, kept = basis_of_dependent(atoms)
+        return C.trace() - float(windowed_variance(basis, kept, len(atoms), C).sum())
 
     @property
     def needs_samples(self) -> bool:
-        """Whether the second moment is not enough."""
+        """Whether learning needs minibatches of samples besides the second moment."""
         return self.spectral is not None or self.settings.method == "adam"
 
     def in_units(self, unit: float) -> "LearningPlan":
         """Return the plan for samples that were multiplied by ``unit``.
 
-        Magnitudes then count ``unit`` times, squares as often again.
+        The spectral error is proportional to ``unit`` and the squared error to its
+        square. Multiplying the weight of the spectral loss by ``unit`` preserves their
+        ratio.
         """
         if self.spectral is None:
             return self
@@ -115,51 +156,62 @@ def learn_dictionary(
     monitor: Monitor,
     batches: Batches | None = None,
 ) -> LearnedAtoms:
-    """Learn the atoms that leave the least error under the second moment C.
+    """Learn the atoms that have the least squared error under the second moment C.
 
-    First waves, a correction of their frequencies, then the atoms' full form; atoms
-    that became equal are drawn anew from the residual. All that on C alone; a spectral
-    loss or Adam also takes ``batches`` of the samples.
+    Initial waves are selected, their frequencies are refined, and then all parameters
+    of the atoms. Atoms that have become equal are replaced by waves selected from the
+    residual. These stages need C alone. A spectral loss or Adam also needs ``batches``
+    of the samples.
+
+    Raises
+    ------
+    ValueError
+        If the plan needs minibatches and ``batches`` is None.
     """
     learner = _Learner(C, plan, monitor)
     if plan.settings.method == "adam":
-        # The published alternation sees the samples alone.
-        way = polish if plan.in_pieces else alternate
-        state = learner.by_adam("adam", way, learner.starting_params(), batches)
+        # The published alternation uses the given samples alone. If these are only a
+        # part of the data, `polish` takes the earlier samples into account through C.
+        algorithm = polish if plan.in_pieces else alternate
+        params = learner.starting_params()
+        state = learner.learn_with_adam("adam", algorithm, params, batches)
     else:
         state = learner.learn()
         if plan.second is not None and not state.stopped:
             other = _Learner(C, replace(plan, start=plan.second), monitor)
             found = other.learn()
-            # Atoms that are as good stay: those who read them want the same ones.
+            # If both results are equally good, the first one is kept, so that the atoms
+            # do not change without need.
             if plan.error(found, C) < (1 - plan.settings.tol) * plan.error(state, C):
                 learner, state = other, found
         if plan.spectral is not None and not state.stopped:
-            state = learner.by_adam("spectral loss", polish, state.params, batches)
+            state = learner.learn_with_adam(
+                "spectral loss", polish, state.params, batches
+            )
     return _ordered(plan.model, state, learner)
 
 
 @dataclass
 class _Learner:
-    """Stages on the second moment, in turn with the renewal of weak atoms."""
+    """The stages of learning, each followed by the replacement of weak atoms."""
 
     C: SecondMoment
     plan: LearningPlan
     monitor: Monitor
     history: list[Step] = field(default_factory=list)
-    # The best score when the selection ended: what a replacement could gain.
-    left: float = math.inf
+    # Score of the best wave that was not selected: what a replacement could gain.
+    best_remaining_score: float = math.inf
     n_steps: int = 0
 
     @cached_property
-    def whole(self) -> GreedySelection:
-        """The selection before it has taken anything."""
+    def empty_selection(self) -> GreedySelection:
+        """Selection from which no wave has been taken."""
         carrier = self.plan.carrier
         envelopes = carrier.envelopes(self.C.device)
         return GreedySelection(self.C, carrier.wave_grid, envelopes)
 
     def learn(self) -> Descent:
-        """Start and refine on the second moment."""
+        """Start and refine the atoms on the second moment."""
         plan, n_steps = self.plan, self.plan.settings.max_iter
         if plan.start.params is not None:
             start = self.starting_params()
@@ -168,34 +220,43 @@ class _Learner:
         start = carrier.start(self._first_waves())
         if plan.model is carrier:
             return self.refine("frequencies", carrier, start, n_steps)
-        state = self.refine("frequencies", carrier, start, min(_WARM_UP, n_steps))
-        # The sign of an atom is free, and so is the half turn of its phase.
+        state = self.refine("frequencies", carrier, start, min(_WARM_UP_STEPS, n_steps))
+        # The described waves are folded, which may change the sign of an atom. The sign
+        # does not matter, because the codes adapt to it.
         start = plan.model.start(carrier.describe(state.params).waves)
         return self.refine("modulation", plan.model, start, n_steps)
 
-    def by_adam(
+    def learn_with_adam(
         self,
         stage: str,
-        way: Callable[..., Descent],
+        algorithm: Callable[..., Descent],
         params: torch.Tensor,
         batches: Batches | None,
     ) -> Descent:
-        """Learn from minibatches; only atoms that became equal are drawn anew."""
+        """Learn from minibatches, then replace atoms that have become equal."""
         if batches is None:
-            raise ValueError(f"The stage {stage!r} needs minibatches of the samples.")
+            raise ValueError(
+                f"batches=None, but the stage {stage!r} needs minibatches of the "
+                "samples. Pass an instance of Batches."
+            )
         plan, settings = self.plan, self.plan.settings
-        params = self._present(plan.model, params)
+        params = self._without_zero_atoms(plan.model, params)
         step = self.monitor.stage(stage, settings.max_iter)
-        state = way(plan.model, params, self.C, batches, settings, plan.spectral, step)
-        self.keep(stage, state)
-        renewal = renew(plan.model, state, self.whole, 0.0, settings.ridge)
+        state = algorithm(
+            plan.model, params, self.C, batches, settings, plan.spectral, step
+        )
+        self.record(stage, state)
+        renewal = renew(plan.model, state, self.empty_selection, 0.0, settings.ridge)
         if renewal is None:
             return state
-        apart = self._at(plan.model, renewal.params)
-        return replace(apart, converged=state.converged, stopped=state.stopped)
+        renewed = self._state_at(plan.model, renewal.params)
+        return replace(renewed, converged=state.converged, stopped=state.stopped)
 
     def starting_params(self) -> torch.Tensor:
-        """First parameters of the atoms' final form, missing atoms being selected."""
+        """Return initial parameters of the atoms in their final form.
+
+        Missing atoms are selected greedily.
+        """
         model, params = self.plan.model, self.plan.start.params
         if params is None:
             return model.start(self._first_waves())
@@ -205,65 +266,75 @@ class _Learner:
     def _completed(
         self, model: AtomModel, params: torch.Tensor, kept: torch.Tensor
     ) -> torch.Tensor:
-        """Parameters of the ``kept`` atoms, and of others selected beside them."""
+        """Return parameters of the ``kept`` atoms and of greedily selected ones."""
         rows = model.rows(params)[kept]
         missing = self.plan.n_atoms - len(rows)
         if missing > 0:
-            picked = self.monitor.stage("selection", missing)
-            selection = self.whole.restart()
+            on_pick = self.monitor.stage("selection", missing)
+            selection = self.empty_selection.restart()
             for atom in model.atoms(params)[kept]:
                 selection.deflate(atom[None])
-            fresh = waves_of(selection.select(missing, picked))
-            rows = torch.cat([rows, model.new_atoms(fresh)])
+            selected = waves_of(selection.select(missing, on_pick))
+            rows = torch.cat([rows, model.new_atoms(selected)])
         return model.with_rows(params, rows)
 
-    def _present(self, model: AtomModel, params: torch.Tensor) -> torch.Tensor:
-        """Parameters with others for atoms that are zero at all places."""
-        there = present(torch.linalg.vector_norm(model.atoms(params), dim=1))
-        if bool(there.all()):
+    def _without_zero_atoms(
+        self, model: AtomModel, params: torch.Tensor
+    ) -> torch.Tensor:
+        """Return parameters in which atoms that are zero have been replaced."""
+        is_nonzero = present(torch.linalg.vector_norm(model.atoms(params), dim=1))
+        if bool(is_nonzero.all()):
             return params
-        return self._completed(model, params, there.nonzero()[:, 0])
+        return self._completed(model, params, is_nonzero.nonzero()[:, 0])
 
     def _first_waves(self) -> Waves:
+        """Return the initial waves of the plan's start."""
         plan = self.plan
-        picked = self.monitor.stage("selection", plan.n_atoms)
-        selection = self.whole.restart()
-        waves = first_waves(plan.start, plan.carrier, selection, plan.n_atoms, picked)
+        on_pick = self.monitor.stage("selection", plan.n_atoms)
+        selection = self.empty_selection.restart()
+        waves = first_waves(plan.start, plan.carrier, selection, plan.n_atoms, on_pick)
         if plan.start.method == "greedy":
-            self.left = selection.best().score
+            self.best_remaining_score = selection.best().score
         return waves
 
     def refine(
         self, stage: str, model: AtomModel, params: torch.Tensor, n_steps: int
     ) -> Descent:
-        """Lower the loss; draw anew what is not worth its place; again."""
+        """Lower the loss, replace weak or duplicate atoms, and repeat."""
         ridge = self.plan.settings.ridge
         state = self._descend(stage, model, params, n_steps)
-        self.keep(stage, state)
+        self.record(stage, state)
         for attempt in range(_MAX_RENEWALS + 1):
             if state.stopped:
                 break
-            renewal = renew(model, state, self.whole, self.left, ridge)
+            renewal = renew(
+                model, state, self.empty_selection, self.best_remaining_score, ridge
+            )
             if renewal is None:
                 break
             if attempt == _MAX_RENEWALS:
-                # Duplicates recur after every descent: return the replacements.
-                return self._at(model, renewal.params) if renewal.forced else state
+                # Duplicates recur after every descent. The replacements are returned as
+                # they are.
+                if renewal.forced:
+                    return self._state_at(model, renewal.params)
+                return state
             trial = self._descend(stage, model, renewal.params, n_steps)
             if not renewal.forced and trial.fit.loss >= state.fit.loss:
                 break
             state = trial
-            self.keep(stage, state)
+            self.record(stage, state)
         return state
 
-    def _at(self, model: AtomModel, params: torch.Tensor) -> Descent:
+    def _state_at(self, model: AtomModel, params: torch.Tensor) -> Descent:
+        """Return the state of a descent that starts at given parameters."""
         fit = project(model.atoms(params), self.C, self.plan.settings.ridge)
         return Descent(params, fit, Step(fit.loss))
 
-    def keep(self, stage: str, state: Descent) -> None:
-        """Add the steps of a stage to the history, which begins with the start.
+    def record(self, stage: str, state: Descent) -> None:
+        """Append the steps of a stage to the history.
 
-        So does a stage that sees an error for the first time.
+        The errors at the start of a stage are also appended if the history is empty, or
+        if the spectral error begins or ceases to be evaluated.
         """
         if not self.history:
             self.history.append(replace(state.start, stage="start"))
@@ -277,9 +348,10 @@ class _Learner:
     def _descend(
         self, stage: str, model: AtomModel, params: torch.Tensor, n_steps: int
     ) -> Descent:
+        """Refine all atoms by at most ``n_steps`` iterations."""
         settings = replace(self.plan.settings, max_iter=n_steps)
-        params = self._present(model, params)
-        step = self.monitor.stage(stage, settings.most_steps(model, params))
+        params = self._without_zero_atoms(model, params)
+        step = self.monitor.stage(stage, settings.max_steps(model, params))
         total = self.C.trace()
         return descend(
             model,
@@ -292,7 +364,7 @@ class _Learner:
 
 @dataclass(frozen=True)
 class Renewal:
-    """Parameters with some atoms drawn anew; ``forced`` if one was there twice."""
+    """Parameters after the replacement of atoms; ``forced`` if some were duplicates."""
 
     params: torch.Tensor
     forced: bool
@@ -301,48 +373,53 @@ class Renewal:
 def renew(
     model: AtomModel,
     state: Descent,
-    whole: GreedySelection,
-    left: float,
+    empty_selection: GreedySelection,
+    best_remaining_score: float,
     ridge: float,
 ) -> Renewal | None:
-    """Replace atoms that another one repeats, or that cost less than they could gain.
+    """Replace duplicate atoms, and weak atoms that a better wave can replace.
 
-    The weakest atom gives its place to the wave that removes the most from the
-    residual, as long as that is at least twice the rise of the loss without it: so the
-    rest that a strong wave left at the first choice's wrong frequency is freed once
-    that frequency is right. None where all atoms are worth their place, which needs no
-    look at the residual if no atom costs less than what ``left``, the best score when
-    the selection ended, promises.
+    A weak atom is replaced by the wave that removes the most variance from the
+    residual, as long as this variance is more than twice the rise of the loss without
+    the atom. Weak atoms arise, for instance, because the first frequency of a strong
+    wave is not exact: atoms that explain its residual become useless once that
+    frequency has been refined.
+
+    Returns None if no atom is replaced. The residual need not be computed if there are
+    no duplicates and if ``best_remaining_score``, that of the best wave not selected at
+    the start, is too small for a replacement.
     """
     fit = state.fit
     cosine = (fit.atoms @ fit.atoms.T).abs()
-    twice = (cosine.triu(1) > _DUPLICATE).any(dim=0)
-    kept = (~twice).nonzero()[:, 0]
+    duplicated = (cosine.triu(1) > _DUPLICATE_COSINE).any(dim=0)
+    kept = (~duplicated).nonzero()[:, 0]
     cheapest = float(cost_of_removal(fit, kept, ridge).min())
-    if not bool(twice.any()) and left <= _WORTH_RENEWING * cheapest:
+    required = _MIN_GAIN_RATIO * cheapest
+    if not bool(duplicated.any()) and best_remaining_score <= required:
         return None
-    selection = whole.restart()
+    selection = empty_selection.restart()
     if not selection.deflate(fit.atoms[kept]):
         for atom in fit.atoms[kept]:
             selection.deflate(atom[None])
-    fresh = selection.select(int(twice.sum()))
-    for _ in range(min(_MOST_RENEWED, len(kept))):
+    replacements = selection.select(int(duplicated.sum()))
+    for _ in range(min(_MAX_REPLACED, len(kept))):
         cost = cost_of_removal(fit, kept, ridge)
         weakest = int(cost.argmin())
         pick = selection.best()
-        if pick.score <= _WORTH_RENEWING * float(cost[weakest]):
+        if pick.score <= _MIN_GAIN_RATIO * float(cost[weakest]):
             break
         if selection.take(pick):
             kept = torch.cat([kept[:weakest], kept[weakest + 1 :]])
-            fresh.append(pick)
-    if not fresh:
+            replacements.append(pick)
+    if not replacements:
         return None
-    rows = [model.rows(state.params)[kept], model.new_atoms(waves_of(fresh))]
+    rows = [model.rows(state.params)[kept], model.new_atoms(waves_of(replacements))]
     params = model.with_rows(state.params, torch.cat(rows))
-    return Renewal(params, forced=bool(twice.any()))
+    return Renewal(params, forced=bool(duplicated.any()))
 
 
 def _ordered(model: AtomModel, state: Descent, learner: _Learner) -> LearnedAtoms:
+    """Return the learned atoms, ordered by the variance they add."""
     order, variance = added_variance(state.fit)
     found = model.describe(state.params)
     waves = found.waves.at(order)

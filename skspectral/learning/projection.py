@@ -1,12 +1,21 @@
-"""Variable projection: squared error with the codes eliminated, on the moments.
+"""Variable projection: the squared error with the codes eliminated.
 
-For unit-norm atoms S (K x T) and second moment C, with G = S S' + ridge I, Q = G^-1,
-B = S C and M = B S', the least-squares codes leave the mean squared error
+For unit-norm atoms S (K x T) and the second moment C, let G = S S' + ridge I, Q = G^-1,
+B = S C and M = B S'. With least-squares codes, the mean squared error and its
+derivative are
 
-    J(S) = tr C - tr(Q M),      dJ/dS = -2 (Q B - Q M Q S),
+    J(S) = tr C - tr(Q M),      dJ/dS = -2 (Q B - Q M Q S).
 
-a function of C alone (Golub and Pereyra 1973). Its size does not grow with the number
-of samples.
+They depend on the data through C alone (Golub and Pereyra 1973), so that the cost of an
+evaluation does not grow with the number of samples.
+
+References
+----------
+G. H. Golub, V. Pereyra (1973). The differentiation of pseudo-inverses and nonlinear
+least squares problems whose variables separate. SIAM Journal on Numerical Analysis 10.
+
+L. Kaufman (1975). A variable projection method for solving separable nonlinear least
+squares problems. BIT 15.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -17,20 +26,30 @@ import torch
 from skspectral._linalg import add_gram_, cholesky, mirror_upper_
 from skspectral.moments.second_moment import SecondMoment
 
-# An atom of less than this share of the longest atom's norm is rounding.
-_ROUNDING = 1e-10
-# The squares of smaller norms come near the end of float64.
-_SMALLEST = 1e-100
+# An atom whose norm is below this fraction of the largest norm is a rounding error.
+_MIN_RELATIVE_NORM = 1e-10
+# The squares of smaller norms would come close to the smallest float64.
+_MIN_NORM = 1e-100
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Least squares on one dictionary; float64.
+    """Least squares on one dictionary, in float64.
 
-    ``loss`` is J(S), the sum over features of the mean squared error; ``atoms`` are S,
-    (K, T), rows of unit norm, and ``norms`` their norms before; ``factor`` is the lower
-    Cholesky factor of G, (K, K), ``image`` is B = S C, and ``code_moment`` is Q M Q,
-    the second moment of the codes.
+    Attributes
+    ----------
+    loss : float
+        Mean squared error J(S), summed over the features.
+    atoms : tensor of shape (K, T)
+        Atoms S of unit norm.
+    norms : tensor of shape (K,)
+        Norms of the atoms before they were normalised.
+    factor : tensor of shape (K, K)
+        Lower Cholesky factor of G.
+    image : tensor of shape (K, T)
+        Product B = S C.
+    code_moment : tensor of shape (K, K)
+        Second moment Q M Q of the codes.
     """
 
     loss: float
@@ -41,28 +60,32 @@ class Projection:
     code_moment: torch.Tensor
 
     def gradient(self) -> torch.Tensor:
-        """Derivative of J by the rows before they were normalised, shape (K, T)."""
+        """Return the derivative of J with respect to the atoms as given, (K, T).
+
+        These are the atoms before they were normalised.
+        """
         slope = self.code_moment @ self.atoms
         slope = 2 * (slope - torch.cholesky_solve(self.image, self.factor))
-        # The length of an atom is no parameter of the model.
+        # J does not depend on the length of an atom, so that the gradient is orthogonal
+        # to the atom.
         slope = slope - (slope * self.atoms).sum(1, keepdim=True) * self.atoms
         return slope / self.norms[:, None]
 
 
 def present(norms: torch.Tensor) -> torch.Tensor:
-    """Mask of the atoms that are finite and more than rounding, by their norms, (K,).
+    """Return a mask, (K,), of the atoms whose norms are finite and not rounding errors.
 
-    Rounding is what is left of a sine that is zero at all places of the grid, such as
-    that of the Nyquist frequency, beside the other atoms.
+    Rounding errors are, for instance, the samples of a sine with the Nyquist frequency
+    that is zero at all places of the grid.
     """
     norms = torch.where(norms.isfinite(), norms, 0.0)
-    return norms > max(_ROUNDING * float(norms.max()), _SMALLEST)
+    return norms > max(_MIN_RELATIVE_NORM * float(norms.max()), _MIN_NORM)
 
 
 def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
     """Eliminate the codes of the dictionary ``S``, shape (K, T).
 
-    Costs K products of a row with C: O(K T^2) for a dense one.
+    Costs K products of a row with C: O(K T^2) if C is dense.
 
     Raises
     ------
@@ -71,7 +94,7 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
     """
     norms = torch.linalg.vector_norm(S, dim=1)
     if not bool(present(norms).all()):
-        raise ArithmeticError("An atom is zero or not finite.")
+        raise ArithmeticError("An atom is zero or has NaN or infinite values.")
     atoms = S / norms[:, None]
     factor = cholesky(atoms @ atoms.T, ridge)
     image = C.left_matmul(atoms)
@@ -89,24 +112,27 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
 def gauss_newton_system(
     fit: Projection, jacobian: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Normal matrix (K p, K p) and gradient (K, p) of J by the parameters of the atoms.
+    """Return the normal matrix (K p, K p) and the gradient (K, p) of J.
 
-    Kaufman's (1975) simplification of variable projection: the residual's derivative by
-    parameter p of atom i is -w_i (d_p s_i)(I - P), P the projection on the atoms.
-    Summed over the samples,
+    Both are with respect to the parameters of the atoms. Kaufman's simplification
+    (1975) of variable projection neglects one term of the residual's derivative. With
+    the projection P onto the atoms and the code w_i of atom i, the derivative with
+    respect to parameter p of atom i is -w_i (d_p s_i)(I - P). Summed over the samples,
 
         H_pq = (Q M Q)_{i(p) i(q)} <d_p s (I - P), d_q s (I - P)>.
 
-    The ``jacobian`` d_p s_i has the shape (K, p, T) and the dtype for the product of
-    size (K p) x (K p) x T. The Gauss-Newton step solves 2 matrix step = -gradient.
+    The ``jacobian`` d_p s_i has the shape (K, p, T). Its dtype is that of the large
+    matrix product, which costs (K p)^2 T. The Gauss-Newton step solves
+    2 matrix step = -gradient.
     """
     n_atoms, n_params, n_features = jacobian.shape
     dtype = jacobian.dtype
     slope = fit.gradient().to(dtype)
     gradient = torch.bmm(jacobian, slope[:, :, None]).double()[:, :, 0]
 
-    # The derivatives less their projections, and not their products less those of the
-    # projections: where an atom turns into others, only the first keeps its digits.
+    # The projections are subtracted from the derivatives before these are multiplied.
+    # Subtracting products of projections from products of derivatives would cancel
+    # digits where a derivative lies almost in the span of the atoms.
     rows, atoms = jacobian.reshape(-1, n_features), fit.atoms.to(dtype)
     along = torch.cholesky_solve((atoms @ rows.T).double(), fit.factor)
     rows = torch.addmm(rows, along.T.to(dtype), atoms, alpha=-1)
@@ -120,9 +146,9 @@ def gauss_newton_system(
 
 
 def cost_of_removal(fit: Projection, kept: torch.Tensor, ridge: float) -> torch.Tensor:
-    """Rise of the loss when one of the ``kept`` atoms is left out, shape (n_kept,).
+    """Return the rise of the loss if one of the ``kept`` atoms is removed, (n_kept,).
 
-    (Q M Q)_ii / Q_ii, with Q and M of the kept atoms.
+    It is (Q M Q)_ii / Q_ii, with Q and M of the kept atoms.
     """
     atoms = fit.atoms[kept]
     inverse = torch.cholesky_inverse(cholesky(atoms @ atoms.T, ridge))
@@ -131,20 +157,22 @@ def cost_of_removal(fit: Projection, kept: torch.Tensor, ridge: float) -> torch.
 
 
 def added_variance(fit: Projection) -> tuple[torch.Tensor, torch.Tensor]:
-    """Order of the atoms by the variance they add, and those variances.
+    """Order the atoms by the variance they add, by forward selection.
 
-    Forward selection: each place goes to the atom that removes the most variance from
-    what those before it leave. The variances sum to what all atoms explain together.
+    Each place goes to the atom that removes the most variance from the residual of the
+    atoms before it. The variances sum to the variance that all atoms explain together.
 
     Returns
     -------
     order : tensor of shape (K,), int64
-    variance : tensor of shape (K,), float64, in that order
+        Indices of the atoms in their new order.
+    variance : tensor of shape (K,), float64
+        Added variances, in the new order.
     """
     gram = fit.atoms @ fit.atoms.T
     moment = fit.image @ fit.atoms.T
     n_atoms = len(gram)
-    # An atom within rounding of the span of the earlier ones adds nothing.
+    # An atom that lies in the span of the earlier ones, up to rounding, adds nothing.
     floor = 1e-10
     order = torch.empty(n_atoms, dtype=torch.int64, device=gram.device)
     variance = gram.new_zeros(n_atoms)
@@ -157,13 +185,13 @@ def added_variance(fit: Projection) -> tuple[torch.Tensor, torch.Tensor]:
         best = int(torch.where(free, gain, -1.0).argmax())
         order[place], variance[place], free[best] = best, gain[best], False
         if gram[best, best] > floor:
-            share = gram[best] / gram[best, best]
-            cross = torch.outer(share, moment[best])
+            coefficients = gram[best] / gram[best, best]
+            cross = torch.outer(coefficients, moment[best])
             moment = (
                 moment
                 - cross
                 - cross.T
-                + moment[best, best] * torch.outer(share, share)
+                + moment[best, best] * torch.outer(coefficients, coefficients)
             )
-            gram = gram - torch.outer(share, gram[best])
+            gram = gram - torch.outer(coefficients, gram[best])
     return order, variance

@@ -1,4 +1,4 @@
-"""Greedy choice of waves on the second moment, in the Fourier domain."""
+"""Greedy selection of waves from the second moment, in the Fourier domain."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
@@ -14,23 +14,35 @@ from skspectral.learning.best_waves import best_waves
 from skspectral.moments.quadratic_form import Pencil, QuadraticForm
 from skspectral.moments.second_moment import SecondMoment
 
-# Penalty on candidates that lie almost in the span of the chosen atoms, as a share of
-# a full atom's energy: it keeps the dictionary well conditioned.
-_NOVELTY = 0.02
-# Share of an atom's length that must be new.
-_SMALLEST_REMAINDER = 1e-4
-# Residual variance below this share of the whole is rounding.
+# Added to the energy of a candidate outside the span of the chosen atoms, as a fraction
+# of the candidate's energy. It lowers the scores of candidates that lie almost in the
+# span, which keeps the dictionary well conditioned.
+_DEPENDENCE_PENALTY = 0.02
+# Smallest accepted length of an atom outside the span, as a fraction of its length.
+_MIN_NEW_LENGTH = 1e-4
+# A residual variance below this fraction of the total variance is a rounding error.
 _NO_GAIN = 1e-13
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A wave to take, in an envelope.
+    """A wave that the selection can take.
 
-    Its frequency (D,) is in cycles along each axis, its phase in radians at the first
-    sample, and its colour (channels,) of unit norm. The score is at most the variance
-    that the wave removes. ``place`` is its number among the waves of the grid, or None
-    off the grid.
+    Attributes
+    ----------
+    frequency : tensor of shape (D,)
+        Wave vector, in cycles per signal along each axis.
+    phase : float
+        Phase at the first sample, in radians.
+    colour : tensor of shape (channels,)
+        Colour of unit norm.
+    score : float
+        Lower bound of the variance that the wave removes.
+    envelope : int
+        Index of the wave's envelope.
+    place : int or None
+        Index of the wave on the grid, over all envelopes, or None if it is not on the
+        grid.
     """
 
     frequency: torch.Tensor
@@ -42,7 +54,7 @@ class Pick:
 
 
 def waves_of(picks: list[Pick]) -> Waves:
-    """The waves that a selection took; at least one."""
+    """Return picked waves as one `Waves`; at least one pick is needed."""
     frequency = torch.stack([pick.frequency for pick in picks])
     return Waves.of(
         frequency,
@@ -53,32 +65,44 @@ def waves_of(picks: list[Pick]) -> Waves:
 
 
 class GreedySelection:
-    """Orthogonal matching pursuit for waves, on the second moment.
+    """Orthogonal matching pursuit of waves on the second moment.
 
-    Each step takes the wave, over a grid of half-cycle steps, all phases, colours and
-    envelopes, that removes the most variance from what the earlier ones leave, as in
-    orthogonal matching pursuit (Pati et al. 1993), but for all samples at once and
-    without deflating the matrix: only its values at the grid's waves are kept.
-    Deterministic; O(T log T) for each envelope and one product with C for each atom. A
-    finer grid gave worse dictionaries of images: the greedier choice is the worse
-    start.
+    Each step takes the wave that removes the most variance from the residual, over a
+    grid of half-cycle frequency steps and all phases, colours and envelopes. This is
+    orthogonal matching pursuit (Pati et al. 1993) for all samples at once. The matrix C
+    is not deflated; only its values at the waves of the grid are. The result is
+    deterministic.
 
     Parameters
     ----------
     C : SecondMoment
         Second moment of the data.
     grid : Grid or None, default=None
-        Of the waves. None is the flattened signal.
+        Grid of the waves. None means the flattened signal.
     envelopes : tensor of shape (n_envelopes, T) or None, default=None
-        See `AtomFamily.envelopes`. None is the constant alone.
+        Envelopes of the waves, see `AtomFamily.envelopes`. None means the constant 1
+        alone.
 
     Attributes
     ----------
     frequencies : tensor of shape (F, D)
-        Wave vectors of the grid, cycles along each axis.
-    gain, size : QuadraticForm
-        The residual second moment, and the projection on what is not chosen yet, at
-        the waves of the grid: those of the first envelope, of the second, and so on.
+        Wave vectors of the grid, in cycles per signal along each axis.
+    gain : QuadraticForm
+        Residual second moment at the waves of the grid, one envelope after the other.
+    size : QuadraticForm
+        Projection onto the complement of the chosen atoms, at the same waves. Its
+        values are the energies of the waves outside the span of these atoms.
+
+    Notes
+    -----
+    Costs O(T log T) per envelope and one product with C, per atom. A finer grid of
+    frequencies gave worse dictionaries of images after refinement.
+
+    References
+    ----------
+    Y. C. Pati, R. Rezaiifar, P. S. Krishnaprasad (1993). Orthogonal matching pursuit:
+    recursive function approximation with applications to wavelet decomposition.
+    Asilomar Conference on Signals, Systems and Computers.
     """
 
     def __init__(
@@ -89,29 +113,30 @@ class GreedySelection:
     ):
         self.grid = grid = Grid((C.n_features,)) if grid is None else grid
         self._C = C
-        # Counted from the first sample, as phases are.
+        # Coordinates start at the first sample, because phases are those at the first
+        # sample.
         self._places = grid.coordinates(C.device) + 0.5
         self._channel = grid.channel_indicator(C.device)
         self.frequencies = grid.frequencies(self._places)
         self._envelopes = envelopes
-        each = [None] if envelopes is None else list(envelopes)
+        listed = [None] if envelopes is None else list(envelopes)
         self.gain = QuadraticForm.joined(
-            [C.quadratic_form(grid, envelope) for envelope in each]
+            [C.quadratic_form(grid, envelope) for envelope in listed]
         )
         self.size = QuadraticForm.joined(
-            [QuadraticForm.of_identity(grid, self._places, g) for g in each]
+            [QuadraticForm.of_identity(grid, self._places, g) for g in listed]
         )
-        # Energy of a wave that spans its envelope, for each envelope.
-        of_waves = self.size.hermitian[0, 0].real / 2
-        self._energy = of_waves[:: len(self.frequencies)]
+        # Mean energy of a wave over its phases, which depends on the envelope only.
+        energies = self.size.hermitian[0, 0].real / 2
+        self._energy = energies[:: len(self.frequencies)]
         self._no_gain = _NO_GAIN * C.trace()
-        self._n_picks = torch.zeros_like(of_waves)
-        # Rows of the span, in memory that grows by doubling.
+        self._n_picks = torch.zeros_like(energies)
+        # Memory for the orthonormal rows of the span. It grows by doubling.
         self._rows = self._places.new_empty(16, C.n_features)
         self._n_rows = 0
 
     def restart(self) -> "GreedySelection":
-        """Return a copy with the same residual, of which no wave was taken."""
+        """Return a copy with the same residual and cleared counts of picks."""
         new = copy.copy(self)
         new.gain, new.size = self.gain.clone(), self.size.clone()
         new._n_picks = torch.zeros_like(self._n_picks)
@@ -120,14 +145,16 @@ class GreedySelection:
 
     @property
     def device(self) -> torch.device:
-        """Where the selection computes."""
+        """Device on which the selection computes."""
         return self._C.device
 
     @property
     def _span(self) -> torch.Tensor:
+        """Orthonormal rows that span the atoms taken so far."""
         return self._rows[: self._n_rows]
 
     def _extend_span(self, axes: torch.Tensor) -> None:
+        """Append orthonormal rows to the span."""
         needed = self._n_rows + len(axes)
         if needed > len(self._rows):
             grown = self._rows.new_empty(2 * needed, self._rows.shape[1])
@@ -137,21 +164,23 @@ class GreedySelection:
         self._n_rows = needed
 
     def deflate(self, atoms: torch.Tensor) -> bool:
-        """Take independent atoms, shape (n, T), out of the residual.
+        """Remove linearly independent atoms, (n, T), from the residual.
 
-        Returns False, and changes nothing, if they add nothing new.
+        Returns False, and changes nothing, if an atom lies almost in the span of the
+        others and of the atoms taken before.
         """
         span = self._span
         rows = atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)
         for _ in range(2):
             rows = rows - (rows @ span.T) @ span
         axes, triangle = torch.linalg.qr(rows.T)
-        if not float(triangle.diagonal().abs().min()) > _SMALLEST_REMAINDER:
+        if not float(triangle.diagonal().abs().min()) > _MIN_NEW_LENGTH:
             return False
         axes = axes.T
         image = self._C.left_matmul(axes)
         coupling = image @ axes.T
-        # Each image is that under the residual of the directions before.
+        # Each image must be the product with the residual second moment, from which the
+        # span and the earlier rows of axes have been removed.
         image = image - (image @ span.T) @ span - coupling.tril(-1) @ axes
         variance = coupling.diagonal()
         q, u = self._spectra(torch.cat([axes, image])).chunk(2)
@@ -161,7 +190,7 @@ class GreedySelection:
         return True
 
     def _spectra(self, rows: torch.Tensor) -> torch.Tensor:
-        """Products of rows with the carriers, (n, channels, n_envelopes * F)."""
+        """Return products of rows and carriers, (n, channels, n_envelopes * F)."""
         if self._envelopes is None:
             return self.grid.spectra(rows)
         inside = (rows[:, None] * self._envelopes).flatten(0, 1)
@@ -170,7 +199,7 @@ class GreedySelection:
         return spectra.movedim(1, 2).flatten(2)
 
     def _carriers(self, angle: torch.Tensor) -> torch.Tensor:
-        """Cosine and sine of an angle in each envelope, (n_envelopes, 2, T)."""
+        """Return cosine and sine of an angle in each envelope, (n_envelopes, 2, T)."""
         cosine, sine = angle.cos(), angle.sin()
         if self._envelopes is None:
             return torch.stack([cosine, sine])[None]
@@ -179,7 +208,7 @@ class GreedySelection:
 
     @property
     def _exhausted(self) -> torch.Tensor:
-        """Mask of the waves that two phases of each colour span already."""
+        """Mask of the waves that were picked once per phase (two) and channel."""
         return self._n_picks >= 2 * self.grid.channels
 
     def power(self) -> torch.Tensor:
@@ -188,18 +217,19 @@ class GreedySelection:
         return self.gain.hermitian[..., :n_waves].real.diagonal().sum(1)
 
     def best(self) -> Pick:
-        """Return the grid's wave that removes most of the residual; takes nothing."""
+        """Return the grid's wave that removes the most variance, without taking it."""
         gain, size = self.gain.pencil(), self.size.pencil()
         energy = self._energy.repeat_interleave(len(self.frequencies))
         exhausted = self._exhausted
-        found = best_waves(gain, size.plus(_NOVELTY * energy))
+        found = best_waves(gain, size.plus(_DEPENDENCE_PENALTY * energy))
         place = int(found.score.masked_fill(exhausted, -torch.inf).argmax())
         removed = float(found.score[place])
         if removed <= self._no_gain:
-            # Nothing is left to explain: take what is most unlike the chosen atoms.
+            # The residual is zero. The wave that differs most from the chosen atoms is
+            # returned.
             removed = 0.0
-            nothing = Pencil(*(torch.zeros_like(part) for part in vars(size).values()))
-            found = best_waves(size, nothing.plus(energy))
+            zero = Pencil(*(torch.zeros_like(part) for part in vars(size).values()))
+            found = best_waves(size, zero.plus(energy))
             place = int(found.score.masked_fill(exhausted, -torch.inf).argmax())
         envelope, wave = divmod(place, len(self.frequencies))
         return Pick(
@@ -212,16 +242,16 @@ class GreedySelection:
         )
 
     def best_at(self, frequency: torch.Tensor) -> Pick:
-        """Return the best wave of one wave vector, shape (D,), on the grid or off it.
+        """Return the best wave of one wave vector, (D,), on the grid or off it.
 
-        One product with C.
+        Costs one product of a few rows with C. The wave is not taken.
         """
         span, n = self._span, self.grid.channels
         carriers = self._carriers(2 * math.pi * (frequency @ self._places))
         rows = (carriers[:, :, None] * self._channel).flatten(0, 2)
         rows = rows - (rows @ span.T) @ span
-        each = rows.reshape(-1, 2 * n, rows.shape[1])
-        image = self._C.left_matmul(rows).reshape(each.shape)
+        per_envelope = rows.reshape(-1, 2 * n, rows.shape[1])
+        image = self._C.left_matmul(rows).reshape(per_envelope.shape)
         gain, size = (
             Pencil(
                 cos_cos=matrix[:n, :n],
@@ -229,11 +259,11 @@ class GreedySelection:
                 sin_sin=matrix[n:, n:],
             )
             for matrix in (
-                (image @ each.mT).permute(1, 2, 0),
-                (each @ each.mT).permute(1, 2, 0),
+                (image @ per_envelope.mT).permute(1, 2, 0),
+                (per_envelope @ per_envelope.mT).permute(1, 2, 0),
             )
         )
-        found = best_waves(gain, size.plus(_NOVELTY * self._energy))
+        found = best_waves(gain, size.plus(_DEPENDENCE_PENALTY * self._energy))
         envelope = int(found.score.argmax())
         return Pick(
             frequency=frequency,
@@ -244,7 +274,7 @@ class GreedySelection:
         )
 
     def take(self, pick: Pick) -> bool:
-        """Take a wave out of the residual; False if it adds nothing new."""
+        """Remove a wave from the residual; return False if it adds nothing new."""
         if pick.place is not None:
             self._n_picks[pick.place] += 1
         angle = 2 * math.pi * (pick.frequency @ self._places) + pick.phase
@@ -254,7 +284,13 @@ class GreedySelection:
     def select(
         self, n_atoms: int, on_atom: Callable[[], object] | None = None
     ) -> list[Pick]:
-        """Take the best wave ``n_atoms`` times."""
+        """Take the best wave until ``n_atoms`` independent waves are chosen.
+
+        Raises
+        ------
+        ArithmeticError
+            If the grid has fewer than ``n_atoms`` independent waves.
+        """
         chosen: list[Pick] = []
         while len(chosen) < n_atoms:
             pick = self.best()
@@ -264,6 +300,8 @@ class GreedySelection:
                     on_atom()
             elif bool(self._exhausted.all()):
                 raise ArithmeticError(
-                    f"Only {len(chosen)} independent waves found for {n_atoms} atoms."
+                    f"Only {len(chosen)} of {n_atoms} atoms were selected, because no "
+                    "other wave is linearly independent of them. Use a smaller "
+                    "n_components."
                 )
         return chosen

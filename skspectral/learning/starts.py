@@ -1,4 +1,4 @@
-"""First waves: greedy, from the spectrum, at random, or given."""
+"""Initial waves: selected greedily, from the power spectrum, at random, or given."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -18,10 +18,21 @@ from skspectral.learning.selection import GreedySelection, waves_of
 class Start:
     """Where learning starts.
 
-    The method is "greedy", "spectrum", "random" with ``rng``, "waves" with the first
-    waves, or "params" with parameters of atoms in their final form; atoms that are
-    missing are selected greedily. ``frequencies`` (K, D), in cycles along each axis,
-    replace the greedy ones; their phases and colours are the best ones.
+    Attributes
+    ----------
+    method : str
+        "greedy", "spectrum", "random", "waves" or "params". "random" requires ``rng``,
+        "waves" requires ``waves``, and "params" requires ``params``.
+    rng : numpy.random.Generator or None
+        Source of random waves.
+    frequencies : tensor of shape (K, D) or None
+        Wave vectors, in cycles per signal along each axis, in place of the greedily
+        selected ones. Their best phases and colours are computed.
+    waves : Waves or None
+        Initial waves. Missing atoms are selected greedily.
+    params : tensor or None
+        Initial parameters of atoms in their final form, with modulation. Missing atoms
+        are selected greedily.
     """
 
     method: str = "greedy"
@@ -38,14 +49,17 @@ def first_waves(
     n_atoms: int,
     on_atom: Callable[[], object],
 ) -> Waves:
-    """Return ``n_atoms`` waves; the chosen waves are deflated from ``selection``."""
+    """Return ``n_atoms`` initial waves.
+
+    Unless the waves are random, they are deflated from ``selection``.
+    """
     if start.method == "random" and start.rng is not None:
         return random_waves(selection.grid, n_atoms, start.rng).to(selection.device)
     if start.method == "spectrum":
         frequencies = strongest_frequencies(selection, n_atoms)
-        return _at(selection, frequencies, on_atom)
+        return _waves_at(selection, frequencies, on_atom)
     if start.frequencies is not None:
-        return _at(selection, start.frequencies, on_atom)
+        return _waves_at(selection, start.frequencies, on_atom)
     if start.waves is None:
         return waves_of(selection.select(n_atoms, on_atom))
     waves = start.waves
@@ -57,19 +71,20 @@ def first_waves(
     return waves.joined(waves_of(selection.select(missing, on_atom)))
 
 
-def _at(
+def _waves_at(
     selection: GreedySelection,
     frequencies: torch.Tensor,
     on_atom: Callable[[], object],
 ) -> Waves:
-    """Waves of given wave vectors, each with the phase and colour that explain most."""
+    """Return waves of given wave vectors, with their best phases and colours."""
     picks = []
-    # Folded first, because an envelope belongs to a frequency with its sign.
+    # Frequencies are folded before the selection. Folding may change the sign of a
+    # frequency, and the best complex envelope depends on this sign.
     none = torch.zeros_like(frequencies[:, 0])
     folded = Waves.of(frequencies, none).fold(selection.grid.sizes).frequency
     for frequency in folded:
         pick = selection.best_at(frequency)
-        # One that repeats others is kept: it is drawn anew in the end.
+        # A wave that is not linearly independent is kept. Later, `renew` replaces it.
         selection.take(pick)
         picks.append(pick)
         on_atom()
@@ -77,16 +92,18 @@ def _at(
 
 
 def strongest_frequencies(selection: GreedySelection, n_atoms: int) -> torch.Tensor:
-    """Return the peaks of the mean power spectrum, shape (n_atoms, D).
+    """Return the strongest frequencies of the mean power spectrum, shape (n_atoms, D).
 
-    The DFT frequencies with the most power, each twice, for its two phases, but for
-    those with only one. Neighbours of a strong line, which its leakage fills, come
-    before weaker lines: why `GreedySelection` is better.
+    These are the frequencies of the discrete Fourier transform with the most power.
+    Each one is returned twice, for two phases; frequencies that have only one phase are
+    returned once. The neighbours of a strong line, which contain its leakage, precede
+    weaker lines. `GreedySelection` avoids this.
     """
     grid = selection.frequencies
     sizes = grid.new_tensor(selection.grid.sizes)
     whole = (grid == grid.round()).all(1)
-    # At 0 and at the Nyquist frequency f and -f are on the grid, and the same.
+    # If the last component is 0 or the Nyquist frequency, the grid contains both f and
+    # -f, which define the same waves. One of the two is left out.
     half = (2 * grid) % sizes == 0
     other = ((grid < 0) & ~half).any(1)
     places = (whole & ~(half[:, -1] & other)).nonzero()[:, 0]
@@ -96,18 +113,18 @@ def strongest_frequencies(selection: GreedySelection, n_atoms: int) -> torch.Ten
     frequencies = grid[places[order]].repeat_interleave(copies, dim=0)
     missing = n_atoms - len(frequencies)
     if missing > 0:
-        # Several channels: each frequency has more than two waves.
+        # With several channels, each frequency has more than two independent waves.
         n_times = -(-n_atoms // len(frequencies))
         frequencies = frequencies.repeat(n_times, 1)
     return frequencies[:n_atoms]
 
 
 def random_waves(grid: Grid, n_atoms: int, rng: np.random.Generator) -> Waves:
-    """Return waves of independent uniform frequencies and phases, and any colours.
+    """Return waves with independent uniform frequencies and phases, and random colours.
 
-    Gradients do not lead from there to the data's frequencies: the squared error has a
-    minimum about every cycle. What helps is the renewal of weak atoms, which selects
-    greedily.
+    This is a poor start: the squared error has a minimum about every cycle, so that
+    gradients do not lead to the frequencies of the data. The replacement of weak atoms
+    by greedily selected waves improves the result.
     """
     frequency = rng.uniform(-0.5, 0.5, (n_atoms, grid.n_axes)) * grid.sizes
     phase = rng.uniform(0, 2 * math.pi, n_atoms)

@@ -17,15 +17,27 @@ from skspectral.learning.projection import Projection, project
 from skspectral.moments.second_moment import SecondMoment
 from skspectral.stft import STFT
 
-# Samples on which the spectral loss is judged between rounds of steps.
-_PROBE = 512
+# Number of samples on which the spectral loss is evaluated after each round.
+_PROBE_SIZE = 512
+# Number of Adam steps per round of `polish`.
 _STEPS_PER_ROUND = 10
-_MINIBATCH = 256
+# Default number of rows of a minibatch.
+_MINIBATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
 class SpectralLoss:
-    """Equation (7) of Kiruluta (2025): weight * || |STFT x| - |STFT x^| ||_1."""
+    """The spectral loss weight * || |STFT x| - |STFT x^| ||_1, x^ the reconstruction.
+
+    It is equation (7) of Kiruluta (2025).
+
+    Attributes
+    ----------
+    stft : STFT
+        Short-time Fourier transform.
+    weight : float
+        Weight of the spectral error relative to the squared error.
+    """
 
     stft: STFT
     weight: float
@@ -35,11 +47,32 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class Batches:
-    """Random minibatches of the rows (n, T), centred and multiplied by ``scale``.
+    """Random minibatches of rows, centred and scaled.
 
-    Rows of weight zero are never drawn; None for ``batch_size`` is 256. Numbers are
-    drawn on the CPU, so that they are the same on every device. ``offset`` is the
-    scaled mean.
+    Random numbers are drawn on the CPU, so that they are equal on every device. Rows of
+    weight zero are never drawn.
+
+    Parameters
+    ----------
+    samples : array of shape (n, T)
+        Rows to draw from.
+    weights : ndarray of shape (n,) or None
+        Non-negative weights of the rows. None means that all weights are 1.
+    mean : tensor of shape (T,)
+        Vector that is subtracted from the rows.
+    scale : float
+        Factor of the centred rows.
+    batch_size : int or None
+        Number of rows of a minibatch. None means 256.
+    dtype : torch.dtype
+        Floating type of the minibatches.
+    stream : numpy.random.Generator
+        Source of the random order.
+
+    Attributes
+    ----------
+    offset : tensor of shape (T,)
+        The scaled mean.
     """
 
     def __init__(
@@ -54,64 +87,72 @@ class Batches:
     ):
         self.offset = (mean * scale).to(dtype)
         self._samples = samples
-        # In units of their mean, so that a row counts the same in every minibatch.
+        # Weights are divided by their mean and not by their sum over the minibatch, so
+        # that the influence of a row does not depend on its minibatch.
         self._weights = (
             None if weights is None else weights / weights[weights > 0].mean()
         )
         self._mean = mean.to(dtype)
         self._scale = scale
-        self._size = _MINIBATCH if batch_size is None else batch_size
+        self._size = _MINIBATCH_SIZE if batch_size is None else batch_size
         self._stream = stream
         n = len(samples)
-        self._drawn = np.arange(n) if weights is None else np.flatnonzero(weights)
+        self._usable = np.arange(n) if weights is None else np.flatnonzero(weights)
 
     def _rows(self, chosen: np.ndarray) -> Batch:
-        """Rows and weights, which sum to 1 on average over the minibatches."""
+        """Return the rows of given indices and their weights.
+
+        The weights sum to 1 on average over the minibatches.
+        """
         rows = as_tensor(self._samples[chosen], self._mean.device, self._mean.dtype)
-        share = np.full(len(chosen), 1 / len(chosen))
+        fractions = np.full(len(chosen), 1 / len(chosen))
         if self._weights is not None:
-            share *= self._weights[chosen]
-        weights = as_tensor(share, rows.device, rows.dtype)
+            fractions *= self._weights[chosen]
+        weights = as_tensor(fractions, rows.device, rows.dtype)
         return (rows - self._mean) * self._scale, weights
 
     def epoch(self) -> Iterator[Batch]:
-        """All rows once, in random order."""
-        order = self._stream.permutation(self._drawn)
+        """Iterate over all rows once, in random order."""
+        order = self._stream.permutation(self._usable)
         for start in range(0, len(order), self._size):
             yield self._rows(order[start : start + self._size])
 
     def forever(self) -> Iterator[Batch]:
-        """Epoch after epoch."""
+        """Iterate over epochs without end."""
         while True:
             yield from self.epoch()
 
     def probe(self) -> Batch:
-        """Rows to judge by."""
-        size = min(_PROBE, len(self._drawn))
-        return self._rows(self._stream.choice(self._drawn, size, replace=False))
+        """Return random rows on which the spectral loss is evaluated."""
+        size = min(_PROBE_SIZE, len(self._usable))
+        return self._rows(self._stream.choice(self._usable, size, replace=False))
 
 
 def least_squares_codes(
     rows: torch.Tensor, unit: torch.Tensor, ridge: float
 ) -> torch.Tensor:
-    """Codes of unit atoms, shape (n, K), differentiable by the atoms."""
+    """Return codes of unit atoms, (n, K), differentiable with respect to the atoms."""
     return rows @ least_squares_map(unit, ridge).to(rows.dtype).T
 
 
 def _unit(atoms: torch.Tensor) -> torch.Tensor:
+    """Return the atoms divided by their norms."""
     return atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
 class MinibatchLoss:
-    """The terms of equation (8) on a minibatch, means over its samples.
+    """The terms of equation (8) of Kiruluta (2025), as means over a minibatch.
 
     Attributes
     ----------
     spectral : SpectralLoss or None
+        Spectral loss. None means the squared error alone.
     ridge : float
+        Ridge of the least-squares codes.
     offset : tensor of shape (T,)
-        What was subtracted from the rows: spectra are those of the signals themselves.
+        Vector that was subtracted from the rows. It is added again before the spectra
+        are computed, which are those of the signals themselves.
     """
 
     spectral: SpectralLoss | None
@@ -119,37 +160,42 @@ class MinibatchLoss:
     offset: torch.Tensor
 
     def spectral_error(self, atoms: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Equation (7) without its weight, the codes differentiated through.
+        """Return equation (7) without its weight, or NaN if there is no spectral loss.
 
-        NaN where there is no spectral loss.
+        The derivative includes the dependence of the codes on the atoms.
         """
         if self.spectral is None:
             return torch.full((), math.nan)
         unit = _unit(atoms)
         codes = least_squares_codes(batch[0], unit, self.ridge)
-        return self._distance(self.spectral, batch, codes @ unit.to(codes.dtype))
+        rebuilt = codes @ unit.to(codes.dtype)
+        return self._spectral_distance(self.spectral, batch, rebuilt)
 
     def with_fixed_codes(self, atoms: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Equation (8), the codes being those of the present atoms."""
+        """Return equation (8) with the codes treated as constants.
+
+        The codes are the least-squares codes of the current atoms.
+        """
         rows, weights = batch
         unit = _unit(atoms)
         codes = least_squares_codes(rows, unit.detach(), self.ridge)
         rebuilt = codes @ unit.to(rows.dtype)
         loss = weights @ ((rows - rebuilt) ** 2).sum(1)
         if self.spectral is not None:
-            error = self._distance(self.spectral, batch, rebuilt)
+            error = self._spectral_distance(self.spectral, batch, rebuilt)
             loss = loss + self.spectral.weight * error
         return loss
 
-    def _distance(
+    def _spectral_distance(
         self, spectral: SpectralLoss, batch: Batch, rebuilt: torch.Tensor
     ) -> torch.Tensor:
+        """Return the mean error of the spectra of reconstructions."""
         rows, weights = batch
         pair = rows + self.offset, rebuilt + self.offset
         return weights @ spectral.stft.magnitude_error(*pair)
 
     def total(self, squared_error: float, spectral_error: float) -> float:
-        """Equation (8) from its parts."""
+        """Return equation (8) from its two terms."""
         if self.spectral is None:
             return squared_error
         return squared_error + self.spectral.weight * spectral_error
@@ -162,10 +208,10 @@ def exact_gradient(
     batch: Batch,
     loss: MinibatchLoss,
 ) -> torch.Tensor:
-    """Gradient of equation (8) by the parameters, the codes being eliminated.
+    """Return the gradient of equation (8) with the codes eliminated.
 
-    The squared error is that of the second moment ``C``, the spectral error that of a
-    minibatch.
+    The squared error is exact, from the second moment ``C``; the spectral error is that
+    of a minibatch.
     """
     atoms = model.atoms(point)
     slope = project(atoms.detach(), C, loss.ridge).gradient()
@@ -186,9 +232,9 @@ def polish(
 ) -> Descent:
     """Lower squared error plus spectral loss over the parameters of the atoms.
 
-    Rounds of ten Adam steps, with the exact gradient of the squared error from the
-    second moment ``C`` and that of the spectral loss from minibatches; the codes are
-    eliminated in closed form and differentiated through.
+    Each round takes ten Adam steps. The gradient of the squared error is exact, from
+    the second moment ``C``; that of the spectral loss is estimated from minibatches.
+    Both include the dependence of the codes on the atoms.
     """
     loss = MinibatchLoss(spectral, settings.ridge, batches.offset)
     draws = batches.forever()
@@ -211,11 +257,11 @@ def alternate(
     spectral: SpectralLoss | None,
     on_step: Callable[..., bool],
 ) -> Descent:
-    """The published alternation: least-squares codes, an Adam step on the atoms.
+    """Alternate between least-squares codes and Adam steps, as published.
 
-    ``max_iter`` epochs of minibatches with equation (8) of Kiruluta (2025), the codes
-    of each being held fixed while the atoms are moved. The second moment ``C`` only
-    tells the squared error after each epoch.
+    Each round is one epoch of minibatches on equation (8) of Kiruluta (2025), with the
+    codes fixed while the atoms move. The second moment ``C`` only serves to evaluate
+    the squared error after each epoch.
     """
     loss = MinibatchLoss(spectral, settings.ridge, batches.offset)
 
@@ -239,46 +285,48 @@ def _adam(
     draw: Callable[[], Iterable[Batch]],
     on_step: Callable[..., bool],
 ) -> Descent:
-    """At most ``max_iter`` rounds of steps; the best parameters after any of them.
+    """Run at most ``max_iter`` rounds of Adam, and return the best parameters.
 
-    Rounds are judged by the exact squared error and the spectral error of the same
-    few samples.
+    Rounds are compared by the exact squared error and by the spectral error of one
+    fixed set of samples.
     """
     probe = batches.probe()
 
-    def judge(point: torch.Tensor) -> tuple[Projection, float]:
+    def evaluate(point: torch.Tensor) -> tuple[Projection, float]:
         with torch.no_grad():
             atoms = model.atoms(point)
             fit = project(atoms, C, settings.ridge)
             return fit, float(loss.spectral_error(atoms, probe))
 
-    fit, error = judge(params)
+    fit, error = evaluate(params)
     state = Descent(params, fit, Step(fit.loss, error))
     best = loss.total(fit.loss, error)
     point = params.clone().requires_grad_(True)
     adam = torch.optim.Adam([point], settings.learning_rate)
-    idle = 0
-    for place in range(1, settings.max_iter + 1):
+    rounds_without_gain = 0
+    for round_number in range(1, settings.max_iter + 1):
         try:
             for batch in draw():
                 point.grad = gradient(point, batch)
                 adam.step()
             found = point.detach().clone()
-            fit, error = judge(found)
+            fit, error = evaluate(found)
             value = loss.total(fit.loss, error)
             if not math.isfinite(value):
                 raise ArithmeticError(f"The loss became {value}.")
             state.add(fit.loss, error)
         except ArithmeticError as failure:
             raise ArithmeticError(
-                f"Adam diverged in round {place}: {failure} Lower "
+                f"Adam diverged in round {round_number}. {failure} Lower "
                 f"learning_rate={settings.learning_rate}."
             ) from failure
-        idle = idle + 1 if best - value <= settings.tol * value else 0
+        rounds_without_gain = (
+            rounds_without_gain + 1 if best - value <= settings.tol * value else 0
+        )
         if value < best:
             state.params, state.fit, best = found, fit, value
-        # Without a tolerance all rounds are asked for, better or worse.
-        state.converged = settings.tol > 0 and idle == 2
+        # With tol=0, all rounds are run, even if some do not lower the loss.
+        state.converged = settings.tol > 0 and rounds_without_gain == 2
         state.stopped = bool(on_step(explained_variance_ratio=1 - fit.loss))
         if state.converged or state.stopped:
             break

@@ -1,7 +1,10 @@
-"""What is known of the data: moments of its rows, and second moments as operators.
+"""Moments of the data, and second moments as linear operators.
 
-X -> `Moments` -> `SecondMoment`. Everything after this room sees the data only through
-the mean and a `SecondMoment`. A new kind of second moment is a subclass in a file here.
+`Moments` gathers the mean and the scatter of the rows of X. A `SecondMoment` is a
+matrix, such as their covariance, of which learning uses only products, traces and a few
+other operations. Learning sees the data only through the mean and a `SecondMoment`,
+except where it needs minibatches. A new kind of second moment is one subclass in one
+new file.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -1,4 +1,7 @@
-"""One pass over the data: weight, mean, scatter, tails; mergeable, in float64."""
+"""Moments of the data from one pass: weight, mean, scatter, third and fourth moments.
+
+Moments of different batches or machines can be merged. All sums are float64.
+"""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
@@ -21,50 +24,65 @@ from skspectral._missing import refuse_missing
 from skspectral._validation import NonFiniteError
 from skspectral.moments.second_moment import DenseMoment, SecondMoment
 
-# Large enough for the products to run at full speed, small beside the sums.
+# Default size of a batch. Its products run at full speed, and it is small compared with
+# the scatter matrix of long signals.
 _BATCH_BYTES = 96 * 2**20
-_FEW_ROWS = 64
+# About this many rows of a batch give the first, rough estimate of its mean.
+_ROUGH_MEAN_ROWS = 64
 _CPU = torch.device("cpu")
-# Variance of a feature whose products still have all their digits in float32.
-_SMALLEST_SINGLE = 1e-30
+# Smallest variance per feature whose products keep full precision in float32.
+_MIN_FLOAT32_VARIANCE = 1e-30
 
 
 class Moments:
-    """Weighted mean and scatter matrix of the rows seen so far.
+    """Weighted mean, scatter matrix, and third and fourth moments of the rows of X.
 
-    Everything that the squared error of a linear model needs to know of the data, and
-    two sums by which one can tell how uncertain that is. Batches are centred at their
-    own mean before they are multiplied, and combined by the pairwise update of Chan,
-    Golub and LeVeque (1979), so that a large mean does not cancel. Products of float32
-    batches run in float32; all sums are float64.
+    The mean and the scatter are sufficient statistics for the squared error of a linear
+    model. The third and fourth moments measure how uncertain the scatter is;
+    ``shrinkage="auto"`` needs them.
 
     Parameters
     ----------
     n_features : int
-        Length T of a row.
+        Number T of features.
     device : torch.device
-        Where the sums live.
+        Device on which the sums are stored and computed.
     tails : bool, default=True
-        Whether to gather ``third`` and ``fourth``, too, which takes some 5 % longer.
+        Whether to gather ``third`` and ``fourth``. They take about 5 % more time.
+
+    Attributes
+    ----------
+    weight : float
+        Sum of the sample weights. Without weights, it is the number of rows.
+    n_samples : int
+        Number of rows.
+    mean : tensor of shape (T,), float64
+        Weighted mean of the rows.
+    scatter : tensor of shape (T, T), float64
+        Weighted sum of products, sum_n w_n (x_n - mean)(x_n - mean)'.
+    third : tensor of shape (T,), float64
+        Third moment, sum_n w_n ||x_n - mean||^2 (x_n - mean). It is needed to update
+        the fourth moment when the mean changes.
+    fourth : float
+        Fourth moment, sum_n w_n ||x_n - mean||^4. It is NaN if ``tails`` was False for
+        some of the rows.
 
     Raises
     ------
     MemoryError
         If a T x T matrix cannot be allocated.
 
-    Attributes
+    Notes
+    -----
+    Each batch is centred at its own mean before it is multiplied, and then combined
+    with the earlier batches by the pairwise update of Chan, Golub and LeVeque. A large
+    mean therefore does not cancel digits of the scatter. Products of float32 batches
+    are computed in float32; all sums are float64.
+
+    References
     ----------
-    weight : float
-        Sum of the sample weights (the number of rows without weights).
-    n_samples : int
-        Number of rows.
-    mean : tensor of shape (T,), float64
-    scatter : tensor of shape (T, T), float64
-        sum_n w_n (x_n - mean)(x_n - mean)'.
-    third : tensor of shape (T,), float64
-        sum_n w_n ||x_n - mean||^2 (x_n - mean): what it takes to move the fourth.
-    fourth : float
-        sum_n w_n ||x_n - mean||^4; NaN if the tails of some rows were not gathered.
+    T. F. Chan, G. H. Golub, R. J. LeVeque (1979). Updating formulae and a pairwise
+    algorithm for computing sample variances. Stanford University, STAN-CS-79-773.
     """
 
     def __init__(self, n_features: int, device: torch.device, *, tails: bool = True):
@@ -80,8 +98,8 @@ class Moments:
         except RuntimeError as error:
             raise MemoryError(
                 f"The second moment of {n_features} features does not fit into memory: "
-                f"{8 * n_features**2 / 2**30:.0f} GiB. Cut signals into shorter "
-                "windows, or images into patches."
+                f"it needs {8 * n_features**2 / 2**30:.0f} GiB. Cut signals into "
+                "shorter windows, or images into patches."
             ) from error
 
     def update(
@@ -92,17 +110,43 @@ class Moments:
         batch_size: int | None = None,
         on_batch: Callable[[], object] | None = None,
     ) -> "Moments":
-        """Add the rows of ``X``, shape (n, T), with weights of shape (n,).
+        """Add the rows of ``X`` to the moments.
 
-        Costs n T^2 multiplications; memory is one batch beside the sums. ``on_batch``
-        is called after each batch. Masked entries raise a ValueError.
+        Parameters
+        ----------
+        X : array of shape (n, T)
+            Rows to add.
+        sample_weight : ndarray of shape (n,) or None, default=None
+            Non-negative weights of the rows. None means that all weights are 1.
+        batch_size : int or None, default=None
+            Number of rows that are processed together. None chooses batches of about
+            100 MB.
+        on_batch : callable or None, default=None
+            Function without arguments that is called after each batch, for instance to
+            show progress.
+
+        Returns
+        -------
+        self : Moments
+            The updated moments.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` or ``sample_weight`` is a masked array with masked entries.
+
+        Notes
+        -----
+        Costs n T^2 multiplications, and the memory of one batch in addition to the
+        sums.
         """
         X = refuse_missing(X, "X")
         sample_weight = refuse_missing(sample_weight, "sample_weight")
         device = self.mean.device
         buffer, weights, unit = None, None, 1.0
         if sample_weight is not None:
-            # The square roots of the weights must have all their digits in float32.
+            # Weights are divided by the largest one, so that the square roots of very
+            # small or large weights neither underflow nor overflow in float32.
             unit = float(sample_weight.max()) or 1.0
             weights = as_tensor(sample_weight / unit, device, torch.float64)
         n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
@@ -110,8 +154,8 @@ class Moments:
         for rows, batch in iter_batches(X, n_rows, device):
             if buffer is None:
                 buffer = batch.new_empty(len(batch) + 1, batch.shape[1])
-            share = None if weights is None else weights[rows]
-            self._add_batch(batch, share, unit, buffer, origin)
+            batch_weights = None if weights is None else weights[rows]
+            self._add_batch(batch, batch_weights, unit, buffer, origin)
             if on_batch is not None:
                 on_batch()
         mirror_upper_(self.scatter)
@@ -127,10 +171,12 @@ class Moments:
         buffer: torch.Tensor,
         origin: torch.Tensor,
     ) -> None:
-        """Add rows with ``weights`` in multiples of ``unit``.
+        """Add the rows of ``batch`` with the weights ``unit * weights``.
 
-        The tails are added about ``origin``: to follow the mean, as the scatter does,
-        would need the whole of it for each batch. It becomes the first batch's mean.
+        The third and fourth moments are added about ``origin``. Moving these moments to
+        the current mean would need the complete scatter matrix, which exists only after
+        the last batch. If there are no earlier rows, ``origin`` is set to the mean of
+        the batch.
         """
         n = len(batch)
         self.n_samples += n
@@ -138,25 +184,26 @@ class Moments:
         added = multiples * unit
         if added == 0.0:
             return
-        share = (
+        fractions = (
             torch.full((n,), 1 / n, dtype=batch.dtype, device=batch.device)
             if weights is None
             else (weights / multiples).to(batch.dtype)
         )
-        # Centred twice: about the mean of a few rows, so that a large offset takes no
-        # digits from what follows, then about the mean of what is left.
-        rough = batch[:: max(1, n // _FEW_ROWS)].mean(0)
+        # The batch is centred twice. The mean of a few rows removes a large offset, so
+        # that the correction to the mean of all rows keeps its precision.
+        rough = batch[:: max(1, n // _ROUGH_MEAN_ROWS)].mean(0)
         centred = torch.sub(batch, rough, out=buffer[:n])
-        rest = share @ centred
-        centred -= rest
-        batch_mean = rough.double() + rest.double()
+        correction = fractions @ centred
+        centred -= correction
+        batch_mean = rough.double() + correction.double()
         if self.weight == 0.0:
             origin.copy_(batch_mean)
         if self._has_tails:
-            self._add_tails(centred, share, added, batch_mean - origin)
+            self._add_tails(centred, fractions, added, batch_mean - origin)
         if weights is not None:
             centred *= weights.sqrt().to(batch.dtype)[:, None]
-        # Chan's between-group term is one more row of the product.
+        # The term of Chan et al. for the difference of the two means is computed as one
+        # more row of the product.
         total = self.weight + added
         between = (multiples * (self.weight / total)) ** 0.5
         buffer[n] = (batch_mean - self.mean) * between
@@ -166,76 +213,120 @@ class Moments:
 
     @property
     def _has_tails(self) -> bool:
+        """Whether the third and fourth moments of all rows have been gathered."""
         return not math.isnan(self.fourth)
 
     def _add_tails(
         self,
         centred: torch.Tensor,
-        share: torch.Tensor,
+        fractions: torch.Tensor,
         weight: float,
         gap: torch.Tensor,
     ) -> None:
-        """Add the tails of the rows ``centred`` + ``gap``, shares in a ``weight``."""
+        """Add the third and fourth moments of the rows ``centred + gap``.
+
+        The rows have the weights ``weight * fractions``.
+        """
         cross = (centred @ gap.to(centred.dtype)).double()
         energy = torch.linalg.vector_norm(centred, dim=1).double() ** 2
         energy += 2 * cross + gap @ gap
-        pull = weight * share * energy
-        # The energies' shares, because float32 does not hold a third power.
-        total = pull.sum().clamp_min(torch.finfo(torch.float64).tiny)
-        centre = (pull / total).to(centred.dtype) @ centred
+        weighted = weight * fractions * energy
+        # The energies are divided by their sum, because third powers could overflow or
+        # underflow in float32.
+        total = weighted.sum().clamp_min(torch.finfo(torch.float64).tiny)
+        centre = (weighted / total).to(centred.dtype) @ centred
         self.third += total * (centre.double() + gap)
-        self.fourth += float(pull @ energy)
+        self.fourth += float(weighted @ energy)
 
     def _centre_tails(self, gap: torch.Tensor) -> None:
-        """Turn the tails about mean - gap into those about the mean."""
-        vector, number = self._tails_of_a_shift(gap)
-        self.third -= vector
-        self.fourth -= float(4 * self.third @ gap) + number
+        """Convert the tails about ``mean - gap`` to those about the mean."""
+        third_shift, fourth_shift = self._shift_of_tails(gap)
+        self.third -= third_shift
+        self.fourth -= float(4 * self.third @ gap) + fourth_shift
 
     def tails_about(self, origin: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """Third and fourth moment about another point than the mean."""
+        """Return the third and fourth moments about another point than the mean.
+
+        Parameters
+        ----------
+        origin : tensor of shape (T,), float64
+            The point to subtract from the rows in place of the mean.
+
+        Returns
+        -------
+        third : tensor of shape (T,), float64
+            The sum sum_n w_n ||x_n - origin||^2 (x_n - origin).
+        fourth : float
+            The sum sum_n w_n ||x_n - origin||^4.
+        """
         gap = self.mean - origin
-        vector, number = self._tails_of_a_shift(gap)
-        fourth = self.fourth + float(4 * self.third @ gap) + number
-        return self.third + vector, fourth
+        third_shift, fourth_shift = self._shift_of_tails(gap)
+        fourth = self.fourth + float(4 * self.third @ gap) + fourth_shift
+        return self.third + third_shift, fourth
 
-    def _tails_of_a_shift(self, gap: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """What the tails about mean - gap have that is not from those about the mean.
+    def _shift_of_tails(self, gap: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """Return what a shift of the origin to ``mean - gap`` adds to the tails.
 
-        With y = x - mean, of the mean 0, sums of ||y + gap||^2 (y + gap) and of
-        ||y + gap||^4, expanded.
+        With y = x - mean, whose mean is 0, expand the sums of ||y + gap||^2 (y + gap)
+        and of ||y + gap||^4. The result holds all terms that depend on the scatter and
+        the weight only. The caller adds 4 third' gap to the fourth moment.
         """
         line, square = self.scatter @ gap, gap @ gap
         total, between = self.scatter.trace(), self.weight * square
-        vector = 2 * line + (total + between) * gap
-        return vector, float(4 * line @ gap + (2 * total + between) * square)
+        third_shift = 2 * line + (total + between) * gap
+        return third_shift, float(4 * line @ gap + (2 * total + between) * square)
 
     def merge(self, other: "Moments") -> "Moments":
-        """Add the rows that ``other`` has seen; returns self."""
+        """Add the moments of other rows.
+
+        The result is that of gathering all rows at once, up to rounding.
+
+        Parameters
+        ----------
+        other : Moments
+            Moments of the other rows, with the same number of features and on the same
+            device. They are not changed.
+
+        Returns
+        -------
+        self : Moments
+            The updated moments.
+        """
         total = self.weight + other.weight
         if other.weight:
             gap = other.mean - self.mean
-            share = other.weight / total
-            mean = self.mean + gap * share
+            fraction = other.weight / total
+            mean = self.mean + gap * fraction
             third, fourth = other.tails_about(mean)
             self.third, self.fourth = self.tails_about(mean)
             self.third, self.fourth = self.third + third, self.fourth + fourth
             self.scatter += other.scatter
-            self.scatter.addr_(gap, gap, alpha=self.weight * share)
+            self.scatter.addr_(gap, gap, alpha=self.weight * fraction)
             self.mean = mean
         self.weight = total
         self.n_samples += other.n_samples
         return self
 
     def moved_to(self, device: torch.device) -> "Moments":
-        """Return these moments on a device; on the same one they share memory."""
+        """Return these moments on another device.
+
+        Parameters
+        ----------
+        device : torch.device
+            Device of the result.
+
+        Returns
+        -------
+        moments : Moments
+            The same moments. On the same device they share memory with ``self``.
+        """
         new = copy.copy(self)
         for name in ("mean", "scatter", "third"):
             setattr(new, name, getattr(self, name).to(device))
         return new
 
     def __getstate__(self) -> dict[str, Any]:
-        """Numpy arrays and numbers, so that pickles move between machines."""
+        """Return numpy arrays and numbers, so that pickles move between machines."""
         return {
             name: as_array(value) if isinstance(value, torch.Tensor) else value
             for name, value in vars(self).items()
@@ -247,25 +338,42 @@ class Moments:
             setattr(self, name, as_tensor(value, _CPU) if array else value)
 
     def n_batches(self, X: Samples, batch_size: int | None = None) -> int:
-        """Number of batches that `update` takes."""
+        """Return the number of batches that `update` would process.
+
+        Parameters
+        ----------
+        X : array of shape (n, T)
+            Rows to add.
+        batch_size : int or None, default=None
+            The parameter of `update`.
+
+        Returns
+        -------
+        n_batches : int
+            Number of batches.
+        """
         return -(-len(X) // batch_rows(X, batch_size, _BATCH_BYTES, self.mean.device))
 
     def project(
         self, onto: Samples, origin: Samples, second: SecondMoment | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and covariance of the coordinates (x - origin) onto'.
+        """Return mean and covariance of the coordinates (x - origin) onto'.
 
         Parameters
         ----------
         onto : array of shape (K, T)
+            Vectors that define the coordinates, one per row.
         origin : array of shape (T,)
+            Point whose coordinates are zero.
         second : SecondMoment or None, default=None
-            Covariance of the rows. None is the one that was observed.
+            Covariance of the rows of X. None means their observed covariance.
 
         Returns
         -------
         mean : ndarray of shape (K,), float64
+            Mean of the coordinates.
         covariance : ndarray of shape (K, K), float64
+            Covariance of the coordinates, exactly symmetric.
         """
         rows = as_tensor(onto, self.mean.device, torch.float64)
         shift = self.mean - as_tensor(origin, self.mean.device, torch.float64)
@@ -273,28 +381,47 @@ class Moments:
         return as_array(rows @ shift), as_array(covariance.restricted(rows))
 
     def covariance(self) -> DenseMoment:
-        """Scatter divided by ``weight``; it shares the memory of the scatter."""
+        """Return the covariance of the rows: the scatter divided by the weight.
+
+        Returns
+        -------
+        covariance : DenseMoment
+            Covariance matrix. It shares memory with ``scatter`` and changes with it.
+        """
         return DenseMoment(self.scatter, 1 / self.weight)
 
     def check_variance(self, dtype: torch.dtype) -> None:
-        """Raise a ValueError if the variance cannot be learned from.
+        """Raise a ValueError if nothing can be learned from the variance of X.
 
         Parameters
         ----------
         dtype : torch.dtype
-            Of the rows: it tells which variances are rounding, or out of range.
+            Floating type of X. It determines which variances are rounding errors, and
+            which are too small.
+
+        Raises
+        ------
+        ValueError
+            If the second moment of X overflows.
+        ValueError
+            If all rows of X are equal, up to rounding.
+        ValueError
+            If X is float32 and so small that products of its entries underflow.
         """
         variance = float(self.scatter.trace()) / self.weight
         if not math.isfinite(variance):
             raise NonFiniteError(
-                "The second moment of X overflows. Scale X down before fitting."
+                f"X has the variance {variance}: its second moment overflows. Divide X "
+                "by a large number before fitting."
             )
         if variance <= torch.finfo(dtype).eps ** 2 * float((self.mean**2).sum()):
             raise ValueError(
-                "X has no variance: all rows are equal, so there is nothing to learn."
+                "X has no variance: all its rows are equal, up to rounding, so that "
+                "there is nothing to learn. Pass rows that differ."
             )
-        if dtype == torch.float32 and variance < _SMALLEST_SINGLE * len(self.mean):
+        if dtype == torch.float32 and variance < _MIN_FLOAT32_VARIANCE * len(self.mean):
             raise ValueError(
-                "The second moment of X underflows in float32. Scale X up before "
-                "fitting, or pass float64."
+                f"X has the variance {variance:.2g}: its second moment underflows in "
+                "float32. Multiply X by a large number before fitting, or pass X as "
+                "float64."
             )

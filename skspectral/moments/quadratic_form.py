@@ -1,4 +1,4 @@
-"""Second moments along waves: quadratic forms in the Fourier domain."""
+"""Values of second moments at waves: quadratic forms in the Fourier domain."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,14 @@ from skspectral.grid import Grid
 
 @dataclass
 class Pencil:
-    """A quadratic form on waves sin(2 pi f t + phase) times a colour.
+    """A quadratic form at real waves, as a function of their phase and colour.
 
-    For the colour g it is g' M g with M = sin^2(phase) cos_cos + sin(phase) cos(phase)
-    cross + cos^2(phase) sin_sin; each matrix has the shape (channels, channels, F).
+    At the wave colour_c sin(2 pi f t + phase), the form has the value g' M g for the
+    colour g, with::
+
+        M = sin^2(phase) cos_cos + sin(phase) cos(phase) cross + cos^2(phase) sin_sin.
+
+    Each of the three matrices has the shape (channels, channels, F) for F wave vectors.
     """
 
     cos_cos: torch.Tensor
@@ -23,27 +27,30 @@ class Pencil:
     sin_sin: torch.Tensor
 
     def at(self, places: torch.Tensor) -> "Pencil":
-        """Return the form at some wave vectors."""
+        """Return the form at the wave vectors of given indices."""
         parts = self.cos_cos, self.cross, self.sin_sin
         return Pencil(*(part[..., places] for part in parts))
 
     def plus(self, floor: torch.Tensor) -> "Pencil":
-        """Return the form with ``floor``, (F,), times that of the identity added."""
+        """Return the form plus ``floor``, (F,), times the colour's squared norm."""
         eye = torch.eye(len(self.cos_cos)).to(self.cos_cos)[..., None]
         return Pencil(
             self.cos_cos + floor * eye, self.cross, self.sin_sin + floor * eye
         )
 
     def of_colour(self, colour: torch.Tensor) -> "Pencil":
-        """Return the form for one colour at each wave vector, shape (F, channels)."""
+        """Return the form for one fixed colour per wave vector, (F, channels)."""
 
-        def weigh(part: torch.Tensor) -> torch.Tensor:
+        def contract(part: torch.Tensor) -> torch.Tensor:
             return torch.einsum("fc,cdf,fd->f", colour, part, colour)[None, None]
 
-        return Pencil(*map(weigh, (self.cos_cos, self.cross, self.sin_sin)))
+        return Pencil(*map(contract, (self.cos_cos, self.cross, self.sin_sin)))
 
     def of_phase(self, phase: torch.Tensor) -> torch.Tensor:
-        """Symmetric matrices M for phases of shape (..., F), with two axes more."""
+        """Return the symmetric matrices M for phases of shape (..., F).
+
+        The result has the shape (..., F, channels, channels).
+        """
         sine, cosine = phase.sin()[..., None, None], phase.cos()[..., None, None]
         cos_cos, cross, sin_sin = (
             part.permute(2, 0, 1) for part in (self.cos_cos, self.cross, self.sin_sin)
@@ -53,17 +60,18 @@ class Pencil:
 
 
 class QuadraticForm:
-    """Values of a second moment C at all waves of a grid, while C is deflated.
+    """Values of a second moment C, which can be deflated, at all waves of a grid.
 
-    With e the carrier g(t) exp(-2 pi i f t) in one channel and zero in the others,
-    ``hermitian`` is e^H C e and ``bilinear`` e' C e for each pair of channels, shape
-    (channels, channels, F). The envelope g is 1 unless one is given; a complex one may
-    turn the frequency with time. The cosine and the sine of a wave are the real and
-    the negative imaginary part of its carrier.
+    Let e_c be the carrier g(t) exp(-2 pi i f t) in channel c and zero in the other
+    channels. For each pair of channels c and d, ``hermitian`` is e_c^H C e_d and
+    ``bilinear`` is e_c' C e_d. The envelope g is 1 unless one is given. A complex
+    envelope may change the frequency over time. The cosine and the sine of a wave are
+    the real part and the negative imaginary part of its carrier.
 
     Parameters
     ----------
     hermitian, bilinear : tensor of shape (channels, channels, F), complex
+        The values at the F wave vectors of the grid.
     """
 
     def __init__(self, hermitian: torch.Tensor, bilinear: torch.Tensor):
@@ -81,9 +89,9 @@ class QuadraticForm:
         """Return the form of a matrix C from blocks of its rows; costs T^2 additions.
 
         The forms are Fourier transforms of the sums along the diagonals and the
-        antidiagonals of C. Each block is the number of its first row, and rows of C, of
-        all channels of some places. The envelope g, (T,), is the same in all channels
-        of a place.
+        antidiagonals of C. Each block is a pair: the index of its first row, and rows
+        of C that contain all channels of some places. The envelope g, (T,), must be
+        equal in all channels of a place.
         """
         sizes, channels = grid.sizes, grid.channels
         kind = torch.float64 if envelope is None else envelope.dtype
@@ -105,7 +113,7 @@ class QuadraticForm:
                 strict=True,
             ):
                 place = next(places)
-                # lag k stands at n + k
+                # Lag k has the index n + k.
                 at = [
                     slice(n - i, 2 * n - i) for i, n in zip(place, sizes, strict=True)
                 ]
@@ -119,7 +127,7 @@ class QuadraticForm:
     def of_factor(
         cls, rows: torch.Tensor, grid: Grid, envelope: torch.Tensor | None = None
     ) -> "QuadraticForm":
-        """Return the form of B'B for rows B, (m, T). Costs m T log T."""
+        """Return the form of B'B for the rows of B, (m, T). Costs m T log T."""
         q = grid.spectra(rows if envelope is None else rows * envelope)
         return cls(
             torch.einsum("mcf,mdf->cdf", q.conj(), q),
@@ -130,40 +138,45 @@ class QuadraticForm:
     def of_identity(
         cls, grid: Grid, like: torch.Tensor, envelope: torch.Tensor | None = None
     ) -> "QuadraticForm":
-        """Return the form of the identity, on the device of ``like``."""
+        """Return the form of the identity matrix, on the device of ``like``."""
         if envelope is None:
             envelope = torch.ones(grid.n_features).to(like)
         at_places = envelope[:: grid.channels].reshape(grid.sizes)
-        even = at_places.new_zeros([2 * n for n in grid.sizes])
-        even[tuple(slice(None, None, 2) for _ in grid.sizes)] = at_places**2
-        spectrum = grid.transform(even).flatten()
+        # The bilinear form is the transform of the squared envelope at twice the
+        # frequency, and therefore that of a signal with zeros between its samples.
+        spread = at_places.new_zeros([2 * n for n in grid.sizes])
+        spread[tuple(slice(None, None, 2) for _ in grid.sizes)] = at_places**2
+        spectrum = grid.transform(spread).flatten()
         eye = torch.eye(grid.channels).to(spectrum)[..., None]
         energy = float((at_places.abs() ** 2).sum())
         return cls(eye * torch.full_like(spectrum, energy), eye * spectrum)
 
     @classmethod
     def joined(cls, forms: Sequence["QuadraticForm"]) -> "QuadraticForm":
-        """Return forms on the waves of the first, of the second, and so on."""
+        """Return one form at the waves of all given forms, in their order."""
         return cls(
             torch.cat([form.hermitian for form in forms], dim=-1),
             torch.cat([form.bilinear for form in forms], dim=-1),
         )
 
     def clone(self) -> "QuadraticForm":
-        """Return a copy that can be deflated on its own."""
+        """Return a copy that can be deflated independently."""
         return QuadraticForm(self.hermitian.clone(), self.bilinear.clone())
 
     def deflate(self, q: torch.Tensor, u: torch.Tensor, variance: torch.Tensor) -> None:
-        """Take unit vectors out of C, in place.
+        """Remove orthogonal unit vectors from C, in place.
 
         Parameters
         ----------
-        q, u : tensor of shape (n, channels, F)
-            Spectra of the vectors, times the envelope, and of their images under C.
+        q : tensor of shape (n, channels, F)
+            Spectra of the vectors times the envelope.
+        u : tensor of shape (n, channels, F)
+            Spectra of the products of C with the vectors, times the envelope. Each
+            product is that of C after the earlier vectors have been removed.
         variance : tensor of shape (n,)
-            Variance along the vectors.
+            Variance of C along each vector.
         """
-        # C - u q' - q u' + v q q' is C - w q' - q w' with w = u - v q / 2.
+        # With w = u - v q / 2, C - u q' - q u' + v q q' equals C - w q' - q w'.
         w = u - variance[:, None, None] / 2 * q
         for form, first, second in (
             (self.hermitian, w.conj(), q),
@@ -174,7 +187,8 @@ class QuadraticForm:
             form -= (first[:, :, None] * second[:, None]).sum(0)
 
     def pencil(self) -> Pencil:
-        """Return the form on waves in place of exponentials."""
+        """Return the form at real waves, in place of complex carriers."""
         h, z = self.hermitian, self.bilinear
-        # c' C s and s' C c are -(Im z + Im h)/2 and -(Im z - Im h)/2.
+        # With the cosine c and the sine s, c' C s = -(Im z + Im h) / 2 and
+        # s' C c = -(Im z - Im h) / 2. Their sum is -Im z.
         return Pencil(cos_cos=(h + z).real / 2, cross=-z.imag, sin_sin=(h - z).real / 2)

@@ -1,8 +1,8 @@
-"""The second moment of the data as a linear operator.
+"""Second moments of the data as linear operators.
 
-Learning needs few things of the T x T matrix C = E x x': products with some rows, its
-trace, its entries once when waves are selected. A kind of second moment that has these
-more cheaply than from T^2 stored numbers is a subclass of `SecondMoment`.
+Learning needs only a few operations of the T x T matrix C = E x x': products with some
+rows, the trace and, once, all rows for the selection of waves. A matrix for which these
+operations cost less than with T^2 stored numbers is a subclass of `SecondMoment`.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -14,22 +14,23 @@ import torch
 from skspectral.grid import Grid
 from skspectral.moments.quadratic_form import QuadraticForm
 
-# Numbers of a block of rows, where all rows are visited.
-_BLOCK = 2**20
+# Number of entries in a block of rows, for methods that visit all rows of C.
+_BLOCK_ENTRIES = 2**20
 
 
 class SecondMoment(ABC):
-    """A symmetric, positive semi-definite matrix C of shape (T, T), float64.
+    """A symmetric positive semi-definite matrix C of shape (T, T), float64.
 
-    A subclass has the attributes ``n_features`` and ``device`` and the three abstract
-    methods. Everything else follows from them; a subclass overrides what it can do
-    better.
+    A subclass sets ``n_features`` and ``device`` and must define `left_matmul`, `trace`
+    and `scaled`. The other methods follow from these; a subclass may override those
+    that it can compute faster.
 
     Attributes
     ----------
     n_features : int
         Number T of rows and columns.
     device : torch.device
+        Device of the matrix and of all results.
     """
 
     n_features: int
@@ -37,18 +38,59 @@ class SecondMoment(ABC):
 
     @abstractmethod
     def left_matmul(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``rows @ C`` for rows of shape (n, T), float64."""
+        """Return the product ``rows @ C``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float64
+            Left factor.
+
+        Returns
+        -------
+        product : tensor of shape (n, T), float64
+            The product, a new tensor that the caller may change.
+        """
 
     @abstractmethod
     def trace(self) -> float:
-        """Return the trace of C, the total variance."""
+        """Return the trace of C.
+
+        Returns
+        -------
+        trace : float
+            Trace, the total variance of the features.
+        """
 
     @abstractmethod
     def scaled(self, factor: float) -> "SecondMoment":
-        """Return ``factor * C``; the two may share memory."""
+        """Return the multiple ``factor * C``.
+
+        Parameters
+        ----------
+        factor : float
+            Non-negative factor.
+
+        Returns
+        -------
+        scaled : SecondMoment
+            The multiple. It may share memory with C.
+        """
 
     def block(self, start: int, stop: int) -> torch.Tensor:
-        """Return the rows from ``start`` to ``stop`` of C, not to be written to."""
+        """Return consecutive rows of C.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first row.
+        stop : int
+            Index after the last row.
+
+        Returns
+        -------
+        rows : tensor of shape (stop - start, T), float64
+            Rows of C. They may share memory with C and must not be changed.
+        """
         eye = torch.zeros(
             stop - start, self.n_features, dtype=torch.float64, device=self.device
         )
@@ -56,34 +98,95 @@ class SecondMoment(ABC):
         return self.left_matmul(eye)
 
     def blocks(self, multiple: int = 1) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yield (start, rows of C) for all rows, a multiple of ``multiple`` a time."""
-        n_rows = max(1, _BLOCK // (self.n_features * multiple)) * multiple
+        """Iterate over all rows of C in blocks.
+
+        Parameters
+        ----------
+        multiple : int, default=1
+            Number of which the lengths of the blocks are multiples. With the number of
+            channels, no block splits the channels of a place. The last block may be
+            shorter.
+
+        Yields
+        ------
+        start : int
+            Index of the first row of the block.
+        rows : tensor of shape (n, T), float64
+            Rows of C, see `block`.
+        """
+        n_rows = max(1, _BLOCK_ENTRIES // (self.n_features * multiple)) * multiple
         for start in range(0, self.n_features, n_rows):
             yield start, self.block(start, min(start + n_rows, self.n_features))
 
     def quadratic_form(
         self, grid: Grid, envelope: torch.Tensor | None = None
     ) -> QuadraticForm:
-        """Return the values of C at the waves of a grid; costs T^2 additions."""
+        """Return the values of C at the waves of a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the waves.
+        envelope : tensor of shape (T,) or None, default=None
+            Real or complex factor of all waves. None means 1.
+
+        Returns
+        -------
+        form : QuadraticForm
+            Values at the waves in half-cycle steps.
+
+        Notes
+        -----
+        Costs T^2 additions by default.
+        """
         blocks = self.blocks(multiple=grid.channels)
         return QuadraticForm.of_blocks(blocks, grid, self.device, envelope)
 
     def diagonal(self) -> torch.Tensor:
-        """Return the diagonal of C, the variance of each feature, shape (T,)."""
+        """Return the diagonal of C.
+
+        Returns
+        -------
+        diagonal : tensor of shape (T,), float64
+            Variance of each feature.
+        """
         parts = [rows[:, start:].diagonal() for start, rows in self.blocks()]
         return torch.cat(parts)
 
     def norm(self) -> float:
-        """Return the Frobenius norm of C."""
+        """Return the Frobenius norm of C.
+
+        Returns
+        -------
+        norm : float
+            Square root of the sum of all squared entries.
+        """
         parts = [torch.linalg.vector_norm(rows) for _, rows in self.blocks()]
         return float(torch.linalg.vector_norm(torch.stack(parts)))
 
     def dense(self) -> torch.Tensor:
-        """Return C as a matrix of its own; T^2 numbers."""
+        """Return C as a matrix.
+
+        Returns
+        -------
+        matrix : tensor of shape (T, T), float64
+            New matrix, which shares no memory with C.
+        """
         return torch.cat([rows.clone() for _, rows in self.blocks()])
 
     def restricted(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``rows @ C @ rows'``, symmetric to the last digit, shape (n, n)."""
+        """Return the symmetric product ``rows @ C @ rows'``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float64
+            Vectors between which C is evaluated.
+
+        Returns
+        -------
+        inner : tensor of shape (n, n), float64
+            The product, exactly symmetric.
+        """
         inner = self.left_matmul(rows) @ rows.T
         return (inner + inner.T) / 2
 
@@ -94,8 +197,9 @@ class DenseMoment(SecondMoment):
     Parameters
     ----------
     matrix : tensor of shape (T, T), float64
-        It is not copied.
+        Symmetric positive semi-definite matrix. It is not copied.
     factor : float, default=1.0
+        Factor of the matrix.
     """
 
     def __init__(self, matrix: torch.Tensor, factor: float = 1.0):
@@ -103,34 +207,88 @@ class DenseMoment(SecondMoment):
         self._matrix, self._factor = matrix, factor
 
     def left_matmul(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``rows @ C``. Costs n T^2."""
+        """Return the product ``rows @ C``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float64
+            Left factor.
+
+        Returns
+        -------
+        product : tensor of shape (n, T), float64
+            The product.
+
+        Notes
+        -----
+        Costs n T^2 multiplications.
+        """
         return (rows @ self._matrix).mul_(self._factor)
 
     def trace(self) -> float:
-        """Return the trace."""
+        """Return the trace of C.
+
+        Returns
+        -------
+        trace : float
+            Trace, the total variance of the features.
+        """
         return float(self._matrix.trace()) * self._factor
 
     def scaled(self, factor: float) -> "DenseMoment":
-        """Return a multiple that shares the matrix."""
+        """Return the multiple ``factor * C``.
+
+        Parameters
+        ----------
+        factor : float
+            Non-negative factor.
+
+        Returns
+        -------
+        scaled : DenseMoment
+            The multiple. It shares the stored matrix.
+        """
         return DenseMoment(self._matrix, self._factor * factor)
 
     def block(self, start: int, stop: int) -> torch.Tensor:
-        """Return rows of C: of the stored matrix itself where the factor is 1."""
+        """Return consecutive rows of C.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first row.
+        stop : int
+            Index after the last row.
+
+        Returns
+        -------
+        rows : tensor of shape (stop - start, T), float64
+            Rows of C. If the factor is 1, they share memory with the stored matrix.
+        """
         rows = self._matrix[start:stop]
         return rows if self._factor == 1 else rows * self._factor
 
     def norm(self) -> float:
-        """Return the Frobenius norm."""
+        """Return the Frobenius norm of C.
+
+        Returns
+        -------
+        norm : float
+            Square root of the sum of all squared entries.
+        """
         return float(torch.linalg.vector_norm(self._matrix)) * self._factor
 
 
 class FactorMoment(SecondMoment):
-    """C = B'B for a matrix B of a few rows, such as the mean.
+    """The product C = B'B for a matrix B of a few rows.
+
+    With the mean as the only row of B, for instance, it is the second moment of the
+    mean.
 
     Parameters
     ----------
     factor : tensor of shape (m, T), float64
-        B.
+        The matrix B.
     """
 
     def __init__(self, factor: torch.Tensor):
@@ -138,25 +296,87 @@ class FactorMoment(SecondMoment):
         self._factor = factor
 
     def left_matmul(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``rows @ C``. Costs 2 n m T."""
+        """Return the product ``rows @ C``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float64
+            Left factor.
+
+        Returns
+        -------
+        product : tensor of shape (n, T), float64
+            The product.
+
+        Notes
+        -----
+        Costs 2 n m T multiplications.
+        """
         return (rows @ self._factor.T) @ self._factor
 
     def trace(self) -> float:
-        """Return the trace."""
+        """Return the trace of C.
+
+        Returns
+        -------
+        trace : float
+            Trace, the total variance of the features.
+        """
         return float(torch.linalg.vector_norm(self._factor)) ** 2
 
     def scaled(self, factor: float) -> "FactorMoment":
-        """Return a multiple."""
+        """Return the multiple ``factor * C``.
+
+        Parameters
+        ----------
+        factor : float
+            Non-negative factor.
+
+        Returns
+        -------
+        scaled : FactorMoment
+            The multiple, with a matrix B of its own.
+        """
         return FactorMoment(self._factor * factor**0.5)
 
     def block(self, start: int, stop: int) -> torch.Tensor:
-        """Return rows of C."""
+        """Return consecutive rows of C.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first row.
+        stop : int
+            Index after the last row.
+
+        Returns
+        -------
+        rows : tensor of shape (stop - start, T), float64
+            Rows of C.
+        """
         return self._factor[:, start:stop].T @ self._factor
 
     def quadratic_form(
         self, grid: Grid, envelope: torch.Tensor | None = None
     ) -> QuadraticForm:
-        """Return the values of C at the waves of a grid. Costs m T log T."""
+        """Return the values of C at the waves of a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the waves.
+        envelope : tensor of shape (T,) or None, default=None
+            Real or complex factor of all waves. None means 1.
+
+        Returns
+        -------
+        form : QuadraticForm
+            Values at the waves in half-cycle steps.
+
+        Notes
+        -----
+        Costs O(m T log T).
+        """
         return QuadraticForm.of_factor(self._factor, grid, envelope)
 
 
@@ -166,7 +386,7 @@ class SumMoment(SecondMoment):
     Parameters
     ----------
     parts : sequence of SecondMoment
-        At least one; of the same size, on the same device.
+        At least one term. All terms have the same size and device.
     """
 
     def __init__(self, parts: Sequence[SecondMoment]):
@@ -174,7 +394,18 @@ class SumMoment(SecondMoment):
         self._parts = tuple(parts)
 
     def left_matmul(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``rows @ C``."""
+        """Return the product ``rows @ C``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float64
+            Left factor.
+
+        Returns
+        -------
+        product : tensor of shape (n, T), float64
+            The product.
+        """
         first, *others = self._parts
         product = first.left_matmul(rows)
         for part in others:
@@ -182,15 +413,45 @@ class SumMoment(SecondMoment):
         return product
 
     def trace(self) -> float:
-        """Return the trace."""
+        """Return the trace of C.
+
+        Returns
+        -------
+        trace : float
+            Trace, the total variance of the features.
+        """
         return sum(part.trace() for part in self._parts)
 
     def scaled(self, factor: float) -> "SumMoment":
-        """Return a multiple."""
+        """Return the multiple ``factor * C``.
+
+        Parameters
+        ----------
+        factor : float
+            Non-negative factor.
+
+        Returns
+        -------
+        scaled : SumMoment
+            The sum of the scaled terms.
+        """
         return SumMoment([part.scaled(factor) for part in self._parts])
 
     def block(self, start: int, stop: int) -> torch.Tensor:
-        """Return rows of C."""
+        """Return consecutive rows of C.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first row.
+        stop : int
+            Index after the last row.
+
+        Returns
+        -------
+        rows : tensor of shape (stop - start, T), float64
+            Rows of C. With a single term, they may share its memory.
+        """
         first, *others = self._parts
         rows = first.block(start, stop)
         for part in others:

@@ -11,14 +11,19 @@ from skspectral.moments.second_moment import SecondMoment, SumMoment
 
 
 class StationaryMoment(SecondMoment):
-    """The (block) Toeplitz matrix S of a process that is stationary over the places.
+    """The covariance matrix S of a stationary process on a grid.
+
+    Its entries depend only on the pair of channels and on the lag, the difference of
+    two places. For signals S is a Toeplitz matrix, for images or several channels a
+    block Toeplitz matrix.
 
     Parameters
     ----------
-    lags : tensor, float64
-        Mean products for each lag and pair of channels, see ``lag_products``.
+    lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
+        Covariances per lag and pair of channels, see ``lag_products``. A signal has the
+        height 1.
     grid : Grid
-        Of the signals.
+        Axes and channels of the signals.
     """
 
     def __init__(self, lags: torch.Tensor, grid: Grid):
@@ -26,35 +31,80 @@ class StationaryMoment(SecondMoment):
         self.lags, self.grid = lags, grid
 
     def left_matmul(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``rows @ S``, a convolution with the lags. Costs n T log T."""
+        """Return the product ``rows @ S``, a convolution with the lags.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float64
+            Left factor.
+
+        Returns
+        -------
+        product : tensor of shape (n, T), float64
+            The product.
+
+        Notes
+        -----
+        Costs O(n T log T).
+        """
         height, width, _ = _image_shape(self.grid)
         sides, channels = (2 * height, 2 * width), self.grid.channels
         signals = rows.reshape(-1, height, width, channels)
         spectra = torch.fft.rfft2(signals, sides, dim=(1, 2))
         spectra = torch.einsum("nyxc,cyxd->nyxd", spectra, self._spectrum)
         whole = torch.fft.irfft2(spectra, sides, dim=(1, 2))
-        # The convolution is longer than the circle, but not where it is read.
-        found = whole[:, height - 1 : 2 * height - 1, width - 1 : 2 * width - 1]
-        return found.reshape(rows.shape)
+        # The circular convolution wraps around, but not in the part that is read.
+        product = whole[:, height - 1 : 2 * height - 1, width - 1 : 2 * width - 1]
+        return product.reshape(rows.shape)
 
     @cached_property
     def _spectrum(self) -> torch.Tensor:
-        """Transform of the lags; the lag zero stands at (height - 1, width - 1)."""
+        """Fourier transform of the lags, with lag zero at (height - 1, width - 1)."""
         height, width, _ = _image_shape(self.grid)
         return torch.fft.rfft2(self.lags, (2 * height, 2 * width), dim=(1, 2))
 
     def trace(self) -> float:
-        """Return the trace."""
+        """Return the trace of S.
+
+        Returns
+        -------
+        trace : float
+            Trace, the total variance of the features.
+        """
         height, width, _ = _image_shape(self.grid)
-        of_place = self.lags[:, height - 1, width - 1].diagonal()
-        return self.grid.n_places * float(of_place.sum())
+        variances = self.lags[:, height - 1, width - 1].diagonal()
+        return self.grid.n_places * float(variances.sum())
 
     def scaled(self, factor: float) -> "StationaryMoment":
-        """Return a multiple."""
+        """Return the multiple ``factor * S``.
+
+        Parameters
+        ----------
+        factor : float
+            Non-negative factor.
+
+        Returns
+        -------
+        scaled : StationaryMoment
+            The multiple, with lags of its own.
+        """
         return StationaryMoment(self.lags * factor, self.grid)
 
     def block(self, start: int, stop: int) -> torch.Tensor:
-        """Return rows of S: the lags from each place to all places."""
+        """Return consecutive rows of S.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first row.
+        stop : int
+            Index after the last row.
+
+        Returns
+        -------
+        rows : tensor of shape (stop - start, T), float64
+            Rows of S: the lags from each place to all places.
+        """
         height, width, channels = _image_shape(self.grid)
         rows = []
         for row in range(start, stop):
@@ -69,9 +119,15 @@ class StationaryMoment(SecondMoment):
         return torch.stack(rows)
 
     def excess(self) -> float:
-        """Return ||C - S||^2 - ||C||^2 for the C that S is the stationary mean of.
+        """Return the difference ||C - S||^2 - ||C||^2 of squared Frobenius norms.
 
-        It is ||S||^2 - 2 <C, S>, which the lags alone tell.
+        C is the matrix whose `stationary_mean` is S. The difference equals
+        ||S||^2 - 2 <C, S> and depends on the lags alone, so that C is not needed.
+
+        Returns
+        -------
+        excess : float
+            The difference, at most zero.
         """
         height, width, _ = _image_shape(self.grid)
         dy, dx = (torch.arange(1 - n, n).to(self.lags).abs() for n in (height, width))
@@ -80,30 +136,32 @@ class StationaryMoment(SecondMoment):
 
 
 def stationary_mean(C: SecondMoment, grid: Grid) -> StationaryMoment:
-    """The mean of a second moment over all places: that of a stationary process."""
+    """Return the mean of a second moment over all places, see `lag_products`."""
     return StationaryMoment(lag_products(C, grid), grid)
 
 
 def shrunk(C: SecondMoment, target: StationaryMoment, weight: float) -> SecondMoment:
-    """(1 - weight) C + weight S."""
+    """Return the weighted mean (1 - weight) C + weight S of C and its target S."""
     if weight == 0:
         return C
     return SumMoment([C.scaled(1 - weight), target.scaled(weight)])
 
 
 def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
-    """Mean of a second moment over all places, for each lag; costs T^2 additions.
+    """Return the mean of a second moment over all places, per lag and pair of channels.
 
-    This is the biased autocorrelation: for each lag and pair of channels the sum over
-    the places that have it, divided by the number of all places. It is the expected
-    correlogram of the samples, and so its (block) Toeplitz matrix is positive
-    semi-definite, with the trace of C; the unbiased mean along diagonals is not. Of a
-    process that is stationary it keeps the share (1 - |dy|/height)(1 - |dx|/width) of
-    each lag: spectra are smoothed a little.
+    The result has the shape (channels, 2 height - 1, 2 width - 1, channels). Its entry
+    [c, height - 1 + dy, width - 1 + dx, d] is the mean over y and x of
+    C[(y, x, c), (y + dy, x + dx, d)]. A signal is treated as an image of height 1.
 
-    The result has the shape (channels, 2 height - 1, 2 width - 1, channels): its entry
-    [c, height - 1 + dy, width - 1 + dx, c'] is the mean over y and x of C[(y, x, c), (y
-    + dy, x + dx, c')]. A signal is an image of height 1.
+    Notes
+    -----
+    This is the biased autocorrelation: the sum over all places at which a lag exists is
+    divided by the number of all places. Its (block) Toeplitz matrix is positive
+    semi-definite and has the trace of C, because it is the expected correlogram of the
+    samples. The matrix of unbiased means along the diagonals may be indefinite. If the
+    process is stationary, the bias multiplies each lag by
+    (1 - |dy|/height)(1 - |dx|/width): it smooths spectra a little. Costs T^2 additions.
     """
     height, width, channels = _image_shape(grid)
     lags = torch.zeros(
@@ -122,66 +180,87 @@ def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
             at_columns = slice(width - 1 - x, 2 * width - 1 - x)
             lags[:, at_rows, at_columns] += products
     lags /= height * width
-    # Symmetric to the last digit, as S has to be.
+    # Averaging with the reversed lags makes S exactly symmetric.
     return (lags + lags.flip(1, 2).transpose(0, 3)) / 2
 
 
 def best_weight(
     C: SecondMoment, target: StationaryMoment, fourth: float, n_samples: float
 ) -> float:
-    """Weight in [0, 1] of the stationary mean S that brings C nearest to the truth.
+    """Return the shrinkage weight, in [0, 1], that brings C nearest to the truth.
 
-    It is the weight of the least expected squared Frobenius error (Ledoit and Wolf
-    2004, and Schaefer and Strimmer 2005 for other targets than theirs): the uncertainty
-    of the sample covariance C, over its squared distance to its stationary mean S,
-    ``target``::
+    It minimises the expected squared Frobenius error of (1 - weight) C + weight S for
+    the stationary mean S of C (Ledoit and Wolf 2004; Schaefer and Strimmer 2005 for
+    general targets). The weight is the uncertainty of the sample covariance C, divided
+    by its squared distance from S, and at most 1::
 
-        (E ||x||^4 - ||C||^2) / (n - 2) / ||C - S||^2,     at most 1.
+        (E ||x||^4 - ||C||^2) / (n - 2) / ||C - S||^2
 
-    ``fourth`` is the mean E ||x||^4 of centred samples, n their number or the sum of
-    their weights. With n - 2 in place of n the numerator is unbiased for Gaussian
-    samples about their own mean, which matters for a handful of them. Heavy tails, such
-    as those of sound that is loud now and then, enlarge the numerator. The uncertainty
-    of S is left out, because S is a mean of many entries of C.
+    Parameters
+    ----------
+    C : SecondMoment
+        Covariance of the samples.
+    target : StationaryMoment
+        Stationary mean S of C.
+    fourth : float
+        Mean E ||x||^4 over the centred samples.
+    n_samples : float
+        Number n of samples, or the sum of their weights.
+
+    Returns
+    -------
+    weight : float
+        Weight of S.
 
     Raises
     ------
     ValueError
-        If the fourth moment overflows, underflows, or is NaN because some rows were
-        gathered without it.
+        If ``fourth`` is NaN, because some rows were gathered without fourth moments.
+    ValueError
+        If the fourth moment overflows or underflows.
+
+    Notes
+    -----
+    The divisor n - 2 in place of n makes the numerator unbiased for Gaussian samples
+    about their own mean. This matters if there are few samples. Heavy tails, such as
+    those of sound with occasional loud parts, enlarge the numerator. The uncertainty of
+    S is neglected, because each of its entries is a mean of many entries of C.
 
     References
     ----------
     O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
-    covariance matrices. Journal of Multivariate Analysis 88. J. Schaefer, K. Strimmer
-    (2005). A shrinkage approach to large-scale covariance matrix estimation.
-    Statistical Applications in Genetics and Molecular Biology 4.
+    covariance matrices. Journal of Multivariate Analysis 88.
+
+    J. Schaefer, K. Strimmer (2005). A shrinkage approach to large-scale covariance
+    matrix estimation. Statistical Applications in Genetics and Molecular Biology 4.
     """
     if math.isnan(fourth):
         raise ValueError(
-            "shrinkage='auto' has to be set from the first rows on: call fit anew, or "
-            "pass a weight in [0, 1]."
+            "shrinkage='auto' needs the fourth moment of all rows, but some rows were "
+            "seen by partial_fit with another value of shrinkage. Call fit to begin "
+            "again, or pass a number in [0, 1] as shrinkage."
         )
     if not math.isfinite(fourth):
         raise ValueError(
-            "shrinkage='auto': the fourth moment of X overflows. Scale X down, or pass "
-            "a weight in [0, 1]."
+            f"shrinkage='auto' needs the fourth moment of X, which is {fourth}: it "
+            "overflows. Divide X by a large number, or pass a number in [0, 1] as "
+            "shrinkage."
         )
     if n_samples <= 2:
         return 1.0
-    # As shares of the whole, so that no square overflows.
+    # All norms are divided by the trace of C, so that their squares do not overflow.
     total = C.trace()
     if total > 0 and fourth == 0:
         raise ValueError(
-            "shrinkage='auto': the fourth moment of X underflows. Scale X up, or pass "
-            "a weight in [0, 1]."
+            "shrinkage='auto' needs the fourth moment of X, which underflows to 0. "
+            "Multiply X by a large number, or pass a number in [0, 1] as shrinkage."
         )
     squared = (C.norm() / total) ** 2
-    uncertain = max(0.0, fourth / total / total - squared) / (n_samples - 2)
+    uncertainty = max(0.0, fourth / total / total - squared) / (n_samples - 2)
     misfit = squared + target.scaled(1 / total).excess()
-    return 1.0 if misfit <= uncertain else uncertain / misfit
+    return 1.0 if misfit <= uncertainty else uncertainty / misfit
 
 
 def _image_shape(grid: Grid) -> tuple[int, int, int]:
-    """Height, width and channels; a signal is an image of height 1."""
+    """Return height, width and channels, with height 1 for signals."""
     return (1, *grid.sizes, grid.channels)[-3:]  # type: ignore[return-value]

@@ -167,17 +167,17 @@ class SingleEnvelopes(Ramp):
 @pytest.mark.parametrize(
     ("family", "problem"),
     [
-        (WrongSlopes(), "the derivative by parameter 2 of an atom differs"),
-        (WrongShape(), r"atoms have the shape \(3, 31\), not \(3, 32\)"),
-        (Single(), "atoms are torch.float32, not float64"),
-        (Undecided(), "the same parameters give other atoms"),
-        (Shared(), "the parameters of one atom change another one"),
-        (NotFolded(), "the frequency of describe is not folded"),
-        (Overwriting(), r"extras\['model'\] cannot be an attribute"),
-        (FarAway(), "atoms of new_atoms have a cosine of"),
-        (WrongEnvelopes(), r"envelopes have the shape \(4, 31\), not \(n, 32\)"),
-        (SingleEnvelopes(), "envelopes are torch.float32"),
-        (Infinite(), "atoms are not finite"),
+        (WrongSlopes(), "the derivative of an atom with respect to its parameter 2"),
+        (WrongShape(), r"atoms have the shape \(3, 31\), but must .* \(3, 32\)"),
+        (Single(), "atoms have the type torch.float32, but must be float64"),
+        (Undecided(), "with the same parameters return different atoms"),
+        (Shared(), "the parameters of one atom change another atom"),
+        (NotFolded(), "describe returns a frequency that is not folded"),
+        (Overwriting(), r"extras\['model'\] of describe cannot become an attribute"),
+        (FarAway(), "an atom of new_atoms has an absolute cosine of"),
+        (WrongEnvelopes(), r"envelopes have the shape \(4, 31\), but must .* 32\)"),
+        (SingleEnvelopes(), "envelopes have the type torch.float32"),
+        (Infinite(), "atoms have NaN or infinite values"),
     ],
 )
 def test_the_check_finds_what_is_wrong(family, problem):

@@ -282,7 +282,7 @@ def test_pieces_without_shrinkage_can_have_a_weight_later(signals):
     est.set_params(shrinkage=0.4).partial_fit(signals[30:])
     assert est.shrinkage_ == 0.4
     # What "auto" needs was not gathered from the first.
-    with pytest.raises(ValueError, match="'auto' has to be set from the first rows on"):
+    with pytest.raises(ValueError, match="'auto' needs the fourth moment of all rows"):
         est.set_params(shrinkage="auto").partial_fit(signals)
     assert est.fit(signals).shrinkage_ > 0
 
