@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Anomalies by their likelihood
 =============================
@@ -12,7 +13,6 @@ guitar notes that are half a semitone out of tune, after 100 or 1,000 windows in
 Prints areas under the ROC curve: the chance that an anomaly ranks above what is normal.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Kinds of atoms
 ==============
@@ -6,7 +7,6 @@ Photographs in plane waves, modulated waves and Gabor atoms, and echoes in chirp
 kind of your own is a class of a few lines.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import math
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Reading codes
 =============
@@ -7,7 +8,6 @@ images, a line joins them over frequency, a heatmap shows those of many at once,
 maps show where in the image the atoms act (Kiruluta 2025, figure 2).
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 # The atoms
 # ---------

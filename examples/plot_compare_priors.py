@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Which prior?
 ============
@@ -6,7 +7,6 @@ The atoms say what can be drawn, the prior what is likely. Three priors on the s
 atoms of digits: how likely held-out digits are under each, and what each draws.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 What codes have to do with what one sees
 ========================================
@@ -6,7 +7,6 @@ Correlations of codes with the brightness, contrast, edges and colourfulness of 
 of photographs, and with a feature of one's own.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Denoise photographs
 ===================
@@ -11,7 +12,6 @@ of each method, and draws the photographs side by side. Every rival has the best
 several settings, chosen on what it is tested on; ours are chosen beforehand.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import sys

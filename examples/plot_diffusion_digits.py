@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Digits from noise, and what may be asked of them
 ================================================
@@ -10,7 +11,6 @@ upper half.
 Half a minute of training on a CPU is enough to see the difference.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import time

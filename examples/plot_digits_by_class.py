@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Digits by class, and how many Gaussians they need
 =================================================
@@ -8,7 +9,6 @@ the number of Gaussians of a mixture that knows no labels; the likelihood of hel
 digits is shown beside. As a check of the priors, the likeliest label classifies.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 from pathlib import Path

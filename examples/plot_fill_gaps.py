@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Fill gaps in signals, with a band of uncertainty
 ================================================
@@ -11,7 +12,6 @@ much can. Prints root mean squared errors beside those of a straight line and of
 mean of the windows, and how often the truth lies within the band.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import sys

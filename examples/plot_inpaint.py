@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Fill holes in images, in several ways
 =====================================
@@ -11,7 +12,6 @@ scikit-image's biharmonic equation, and draws the posterior mean, its standard
 deviation, and several draws of what may have been there.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 The space of codes
 ==================
@@ -7,7 +8,6 @@ here, which keep distances, and t-SNE, which keeps neighbours. Digits that look 
 have codes that are close, though no label was seen.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Atoms that drift
 ================
@@ -7,7 +8,6 @@ to 5), and with the phase its instantaneous frequency. Chirps show it: each is o
 or two, where plain sinusoids need many.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 # Chirps
 # ------

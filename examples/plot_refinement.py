@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 A checkerboard found, shown and removed
 =======================================
@@ -7,7 +8,6 @@ pattern, hard to see and easy to detect. Here it is in patches of photographs; a
 of spectra learns what it is, and takes it out of other images.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 # Images from a careless decoder
 # ------------------------------

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Steering what is drawn
 ======================
@@ -6,7 +7,6 @@ Every code has a frequency, so that draws can be changed by band: less or more v
 limits, and paths from one sample to another.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Textures
 ========
@@ -6,7 +7,6 @@ Brick, grass and gravel: three textures, three spectra. Plane waves are selected
 frequency and orientation, and a patch can do without some of them.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import matplotlib.pyplot as plt
 import numpy as np

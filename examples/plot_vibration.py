@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 A machine that vibrates
 =======================
@@ -7,7 +8,6 @@ rings at 300 Hz, for a moment. The atoms are read in Hz, codes in windows tell w
 a filter takes the hum out.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 # The signal
 # ----------

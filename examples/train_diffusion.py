@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Photographs from noise: a long training, with checkpoints
 =========================================================
@@ -15,7 +16,6 @@ Inception add the Fréchet distance to the test images.
     python examples/train_diffusion.py --cifar10 DIR --minutes 10 --device cuda
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import time
