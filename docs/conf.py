@@ -72,9 +72,9 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
 }
 
-# MathJax comes from an installed package and is copied to the pages, so that formulas are
-# drawn without a network, and also in pages opened from a disk. This file contains its
-# letters as drawings. Its menu would load further files, which the pages do not have.
+# MathJax comes from an installed package and is copied to the pages, so that formulas
+# are drawn without a network, and also in pages opened from a disk. This file of it
+# contains the letters as drawings. Its menu would load files that the pages lack.
 MATHJAX = files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js"
 mathjax_path = MATHJAX.name
 mathjax3_config = {"options": {"enableMenu": False}}

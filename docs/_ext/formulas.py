@@ -1,11 +1,11 @@
-r"""What MathJax does not do for formulas: warn of wrong ones, keep punctuation beside them.
+r"""Warn of wrong formulas, and keep punctuation beside a formula.
 
 MathJax draws the formulas in the reader's browser, so that a build does not see its
 errors. math-core reads every formula at build time and finds unknown commands, missing
 braces and double subscripts.
 
-A browser may begin a line between a drawing and the comma after it. An element that does
-not wrap holds both together.
+A browser may begin a line between a drawing and the comma after the drawing. An element
+that does not wrap holds both together.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
