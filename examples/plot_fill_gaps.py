@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-Fill gaps in signals
-====================
+Fill missing parts of signals
+=============================
 
-Fill the missing part of a signal, and see how uncertain the filling is.
+Fill a gap in a signal, and see how uncertain the filling is.
 
 The model learns sinusoids on windows of signals. A gap is cut out of held-out windows
 and filled with the posterior mean. A band contains the true signal with a probability

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-Fill holes in images
-====================
+Fill missing pixels of images
+=============================
 
-Fill missing pixels of images, with an estimate of the uncertainty and several
-solutions.
+Fill holes in images, with an estimate of the uncertainty and several solutions.
 
 The model learns plane waves with colours on patches of photographs. It fills four kinds
 of holes in other patches: a square, a random half of the pixels, the pixels under a

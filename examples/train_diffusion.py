@@ -237,8 +237,8 @@ def measure(images, train, test, extractor, name):
     ratio = memorization_ratio(known, real, ours)
     print(
         f"{name}: Fréchet distance to {len(real):,} test images {distance:.2f} with "
-        f"{len(ours):,} new images; nearest training image at {ratio:.2f} of the distance "
-        "of test images"
+        f"{len(ours):,} new images; nearest training image at {ratio:.2f} of the "
+        "distance of test images"
     )
 
 
