@@ -58,6 +58,7 @@ intersphinx_mapping = {
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "within_subsection_order": "_ext.examples.place",
     "filename_pattern": "plot_",
     "ignore_pattern": "train_",
     "doc_module": ("skspectral",),
@@ -65,6 +66,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    # What an example prints is shown, the text form of its last object is not.
+    "capture_repr": (),
     "write_computation_times": False,
     # Examples show figures, or write them to files, see _ext/examples.py.
     "reset_argv": "_ext.examples.arguments",
@@ -77,7 +80,7 @@ sphinx_gallery_conf = {
 # contains the letters as drawings. Its menu would load files that the pages lack.
 MATHJAX = files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js"
 mathjax_path = MATHJAX.name
-mathjax3_config = {"options": {"enableMenu": False}}
+mathjax3_config = {"options": {"enableMenu": False}, "tex": {"tagIndent": "0em"}}
 
 html_static_path = ["_static", str(MATHJAX)]
 html_css_files = ["pages.css"]

@@ -161,7 +161,7 @@ def select(X, y, digit=8):
 
 # %%
 # The table and the picture
-# -----------------
+# -------------------------
 
 
 def areas_by_method(ranks, anomalous):

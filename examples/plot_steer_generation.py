@@ -59,8 +59,7 @@ for i, title in enumerate(("as drawn", "detail / 3", "detail x 3", "coarse limit
 # %%
 # The spectra of the samples
 # --------------------------
-# The gains change the power of the samples above two cycles per patch, and nothing
-# below.
+# The gains change mostly the power of the samples at two cycles per patch and above.
 many = {
     "as drawn": sample(est, 500, random_state=0),
     "detail / 3": sample(
