@@ -78,6 +78,7 @@ sphinx_gallery_conf = {
 # MathJax comes from an installed package and is copied to the pages, so that formulas
 # are drawn without a network, and also in pages opened from a disk. This file of it
 # contains the letters as drawings. Its menu would load files that the pages lack.
+# Without an indent of numbers, more numbered formulas fit on narrow screens.
 MATHJAX = files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js"
 mathjax_path = MATHJAX.name
 mathjax3_config = {"options": {"enableMenu": False}, "tex": {"tagIndent": "0em"}}
