@@ -1,18 +1,24 @@
-"""
-Anomalies by their likelihood
-=============================
-
-Learns what is normal, and ranks new samples by their likelihood with
-`SpectralOutlierDetector`, beside an isolation forest, a one-class support vector
-machine and the reconstruction error of PCA, for which the best number of components is
-chosen on the test itself.
-
-Two tasks: to tell the other nine digits from each digit of scikit-learn's, and to tell
-guitar notes that are half a semitone out of tune, after 100 or 1,000 windows in tune.
-Prints areas under the ROC curve: the chance that an anomaly ranks above what is normal.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Find anomalies
+==============
+
+Learn from normal samples, and find new samples that are unlikely under the model.
+
+`SpectralOutlierDetector` ranks new samples by their likelihood. This example compares
+the detector with an isolation forest, a one-class support vector machine, and the
+reconstruction error of PCA. The number of components of PCA is the best one on the test
+samples, which favours PCA.
+
+There are two tasks. In the first task, one digit of scikit-learn's handwritten digits
+is normal and the other nine digits are anomalies. In the second task, guitar notes that
+are in tune are normal, and guitar notes that are half a semitone out of tune are
+anomalies.
+
+The example prints areas under the ROC curve. An area is the probability that an anomaly
+ranks above a normal sample.
+"""
+
 # %%
 import argparse
 from pathlib import Path
@@ -47,12 +53,12 @@ def parse_arguments():
 # %%
 # The tasks
 # ---------
-# Each is normal samples to learn from, and test samples with their labels: 1 is an
-# anomaly.
+# Each task has normal samples to learn from, test samples, and a label of each test
+# sample, which is 1 for an anomaly.
 
 
 def digit_tasks():
-    """For each digit: itself is normal, the others are not."""
+    """Return one task for each digit, in which that digit is normal."""
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(
         X, y, test_size=0.4, stratify=y, random_state=0
@@ -61,7 +67,7 @@ def digit_tasks():
 
 
 def note_task(n_notes, length=512, semitones=0.5):
-    """Notes in tune are normal."""
+    """Return the task in which notes in tune are normal."""
     detuned = GUITAR * 2 ** (semitones / 12)
     train, _ = make_tones(n_notes, length, pitches=GUITAR, random_state=0)
     tuned, _ = make_tones(300, length, pitches=GUITAR, random_state=1)
@@ -74,7 +80,7 @@ def note_task(n_notes, length=512, semitones=0.5):
 # -----------
 
 
-def our_digits():
+def model_of_digits():
     return SpectralDictionaryLearning(
         16,
         signal_shape=(8, 8),
@@ -84,14 +90,14 @@ def our_digits():
     )
 
 
-def our_notes():
+def model_of_notes():
     return SpectralDictionaryLearning(
         96, modulation=None, sampling_rate=8000, random_state=0
     )
 
 
-def rivals():
-    """Detectors by name; all of them have score_samples."""
+def other_detectors():
+    """Return detectors by name; each of them has score_samples."""
     return {
         "isolation forest": IsolationForest(random_state=0),
         "one-class SVM": OneClassSVM(nu=0.1),
@@ -99,7 +105,7 @@ def rivals():
 
 
 def reconstruction_errors(X, X_test):
-    """Squared errors of PCA with several numbers of components."""
+    """Yield the squared errors of PCA for several numbers of components."""
     for k in (4, 8, 12, 16, 24, 32, 48, 64, 96):
         if k < min(X.shape):
             pca = PCA(k, random_state=0).fit(X)
@@ -107,9 +113,9 @@ def reconstruction_errors(X, X_test):
             yield (rest**2).sum(axis=1)
 
 
-def detect(ours, X, X_test, anomalous):
-    """How anomalous each method finds each test sample, by name."""
-    detectors = {"ours": SpectralOutlierDetector(ours), **rivals()}
+def detect(model, X, X_test, anomalous):
+    """Return for each method how anomalous it finds each test sample."""
+    detectors = {"skspectral": SpectralOutlierDetector(model), **other_detectors()}
     ranks = {
         name: -detector.fit(X).score_samples(X_test)
         for name, detector in detectors.items()
@@ -122,21 +128,23 @@ def detect(ours, X, X_test, anomalous):
 
 
 # %%
-# In scikit-learn's model selection
+# Model selection with scikit-learn
 # ---------------------------------
-# The likelihood of normal samples alone, which is `score`, chooses parameters. Where
-# anomalies are known, a scorer compares ranks, and folds learn from what is normal.
+# `GridSearchCV` chooses the parameters that make held-out normal samples most likely.
+# No anomaly is needed for this choice. Where anomalies are known, a scorer computes the
+# area under the ROC curve, and each fold learns from its normal samples only.
 
 
 def area_under_curve(estimator, X, anomalous):
-    """Scorer: the area under the ROC curve."""
+    """Return the area under the ROC curve; this is a scorer for scikit-learn."""
     return roc_auc_score(anomalous, -estimator.score_samples(X))
 
 
 def select(X, y, digit=8):
-    """Choose by likelihood, and cross-validate the choice."""
+    """Choose parameters by likelihood, and cross-validate the chosen model."""
     search = GridSearchCV(
-        our_digits(), {"n_components": [8, 16, 24], "prior__n_components": [1, 2, 3]}
+        model_of_digits(),
+        {"n_components": [8, 16, 24], "prior__n_components": [1, 2, 3]},
     )
     search.fit(X[y == digit])
     anomalous = y != digit
@@ -152,8 +160,8 @@ def select(X, y, digit=8):
 
 
 # %%
-# Table and picture
-# -----------------
+# The table and the picture
+# -------------------------
 
 
 def areas_by_method(ranks, anomalous):
@@ -161,7 +169,7 @@ def areas_by_method(ranks, anomalous):
 
 
 def print_table(columns):
-    """Areas by task and method."""
+    """Print the areas of each method in each task."""
     print(f"{'area under the ROC curve':<26}" + "".join(f"{c:>16}" for c in columns))
     for method in next(iter(columns.values())):
         areas = "".join(f"{column[method]:16.4f}" for column in columns.values())
@@ -169,13 +177,13 @@ def print_table(columns):
 
 
 def plot(curves, examples, path):
-    """ROC curves of each task, and the digits least and most like a normal one."""
+    """Draw the ROC curves, and the digits that are least and most likely."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 7.4), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1, 0.72], hspace=0.04)
-    # Colours that everybody can tell apart.
+    # These colours can be told apart with colour blindness, too.
     styles = [
         {"color": color, "linestyle": line, "linewidth": 2}
         for color, line in zip(
@@ -190,21 +198,23 @@ def plot(curves, examples, path):
             false, true, _ = roc_curve(anomalous, rank)
             area = roc_auc_score(anomalous, rank)
             axis.plot(false, true, label=f"{method}: {area:.3f}", **style)
-        axis.set(title=title, xlabel="normal samples that are reported")
+        axis.set(title=title, xlabel="fraction of normal samples reported")
         axis.grid(alpha=0.3)
-        axis.legend(loc="lower right", title="area")
-    axes[0].set_ylabel("anomalies that are reported")
+        axis.legend(loc="lower right", title="area under the curve")
+    axes[0].set_ylabel("fraction of anomalies reported")
     show_digits(below, *examples)
     figure.savefig(path, dpi=80)
 
 
 def show_digits(panel, rank, X, anomalous, n=16):
-    panel.suptitle("Held-out digits by our likelihood, 8 being normal", fontsize=14)
+    panel.suptitle(
+        "Held-out digits and their log-likelihood, where 8 is normal", fontsize=14
+    )
     normal, others = (np.flatnonzero(anomalous == kind) for kind in (0, 1))
     rows = {
-        "likeliest 8": normal[np.argsort(rank[normal])[:n]],
-        "unlikeliest 8": normal[np.argsort(-rank[normal])[:n]],
-        "likeliest others": others[np.argsort(rank[others])[:n]],
+        "most likely 8": normal[np.argsort(rank[normal])[:n]],
+        "least likely 8": normal[np.argsort(-rank[normal])[:n]],
+        "most likely others": others[np.argsort(rank[others])[:n]],
     }
     for axes, (name, which) in zip(panel.subplots(3, n), rows.items(), strict=True):
         for axis, i in zip(axes, which, strict=True):
@@ -212,13 +222,13 @@ def show_digits(panel, rank, X, anomalous, n=16):
             axis.set(xticks=[], yticks=[])
             axis.set_xlabel(f"{-rank[i]:.0f}", fontsize=8)
         axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    panel.supxlabel("log-likelihood in nats", fontsize=10)
+    panel.supxlabel("log-likelihood (nats)", fontsize=10)
 
 
 def main():
     args = parse_arguments()
     tasks = digit_tasks()
-    ranks = [detect(our_digits(), *task) for task in tasks]
+    ranks = [detect(model_of_digits(), *task) for task in tasks]
     areas = [
         areas_by_method(r, anomalous)
         for r, (_, _, anomalous) in zip(ranks, tasks, strict=True)
@@ -230,12 +240,12 @@ def main():
     curves = {"Is it an 8?": (ranks[8], tasks[8][2])}
     for n in args.n_notes:
         X, X_test, anomalous = note_task(n)
-        found = detect(our_notes(), X, X_test, anomalous)
+        found = detect(model_of_notes(), X, X_test, anomalous)
         columns[f"{n} notes"] = areas_by_method(found, anomalous)
         curves[f"In tune? From {n} windows"] = found, anomalous
     print_table(columns)
     select(*load_digits(return_X_y=True))
-    plot(curves, (ranks[8]["ours"], *tasks[8][1:]), args.output)
+    plot(curves, (ranks[8]["skspectral"], *tasks[8][1:]), args.output)
     print(f"picture: {args.output.resolve()}")
 
 

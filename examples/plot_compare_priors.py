@@ -1,12 +1,14 @@
-"""
-Which prior?
-============
-
-The atoms say what can be drawn, the prior what is likely. Three priors on the same
-atoms of digits: how likely held-out digits are under each, and what each draws.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Compare priors
+==============
+
+Compare three priors by the likelihood of held-out digits and by the digits they draw.
+
+The atoms determine which images the model can draw. The prior, a distribution of the
+codes, determines which of these images are likely.
+"""
+
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,16 +26,20 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_
 priors = {
     "Gaussian": GaussianPrior(),
     "mixture of 20": GaussianMixture(20, covariance="low_rank", rank=8),
-    "Gaussian of each label": ClassConditionalPrior(
+    "Gaussian for each label": ClassConditionalPrior(
         GaussianPrior(shrinkage="ledoit_wolf")
     ),
 }
 
 # %%
-# Likelihood, density, coverage, and whether draws are copies
-# -----------------------------------------------------------
-# Nats for each of 64 pixels; density and coverage of draws among held-out digits; and
-# how near draws are to training digits, where held-out digits are at 1.
+# Four numbers for each prior
+# ---------------------------
+# The log-likelihood is that of held-out digits, in nats per pixel. Density and coverage
+# compare the drawn digits with held-out digits: a low density means unrealistic digits,
+# a low coverage means that kinds of digits are missing. The last number is the distance
+# from the drawn digits to the nearest training digits, divided by the same distance of
+# held-out digits. A number far below 1 would mean that the prior copies the training
+# digits.
 figure, axes = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")
 print(f"{'':23s} log-likelihood  density  coverage  distance")
 for (name, prior), panel in zip(priors.items(), axes, strict=True):

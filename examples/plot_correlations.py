@@ -1,12 +1,14 @@
-"""
-What codes have to do with what one sees
-========================================
-
-Correlations of codes with the brightness, contrast, edges and colourfulness of patches
-of photographs, and with a feature of one's own.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Relate codes to what is visible
+===============================
+
+Find the waves whose codes go with brightness, contrast, edges or a feature of your own.
+
+The images are patches of photographs. The display shows the correlation of each code
+with each visible feature.
+"""
+
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,17 +23,20 @@ est = SpectralDictionaryLearning(24, signal_shape=(16, 16, 3))
 est.fit(X)
 
 # %%
-# Codes have a sign, which features as contrast do not know of: the first picture is of
-# the codes, the second of a feature that has a sign, too.
+# Correlations with the features of the package
+# ---------------------------------------------
+# The first display shows the features of the package. The sign of a code says nothing
+# about a feature such as contrast, which is never negative. The second display shows
+# two features of our own that have a sign, just as codes have.
 
 
 def lighter_above(images):
-    """Brightness of the upper half over that of the lower."""
+    """Return the brightness of the upper half minus that of the lower half."""
     return images[:, :8].mean((1, 2, 3)) - images[:, 8:].mean((1, 2, 3))
 
 
 def blue(images):
-    """Share of blue over that of red."""
+    """Return the mean of the blue channel minus that of the red channel."""
     return (images[..., 2] - images[..., 0]).mean((1, 2))
 
 
@@ -41,9 +46,9 @@ display = CorrelationDisplay.from_estimator(
 )
 
 # %%
-# The atoms that know
-# -------------------
-# Those that correlate most with the two.
+# The atoms behind the features
+# -----------------------------
+# The display shows the atom that correlates most with each of the two features.
 order = np.argsort(est.frequencies_, kind="stable")
 strongest = np.abs(display.correlations).argmax(axis=1)
 AtomDisplay.from_estimator(est, atoms=order[strongest])

@@ -1,17 +1,21 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
 Denoise photographs
 ===================
 
-Learns plane waves and a prior of their codes on clean patches of some photographs, and
-takes white noise out of others, beside PCA, wavelets and total variation: first patch
-by patch, then whole photographs, as the mean over all patches that overlap.
+Remove white noise from photographs, and compare with PCA, wavelets and total variation.
 
-Prints the peak signal-to-noise ratio (PSNR, in dB) and the structural similarity (SSIM)
-of each method, and draws the photographs side by side. Every rival has the best of
-several settings, chosen on what it is tested on; ours are chosen beforehand.
+The model learns plane waves and a prior of their codes on clean patches of some
+photographs, and denoises other photographs. First it denoises single patches. Then it
+denoises whole photographs: it denoises all overlapping patches, and each pixel is the
+mean of the patches that contain it.
+
+The example prints the peak signal-to-noise ratio (PSNR, in dB) and the structural
+similarity (SSIM) of each method, and draws the photographs side by side. Every other
+method has the setting that is best on the test photographs, which favours it. The
+settings of our models were chosen beforehand.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import sys
@@ -31,15 +35,19 @@ from skspectral.datasets import cut_patches
 from skspectral.priors import GaussianMixture, GaussianPrior
 
 SIZE = 8
-# Standard deviation of the noise, of images in [0, 1].
+# Standard deviation of the noise, where images have values from 0 to 1.
 NOISE = 0.1
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
-    parser.add_argument("--n-patches", type=int, default=5000, help="to learn from")
+    parser.add_argument(
+        "--n-patches", type=int, default=5000, help="number of patches to learn from"
+    )
     parser.add_argument("--n-components", type=int, default=64, metavar="K")
-    parser.add_argument("--crop", type=int, default=144, help="pixels of a photograph")
+    parser.add_argument(
+        "--crop", type=int, default=144, help="width of the test photographs in pixels"
+    )
     parser.add_argument("--output", type=Path, default=Path("denoised.png"))
     return parser.parse_args()
 
@@ -47,11 +55,12 @@ def parse_arguments():
 # %%
 # The photographs
 # ---------------
-# scikit-learn's two and two of scikit-image's are for learning, two others for testing.
+# The model learns from the two photographs of scikit-learn and from two of
+# scikit-image. Two other photographs of scikit-image are for testing.
 
 
 def load_photographs(crop):
-    """Photographs to learn from, uint8, and by name those to test on, in [0, 1]."""
+    """Return uint8 photographs to learn from, and test photographs in [0, 1]."""
     try:
         import pywt  # noqa: F401
         from skimage import data
@@ -68,16 +77,19 @@ def load_photographs(crop):
 
 
 # %%
-# Ours
-# ----
-# The noise is known, so what the atoms leave of clean patches need only be less than
-# that: 64 plane waves leave a standard deviation of 0.02. `denoise` is the posterior
-# mean: one linear map for a Gaussian prior; a mixture weighs several by how likely each
-# made the patch, flat, edge or texture.
+# Our models
+# ----------
+# The residual of the atoms on clean patches should be smaller than the noise. With 64
+# plane waves, the residual has a standard deviation of 0.02. The noise has one of 0.1.
+#
+# `denoise` computes the posterior mean. For a Gaussian prior the posterior mean is a
+# linear function of the patch. For a mixture it is a weighted sum of linear functions,
+# one for each component. The weight of a component is the probability that it produced
+# the patch. The components specialise in flat patches, edges or textures.
 
 
-def ours(n_components):
-    """Our estimators by the name of their prior."""
+def our_models(n_components):
+    """Return our estimators by the name of their prior."""
     priors = {
         "Gaussian": GaussianPrior(),
         "mixture, full": GaussianMixture(10, tol=0.05, random_state=0),
@@ -98,7 +110,7 @@ def ours(n_components):
 
 
 def by_patches(denoise, photo):
-    """Denoise all overlapping patches of a photograph, and average."""
+    """Denoise all overlapping patches of a photograph, and average them."""
     patches = extract_patches_2d(photo, (SIZE, SIZE))
     rows = patches.reshape(len(patches), -1).astype(np.float32)
     return reconstruct_from_patches_2d(
@@ -107,12 +119,12 @@ def by_patches(denoise, photo):
 
 
 # %%
-# The others
-# ----------
+# The other methods
+# -----------------
 
 
 def pca_denoisers(X):
-    """PCA with several numbers of components."""
+    """Return functions that denoise by PCA with several numbers of components."""
     pca = PCA(random_state=0).fit(X)
 
     def denoise(rows, k):
@@ -123,7 +135,7 @@ def pca_denoisers(X):
 
 
 def wavelet_denoisers():
-    """scikit-image's wavelets, which are told the noise."""
+    """Return functions that denoise by wavelets; they know the noise."""
     from skimage.restoration import denoise_wavelet
 
     settings = [
@@ -137,7 +149,7 @@ def wavelet_denoisers():
 
 
 def variation_denoisers():
-    """Total variation with several weights."""
+    """Return functions that denoise by total variation with several weights."""
     from skimage.restoration import denoise_tv_chambolle
 
     weights = (0.05, 0.06, 0.07, 0.08, 0.1, 0.15)
@@ -149,12 +161,12 @@ def variation_denoisers():
 
 
 def psnr(truth, images):
-    """Peak signal-to-noise ratio in dB, of the mean squared error of all."""
+    """Return the peak signal-to-noise ratio in dB, over all images together."""
     return -10 * np.log10(np.mean((truth - images) ** 2))
 
 
 def best(truth, candidates):
-    """The candidate that is nearest to the truth."""
+    """Return the candidate that is nearest to the truth."""
     return max(candidates, key=lambda images: psnr(truth, images))
 
 
@@ -164,7 +176,7 @@ def best(truth, candidates):
 
 
 def denoised_patches(estimators, X, patches, noisy):
-    """Results on single patches, which the methods see one at a time."""
+    """Return by method the results on patches, each of which is denoised alone."""
     rows = noisy.reshape(len(noisy), -1).astype(np.float32)
     results = {
         "noisy": rows,
@@ -174,7 +186,7 @@ def denoised_patches(estimators, X, patches, noisy):
 
 
 def denoised_photograph(estimators, X, photo, noisy):
-    """Results on a whole photograph."""
+    """Return by method the results on a whole photograph."""
     results = {
         "noisy": noisy,
         "wavelets": best(photo, (f(noisy) for f in wavelet_denoisers())),
@@ -203,17 +215,19 @@ def print_table(of_patches, patches, of_photos, photos):
 
 
 def plot(of_photos, photos, path):
-    """A row for each photograph: the truth, and what the methods make of the noise."""
+    """Draw for each photograph the truth, the noisy version and all results."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
-    ours = {
-        "Gaussian": "our Gaussian prior",
-        "mixture, full": "our mixture prior",
-        "mixture, low rank": "our mixture of low rank",
+    titles = {
+        "Gaussian": "our model, Gaussian prior",
+        "mixture, full": "our model, mixture prior",
+        "mixture, low rank": "our model, low-rank mixture",
     }
     figure = Figure(figsize=(2.6 * 4, 3.0 * 2 * len(photos)), layout="constrained")
-    figure.suptitle(f"White noise of standard deviation {NOISE} in images from 0 to 1")
+    figure.suptitle(
+        f"White noise of standard deviation {NOISE} in images with values from 0 to 1"
+    )
     for panel, (name, photo) in zip(
         figure.subfigures(len(photos), 1), photos.items(), strict=True
     ):
@@ -225,7 +239,7 @@ def plot(of_photos, photos, path):
         shown = of_photos[name].items()
         for axis, (method, image) in zip(axes[1:], shown, strict=True):
             axis.imshow(np.clip(image, 0, 1), interpolation="nearest")
-            title = f"{ours.get(method, method)}\n{psnr(photo, image):.2f} dB"
+            title = f"{titles.get(method, method)}\n{psnr(photo, image):.2f} dB"
             axis.set_title(title, fontsize=11)
     figure.savefig(path, dpi=100)
 
@@ -238,13 +252,13 @@ def main():
         sys.exit(f"error: {error}")
     X = cut_patches(train, args.n_patches, SIZE).reshape(args.n_patches, -1)
     X = X.astype(np.float32) / 255
-    estimators = ours(args.n_components)
+    estimators = our_models(args.n_components)
     for name, estimator in estimators.items():
         start = time.perf_counter()
         estimator.fit(X)
         seconds = time.perf_counter() - start
         left = estimator.noise_variance_**0.5
-        print(f"{name}: fitted in {seconds:.1f} s; the atoms leave {left:.3f}")
+        print(f"{name}: fit in {seconds:.1f} s, residual of the atoms {left:.3f}")
 
     rng = np.random.default_rng(0)
     every = [extract_patches_2d(photo, (SIZE, SIZE)) for photo in photos.values()]

@@ -1,16 +1,18 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
-Digits from noise, and what may be asked of them
-================================================
+Draw digits with a diffusion prior
+==================================
 
-Trains a diffusion prior on the codes of scikit-learn's handwritten digits, with their
-labels, and draws new digits beside those of a Gaussian for each label. Then it draws
-digits of which something is known: the slow waves of a digit, its local means, or its
-upper half.
+Train a diffusion model on codes, then draw new digits and complete partly known digits.
+
+The data are scikit-learn's handwritten digits with their labels. New digits of the
+diffusion prior are shown beside those of one Gaussian for each label. Then the
+diffusion prior draws digits of which a part is known: the waves of low frequency, the
+local means, or the upper half.
 
 Half a minute of training on a CPU is enough to see the difference.
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import time
@@ -24,14 +26,16 @@ from skspectral.priors import ClassConditionalPrior, DiffusionPrior
 
 SHAPE = (8, 8)
 N_DRAWS = 6
-# Cycles per image: waves below are given, waves above are drawn.
+# Frequency in cycles per image. Waves below it are known, waves above it are drawn.
 CUT = 1.3
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     parser.add_argument("--n-components", type=int, default=60, metavar="K")
-    parser.add_argument("--max-images", type=int, default=120_000, help="to train on")
+    parser.add_argument(
+        "--max-images", type=int, default=120_000, help="number of digits to train on"
+    )
     parser.add_argument("--output", type=Path, default=Path("diffusion_digits.png"))
     return parser.parse_args()
 
@@ -39,8 +43,9 @@ def parse_arguments():
 # %%
 # The models
 # ----------
-# Nearly as many waves as pixels, so that the prior decides what digits look like. The
-# network of the diffusion prior sees images: it is told how codes become signals.
+# The model has nearly as many waves as pixels, so that the prior alone determines what
+# new digits look like. The network of the diffusion prior works on images, because the
+# estimator tells it how to compute images from codes.
 
 
 def fit(X, y, prior, n_components):
@@ -56,18 +61,19 @@ def fit(X, y, prior, n_components):
 
 
 # %%
-# What may be known
-# -----------------
-# All of these are linear functions of a digit, rows of an operator.
+# The known part of a digit
+# -------------------------
+# What is known must be a linear function of the digit. The function is given as a
+# matrix, the operator.
 
 
-def slow_waves(estimator):
-    """Products with the atoms of low frequency."""
+def low_frequencies(estimator):
+    """Return the operator of inner products with the atoms of low frequency."""
     return estimator.components_[estimator.frequencies_ < CUT]
 
 
 def local_means():
-    """Means of 2 x 2 pixels: the digit at half the resolution."""
+    """Return the operator of means over 2 x 2 pixels: half the resolution."""
     halves = np.kron(np.eye(4), [[0.5, 0.5]])
     return np.kron(halves, halves)
 
@@ -78,15 +84,15 @@ def local_means():
 
 
 def plot(gaussian, diffusion, X, y, path):
-    """Draws of each label from both, and draws of which something is known."""
+    """Draw new digits of both priors, and completions of partly known digits."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 7), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1], wspace=0.03)
     above, below = left.subfigures(2, 1)
-    show_labels(above, gaussian, "A Gaussian for each label")
-    show_labels(below, diffusion, "Diffusion")
+    show_labels(above, gaussian, "Gaussian for each label: new digits")
+    show_labels(below, diffusion, "Diffusion prior: new digits")
     show_known(right, diffusion, X, y)
     figure.savefig(path, dpi=80)
 
@@ -106,13 +112,13 @@ def show_labels(panel, estimator, title):
 
 
 def show_known(panel, estimator, X, y):
-    """A row for each digit and what is known of it."""
-    panel.suptitle("Diffusion, given something of a digit", fontsize=14)
-    slow, means = slow_waves(estimator), local_means()
-    mean, project = estimator.mean_, np.linalg.pinv(slow) @ slow
-    # An operator and an image of each kind of knowledge.
+    """Draw a row for each digit and each kind of known part."""
+    panel.suptitle("Diffusion prior: completions of partly known digits", fontsize=14)
+    low, means = low_frequencies(estimator), local_means()
+    mean, project = estimator.mean_, np.linalg.pinv(low) @ low
+    # For each kind, the operator and a function that draws the known part as an image.
     kinds = {
-        "slow waves": (slow, lambda x: mean + project @ (x - mean)),
+        "low frequencies": (low, lambda x: mean + project @ (x - mean)),
         "local means": (means, lambda x: 4 * means.T @ (means @ x)),
         "upper half": (np.eye(64)[:32], lambda x: np.where(np.arange(64) < 32, x, 0)),
     }
@@ -141,8 +147,9 @@ def main():
     seconds = time.perf_counter() - start
     loss = diffusion.prior_.history_["loss"]
     print(
-        f"{args.max_images} digits seen in {seconds:.0f} s; error of the denoiser over "
-        f"that of the Gaussian's: {loss[0]:.2f} at first, {loss[-5:].mean():.2f} now"
+        f"{args.max_images} digits seen in {seconds:.0f} s; error of the network "
+        f"divided by that of a Gaussian: {loss[0]:.2f} at first, "
+        f"{loss[-5:].mean():.2f} now"
     )
     start = time.perf_counter()
     diffusion.sample(1000, random_state=0)

@@ -1,14 +1,17 @@
-"""
-Digits by class, and how many Gaussians they need
-=================================================
-
-Learns atoms on scikit-learn's handwritten digits and a prior of the codes for each
-label, and draws new digits of each. The Bayesian information criterion (BIC) chooses
-the number of Gaussians of a mixture that knows no labels; the likelihood of held-out
-digits is shown beside. As a check of the priors, the likeliest label classifies.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Draw digits of a given label
+============================
+
+Learn one prior for each label, draw new digits of each label, and classify digits.
+
+The model learns atoms and priors on scikit-learn's handwritten digits. Without labels,
+a mixture of Gaussians is the prior, and the Bayesian information criterion (BIC)
+chooses the number of Gaussians. The log-likelihood of held-out digits is shown for
+comparison. As a check of the priors, each held-out digit is assigned to its most likely
+label.
+"""
+
 # %%
 import argparse
 from pathlib import Path
@@ -33,7 +36,7 @@ def parse_arguments():
         type=int,
         nargs="+",
         default=[*range(1, 9), 10, 12, 16, 20, 25, 30],
-        help="to choose from",
+        help="numbers to choose from",
     )
     parser.add_argument("--output", type=Path, default=Path("digits_by_class.png"))
     return parser.parse_args()
@@ -42,12 +45,13 @@ def parse_arguments():
 # %%
 # How many Gaussians?
 # -------------------
-# The criterion is -2 log-likelihood + parameters x log(samples); the lowest is best. It
-# knows the training digits only. Codes in other units would shift it by a constant.
+# The criterion is -2 log-likelihood + parameters x log(samples), and the lowest value
+# is best. It is computed on the training digits only. Other units of the codes would
+# add a constant to it.
 
 
 def choose(codes, codes_test, numbers):
-    """BIC per training digit and held-out log-likelihood, for each number."""
+    """Return BIC per training digit and held-out log-likelihood for each number."""
     fits = [GaussianMixture(n, random_state=0).fit(codes) for n in numbers]
     criterion = np.array([prior.bic(codes) for prior in fits]) / len(codes)
     return criterion, np.array([prior.score(codes_test) for prior in fits])
@@ -66,7 +70,7 @@ def print_choice(numbers, criterion, likelihood):
 
 
 def plot(estimator, numbers, criterion, likelihood, confusion, path):
-    """New digits of each label, the choice of the number, the confusion matrix."""
+    """Draw new digits, the choice of the number, and the confusion matrix."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
@@ -80,7 +84,7 @@ def plot(estimator, numbers, criterion, likelihood, confusion, path):
 
 
 def show_samples(panel, estimator):
-    panel.suptitle("New digits, a row for each label", fontsize=14)
+    panel.suptitle("New digits, one row for each label", fontsize=14)
     labels = estimator.prior_.classes_
     axes = panel.subplots(len(labels), PER_LABEL)
     for row, label in zip(axes, labels, strict=True):
@@ -105,24 +109,26 @@ def show_choice(panel, numbers, criterion, likelihood):
         color="C0",
     )
     axis.margins(y=0.15)
-    axis.set_xlabel("Gaussians")
+    axis.set_xlabel("number of Gaussians")
     axis.set_ylabel("BIC per training digit (circles)", color="C0")
     other = axis.twinx()
     other.plot(numbers, likelihood, "C1s--")
-    other.set_ylabel("held-out log-likelihood, nats (squares)", color="C1")
+    other.set_ylabel("held-out log-likelihood in nats (squares)", color="C1")
 
 
 def show_confusion(panel, confusion):
     wrong = confusion.sum() - np.trace(confusion)
     panel.suptitle(
-        f"The likeliest label: {wrong} of {confusion.sum()} wrong", fontsize=14
+        f"Most likely label: {wrong} of {confusion.sum()} wrong", fontsize=14
     )
     axis = panel.subplots()
     axis.imshow(np.sqrt(confusion), cmap="Blues")
     for i, j in zip(*np.nonzero(confusion), strict=True):
         color = "white" if i == j else "black"
         axis.text(j, i, confusion[i, j], ha="center", va="center", color=color)
-    axis.set(xticks=range(10), yticks=range(10), xlabel="likeliest", ylabel="label")
+    axis.set(
+        xticks=range(10), yticks=range(10), xlabel="most likely label", ylabel="label"
+    )
 
 
 def main():
@@ -142,7 +148,7 @@ def main():
     criterion, likelihood = choose(codes, codes_test, args.n_gaussians)
     print_choice(args.n_gaussians, criterion, likelihood)
 
-    print("accuracy of the likeliest label:")
+    print("accuracy of the most likely label:")
     for name, prior in (
         ("a Gaussian for each", GaussianPrior()),
         ("two Gaussians for each", GaussianMixture(2, random_state=0)),

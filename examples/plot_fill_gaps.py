@@ -1,17 +1,20 @@
-"""
-Fill gaps in signals, with a band of uncertainty
-================================================
-
-Fits sinusoids to windows of signals, cuts a gap out of held-out windows, and fills it
-with the posterior mean, its 95 % band and a few draws of what may have been there.
-
-There are two kinds of signals: an electroencephalogram (Matplotlib's sample data), of
-which little can be foretold, and notes of a plucked string, made by formula, of which
-much can. Prints root mean squared errors beside those of a straight line and of the
-mean of the windows, and how often the truth lies within the band.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Fill missing parts of signals
+=============================
+
+Fill a gap in a signal, and see how uncertain the filling is.
+
+The model learns sinusoids on windows of signals. A gap is cut out of held-out windows
+and filled with the posterior mean. A band contains the true signal with a probability
+of 95 %. A few draws from the posterior show other possible signals.
+
+There are two kinds of signals. An electroencephalogram (sample data of Matplotlib) is
+hard to predict. Notes of a plucked string, computed by a formula, are easy to predict.
+The example prints root mean squared errors, compares them with those of a straight line
+and of the mean of the windows, and prints how often the truth lies within the band.
+"""
+
 # %%
 import argparse
 import sys
@@ -23,14 +26,18 @@ from skspectral import SpectralDictionaryLearning
 from skspectral.datasets import cut_windows, load_eeg, make_tones
 from skspectral.priors import GaussianMixture
 
-# Two-sided 95 % of a Gaussian.
+# 95 % of a Gaussian distribution lie within this many standard deviations of its mean.
 QUANTILE = 1.96
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
-    parser.add_argument("--gap", type=float, default=0.25, help="share of a window")
-    parser.add_argument("--n-draws", type=int, default=5, help="that are shown")
+    parser.add_argument(
+        "--gap", type=float, default=0.25, help="length as a fraction of a window"
+    )
+    parser.add_argument(
+        "--n-draws", type=int, default=5, help="number of draws to show"
+    )
     parser.add_argument("--output", type=Path, default=Path("filled_gaps.png"))
     return parser.parse_args()
 
@@ -38,12 +45,12 @@ def parse_arguments():
 # %%
 # The signals
 # -----------
-# Of the electroencephalogram, 800 samples of four channels, every fourth second or so
-# is for testing; no sample of it is in a window to learn from.
+# The electroencephalogram has four channels of 800 samples. Two of eight pieces are for
+# testing, and no window to learn from overlaps with these pieces.
 
 
 def load_brain_waves(length=64):
-    """Training and test windows, and the sampling rate in Hz."""
+    """Return training windows, test windows and the sampling rate in Hz."""
     channels, rate = load_eeg(800)
     pieces = np.split(channels, 8, axis=1)
     train = [np.hstack(pieces[:2]), np.hstack(pieces[3:5]), np.hstack(pieces[6:])]
@@ -56,7 +63,7 @@ def load_brain_waves(length=64):
 
 
 def make_notes(length=256):
-    """Training and test windows, and the sampling rate in Hz."""
+    """Return training windows, test windows and the sampling rate in Hz."""
     windows, _ = make_tones(1200, length, sampling_rate=8000, random_state=0)
     return windows[:1000], windows[1000:], 8000.0
 
@@ -64,7 +71,8 @@ def make_notes(length=256):
 # %%
 # The fit and the gap
 # -------------------
-# One Gaussian suits brain waves; notes are a mixture: each sounds some of the atoms.
+# A Gaussian prior, the default, suits brain waves. A mixture suits notes, because each
+# note uses other atoms than the next.
 
 
 def fit(X, rate, n_components, prior=None):
@@ -75,19 +83,19 @@ def fit(X, rate, n_components, prior=None):
 
 
 def straight_line(X):
-    """Each row with its missing entries between the neighbours on a line."""
+    """Fill the gap of each row with a straight line between its neighbours."""
     t = np.arange(X.shape[1])
     lines = [np.interp(t, t[~np.isnan(x)], x[~np.isnan(x)]) for x in X]
     return np.array(lines)
 
 
 def fill(estimator, X, gap, n_draws):
-    """What fills the gap: by method, then the band and the draws."""
+    """Return the fillings by method, the standard deviation, and the draws."""
     seen = X.copy()
     seen[:, gap] = np.nan
     filled, std = estimator.impute(seen, return_std=True)
     methods = {
-        "ours": filled,
+        "skspectral": filled,
         "straight line": straight_line(seen),
         "mean of the windows": np.where(np.isnan(seen), estimator.mean_, seen),
     }
@@ -100,12 +108,12 @@ def rms(difference):
 
 def report(name, X, gap, methods, std):
     length = gap.stop - gap.start
-    print(f"{name}: {len(X)} held-out windows, each without {length} of its samples")
+    print(f"{name}: {len(X)} held-out windows, each with a gap of {length} samples")
     print(f"  standard deviation of the signal   {rms(X - X.mean()):.4f}")
     for method, filled in methods.items():
         print(f"  error of {method:<25} {rms((filled - X)[:, gap]):.4f}")
-    inside = np.abs(methods["ours"] - X)[:, gap] < QUANTILE * std[:, gap]
-    print(f"  truth within our 95 % band         {100 * inside.mean():.1f} %")
+    inside = np.abs(methods["skspectral"] - X)[:, gap] < QUANTILE * std[:, gap]
+    print(f"  truth within the 95 % band         {100 * inside.mean():.1f} %")
 
 
 # %%
@@ -117,15 +125,15 @@ def show(panel, name, unit, X, rate, gap, methods, std, draws):
     panel.suptitle(name, fontsize=13)
     axes = panel.subplots(3, 1, sharex=True)
     time = 1000 * np.arange(X.shape[1]) / rate
-    # The gap and as much on both sides.
+    # The gap, and a part of the same length on both sides.
     width = gap.stop - gap.start
     view = slice(max(0, gap.start - width), min(gap.stop + width, X.shape[1]))
-    # With the neighbours, so that lines and band begin at what is seen.
+    # The part includes the neighbours, so that lines and band begin at known samples.
     part = slice(max(0, gap.start - 1), gap.stop + 1)
     inside = time[part]
     shown = np.linspace(0, len(X) - 1, 5).astype(int)[1:4]
     for axis, i in zip(axes, shown, strict=True):
-        filled, line = (methods[m][i, part] for m in ("ours", "straight line"))
+        filled, line = (methods[m][i, part] for m in ("skspectral", "straight line"))
         half = QUANTILE * std[i, part]
         band = {"color": "C0", "alpha": 0.2, "linewidth": 0}
         axis.fill_between(inside, filled - half, filled + half, **band)
@@ -134,7 +142,7 @@ def show(panel, name, unit, X, rate, gap, methods, std, draws):
         axis.plot(inside, filled, "C0", linewidth=2.2)
         axis.plot(inside, line, "C1", linestyle="--")
         axis.margins(x=0)
-    axes[-1].set_xlabel("ms")
+    axes[-1].set_xlabel("time (ms)")
     panel.supylabel(unit)
 
 
@@ -146,7 +154,7 @@ def legend(figure):
         Line2D([], [], color="0.4", linewidth=1.5, label="truth"),
         Line2D([], [], color="C0", linewidth=2.2, label="posterior mean"),
         Patch(color="C0", alpha=0.2, label="95 % band"),
-        Line2D([], [], color="C0", linewidth=0.6, label="draws"),
+        Line2D([], [], color="C0", linewidth=0.6, label="draws from the posterior"),
         Line2D([], [], color="C1", linestyle="--", label="straight line"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
@@ -165,8 +173,18 @@ def main():
         sys.exit(f"error: {error}")
     notes = GaussianMixture(6, random_state=0)
     signals = {
-        "Electroencephalogram": ("standard deviations", brain_waves, 64, None),
-        "Notes of a plucked string": ("full scale", make_notes(), 96, notes),
+        "Electroencephalogram": (
+            "amplitude (standard deviations)",
+            brain_waves,
+            64,
+            None,
+        ),
+        "Notes of a plucked string": (
+            "amplitude (1 is full scale)",
+            make_notes(),
+            96,
+            notes,
+        ),
     }
     figure = Figure(figsize=(12, 7), layout="constrained")
     panels = figure.subfigures(1, len(signals))

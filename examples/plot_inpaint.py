@@ -1,17 +1,20 @@
-"""
-Fill holes in images, in several ways
-=====================================
-
-Learns plane waves with a colour on patches of photographs, and fills what is missing
-of others: a square, a random half of the pixels, pixels under writing, and two of the
-three colours of each pixel, as cameras see.
-
-Prints root mean squared errors beside those of mean filling, nearest neighbours and
-scikit-image's biharmonic equation, and draws the posterior mean, its standard
-deviation, and several draws of what may have been there.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Fill missing pixels of images
+=============================
+
+Fill holes in images, with an estimate of the uncertainty and several solutions.
+
+The model learns plane waves with colours on patches of photographs. It fills four kinds
+of holes in other patches: a square, a random half of the pixels, the pixels under a
+text, and two of the three colours of each pixel, because the sensor of a camera sees
+one colour per pixel.
+
+The example prints root mean squared errors, and compares them with those of mean
+filling, nearest neighbours and scikit-image's biharmonic equation. It draws the
+posterior mean, the standard deviation, and several draws from the posterior.
+"""
+
 # %%
 import argparse
 import sys
@@ -31,7 +34,9 @@ SHAPE = (SIZE, SIZE, 3)
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
-    parser.add_argument("--n-patches", type=int, default=5000, help="to learn from")
+    parser.add_argument(
+        "--n-patches", type=int, default=5000, help="number of patches to learn from"
+    )
     parser.add_argument("--n-components", type=int, default=256, metavar="K")
     parser.add_argument("--output", type=Path, default=Path("inpainted.png"))
     return parser.parse_args()
@@ -43,7 +48,7 @@ def parse_arguments():
 
 
 def load_patches(n_patches):
-    """Patches to learn from, and of other photographs, as rows in [0, 1]."""
+    """Return patches to learn from and test patches, as rows in [0, 1]."""
     try:
         from skimage import data
     except ImportError as error:
@@ -59,11 +64,11 @@ def load_patches(n_patches):
 
 
 def make_holes():
-    """Masks of shape (16, 16, 3) by name; True is missing."""
+    """Return by name masks of shape (16, 16, 3); True means missing."""
     square = np.zeros(SHAPE, dtype=bool)
     square[5:11, 5:11] = True
     half = np.random.default_rng(0).random((SIZE, SIZE, 1)) < 0.5
-    # Of each 2 x 2 pixels one is red, two are green and one is blue.
+    # In each block of 2 x 2 pixels, one is red, two are green and one is blue.
     mosaic = np.ones(SHAPE, dtype=bool)
     mosaic[::2, ::2, 0] = mosaic[::2, 1::2, 1] = False
     mosaic[1::2, ::2, 1] = mosaic[1::2, 1::2, 2] = False
@@ -87,7 +92,8 @@ def writing():
 # %%
 # The methods
 # -----------
-# All patches miss the same entries, so that the matrices are made once for all.
+# The same pixels are missing in all patches, so that the matrices of the posterior are
+# computed only once.
 
 
 def fit(X, n_components):
@@ -101,7 +107,7 @@ def fit(X, n_components):
 
 
 def biharmonic(X, hole):
-    """Each channel by itself, where they miss different pixels."""
+    """Fill each channel alone, because different pixels may be missing in each."""
     from skimage.restoration import inpaint_biharmonic
 
     filled = np.nan_to_num(X).reshape(-1, *SHAPE)
@@ -113,22 +119,22 @@ def biharmonic(X, hole):
 
 
 def fillers(estimator, X):
-    """Functions of patches with gaps, and the mask, by name."""
+    """Return by name functions that fill patches, given the patches and the mask."""
     mean, neighbours = SimpleImputer().fit(X), KNNImputer(n_neighbors=5).fit(X[:2000])
     return {
         "mean filling": lambda rows, _: mean.transform(rows),
         "5 nearest neighbours": lambda rows, _: neighbours.transform(rows),
         "biharmonic": biharmonic,
-        "ours": lambda rows, _: estimator.impute(rows),
+        "skspectral": lambda rows, _: estimator.impute(rows),
     }
 
 
 def compare(methods, X, holes):
-    """Print the table of errors and times."""
+    """Print a table of errors and times."""
     print(
         f"{'root mean squared error':<24}"
         + "".join(f"{n:>20}" for n in holes)
-        + "    ms a patch"
+        + "  ms per patch"
     )
     for method, fill in methods.items():
         errors, start = [], time.perf_counter()
@@ -146,11 +152,11 @@ def compare(methods, X, holes):
 
 
 def plot(estimator, X, holes, path, n_draws=4):
-    """A row for each hole: seen, mean, its deviation, draws, the truth."""
+    """Draw for each hole the known pixels, the fillings and the truth."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
-    titles = ["seen", "posterior mean", "standard deviation"]
+    titles = ["known pixels", "posterior mean", "standard deviation"]
     titles += [f"draw {i + 1}" for i in range(n_draws)] + ["truth"]
     figure = Figure(figsize=(13, 1.75 * len(holes) + 0.3), layout="constrained")
     axes = figure.subplots(len(holes), len(titles))
@@ -163,7 +169,7 @@ def plot(estimator, X, holes, path, n_draws=4):
             axis.set(xticks=[], yticks=[])
             if image is not None:
                 axis.imshow(np.clip(image.reshape(SHAPE), 0, 1))
-        # Root mean square over the colours.
+        # The root mean square over the colours is shown.
         spread = np.sqrt((std.reshape(SHAPE) ** 2).mean(axis=-1))
         shown = row[2].imshow(spread, cmap="cividis", vmin=0)
         figure.colorbar(shown, ax=row[2], shrink=0.8)
@@ -183,13 +189,13 @@ def main():
     estimator = fit(X, args.n_components)
     seconds = time.perf_counter() - start
     print(
-        f"{args.n_components} plane waves fitted to {len(X)} patches in {seconds:.1f} s"
+        f"fit of {args.n_components} plane waves to {len(X)} patches in {seconds:.1f} s"
     )
     holes = make_holes()
     compare(fillers(estimator, X), X_test, holes)
-    # Patches with something to see in them.
-    lively = X_test[np.argsort(X_test.var(axis=1))[len(X_test) * 3 // 4 :: 6]]
-    plot(estimator, lively[: len(holes)], holes, args.output)
+    # Patches of large variance show more than flat ones.
+    shown = X_test[np.argsort(X_test.var(axis=1))[len(X_test) * 3 // 4 :: 6]]
+    plot(estimator, shown[: len(holes)], holes, args.output)
     print(f"picture: {args.output.resolve()}")
 
 

@@ -1,13 +1,14 @@
-"""
-The space of codes
-==================
-
-Codes in two dimensions, by any transformer with ``fit_transform``: principal components
-here, which keep distances, and t-SNE, which keeps neighbours. Digits that look alike
-have codes that are close, though no label was seen.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Map the codes of images to two dimensions
+=========================================
+
+See that similar images have similar codes, although the model has seen no label.
+
+Any transformer with ``fit_transform`` can project the codes to two dimensions.
+Principal components preserve large distances, and t-SNE preserves neighbours.
+"""
+
 # %%
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -27,11 +28,14 @@ near = TSNE(init="pca", random_state=0)
 display = LatentDisplay.from_estimator(est, X, y, projection=near, ax=axes[1])
 
 # %%
-# How well neighbours agree
-# -------------------------
-# The share of digits with the label of most of their neighbours, in all twenty codes
-# and in the two dimensions of t-SNE.
+# How often neighbours have the same label
+# ----------------------------------------
+# A digit agrees with its neighbours if most of its six nearest digits, itself
+# included, have its label. The
+# fraction of digits that agree is computed with all twenty codes, and with the two
+# dimensions of t-SNE.
 for name, points in (("20 codes", est.transform(X)), ("t-SNE", display.points)):
     neighbours = KNeighborsClassifier(6).fit(points, y)
-    print(f"{name:9s} {neighbours.score(points, y):.3f}")
+    score = neighbours.score(points, y)
+    print(f"{name:9s} fraction of digits that agree with their neighbours: {score:.3f}")
 plt.show()

@@ -1,17 +1,20 @@
-"""
-Atoms that drift
-================
-
-The amplitude and phase of an atom may drift over the signal (Kiruluta 2025, equations 3
-to 5), and with the phase its instantaneous frequency. Chirps show it: each is one atom
-or two, where plain sinusoids need many.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Atoms whose frequency changes
+=============================
+
+Learn waves whose amplitude and frequency change over the signal.
+
+The modulation of an atom is the change of its amplitude and its phase over the signal
+(Kiruluta 2025, equations 3 to 5). A changing phase changes the instantaneous frequency.
+Two modulated atoms explain chirps, for which many plain sinusoids would be needed.
+"""
+
 # %%
 # Chirps
 # ------
-# Pings that rise from about 40 to 90 Hz in half a second, at any phase.
+# Each signal is a tone that rises from about 40 to 90 Hz in half a second. Its phase
+# and its amplitude are random.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -30,7 +33,7 @@ X = amplitude * swell * np.sin(angle + phase) + 0.05 * rng.normal(size=(400, LEN
 # %%
 # Two atoms are enough
 # --------------------
-for name, modulation in (("plain", None), ("drifting", BasisModulation(order=6))):
+for name, modulation in (("plain", None), ("modulated", BasisModulation(order=6))):
     est = SpectralDictionaryLearning(
         2, modulation=modulation, sampling_rate=RATE, tol=0.02
     )
@@ -41,14 +44,15 @@ AtomDisplay.from_estimator(est)
 ModulationDisplay.from_estimator(est)
 
 # %%
-# How they were learned: first the frequencies of plain sinusoids, then the drift.
+# The next display shows the course of learning. The fit first finds the frequencies of
+# plain sinusoids, and then learns the modulation.
 LearningDisplay.from_estimator(est)
 
 # %%
-# Drift over images
-# -----------------
-# Of images the drift is over rows and columns: atoms of digits fade towards the margin,
-# where there is no ink.
+# Modulation over images
+# ----------------------
+# The atoms of images are modulated along rows and columns. The atoms of digits become
+# weak towards the margin, where the images have no ink.
 images, _ = load_digits(return_X_y=True)
 est = SpectralDictionaryLearning(20, signal_shape=(8, 8))
 ModulationDisplay.from_estimator(est.fit(images), atoms=3)

@@ -1,19 +1,22 @@
-"""
-A checkerboard found, shown and removed
-=======================================
-
-Decoders that double the size of images by transposed convolutions leave a regular
-pattern, hard to see and easy to detect. Here it is in patches of photographs; a matcher
-of spectra learns what it is, and takes it out of other images.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Repair a checkerboard pattern
+=============================
+
+Detect, show and remove a regular pattern that neural networks leave in images.
+
+A decoder that doubles the size of images by transposed convolutions can leave a
+checkerboard pattern. The pattern is hard to see and easy to detect. This example puts
+such a pattern into patches of photographs. `SpectrumMatcher` learns the pattern from
+spectra and removes it from other images.
+"""
+
 # %%
-# Images from a careless decoder
-# ------------------------------
-# Halved, and doubled again: every other pixel is set, and the gaps are filled by a
-# kernel that gives even and odd places different weights. All groups are of different
-# images.
+# Images with a checkerboard pattern
+# ----------------------------------
+# Each image is reduced to half its size and enlarged again. The enlargement sets every
+# second pixel and fills the gaps by a kernel that gives even and odd pixels different
+# weights. The real images and the made images come from different patches.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -31,12 +34,12 @@ real_fit, real_learn, real_test, *sources = np.split(patches, 6)
 
 
 def decoded(images):
-    """Images after a transposed convolution with a kernel of uneven overlap."""
+    """Return images after a transposed convolution whose kernel overlaps unevenly."""
     blocks = images.reshape(-1, SIDE // 2, 2, SIDE // 2, 2, 3)
     wide = np.zeros(images.shape)
     wide[:, ::2, ::2] = blocks.mean(axis=(2, 4))
     for axis in (1, 2):
-        # Even places get a weight of 1, odd ones 0.48 from either side.
+        # Even pixels get a weight of 1, odd pixels one of 0.48 from either side.
         wide = wide + 0.48 * (np.roll(wide, 1, axis) + np.roll(wide, -1, axis))
     return np.rint(wide).clip(0, 255).astype(np.uint8)
 
@@ -44,14 +47,16 @@ def decoded(images):
 made_fit, made_learn, made_test = map(decoded, sources)
 
 # %%
-# Found
-# -----
-# A logistic regression on log-spectra tells all of them. The distance of mean spectra
-# is far above its floor, what two sets of real images are apart.
+# Detect the pattern
+# ------------------
+# A logistic regression on log-spectra separates made images from real images. An area
+# under the ROC curve (AUC) of 1 means that it separates all of them. The distance of
+# the mean spectra is far above its floor, which is the distance between two sets of
+# real images.
 
 
 def log_spectra(images):
-    """Of the mean of the channels; below what rounding adds nothing counts."""
+    """Return log-spectra of the channels' mean, above the noise of rounding."""
     power = abs(np.fft.rfft2(images.mean(axis=3))) ** 2
     return 0.5 * np.log(power + SIDE**2 / 12).reshape(len(images), -1)
 
@@ -69,14 +74,15 @@ def auc(detector, made):
 
 detector = detector_of(made_learn)
 distance = mean_spectrum_distance(real_test, made_test)
-print(f"AUC {auc(detector, made_test):.3f}, chance is 0.5")
-print(f"distance {distance.distance:.1f}, floor {distance.floor:.1f}")
+print(f"AUC of the detector: {auc(detector, made_test):.3f} (chance is 0.5)")
+print(f"distance of mean spectra: {distance.distance:.1f}, floor {distance.floor:.1f}")
 
 # %%
-# Shown
-# -----
-# Mean spectra of real and of made images differ by lost detail all around, and by the
-# highest frequencies of either axis and of both: the checkerboard.
+# Show the pattern
+# ----------------
+# The left picture is the mean spectrum of made images minus that of real images. Made
+# images lack detail at all high frequencies. The checkerboard appears at the highest
+# frequency of each axis, and of both axes together.
 
 
 def mean_spectrum(images):
@@ -97,20 +103,22 @@ matcher = SpectrumMatcher().fit(made_fit, real_fit)
 matched = matcher.transform(made_test)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 real_mean = mean_spectrum(real_test)
-show(axes[0], mean_spectrum(made_test) - real_mean, "made, minus real")
-show(axes[1], mean_spectrum(matched) - real_mean, "repaired, minus real")
+show(axes[0], mean_spectrum(made_test) - real_mean, "made minus real")
+show(axes[1], mean_spectrum(matched) - real_mean, "repaired minus real")
 gain = matcher.log_gain().mean(axis=0)
 whole = np.concatenate([gain, np.roll(gain[::-1], 1, 0)[:, -2:0:-1]], axis=1)
 image = show(axes[2], 20 / np.log(10) * np.fft.fftshift(whole), "gain of the matcher")
-figure.colorbar(image, ax=axes, label="dB")
+figure.colorbar(image, ax=axes, label="power (dB)")
 
 # %%
-# Removed
-# -------
-# `SpectrumMatcher` has learned a gain for each frequency. The detector above is fooled;
-# one that is trained on repaired images is not, quite: what the gains cannot give back
-# is detail that is not there, and what changes from image to image.
-# `SpectrumQuantileMatcher` gives each image gains of its own.
+# Remove the pattern
+# ------------------
+# `SpectrumMatcher` has learned one gain for each frequency, which is the same for all
+# images. `SpectrumQuantileMatcher` computes gains for each image.
+#
+# The detector from above no longer detects the repaired images. A new detector, trained
+# on repaired images, still detects some of them, because gains cannot restore lost
+# detail.
 refiners = {
     "gains": matcher,
     "quantiles": SpectrumQuantileMatcher().fit(made_fit, real_fit),
@@ -120,12 +128,13 @@ for name, refiner in refiners.items():
     again = detector_of(refiner.transform(made_learn))
     now = mean_spectrum_distance(real_test, repaired).distance
     print(
-        f"{name}: distance {now:.1f}, AUC {auc(detector, repaired):.2f}, of a new "
-        f"detector {auc(again, repaired):.2f}; {psnr(made_test, repaired):.1f} dB"
+        f"{name}: distance {now:.1f}, AUC {auc(detector, repaired):.2f}, AUC of a new "
+        f"detector {auc(again, repaired):.2f}, PSNR {psnr(made_test, repaired):.1f} dB"
     )
 
 # %%
-# Sixteen patches, and what the finest scale of four of them holds:
+# The upper row shows sixteen patches, and the lower row the finest detail of four of
+# them.
 rows = {"real": sources[2], "made": made_test, "repaired": matched}
 figure, axes = plt.subplots(2, 3, figsize=(9, 6), layout="constrained")
 for (name, images), (above, below) in zip(rows.items(), axes.T, strict=True):
@@ -139,12 +148,13 @@ for (name, images), (above, below) in zip(rows.items(), axes.T, strict=True):
         np.roll(detail, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)
     )
     below.imshow(detail - smooth / 9, cmap="gray", vmin=-30, vmax=30)
-    below.set(title="its finest detail", xticks=[], yticks=[])
+    below.set(title="finest detail", xticks=[], yticks=[])
 
 # %%
-# The radial spectrum, a mean over all directions, has lost detail and a peak at the
-# highest frequency of each axis. The matcher gives back the mean logarithm of each bin,
-# which a few strong images do not decide; mean power may be less.
+# The radial spectrum is the mean power over all directions. The made images have less
+# power at high frequencies than the real images, and a peak at the highest frequency of
+# each axis. The matcher restores the mean logarithm of the power at each frequency. The
+# mean power, which a few strong images dominate, can remain lower.
 figure, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 for name, images in {"real": real_test, "made": made_test, "repaired": matched}.items():
     spectrum = radial_power_spectrum(images, corners=True)

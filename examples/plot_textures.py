@@ -1,12 +1,14 @@
-"""
-Textures
-========
-
-Brick, grass and gravel: three textures, three spectra. Plane waves are selected by
-frequency and orientation, and a patch can do without some of them.
-"""
-
 # SPDX-License-Identifier: BSD-3-Clause
+"""
+Analyse textures
+================
+
+Compare brick, grass and gravel by their waves, and remove waves of one kind.
+
+Atoms are selected by frequency and orientation. A filter removes the selected atoms
+from patches.
+"""
+
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,14 +30,16 @@ textures = {
 }
 
 # %%
-# Their spectra
-# -------------
+# The spectra of the textures
+# ---------------------------
+# The spectra show how much power each texture has at each frequency.
 SpectrumDisplay.from_arrays(textures, signal_shape=SHAPE)
 
 # %%
-# Their atoms
-# -----------
-# Bricks are rows and columns, grass is everything.
+# The atoms of the textures
+# -------------------------
+# The atoms of bricks are mostly horizontal or vertical waves. The atoms of grass have
+# all orientations.
 models = {}
 for name, X in textures.items():
     est = SpectralDictionaryLearning(64, signal_shape=SHAPE, modulation=None)
@@ -48,14 +52,15 @@ for name, X in textures.items():
     lying = select_atoms(est, orientation=(1.27, 1.87), frequency=(0.5, None))
     shares = est.explained_variance_ratio_
     print(
-        f"{name:6s} variance of upright waves {shares[upright].sum():.2f}, "
+        f"{name:6s} fraction of the variance: upright {shares[upright].sum():.2f}, "
         f"lying {shares[lying].sum():.2f}, all {shares.sum():.2f}"
     )
 
 # %%
-# Bricks without their coarse waves
-# ---------------------------------
-# Above, patches; below, what a high-pass filter of the atoms leaves of them.
+# Bricks without coarse waves
+# ---------------------------
+# The upper row shows patches. The lower row shows the same patches after a high-pass
+# filter has removed all atoms below two cycles per patch.
 X = textures["brick"][:8]
 fine = filter(models["brick"], X, low=2.0, residual=1.0)
 both = np.concatenate([X, 0.5 + fine])

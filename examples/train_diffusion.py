@@ -1,21 +1,25 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """
-Photographs from noise: a long training, with checkpoints
-=========================================================
+Train a diffusion prior for a long time
+=======================================
 
-Learns plane waves with a colour and a diffusion prior of their codes on CIFAR-10, on
-your own pictures, or on patches of the photographs of scikit-learn, for so many minutes
-on a CPU or a GPU. Run again, it goes on where it stopped, also where it was killed;
-with more ``--minutes`` it goes on training.
+Train a diffusion prior of photographs for a given time, with checkpoints.
 
-Writes a picture of draws; a picture of what else may be asked (details for given slow
-waves, four times the pixels, another band of frequencies); and the draws themselves. A
-judge, a TorchScript file from images to features, or weights of torch-fidelity's
-Inception add the Fréchet distance to the test images.
+The script learns plane waves with colours, and a diffusion prior of their codes. The
+data are CIFAR-10, your own pictures, or patches of the photographs of scikit-learn.
+Training runs on a CPU or a GPU. If the script was stopped or killed, the same command
+continues from the last checkpoint. A larger ``--minutes`` continues a finished
+training.
+
+The script writes the new images, a picture of them, and a picture of partly known
+images: images with unknown details, with unknown pixels at four times the resolution,
+and with one unknown band of frequencies. With ``--judge``, a TorchScript file that
+computes features of images, or with ``--inception``, the weights of torch-fidelity's
+Inception network, the script also prints the Fréchet distance to the test images.
 
     python examples/train_diffusion.py --cifar10 DIR --minutes 10 --device cuda
 """
 
-# SPDX-License-Identifier: BSD-3-Clause
 # %%
 import argparse
 import time
@@ -39,33 +43,46 @@ from skspectral.priors import DiffusionPrior
 
 SIZE = 32
 N_SHOWN, N_KNOWN, N_DRAWS = 100, 6, 4
-# Cycles per image: below are slow waves, which are given; the band is drawn anew.
+# Frequencies in cycles per image: waves below SLOW are known, waves in BAND are
+# unknown.
 SLOW, BAND = 3.0, (3.0, 8.0)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--cifar10", type=Path, metavar="DIR", help="with CIFAR-10")
-    source.add_argument("--images", type=Path, metavar="FOLDER", help="your pictures")
-    source.add_argument("--data", type=Path, metavar="NPZ", help="with train and test")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of training")
-    parser.add_argument("--device", default=None, help="cuda, for example")
+    source.add_argument(
+        "--cifar10", type=Path, metavar="DIR", help="folder of CIFAR-10"
+    )
+    source.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="folder of your pictures"
+    )
+    source.add_argument(
+        "--data", type=Path, metavar="NPZ", help="file with arrays train and test"
+    )
+    parser.add_argument("--minutes", type=float, default=10.0, help="time of training")
+    parser.add_argument("--device", default=None, help="for example cuda")
     parser.add_argument("--n-components", type=int, default=1024, metavar="K")
-    parser.add_argument("--width", type=int, default=64, help="of the network")
+    parser.add_argument("--width", type=int, default=64, help="width of the network")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--compile", action="store_true", help="the training")
-    parser.add_argument("--labels", action="store_true", help="learn what is what")
-    parser.add_argument("--n-samples", type=int, default=10_000, help="for metrics")
-    parser.add_argument("--judge", type=Path, help="TorchScript file")
-    parser.add_argument("--inception", type=Path, help="weights of torch-fidelity")
+    parser.add_argument("--compile", action="store_true", help="compile the network")
+    parser.add_argument("--labels", action="store_true", help="learn the labels, too")
+    parser.add_argument(
+        "--n-samples", type=int, default=10_000, help="number of new images"
+    )
+    parser.add_argument(
+        "--judge", type=Path, help="TorchScript file that computes features"
+    )
+    parser.add_argument(
+        "--inception", type=Path, help="weights of torch-fidelity's Inception"
+    )
     parser.add_argument("--output", type=Path, default=Path("diffusion"))
     return parser.parse_args()
 
 
 def load(args):
-    """Training and test images, uint8 (n, height, width, 3), and labels or None."""
+    """Return uint8 training and test images, and labels or None."""
     if args.cifar10 is not None:
         train, labels = load_cifar10(args.cifar10, train=True)
         test, _ = load_cifar10(args.cifar10, train=False)
@@ -85,8 +102,8 @@ def as_rows(images):
 # %%
 # The training
 # ------------
-# The seed of the estimator fixes atoms and codes, so that a second run of the program
-# finds the same and goes on with the network.
+# The seed of the estimator determines the atoms and the codes. A second run therefore
+# learns the same atoms and codes, and continues the training of the network.
 
 
 def train(X, labels, shape, args):
@@ -106,7 +123,7 @@ def train(X, labels, shape, args):
         min(args.n_components, *X.shape),
         signal_shape=shape,
         modulation=None,
-        # With so many waves further steps gain little.
+        # With this many waves, further iterations improve the fit only a little.
         tol=0.01,
         prior=prior,
         device=args.device,
@@ -122,46 +139,47 @@ def train(X, labels, shape, args):
 
 
 def report(estimator, path, minutes):
-    """What the training was."""
+    """Print the size, the speed and the loss of the training."""
     prior = estimator.prior_
     loss = prior.history_["loss"]
     print(
-        f"{prior.n_images_:,} images, {prior.n_images_ / minutes / 60:,.0f} a second; "
+        f"{prior.n_images_:,} images, {prior.n_images_ / minutes / 60:,.0f} / s; "
         f"{prior.n_parameters_:,} parameters; checkpoint of "
         f"{path.stat().st_size / 2**20:.0f} MiB"
     )
     print(
-        "error of the denoiser over that of the Gaussian's: "
+        "error of the network divided by that of a Gaussian: "
         f"{loss[:5].mean():.3f} at first, {loss[-20:].mean():.3f} now"
     )
 
 
 # %%
-# What else may be asked
-# ----------------------
-# Draws of which linear functions are known: products with orthonormal directions, which
-# are those of slow waves, or of all waves outside a band, or local means.
+# Partly known images
+# -------------------
+# The prior can draw images of which some linear functions are known. Here these are the
+# products of an image with orthonormal directions. The directions span the waves of low
+# frequency, or all waves outside a band, or the local means.
 
 
 def directions(waves):
-    """Orthonormal rows with the span of some waves."""
+    """Return orthonormal rows that span the given waves."""
     _, singular, right = np.linalg.svd(waves, full_matrices=False)
     return right[singular > 1e-6 * singular[0]]
 
 
 def questions(estimator, shape):
-    """Operators by what they leave to draw."""
+    """Return operators by the name of what they leave unknown."""
     frequencies, waves = estimator.frequencies_, estimator.components_
     outside = (frequencies < BAND[0]) | (frequencies > BAND[1])
     return {
-        "details of slow waves": directions(waves[frequencies < SLOW]),
+        "unknown details": directions(waves[frequencies < SLOW]),
         "four times the pixels": local_means(shape),
-        f"{BAND[0]:g} to {BAND[1]:g} cycles": directions(waves[outside]),
+        f"unknown {BAND[0]:g} to {BAND[1]:g} cycles": directions(waves[outside]),
     }
 
 
 def local_means(shape):
-    """Twice the means of 2 x 2 pixels of each colour: orthonormal rows."""
+    """Return orthonormal rows: twice the means of 2 x 2 pixels of each colour."""
     height, width, n_channels = shape
     rows = np.kron(np.eye(height // 2), [[1, 1]]) / np.sqrt(2)
     columns = np.kron(np.eye(width // 2), [[1, 1]]) / np.sqrt(2)
@@ -174,7 +192,7 @@ def local_means(shape):
 
 
 def show_draws(images, path):
-    """A square of draws, side by side."""
+    """Draw a square of new images."""
     from matplotlib import image as files
 
     side = int(np.sqrt(min(N_SHOWN, len(images))))
@@ -185,7 +203,7 @@ def show_draws(images, path):
 
 
 def show_answers(estimator, X, shape, path):
-    """Images, what is known of them, and draws that agree with it."""
+    """Draw images, their known parts, and completions of these parts."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
@@ -208,7 +226,7 @@ def show_answers(estimator, X, shape, path):
 
 
 def measure(images, train, test, extractor, name):
-    """Print figures in the features of a network."""
+    """Print metrics in the features of a network."""
 
     def features(part):
         outputs = extract_features(part, extractor)
@@ -219,8 +237,8 @@ def measure(images, train, test, extractor, name):
     ratio = memorization_ratio(known, real, ours)
     print(
         f"{name}: Fréchet distance to {len(real):,} test images {distance:.2f} with "
-        f"{len(ours):,} draws; nearest training image at {ratio:.2f} of the distance "
-        "of test images"
+        f"{len(ours):,} new images; nearest training image at {ratio:.2f} of the "
+        "distance of test images"
     )
 
 
@@ -237,7 +255,7 @@ def main():
     start = time.perf_counter()
     draws = np.clip(estimator.sample(args.n_samples, random_state=0), 0, 1)
     seconds = time.perf_counter() - start
-    print(f"{1000 * seconds / args.n_samples:.2f} s for 1,000 draws")
+    print(f"{1000 * seconds / args.n_samples:.2f} s for 1,000 new images")
     drawn = np.rint(255 * draws).astype(np.uint8).reshape(-1, *shape)
     np.savez(args.output / "draws.npz", images=drawn)
     show_draws(drawn, args.output / "draws.png")

@@ -11,6 +11,9 @@ def mark(app: Sphinx, doctree: nodes.document) -> None:
         if block.get("language") == "pycon":
             block["testnodetype"] = "doctest"
             block["groups"] = ["default"]
+            # The empty line that ends a session in Markdown is not shown.
+            block.rawsource = block.astext().rstrip()
+            block[:] = [nodes.Text(block.rawsource)]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

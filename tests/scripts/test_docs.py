@@ -1,81 +1,111 @@
-"""The reference has every public name; the build of the pages tests the rest."""
+"""The tools of the documentation find what they are made to find."""
 
-import importlib
-import pkgutil
-import re
+import importlib.util
 from pathlib import Path
 
-import matplotlib as mpl
-import numpy as np
 import pytest
 
-import skspectral
-
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-REFERENCE = DOCS / "api.rst"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def public_modules():
-    """Those that say what is public."""
-    found = (module.name for module in pkgutil.iter_modules(skspectral.__path__))
-    names = [f"skspectral.{name}" for name in found if not name.startswith("_")]
-    modules = [skspectral, *map(importlib.import_module, names)]
-    return [module for module in modules if hasattr(module, "__all__")]
+def load(name):
+    """Import a script of the documentation, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-@pytest.mark.parametrize("module", public_modules(), ids=lambda module: module.__name__)
-def test_reference_is_complete(module):
-    listed = REFERENCE.read_text().split()
-    # Of a module without a part of its own: its name, then that of the function.
-    prefix = "recipes." if module.__name__ == "skspectral.recipes" else ""
-    public = {prefix + name for name in module.__all__ if name != "__version__"}
-    assert public
-    assert public <= set(listed)
-
-
-def test_rows_of_the_tables_are_run():
-    """Each row of the page for newcomers has its lines in the session below."""
-    page = (DOCS / "coming_from.md").read_text(encoding="utf-8")
-    sections = [part for part in page.split("\n## ") if "\n|---" in part]
-    assert len(sections) > 5
-    for section in sections:
-        # Without the heading of the table.
-        rows = re.findall(r"^\| (.+?) \|", section, flags=re.M)[1:]
-        runs = section.split(">>> # ")[1:]
-        assert [run.splitlines()[0] for run in runs] == [
-            row.replace("`", "") for row in rows
-        ]
-        assert all("\n>>> " in run for run in runs)
-
-
-def test_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
-    """In the order of the page; what it leaves to the reader is made up here."""
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    ten_lines, see, prior = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
-    names = {}
-    exec(ten_lines, names)
-    # What is printed of images can be read: cycles down and across 8 pixels.
-    assert names["est"].wave_vectors_.shape == (20, 2)
-    assert np.abs(names["est"].wave_vectors_).max() <= 4
-    assert str(names["est"].wave_vectors_)[:20] in capsys.readouterr().out
-    gaps = names["X"][:2].copy()
-    gaps[:, 20:30] = np.nan
-    operator = np.eye(64)[:3]
-    exec(
-        prior,
-        names
-        | {"X_with_nan": gaps, "operator": operator, "seen": operator @ names["X"][0]},
+@pytest.fixture
+def pages(tmp_path):
+    """Two pages with links that all lead somewhere."""
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b c.html").write_text('<h1 id="été">B</h1><a href="#été">')
+    (tmp_path / "index.html").write_text(
+        '<p id="here"><a href="#here">1</a><a href="#">2</a><img src="a.png">'
+        '<a href="sub/b%20c.html#%C3%A9t%C3%A9">3</a><a href="sub/b%20c.html">4</a>'
+        '<a href="https://scikit-learn.org/stable">5</a>'
+        '<img src="data:image/png;base64,AA=="></p>'
     )
+    (tmp_path / "README.md").write_text("[a picture](a.png), [b](sub/b%20c.html)")
+    return tmp_path
 
-    monkeypatch.chdir(tmp_path)
-    np.save("signals.npy", np.random.default_rng(0).normal(size=(200, 128)))
-    with mpl.rc_context():
-        import matplotlib.pyplot as plt
 
-        plt.switch_backend("agg")
-        try:
-            exec(see, {})
-            assert len(plt.get_fignums()) == 2
-        finally:
-            plt.close("all")
+def test_links_that_lead_somewhere(pages):
+    assert load("check_links").main([str(pages), str(pages / "README.md")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("index.html", '<a href="gone.html">', "gone.html: no such file"),
+        ("index.html", '<img src="sub/a.png">', "sub/a.png: no such file"),
+        ("sub/b c.html", '<a href="a.png">', "a.png: no such file"),
+        ("index.html", '<a href="#gone">', "#gone: no such anchor"),
+        ("index.html", '<a href="sub/b%20c.html#here">', "#here: no such anchor"),
+        ("index.html", '<a href="https://scikit-lern.org">', "unknown host"),
+        ("index.html", '<script src="//cdn.example/x.js">', "unknown host"),
+        ("index.html", '<a href="javascript:void(0)">', "unknown scheme"),
+        ("README.md", "[x](docs/gone.md)", "docs/gone.md: no such file"),
+    ],
+)
+def test_dead_links_are_found(pages, file, text, message, capsys):
+    path = pages / file
+    path.write_text(path.read_text() + text)
+    assert load("check_links").main([str(pages), str(pages / "README.md")]) == 1
+    dead, summary = capsys.readouterr().out.splitlines()
+    assert dead.startswith(f"{path}: ")
+    assert dead.endswith(message)
+    assert summary.endswith("1 dead")
+
+
+def formulas():
+    """Import the extension, where the packages of the documentation are installed."""
+    for package in ("sphinx", "math_core"):
+        pytest.importorskip(package)
+    return load("_ext/formulas")
+
+
+@pytest.mark.parametrize("displayed", [False, True])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\operatorname*{arg\,min}_{w}\ \lVert x - w S\rVert^2",
+        "a\\\nb",
+        r"\bigl\{\, i : f_i < f_{\text{high}} \,\bigr\}",
+    ],
+)
+def test_good_formulas(formula, displayed):
+    assert formulas().error(formula, displayed=displayed) is None
+
+
+def test_numbered_and_aligned_formulas_are_good():
+    module = formulas()
+    assert module.error(r"a = b \tag{1}", displayed=True) is None
+    aligned = r"\begin{aligned} a &= b \\ c &= d \end{aligned}"
+    assert module.error(aligned, displayed=True) is None
+
+
+@pytest.mark.parametrize("displayed", [False, True])
+@pytest.mark.parametrize(
+    "formula", [r"\fracc{a}{b}", r"\frac{a}{b", r"\left( a", "a_b_c", r"\frac{a}"]
+)
+def test_wrong_formulas(formula, displayed):
+    assert formulas().error(formula, displayed=displayed)
+
+
+def test_punctuation_stays_beside_a_formula():
+    module = formulas()
+    from docutils import nodes
+
+    line = nodes.paragraph(
+        "", "", nodes.Text("Of (a"), nodes.math("", "x"), nodes.Text("), here")
+    )
+    page = nodes.section("", line, nodes.paragraph("", "", nodes.math("", "y")))
+    text = page.astext()
+    module.keep_together(None, page)
+    assert page.astext() == text
+    first, second = page.findall(nodes.inline)
+    assert first.astext() == "(ax),"
+    assert second.astext() == "y"

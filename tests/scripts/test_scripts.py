@@ -514,10 +514,10 @@ def test_fill_gaps(tmp_path):
     for part in parts:
         ours, line, mean = (
             figures(part, f"error of {name}")[0]
-            for name in ("ours", "straight line", "mean of the windows")
+            for name in ("skspectral", "straight line", "mean of the windows")
         )
         assert ours < min(line, mean)
-        assert 90 < figures(part, "truth within our 95 % band")[0] < 99
+        assert 90 < figures(part, "truth within the 95 % band")[0] < 99
     check_picture(tmp_path / "filled_gaps.png", 3, 2)
 
 
@@ -530,7 +530,7 @@ def test_inpaint(tmp_path):
     ).stdout
     mean, neighbours, ours = (
         np.array(figures(out, name)[:4])
-        for name in ("mean filling", "5 nearest neighbours", "ours")
+        for name in ("mean filling", "5 nearest neighbours", "skspectral")
     )
     assert (ours < neighbours).all()
     assert (neighbours < mean).all()
@@ -611,7 +611,7 @@ def test_parts_of_diffusion(tmp_path):
 @pytest.mark.slow
 def test_anomalies(tmp_path):
     out = run("examples/plot_anomalies.py", "--n-notes", 60, folder=tmp_path).stdout
-    mean, worst, notes = figures(out, "ours")
+    mean, worst, notes = figures(out, "skspectral")
     assert mean > 0.98
     assert worst > 0.95
     assert notes > figures(out, "isolation forest")[2]
