@@ -28,6 +28,9 @@ def pytest_cmdline_main(config):
     Files or folders that are named on the command line run in one process, because a
     process takes some seconds to start. The option ``-n`` overrides both.
     """
+    # The processes that pytest-xdist starts come here, too. They must not start others.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
     whole = config.args_source is config.ArgsSource.TESTPATHS
     if whole and config.getoption("numprocesses", 0) is None:
         config.option.numprocesses = "auto"
