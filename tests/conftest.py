@@ -4,6 +4,9 @@ import os
 
 # scikit-learn runs its array API checks only with this set before SciPy is imported.
 os.environ["SCIPY_ARRAY_API"] = "1"
+# The arrays of the tests are small: one thread computes them faster than several. The
+# number has to be set before NumPy and torch are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -16,6 +19,22 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 _OPERATORS = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Run the whole suite in one process for each core, if pytest-xdist is there.
+
+    Files or folders that are named on the command line run in one process, because a
+    process takes some seconds to start. The option ``-n`` overrides both.
+    """
+    # The processes that pytest-xdist starts come here, too. They must not start others.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    if whole and config.getoption("numprocesses", 0) is None:
+        config.option.numprocesses = "auto"
+        config.option.dist = "worksteal"
 
 
 def _import_torchvision():

@@ -170,6 +170,7 @@ def test_what_the_prior_gives_elsewhere(signals, prior, n_missing):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["auto", "mlp"])
 def test_diffusion_elsewhere(network):
     """Training too is the same there, since its noise is the CPU's."""

@@ -44,6 +44,7 @@ def rows(draw):
     return (rng.normal(1, 1, shape) * 10.0**power).astype(dtype), power
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(rows(), st.sampled_from(sorted(LAYOUTS)), st.booleans())
 @pytest.mark.filterwarnings("ignore:The atoms had not converged")
@@ -74,6 +75,7 @@ def test_layout_and_type_change_no_result(drawn, layout, plain):
         np.testing.assert_array_equal(laid, before)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(
     st.integers(0, 2**32),
@@ -114,6 +116,7 @@ def data(rng, n, T):
     return kinds[rng.integers(len(kinds))] * 10.0 ** rng.integers(-6, 7)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**32))
 @pytest.mark.filterwarnings("ignore:The atoms had not converged")

@@ -50,6 +50,7 @@ def test_copies_with_a_seed_go_on_alike(signals, copied):
     assert not np.array_equal(first, est.sample(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_workers_without_a_seed_draw_differently(signals, backend):
     est = fitted(signals)
@@ -110,6 +111,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="threads of GNU OpenMP, and fork")
 @pytest.mark.parametrize("threads", ["1 1", "2 1", "2 2"])
 def test_a_fork_that_would_wait_for_ever_is_refused(threads):

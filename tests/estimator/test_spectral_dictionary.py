@@ -446,6 +446,7 @@ def test_pipeline_with_a_classifier(patches):
     assert model.fit(patches[0], bright).score(patches[0], bright) > 0.9
 
 
+@pytest.mark.slow
 def test_grid_search(signals):
     est = SpectralDictionaryLearning(prior=GaussianPrior())
     grid = {"n_components": [1, 3], "prior__shrinkage": [0.0, 0.9]}
@@ -453,6 +454,7 @@ def test_grid_search(signals):
     assert search.best_params_ == {"n_components": 3, "prior__shrinkage": 0.0}
 
 
+@pytest.mark.slow
 def test_pickle_in_another_process(signals, tmp_path):
     est = SpectralDictionaryLearning(5, prior=GaussianMixture(2), random_state=0)
     est.fit(signals).sample()

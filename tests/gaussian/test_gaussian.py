@@ -184,8 +184,10 @@ def test_mixture_density_integrates_to_one(rng):
         (0.7, Gaussian(np.array([1.0, -1.0]), np.eye(2)[:, :1], np.array([0.5]), 0.2)),
     ]
 
+    mixed = mixture_of(*mixture)
+
     def density(y, x):
-        return np.exp(mixture_of(*mixture).log_density(np.array([[x, y]]))[0])
+        return np.exp(mixed.log_density(np.array([[x, y]]))[0])
 
     total, error = dblquad(density, -7, 8, -7, 7, epsabs=1e-4)
     assert error < 1e-3

@@ -214,6 +214,7 @@ def test_fitted_to_tensors():
             DISPLAYS[name](est, X[:6])
 
 
+@pytest.mark.slow
 def test_pyplot_is_imported_only_to_make_figures():
     code = (
         "import sys, skspectral, skspectral.plotting; "

@@ -166,6 +166,7 @@ def test_before_the_first_step_the_network_adds_nothing(sets):
     assert (gains == 0).all()
 
 
+@pytest.mark.slow
 def test_mean_spectra_of_other_images_stay_matched(sets):
     matcher = SpectrumMatcher().fit(*sets)
     others, real = with_board(images_of(200, seed=2)), images_of(200, seed=3)
@@ -183,10 +184,11 @@ def test_mean_spectra_of_other_images_stay_matched(sets):
         )
         return distance(translator.fit(*sets).transform(others))
 
-    assert after_training(True) < distance(matcher.transform(others)) + 0.3
-    assert after_training(True) < distance(others) - 1
+    recalibrated = after_training(True)
+    assert recalibrated < distance(matcher.transform(others)) + 0.3
+    assert recalibrated < distance(others) - 1
     # Training alone leaves them apart.
-    assert after_training(False) > after_training(True) + 0.1
+    assert after_training(False) > recalibrated + 0.1
 
 
 @pytest.mark.parametrize("n_epochs", range(1, 13))
@@ -266,6 +268,7 @@ def test_each_term_teaches_the_translation(sets, name):
     assert gradient.abs().sum() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["patches", "profile"])
 def test_discriminators_learn_to_tell(name):
     weights = {**dict.fromkeys(TERMS, 0.0), "lambda_profile": 3.0, "lambda_gan": 3.0}
@@ -288,6 +291,7 @@ def test_discriminators_learn_to_tell(name):
     assert (scores[1][:, None] > scores[0]).float().mean() > 0.85
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same(sets, translator):
     state = torch.random.get_rng_state()
     again = clone(translator).fit(*sets)
@@ -303,6 +307,7 @@ def many():
     return with_board(images_of(160), 0.02), images_of(140, seed=1)
 
 
+@pytest.mark.slow
 def test_what_a_fit_tells(many):
     translator = SpectrumTranslator(max_epochs=3, n_iter_no_change=3, **SMALL)
     translator.fit(*many)
@@ -315,6 +320,7 @@ def test_what_a_fit_tells(many):
     assert (translator.generator_ is None) == (best == 0)
 
 
+@pytest.mark.slow
 def test_the_start_is_kept_where_training_does_harm(many):
     # Steps so large that the last epochs are far from the start.
     options = {"max_epochs": 3, "learning_rate": 0.5, "recalibrate": False, **SMALL}
@@ -351,6 +357,7 @@ def test_a_fit_that_failed_is_none(sets, translator):
         again.transform(sets[0])
 
 
+@pytest.mark.slow
 def test_steps_lead_to_the_real_spectrum(sets):
     weights = {**dict.fromkeys(TERMS, 0.0), "lambda_profile": 1.0}
     translator = SpectrumTranslator(

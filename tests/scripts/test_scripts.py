@@ -1,12 +1,15 @@
 """The main job, the examples and the benchmarks run, on little data."""
 
+import contextlib
 import importlib
 import io
 import json
+import runpy
 import subprocess
 import sys
 import warnings
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -20,14 +23,42 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(script, *args, folder, check=True):
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / script), *map(str, args)],
-        cwd=folder,
-        check=check,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=None if check else subprocess.PIPE,
-    )
+    """Run a script as from the command line in a folder, but in this process.
+
+    This process has imported the packages, which takes a process of its own longer than
+    most of the scripts do.
+    """
+    path = ROOT / script
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.object(sys, "argv", [str(path), *map(str, args)]),
+        patch.object(sys, "path", [str(path.parent), *sys.path]),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(action="error"),
+    ):
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    if isinstance(code, str):
+        # Python writes the text of an exit to standard error.
+        err.write(code)
+        code = 1
+    assert code == 0 or not check, err.getvalue()
+    return subprocess.CompletedProcess(path, code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def in_this_process(monkeypatch, module_of):
+    """Run the parts of a benchmark in this process, too, where it starts others."""
+
+    def run_part(script, *args, root=None):
+        return run(script, *args, folder=Path.cwd()).stdout
+
+    monkeypatch.setattr(module_of("_measure"), "run_apart", run_part)
 
 
 def write_images(path):
@@ -204,7 +235,7 @@ def test_sound_without_enough_of_it(tmp_path, args, message):
 
 
 @pytest.mark.slow
-def test_bench_fit(tmp_path):
+def test_bench_fit(tmp_path, in_this_process):
     write_images(tmp_path / "images.npz")
     run(
         "benchmarks/bench_fit.py",
@@ -649,6 +680,31 @@ def test_bench_inference(tmp_path):
         assert "IterativeImputer" in names
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("generated", [False, True])
+def test_bench_refinement(tmp_path, generated):
+    options = ["--size", "40", "--fit-size", "60", "--minutes", "0.02"]
+    if generated:
+        noise = np.random.default_rng(0).integers(0, 256, (140, 32, 32, 3))
+        np.savez(tmp_path / "noise.npz", images=noise.astype(np.uint8))
+        options += ["--generated", "noise.npz"]
+    else:
+        options += ["--translator", "--pictures", "pictures"]
+    out = run("benchmarks/bench_refinement.py", *options, folder=tmp_path).stdout
+    name = "noise" if generated else "autoencoder"
+    results = json.loads((tmp_path / "bench_refinement.json").read_text())["results"]
+    rows = {row["method"]: row for row in results if row["images"] == name}
+    assert "| mean log |" in out
+    assert rows["none"]["AUC frozen"] > 0.95
+    assert rows["none"]["distance"] > rows["mean log"]["distance"]
+    assert rows["mean log"]["fit s"] > 0
+    assert np.isfinite(rows["mean log"]["PSNR"])
+    if not generated:
+        assert rows["translator"]["epochs"] > 0
+        picture = np.asarray(Image.open(tmp_path / "pictures/autoencoder.png"))
+        assert np.ptp(picture) == 255
+
+
 class Features(torch.nn.Module):
     """Features and logits of images, as a judge gives them."""
 
@@ -658,7 +714,7 @@ class Features(torch.nn.Module):
 
 
 @pytest.mark.slow
-def test_generation(tmp_path):
+def test_generation(tmp_path, in_this_process):
     images = random_walks(400, 8, 20)
     labels = np.random.default_rng(1).integers(2, size=300)
     np.savez(
