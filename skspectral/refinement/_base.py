@@ -24,7 +24,7 @@ from skspectral.metrics._images import (
 from skspectral.metrics._ranges import Range, Values, refuse_overflow
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
-    as_numbers,
+    as_images,
     check_image_shape,
     check_like,
     check_range,
@@ -103,8 +103,8 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
             generated, real = self._pair(images, y)
             limits = find_range(self.data_range, generated, real)
             extent = extent_of(limits, real)
-            check_set(generated, "Generated images")
-            check_set(real, "Real images")
+            check_set(generated, "generated images")
+            check_set(real, "real images")
             known = Values.of(real), "real images"
             self._check_values(real, "real images", limits, *known)
             self._check_values(generated, "generated images", limits, *known)
@@ -258,7 +258,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         )
         rows = validate_data(self, rows, dtype="numeric", ensure_min_samples=2)
         shape = check_image_shape(self.image_shape, shape, rows.shape[1])
-        return as_numbers(rows, shape)
+        return as_images(rows, shape)
 
     def _input(self, X: Any) -> np.ndarray:
         """Check X against the images of `fit` and return it with channels last."""
@@ -268,7 +268,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         )
         self._check_same_shape(shape, self.image_shape_, "X")
         rows = validate_data(self, rows, dtype="numeric", reset=False)
-        images = as_numbers(rows, self.image_shape_)
+        images = as_images(rows, self.image_shape_)
         known = self._values, "the generated images of fit"
         if self.data_range is None:
             check_same_kind(images, "X", *known)
@@ -309,7 +309,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
                 "real images of the same size as those in X, or a one-dimensional "
                 "array with one label per row of X."
             )
-        return images, as_numbers(others, shape)
+        return images, as_images(others, shape)
 
     def _check_same_shape(self, found: Any, wanted: Any, name: str) -> None:
         """Raise if the image shape that was found differs from the expected one."""
