@@ -38,7 +38,7 @@ def as_planes(images):
 
 
 def train(images, seconds):
-    """Train on uint8 images, with sides that are multiples of 4, for ``seconds``."""
+    """Train on uint8 images for ``seconds`` seconds; sides are multiples of 4."""
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

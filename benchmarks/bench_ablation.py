@@ -7,9 +7,9 @@ number of parameters per atom, condition number of the atoms, and the fraction o
 atom's energy that lies in its strongest single wave (median over the atoms). The last
 figure measures how well an atom can be interpreted as one frequency.
 
-    python benchmarks/bench_ablation.py                    # bundled photographs python
-    benchmarks/bench_ablation.py --data images.npz  # uint8 arrays train, test python
-    benchmarks/bench_ablation.py --n-components 128 --configurations "greedy, basis" PCA
+    python benchmarks/bench_ablation.py                    # bundled photographs
+    python benchmarks/bench_ablation.py --data images.npz  # uint8 arrays train, test
+    python benchmarks/bench_ablation.py --configurations "greedy, basis" PCA
 
 All configurations except the published recipe replace weak atoms during the fit, also
 after random starts. The ratios of squared and STFT errors to those of the reference are

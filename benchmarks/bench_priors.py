@@ -139,9 +139,9 @@ def main():
         rows.append(measure(name, prior, estimator, codes, train, test))
         print(f"  {name}: {rows[-1]['fit_s']:.1f} s", file=sys.stderr)
     print(
-        f"{len(train)} samples of {train.shape[1]} features, {len(test)} samples held "
-        f"out, {args.n_components} atoms. Held-out log-likelihood of the Gaussian: "
-        f"{rows[0]['score']:.2f} nats.\n"
+        f"{len(train)} samples of {train.shape[1]}, {args.n_components} atoms, "
+        f"{len(test)} held out; held-out log-likelihood of the Gaussian: "
+        f"{rows[0]['score']:.2f} nats per sample\n"
     )
     print(as_markdown(rows))
     write_report({"machine": machine(), "results": rows}, args.output)

@@ -250,7 +250,7 @@ def parse_arguments():
     parser.add_argument(
         "--fit-size",
         type=int,
-        help="images in the group for matchers; default: as --size",
+        help="images in the group for matchers; default: the value of --size",
     )
     parser.add_argument(
         "--judge",

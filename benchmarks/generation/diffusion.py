@@ -29,7 +29,7 @@ class DiffusionModel:
         self.batch_size, self.n_draw_steps = batch_size, n_steps
 
     def fit(self, images, labels, seconds):
-        """Train on uint8 images for ``seconds``; labels are ignored."""
+        """Train on uint8 images for ``seconds`` seconds; labels are ignored."""
         generator, device = seeded(0, self.device)
         torch.manual_seed(0)
         self._shape = (images.shape[3], *images.shape[1:3])

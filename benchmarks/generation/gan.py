@@ -44,7 +44,7 @@ class AdversarialNetwork:
         )
 
     def fit(self, images, labels, seconds):
-        """Train on uint8 images for ``seconds``; labels are ignored."""
+        """Train on uint8 images for ``seconds`` seconds; labels are ignored."""
         stream, device = seeded(0, self.device)
         torch.manual_seed(0)
         generator = self._generator(*images.shape[1::2]).to(device)

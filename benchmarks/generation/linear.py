@@ -32,7 +32,7 @@ class PrincipalComponents:
         self.by_class = by_class
 
     def fit(self, images, labels, seconds):
-        """Fit on uint8 images. The fit of mixtures stops after about ``seconds``."""
+        """Fit on uint8 images; mixtures stop after about ``seconds`` seconds."""
         end = time.perf_counter() + seconds
         rows = images.reshape(len(images), -1).astype(np.float32) / 255
         self._shape = images.shape[1:]

@@ -25,8 +25,8 @@ ATOMS = {
 }
 
 
-# Weak shrinkage keeps the shape of each of the many small components. Stronger shrinkage
-# and more iterations would raise the likelihood, but would not improve draws.
+# Weak shrinkage keeps the shape of each of the many small components. Stronger
+# shrinkage and more iterations would raise the likelihood, but not improve draws.
 SMALL = GaussianMixture(100, shrinkage=0.005, tol=1.0, max_iter=3)
 # `Deadline` sets ``max_time``. After minutes of training, the network's correction is
 # too small, hence the guidance.
@@ -106,7 +106,7 @@ class Ours:
         self.prior, self.device = prior, device
 
     def fit(self, images, labels, seconds):
-        """Fit on uint8 images for at most about ``seconds``."""
+        """Fit on uint8 images, for about ``seconds`` seconds at most."""
         deadline = Deadline(seconds)
         prior = clone(PRIORS[self.prior])
         part = prior

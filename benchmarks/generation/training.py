@@ -36,7 +36,7 @@ def step_size(n_steps, elapsed):
 
 
 def train(step, optimizers, seconds):
-    """Call ``step()`` until ``seconds`` have passed; return the number of calls."""
+    """Call ``step()`` for ``seconds`` seconds; return the number of calls."""
     rates = [
         [group["lr"] for group in optimizer.param_groups] for optimizer in optimizers
     ]

@@ -40,7 +40,7 @@ class VariationalAutoEncoder:
         )
 
     def fit(self, images, labels, seconds):
-        """Train on uint8 images for ``seconds``; labels are ignored."""
+        """Train on uint8 images for ``seconds`` seconds; labels are ignored."""
         generator, device = seeded(0, self.device)
         torch.manual_seed(0)
         self._build(images.shape[1], images.shape[3])
