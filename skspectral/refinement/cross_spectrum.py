@@ -61,8 +61,8 @@ class CrossSpectrumMatcher(SpectrumRefiner):
     data_range_ : tuple of float
         Lower and upper limit to which refined images are clipped.
     log_floor_ : float
-        The rounding floor e: root mean square error of a bin if pixels are rounded to
-        255 steps, in the unit of ``numpy.fft.rfft2``.
+        The rounding floor: root mean square error of a bin if pixels are rounded to 255
+        steps, in the unit of ``numpy.fft.rfft2``.
     n_generated_, n_real_ : int
         Number of generated and of real images in ``fit``.
     n_features_in_ : int

@@ -93,8 +93,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         Number of channels in the first level of the network. The paper's code has 64.
     depth : int, default=3
         Number of times that the network halves the frequency plane. Both sides of the
-        images must be multiples of ``2 ** depth``, and at least twice that number. The
-        paper's code has 4.
+        images must be multiples of ``2 ** depth``, and at least twice that number; 0
+        permits any size. The paper's code has 4.
     max_log_gain : float, default=1.5
         Bound g of the log-gain that the network adds, in nats. 1.5 is 13 dB. Ignored by
         ``parameterization="absolute"``.
@@ -125,7 +125,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         Number of dimensions in which the patch contrast compares features.
     low_freq_radius : int or None, default=None
         Highest frequency that ``lambda_lowfreq`` treats as low, in cycles along each
-        side. None means 1/32 of the longer side in pixels, and at least 1.
+        side. None means one cycle per 32 pixels of the longer side, and at least 1.
     learning_rate : float, default=2e-4
         Learning rate of Adam, for the network and for the discriminators.
     betas : (float, float), default=(0.5, 0.999)
@@ -202,8 +202,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     data_range_ : tuple of float
         Lower and upper limit to which refined images are clipped.
     log_floor_ : float
-        The rounding floor e: root mean square error of a bin if pixels are rounded to
-        255 steps, in the unit of ``numpy.fft.rfft2``.
+        The rounding floor: root mean square error of a bin if pixels are rounded to 255
+        steps, in the unit of ``numpy.fft.rfft2``.
     n_generated_, n_real_ : int
         Number of generated and of real images in ``fit``.
     n_features_in_ : int
