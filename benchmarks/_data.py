@@ -1,4 +1,4 @@
-"""Images and windows of sound: from files, or those that come with the package."""
+"""Load images and windows of sound, from files or from the package."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import io
@@ -8,18 +8,24 @@ from PIL import Image
 
 from skspectral.datasets import load_photograph_patches, make_tones
 
-IMAGES_HELP = ".npz with images train and test, or the folder of CIFAR-10"
-# A mosaic of CIFAR-10 has as many images on each side, of so many pixels.
+IMAGES_HELP = (
+    ".npz with uint8 images train and test, or a folder with cifar10_train.npz and "
+    "cifar10_test.npz; default: patches of the bundled photographs"
+)
+# A mosaic of CIFAR-10 has TILES x TILES images of SIDE x SIDE pixels.
 TILES, SIDE = 20, 32
 
 
 def load_images(path, n_train=None, *, n_patches=5000, side=32):
-    """Training and test images, uint8 (n, height, width, channels), and labels or None.
+    """Return training images, test images and training labels.
 
-    The path is an .npz with arrays train, test and, for labels, train_labels; or a
-    folder with cifar10_train.npz and cifar10_test.npz, whose images lie in WebP
-    mosaics; or None for ``n_train`` or ``n_patches`` patches of the bundled
-    photographs.
+    Images are uint8 of shape (n, height, width, channels). Labels are None if there are
+    none.
+
+    ``path`` is one of three things. An .npz file holds arrays ``train``, ``test`` and,
+    if there are labels, ``train_labels``. A folder holds cifar10_train.npz and
+    cifar10_test.npz, in which images are packed as WebP mosaics. None means patches of
+    the bundled photographs, ``n_train`` or else ``n_patches`` of them.
     """
     if path is None:
         return *load_photograph_patches(n_train or n_patches, side), None
@@ -32,7 +38,7 @@ def load_images(path, n_train=None, *, n_patches=5000, side=32):
 
 
 def _mosaics(path, n_images):
-    """The first images of a file, and their labels."""
+    """Return the first images of a file of mosaics, and their labels."""
     with np.load(path) as data:
         webp, offsets, labels = data["webp"], data["offsets"], data["labels"][:n_images]
     images = np.empty((len(labels), SIDE, SIDE, 3), np.uint8)
@@ -45,7 +51,10 @@ def _mosaics(path, n_images):
 
 
 def load_image_rows(path, n_train):
-    """Training and test images as rows of float32 in [0, 1], and their shape."""
+    """Return training and test images as rows, and the shape of an image.
+
+    Rows are float32 in [0, 1].
+    """
     train, test, _ = load_images(path, n_train)
     rows = [
         part.reshape(len(part), -1).astype(np.float32) / 255 for part in (train, test)
@@ -54,10 +63,10 @@ def load_image_rows(path, n_train):
 
 
 def load_windows(path):
-    """Training windows in random order, test windows, and the sampling rate.
+    """Return training windows in random order, test windows, and the sampling rate.
 
-    The path is an .npz with windows_train and windows_test of shape (n, length) and
-    the scalar sampling_rate in Hz, or None for made notes.
+    ``path`` is an .npz file with ``windows_train`` and ``windows_test`` of shape (n,
+    length) and the scalar ``sampling_rate`` in Hz. None means synthetic notes.
     """
     if path is None:
         windows, _ = make_tones(2500, 512, sampling_rate=8000, random_state=0)
@@ -66,5 +75,5 @@ def load_windows(path):
     with np.load(path) as data:
         train, test = data["windows_train"], data["windows_test"]
         rate = float(data["sampling_rate"])
-    # The first n windows stand for all recordings, not for the first recordings.
+    # In random order, the first n windows come from all recordings.
     return np.random.default_rng(0).permutation(train), test, rate

@@ -1,7 +1,7 @@
-"""Data sets of the benchmark of few samples, by name.
+"""Data sets of the benchmark of few samples.
 
-Each function takes the command line, and returns training rows in random order, test
-rows, and the options of the model.
+Each function receives the parsed command line. It returns training rows in random
+order, test rows, and options of the model.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -14,19 +14,19 @@ from skspectral.datasets import load_photograph_patches
 
 
 def digits(args):
-    """8 x 8 digits, in random order."""
+    """Load scikit-learn's digits of 8 x 8 pixels, in random order."""
     X = np.random.default_rng(0).permutation(load_digits().data)
     return X[:1000], X[1000:], {"n_components": 20, "signal_shape": (8, 8)}
 
 
 def plain_digits(args):
-    """The same, with plain sinusoids."""
+    """Load the digits, to be modelled by plain sinusoids."""
     train, test, options = digits(args)
     return train, test, {**options, "modulation": None}
 
 
 def textures(args):
-    """Patches of brick, grass and gravel; the right halves are held out."""
+    """Cut patches from pictures of brick, grass and gravel; test on right halves."""
     from skimage import data
 
     def patches(half):
@@ -44,7 +44,7 @@ def textures(args):
 
 
 def photographs(args):
-    """Patches of scikit-learn's two photographs."""
+    """Cut patches from scikit-learn's two photographs."""
     parts = load_photograph_patches(5000, 16)
     rows = (part.reshape(len(part), -1) / np.float32(255) for part in parts)
     options = {"n_components": 64, "signal_shape": (16, 16, 3), "modulation": None}
@@ -52,13 +52,13 @@ def photographs(args):
 
 
 def cifar10(args):
-    """Images of a file."""
+    """Load the images given by --cifar10."""
     train, test, shape = load_image_rows(args.cifar10, 5000)
     return train, test, {"n_components": 128, "signal_shape": shape, "modulation": None}
 
 
 def speech(args):
-    """Windows of a file."""
+    """Load the windows given by --speech."""
     train, test, _ = load_windows(args.speech)
     n_components = min(128, train.shape[1] // 2)
     return train, test, {"n_components": n_components, "modulation": None}

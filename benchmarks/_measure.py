@@ -1,4 +1,4 @@
-"""Time, memory and machine of a measurement, and child processes to measure in."""
+"""Measure time and memory, in child processes, and describe the machine."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
@@ -18,7 +18,7 @@ import skspectral
 
 
 class PeakMemory:
-    """Largest resident memory of this process while it is watched, in bytes."""
+    """Largest resident memory of this process inside a with statement, in bytes."""
 
     def __enter__(self):
         self._done = threading.Event()
@@ -42,22 +42,23 @@ class PeakMemory:
 
     @property
     def growth(self):
-        """Bytes by which the peak exceeds the memory at the start."""
+        """Number of bytes by which the peak exceeds the memory at the start."""
         return self.peak - self.start
 
 
 def timed(function, *args):
-    """Return the result of one call, and its seconds."""
+    """Return the result of one call and its duration in seconds."""
     start = time.perf_counter()
     result = function(*args)
     return result, time.perf_counter() - start
 
 
 def median_time(function, repeats=9, *, least=0.0, wait=lambda: None):
-    """Return the median seconds of a call, after one call to warm up.
+    """Return the median duration of a call in seconds, after one warm-up call.
 
-    Calls are repeated so many times, and until they have taken ``least`` seconds. A
-    device works on after a call returns; ``wait`` returns when it has finished.
+    The call is repeated at least ``repeats`` times and for at least ``least`` seconds
+    in total. Calls of a device return before the work is done; ``wait`` returns
+    afterwards.
     """
     function()
     seconds = []
@@ -70,7 +71,8 @@ def median_time(function, repeats=9, *, least=0.0, wait=lambda: None):
 def run_apart(script, *args, root=None):
     """Run a script in a process of its own and return its standard output.
 
-    With ``root``, the script imports skspectral from the checkout in that folder.
+    If ``root`` is given, the script imports skspectral from the checkout in this
+    folder.
     """
     environment = dict(os.environ)
     if root is not None:
@@ -89,18 +91,21 @@ def package_root():
 
 
 def medians(rows):
-    """Return the first of the rows with the median over all rows of each float."""
+    """Merge rows of repeated measurements into one.
+
+    The result is the first row, with every float replaced by its median over the rows.
+    """
     floats = [key for key, value in rows[0].items() if isinstance(value, float)]
     return rows[0] | {key: float(np.median([r[key] for r in rows])) for key in floats}
 
 
 def ratios(rows, others, key):
-    """Return the ratio of a figure in each pair of rows."""
+    """Return the ratio of one figure for each pair of corresponding rows."""
     return [row[key] / other[key] for row, other in zip(rows, others, strict=True)]
 
 
 def machine():
-    """Return the processor, its threads and the versions of the libraries."""
+    """Return the processor, its threads and the versions of libraries."""
     names = [
         line.split(":")[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -119,6 +124,6 @@ def machine():
 
 
 def write_report(report, path):
-    """Write figures as JSON."""
+    """Write a report to a JSON file."""
     path.write_text(json.dumps(report, indent=1))
     print(f"written to {path}", file=sys.stderr)

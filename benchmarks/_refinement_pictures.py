@@ -1,4 +1,4 @@
-"""Spectra of generated images and of repaired ones, and gains, in one picture."""
+"""Draw the spectra of generated, refined and real images, and the gains."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -12,7 +12,7 @@ N_SHOWN, N_GAINS = 6, 500
 
 
 def mean_logs(images):
-    """Mean log-magnitudes of all channels in dB; the zero frequency in the middle."""
+    """Return mean log-magnitudes in dB, with DC in the centre."""
     logs = np.zeros(images.shape[1:3])
     for part in np.array_split(images, max(1, len(images) // 500)):
         power = abs(np.fft.fft2(part.astype(float), axes=(1, 2))) ** 2
@@ -22,26 +22,26 @@ def mean_logs(images):
 
 
 def as_plane(log_gain, width):
-    """A mean over images and channels, in dB, on the whole plane."""
+    """Return the mean log-gain over images and channels in dB, on the whole plane."""
     half = DB * log_gain.reshape(-1, *log_gain.shape[-2:]).mean(axis=0)
     return np.fft.fftshift(mirrored(half[None], width)[0])
 
 
 def picture(title, generated, real, refiners):
-    """A column for images as they were, and one for each fitted refiner."""
+    """Draw one column for unchanged images and one per fitted refiner."""
     sets = {"as generated": generated}
     sets |= {name: refiner.transform(generated) for name, refiner in refiners.items()}
     figure = Figure(figsize=(2.6 * (len(sets) + 1), 7), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(3, len(sets) + 1)
     sets["real"] = real
-    wanted = mean_logs(real)
+    target = mean_logs(real)
     for column, (name, images) in enumerate(sets.items()):
         sheet = np.concatenate(np.split(images[:N_SHOWN], N_SHOWN // 2), axis=2)
         axes[0, column].imshow(np.concatenate(sheet).squeeze())
         axes[0, column].set(title=name, xticks=[], yticks=[])
         if name != "real":
-            difference = mean_logs(images) - wanted
+            difference = mean_logs(images) - target
             show_plane(figure, axes[1, column], difference, "minus real, dB")
         if name in refiners:
             gain = refiners[name].log_gain(generated[:N_GAINS])
@@ -58,6 +58,7 @@ def picture(title, generated, real, refiners):
 
 
 def show_plane(figure, ax, plane, title):
+    """Draw values on the frequency plane, with colours centred at 0."""
     bound = max(1.0, np.quantile(abs(plane), 0.99))
     half = (plane.shape[0] // 2, plane.shape[1] // 2)
     extent = (-half[1] - 0.5, half[1] - 0.5, half[0] - 0.5, -half[0] - 0.5)

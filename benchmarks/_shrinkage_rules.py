@@ -1,4 +1,4 @@
-"""Ways to choose the weight of shrinkage other than "auto"."""
+"""Rules for the weight of shrinkage that are alternatives to "auto"."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -12,40 +12,46 @@ from skspectral.moments.stationary import stationary_mean
 
 
 def rules(X, shape, n_components):
-    """Weights that "auto" could have chosen."""
+    """Return the shrinkage weight that each rule chooses for X.
+
+    Rules named "no tails" omit the correction for heavy tails, which "auto" makes.
+    Rules named "evidence" maximise the evidence in the span of K/2 or K directions.
+    """
     C = np.cov(X.T, bias=True)
     grid = Grid.of(shape, len(C))
     S = stationary_mean(DenseMoment(torch.as_tensor(C)), grid).dense().numpy()
     n, energies = len(X), ((X - X.mean(0)) ** 2).sum(1)
     gaussian = np.trace(C) ** 2 + (C**2).sum()
     spread = (energies**2).mean() - (C**2).sum()
-    # Heavy tails make the covariance worth fewer samples.
-    worth = min(1.0, (1 - 2 / n) * gaussian / spread)
+    # Heavy tails increase the error of the covariance as fewer samples would. This is
+    # their number, as a fraction of n.
+    efficiency = min(1.0, (1 - 2 / n) * gaussian / spread)
     misfit = ((C - S) ** 2).sum()
 
-    def evidence(n_directions, worth=1.0):
+    def evidence(n_directions, efficiency=1.0):
         ratios = variance_ratios(C, S, min(n_directions, len(C) - 1))
-        return most_likely_weight(ratios, max(1.0, worth * (n - 1)))
+        return most_likely_weight(ratios, max(1.0, efficiency * (n - 1)))
 
     return {
         "no tails": float(min(1.0, gaussian / n / misfit)),
-        "evidence, K/2": evidence(n_components // 2, worth),
-        "evidence, K": evidence(n_components, worth),
+        "evidence, K/2": evidence(n_components // 2, efficiency),
+        "evidence, K": evidence(n_components, efficiency),
         "evidence, K, no tails": evidence(n_components),
     }
 
 
 def variance_ratios(C, S, n_directions):
-    """Eigenvalues of C relative to S, along leading directions of S."""
+    """Return eigenvalues of C relative to S in the span of leading directions of S."""
     axes, variances, _ = randomized_svd(S, n_directions, random_state=0)
     white = axes / np.sqrt(variances)
     return np.linalg.eigvalsh(white.T @ C @ white).clip(0)
 
 
 def most_likely_weight(ratios, n):
-    """Empirical Bayes with an inverse Wishart of mean S (Hannart and Naveau 2014).
+    """Return the weight of largest evidence (Hannart and Naveau 2014).
 
-    The posterior mean is (n C + nu S) / (n + nu), with the nu of most evidence.
+    The prior of the covariance is an inverse Wishart distribution with mean S. The
+    posterior mean is (n C + nu S) / (n + nu), and nu maximises the evidence.
     """
     d, nu = len(ratios), n * np.logspace(-5, 5, 201)
     degrees = nu + d + 1

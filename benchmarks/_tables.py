@@ -1,4 +1,4 @@
-"""Markdown tables from rows of figures."""
+"""Markdown tables of measured figures."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 
@@ -8,12 +8,19 @@ def markdown(rows, columns=None, *, drop_empty=False):
     Parameters
     ----------
     rows : list of dict
-        Figures by name. A figure that is absent or None has an empty cell.
+        Figures by name, one dictionary per row. The cell of a figure that is missing or
+        None is empty.
     columns : list of tuple (header, key) or (header, key, pattern), optional
-        The key is the name of a figure, or a function that computes it from a row; the
-        pattern is one of `str.format`. By default all figures of the first row.
-    drop_empty : bool
-        Whether columns without any figure are left out.
+        Columns of the table. The key is the name of a figure, or a function that
+        computes it from a row. The pattern is one of `str.format`. By default, the
+        columns are the figures of the first row.
+    drop_empty : bool, default=False
+        Whether to omit columns without figures.
+
+    Returns
+    -------
+    table : str
+        The table, without a newline at its end.
     """
     if columns is None:
         columns = [(name, name) for name in rows[0]]

@@ -1,18 +1,22 @@
-"""What each part of the model is worth: starts, atoms, drift, optimisers, losses.
+"""Effect of each part of the model: starts, atoms, modulation, optimisers and losses.
 
-One run on one data set. For each number of components: the published recipe, ours, and
-ours with one part exchanged at a time; explained variance and spectral error of
-held-out images, seconds, parameters of an atom, condition number of the atoms, and the
-share of an atom's energy that lies in one wave (its readability; median).
+The benchmark compares, for each number of components K, the published recipe, the
+reference "greedy, basis", and variants of the reference with one part exchanged.
+Figures are: explained variance and spectral error of held-out images, time of the fit,
+number of parameters per atom, condition number of the atoms, and the fraction of an
+atom's energy that lies in its strongest single wave (median over the atoms). The last
+figure measures how well an atom can be interpreted as one frequency.
 
     python benchmarks/bench_ablation.py                    # bundled photographs
     python benchmarks/bench_ablation.py --data images.npz  # uint8 arrays train, test
-    python benchmarks/bench_ablation.py --n-components 128 --configurations plane PCA
+    python benchmarks/bench_ablation.py --configurations "greedy, basis" PCA
 
-Random starts have the renewal of weak atoms, as all but the published recipe. "Ours" is
-"greedy, basis"; both errors over ours are those of the first 1,000 held-out images.
+All configurations except the published recipe replace weak atoms during the fit, also
+after random starts. The ratios of squared and STFT errors to those of the reference are
+computed on the first 1,000 held-out images.
 
-Prints a Markdown table and writes it as JSON with the machine's description.
+The script prints a Markdown table. It writes the table and a description of the machine
+as JSON.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -35,24 +39,27 @@ from skspectral.moments.quadratic_form import QuadraticForm
 from skspectral.recipes import published_recipe
 from skspectral.stft import STFT
 
-# Images on which the slower figures are taken.
+# Number of test images for the slower figures.
 SPECTRAL_TEST = 1000
 STFT_WEIGHT = 0.008
 COLUMNS = [
     ("K", "components"),
     ("configuration", "configuration"),
     ("EV", "ev", "{:.4f}"),
-    ("squared error ÷ ours", "squared", "{:.3f}"),
-    ("STFT error ÷ ours", "stft", "{:.3f}"),
+    ("squared error ÷ reference", "squared", "{:.3f}"),
+    ("STFT error ÷ reference", "stft", "{:.3f}"),
     ("fit, s", "fit_s", "{:.1f}"),
-    ("numbers an atom", "parameters", "{:.0f}"),
+    ("parameters", "parameters", "{:.0f}"),
     ("condition", "condition", "{:.1f}"),
     ("in one wave", "in_one_wave", "{:.2f}"),
 ]
 
 
 def configurations(n_components, shape):
-    """Estimators by name; the first two words say what differs from ours."""
+    """Return estimators by name.
+
+    The name describes the difference from the reference, "greedy, basis".
+    """
 
     def ours(**changes):
         options = {"signal_shape": shape, "atoms": "sinusoid", "random_state": 0}
@@ -90,10 +97,13 @@ def configurations(n_components, shape):
 
 
 def in_one_wave(atoms, axes):
-    """Largest share of each atom's energy in one wave of a half-cycle grid."""
+    """Return the largest fraction of each atom's energy that lies in one wave.
+
+    The waves are those of a grid with a spacing of half a cycle.
+    """
     rows = torch.as_tensor(atoms, dtype=torch.float64)
     rows = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    # Cosine and sine of one channel are not quite orthogonal.
+    # The cosine and sine of a wave in one channel are not exactly orthogonal.
     one_channel = Grid(axes.sizes)
     whole = QuadraticForm.of_identity(one_channel, rows).pencil()
     gram = torch.stack(
@@ -102,50 +112,54 @@ def in_one_wave(atoms, axes):
     ).reshape(-1, 2, 2)
     gram.diagonal(dim1=1, dim2=2).add_(1e-6 * gram[0, 0, 0])
     factor = torch.linalg.cholesky(gram)
-    shares = []
+    fractions = []
     for row in rows:
         spectrum = axes.spectra(row[None])[0]
         parts = torch.stack([spectrum.real, -spectrum.imag]).permute(2, 0, 1)
         white = torch.linalg.solve_triangular(factor, parts, upper=False)
-        # Of a colour times a phase: the largest singular value.
-        shares.append(float(torch.linalg.matrix_norm(white, ord=2).max()) ** 2)
-    return np.array(shares)
+        # The best product of a colour and a phase has the largest singular value.
+        fractions.append(float(torch.linalg.matrix_norm(white, ord=2).max()) ** 2)
+    return np.array(fractions)
 
 
 def readability(atoms, shape):
-    """Median share in the best wave, of the flattened image or of the plane."""
+    """Return the median fraction of energy in the best wave.
+
+    The wave is one of the flattened image or one of the plane, whichever fits the atom
+    better.
+    """
     families = [Grid((atoms.shape[1],))]
     if len(shape) > 1:
         families.append(Grid(shape[:2], *shape[2:]))
-    shares = [in_one_wave(atoms, axes) for axes in families]
-    return float(np.median(np.maximum.reduce(shares)))
+    fractions = [in_one_wave(atoms, axes) for axes in families]
+    return float(np.median(np.maximum.reduce(fractions)))
 
 
 def parameters(estimator):
-    """Numbers that make an atom, the network's shared out."""
+    """Return the number of parameters per atom, network weights divided evenly."""
     if isinstance(estimator, PCA):
         return estimator.components_.shape[1]
     return estimator.model_.dictionary.params.size / len(estimator.components_)
 
 
 def measure(name, estimator, train, test, shape):
-    """One configuration; a dictionary of figures."""
+    """Fit one configuration and return its figures."""
     _, seconds = timed(estimator.fit, train)
-    # The short-time window is as in the paper's flattened images.
+    # The paper uses this window on flattened images.
     stft = STFT(min(64, test.shape[1]), max(1, min(64, test.shape[1]) // 4))
     part = test[:SPECTRAL_TEST]
     polished = getattr(estimator, "transform_stft_weight", 0) > 0
-    judged = part if polished else test
-    rebuilt = estimator.inverse_transform(estimator.transform(judged))
-    errors = ((judged - rebuilt) ** 2).sum(axis=1, dtype=float)
-    total = ((judged - train.mean(0, dtype=float)) ** 2).sum(dtype=float)
+    tested = part if polished else test
+    rebuilt = estimator.inverse_transform(estimator.transform(tested))
+    errors = ((tested - rebuilt) ** 2).sum(axis=1, dtype=float)
+    total = ((tested - train.mean(0, dtype=float)) ** 2).sum(dtype=float)
     spectral = stft.magnitude_error(*map(torch.as_tensor, (part, rebuilt[: len(part)])))
     atoms = estimator.components_.astype(np.float64)
     return {
         "components": len(atoms),
         "configuration": name,
         "ev": float(1 - errors.sum() / total),
-        "n_test": len(judged),
+        "n_test": len(tested),
         "stft_error": float(spectral.mean()),
         "squared_error": float(errors[: len(part)].mean()),
         "fit_s": seconds,
@@ -158,9 +172,9 @@ def measure(name, estimator, train, test, shape):
 
 
 def run_all(args):
-    """Every configuration, in this process, one after the other."""
+    """Measure all configurations one after the other in this process."""
     train, test, shape = load_image_rows(args.data, args.size)
-    # What only the first fit in a process pays.
+    # The first fit in a process takes longer. It is not measured.
     SpectralDictionaryLearning(2).fit(test[:50, :16])
     results = []
     for n_components in args.n_components:
@@ -179,23 +193,42 @@ def run_all(args):
 
 
 def parse_arguments():
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--size", type=int, default=10_000, help="training images")
-    parser.add_argument("--n-components", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument(
+        "--size", type=int, default=10_000, help="number of training images"
+    )
+    parser.add_argument(
+        "--n-components",
+        type=int,
+        nargs="+",
+        default=[64, 128, 256],
+        help="numbers of atoms K",
+    )
     names = list(configurations(2, (2, 2, 1)))
-    parser.add_argument("--configurations", nargs="+", choices=names, metavar="NAME")
-    parser.add_argument("--output", type=Path, default=Path("bench_ablation.json"))
+    parser.add_argument(
+        "--configurations",
+        nargs="+",
+        choices=names,
+        metavar="NAME",
+        help="names of the configurations to measure; default: all",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_ablation.json"),
+        help="JSON file of the report",
+    )
     return parser.parse_args()
 
 
 def main():
-    """Measure, print, write."""
+    """Measure, print a table and write the report."""
     args = parse_arguments()
-    # Twenty epochs, or a start at random, do not converge; the table says how far.
+    # Some configurations do not converge. The table shows their error.
     warnings.simplefilter("ignore", ConvergenceWarning)
     results = run_all(args)
     print(markdown(results, COLUMNS))

@@ -1,7 +1,8 @@
-"""What each kind of atom explains, beside PCA, on the same data in one run.
+"""Explained variance of each kind of atom, compared with PCA on the same data.
 
-Variance of held-out rows that K atoms of each family explain, numbers an atom, and the
-time of the fit over that of PCA. Prints a table for each data set.
+For each data set the script prints a table with one row per kind of atom: explained
+variance of held-out rows with K atoms, number of parameters per atom, and time of the
+fit, also as ratios to PCA.
 
     python benchmarks/bench_atoms.py                     # photographs and notes
     python benchmarks/bench_atoms.py --data FOLDER --sounds windows.npz
@@ -26,7 +27,7 @@ COLUMNS = [
     ("data", "data"),
     ("atoms", "atoms"),
     ("K", "n_components"),
-    ("numbers an atom", "numbers", "{:.0f}"),
+    ("parameters", "numbers", "{:.0f}"),
     ("EV held out", "ev", "{:.4f}"),
     ("EV ÷ PCA", "ev_over_pca", "{:.3f}"),
     ("fit, s", "fit_s", "{:.1f}"),
@@ -35,7 +36,10 @@ COLUMNS = [
 
 
 def families(shape):
-    """Options of the estimator by name; waves of images only for images."""
+    """Return options of the estimator by name of the atoms.
+
+    Plane waves are included only for images.
+    """
     found = {
         "sinusoid, plain": {"modulation": None},
         "sinusoid, modulated": {},
@@ -49,14 +53,14 @@ def families(shape):
 
 
 def explained(estimator, train, test):
-    """Share of the variance of test rows about the training mean."""
+    """Return the fraction of the variance of test rows that is explained."""
     rebuilt = estimator.inverse_transform(estimator.transform(test))
     error = ((test - rebuilt) ** 2).sum(dtype=float)
     return float(1 - error / ((test - train.mean(0, dtype=float)) ** 2).sum())
 
 
 def measure(name, train, test, shape, n_components, rate):
-    """Rows of the table for one data set."""
+    """Return the rows of the table of one data set."""
     common = {"data": name, "n_components": n_components}
     pca = PCA(n_components, random_state=0)
     seconds = timed(lambda: pca.fit(train))[1]
@@ -88,7 +92,7 @@ def measure(name, train, test, shape, n_components, rate):
 
 
 def data_sets(args):
-    """Name, training and test rows, shape, K and sampling rate of each set."""
+    """Yield name, training rows, test rows, shape, K and sampling rate."""
     train, test, shape = load_image_rows(args.data, args.n_train)
     yield "images", train, test, shape, args.n_components, None
     train, test, rate = load_windows(args.sounds)
@@ -100,16 +104,36 @@ def data_sets(args):
 
 
 def main():
-    """Measure and print."""
+    """Measure all data sets, print their tables and write the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--sounds", type=Path, help=".npz of windows of sound")
-    parser.add_argument("--signals", type=Path, nargs="*", default=[])
-    parser.add_argument("--n-train", type=int, default=5000)
-    parser.add_argument("--n-components", type=int, default=32)
-    parser.add_argument("--output", type=Path, default=Path("bench_atoms.json"))
+    parser.add_argument(
+        "--sounds",
+        type=Path,
+        help=".npz with windows_train, windows_test and sampling_rate; default: "
+        "synthetic notes",
+    )
+    parser.add_argument(
+        "--signals",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="further .npz files with arrays train, test and rate",
+    )
+    parser.add_argument(
+        "--n-train", type=int, default=5000, help="number of training images"
+    )
+    parser.add_argument(
+        "--n-components", type=int, default=32, help="number of atoms K"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_atoms.json"),
+        help="JSON file of the report",
+    )
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     rows = []

@@ -1,12 +1,14 @@
-"""The pass, the fit and the products on a device, with the data there.
+"""Time of the pass over the data, of fits and of products on a device.
 
-Time of the pass over the data and its share of the device's matrix-product rate, time
-of a fit, rows a second of transform and sample; float32.
+The data are on the device and in float32. The script measures the pass over the data
+that computes the moments, also as a fraction of the device's rate of matrix products;
+the time of fits; and the rows per second of transform and sample.
 
     python benchmarks/bench_device.py --device cuda --data images.npz
     python benchmarks/bench_device.py --device cpu
 
-Data as for bench_fit.py. Prints a table and writes JSON with the machine's description.
+The data are those of bench_fit.py. The script prints a table, and writes it with a
+description of the machine as JSON.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -15,7 +17,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-# Before SciPy is imported: scikit-learn hands tensors on only with it.
+# scikit-learn accepts tensors only if this is set before SciPy is imported.
 os.environ["SCIPY_ARRAY_API"] = "1"
 
 import torch
@@ -28,7 +30,7 @@ from skspectral.moments import Moments
 
 
 def measure(rows, shape, n_components, device):
-    """Figures by name."""
+    """Return figures by name."""
     X = torch.as_tensor(rows, device=device)
     n, n_features = X.shape
     cuda = device.type == "cuda"
@@ -42,7 +44,7 @@ def measure(rows, shape, n_components, device):
         "rows": n,
         "product_TFLOP_s": flops / product / 1e12,
         "pass_s": passed,
-        # A Gram matrix is symmetric: half of these products need not be done.
+        # The Gram matrix is symmetric, so that the pass may take half of this time.
         "pass_over_product": passed / product,
         "pass_share_of_rate": product / passed,
     }
@@ -66,15 +68,22 @@ def measure(rows, shape, n_components, device):
 
 
 def main():
-    """Measure, print, write."""
+    """Measure, print a table and write the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--device", default="cuda", help="device of torch")
     parser.add_argument("--data", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--size", type=int, default=50_000)
-    parser.add_argument("--n-components", type=int, default=128)
-    parser.add_argument("--output", type=Path, default=Path("bench_device.json"))
+    parser.add_argument(
+        "--size", type=int, default=50_000, help="number of training images"
+    )
+    parser.add_argument("--n-components", type=int, default=128, help="number of atoms")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_device.json"),
+        help="JSON file of the report",
+    )
     args = parser.parse_args()
     train, _, shape = load_image_rows(args.data, args.size)
     results = measure(train, shape, args.n_components, torch.device(args.device))

@@ -1,19 +1,20 @@
-"""What the parts of the diffusion prior are worth, at equal minutes.
+"""Effect of each part of the diffusion prior, after training of equal length.
 
-Trains the same network as a plain diffusion model of pixels (the preconditioning of
-Karras et al. 2022), then with each part of `DiffusionPrior`, and with other choices of
-noise; and draws from the whole with fewer and more steps, along the exact flow of the
-Gaussian and without it.
+The script trains the same network as a plain diffusion model of pixels (with the
+preconditioning of Karras et al. 2022), then adds one part of `DiffusionPrior` after the
+other, and finally changes the noise. With --steps it also draws from the complete prior
+with different numbers of steps, along the exact flow of the Gaussian and without it.
 
     python benchmarks/bench_diffusion.py --data images.npz --judge network.ts
-    python benchmarks/bench_diffusion.py --variants pixels whole --minutes 15
+    python benchmarks/bench_diffusion.py --minutes 15 --variants pixels "+ Gaussian"
 
---data is an .npz with train and test of shape (n, height, width, channels), uint8, by
-default patches of the bundled photographs. --judge is a TorchScript file from images to
-features, for the Frechet distance to the test images. The error of a denoiser is that
-of test images, over the error that is expected of Wiener's estimate, at the same noise
-for all variants. Codes are principal components: with a Gaussian or a diffusion prior
-atoms count by their span alone.
+--data is an .npz with train and test of shape (n, height, width, channels), uint8. The
+default is patches of the bundled photographs. --judge is a TorchScript file of a
+network from images to features, which are used for the Frechet distance to the test
+images. The error of a denoiser is its squared error on test images divided by the
+expected error of the Wiener estimate, at the same noise for all variants. Codes are
+principal components, because Gaussian and diffusion priors depend only on the span of
+the atoms.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -42,24 +43,28 @@ from skspectral.priors.denoising.denoiser import SignalDenoiser
 from skspectral.priors.denoising.distribution import PrincipalGaussian
 from skspectral.priors.denoising.draws import guided_correction
 
-N_JUDGED = 1000
+N_SAMPLES = 1000
 WHOLE = "whole: + a third of the codes"
 STEPS = (4, 6, 8, 12, 18, 30)
-# Without the exact flow, draws have to start where principal components are noise.
-FROM_MORE_NOISE = 160.0
+# Without the exact flow, draws must start at a level at which the principal components
+# with the largest variance are dominated by noise.
+LARGEST_NOISE = 160.0
 
 
 class Blind(SignalDenoiser):
-    """The network does not see Wiener's estimate."""
+    """A denoiser whose network does not receive the Wiener estimate."""
 
     def inputs(self, noisy, noise):
-        """The same, with zeros in place of Wiener's estimate."""
+        """Return the network's inputs, with zeros in place of the Wiener estimate."""
         scaled, wiener = super().inputs(noisy, noise)
         return scaled, torch.zeros_like(wiener)
 
 
 class Coloured(SignalDenoiser):
-    """For a `ColouredGaussian`: signals are in the units of codes, coordinates not."""
+    """A denoiser for `ColouredGaussian`.
+
+    Its signals are in the unit of the codes, while its coordinates are scaled.
+    """
 
     def __init__(self, distribution, *args):
         super().__init__(distribution, *args)
@@ -67,41 +72,44 @@ class Coloured(SignalDenoiser):
         self.register_buffer("scales", scales, persistent=False)
 
     def coordinates(self, signals):
-        """Coordinates on axes that are not of unit length."""
+        """Return coordinates on axes that do not have unit length."""
         return super().coordinates(signals) / self.scales**2
 
 
 class ColouredGaussian(PrincipalGaussian):
-    """Coordinates over a power of their deviation, so that white noise is coloured."""
+    """A Gaussian whose coordinates are divided by a power of their standard deviation.
+
+    White noise on these coordinates is coloured noise on the signals.
+    """
 
     @property
     def scales(self):
-        """What coordinates are divided by."""
+        """Numbers by which the coordinates are divided."""
         return np.linalg.norm(self.axes, axis=1)
 
     def coordinates(self, codes):
-        """Coordinates of codes."""
+        """Return the coordinates of codes."""
         return super().coordinates(codes) / self.scales**2
 
     def mirror(self, synthesis):
-        """Coordinates of mirrored signals, from coordinates."""
+        """Return the affine map of coordinates that mirrors signals."""
         return tuple(part / self.scales**2 for part in super().mirror(synthesis))
 
 
 def white(model):
-    """Without the Gaussian: all variances equal."""
+    """Make all variances of the Gaussian equal, which removes its effect."""
     variances = model.distribution.variances
     flat = np.full_like(variances, variances.mean())
     return replace(model, distribution=replace(model.distribution, variances=flat))
 
 
 def blind(model):
-    """Without Wiener's estimate among the inputs of the network."""
+    """Remove the Wiener estimate from the network's inputs."""
     return replace(model, signal_denoiser=Blind)
 
 
 def coloured(power, model):
-    """Noise in proportion to a power of the deviation of each coordinate."""
+    """Make the noise proportional to a power of the standard deviations."""
     variances, axes = model.distribution.variances, model.distribution.axes
     scales = variances ** (power / 2)
     scales *= np.sqrt((variances / scales**2).mean() / variances.mean())
@@ -111,7 +119,7 @@ def coloured(power, model):
 
 
 class Changed(DiffusionPrior):
-    """The prior, with its model changed before the training, and its denoiser shown."""
+    """A prior that changes its model before training and exposes its denoiser."""
 
     change = staticmethod(lambda model: model)
 
@@ -122,30 +130,34 @@ class Changed(DiffusionPrior):
 
     @property
     def denoiser(self):
-        """The denoiser that draws."""
+        """The trained denoiser."""
         return self._trained_denoiser()
 
 
 def unchanged(model):
-    """Nothing."""
+    """Return the model unchanged."""
     return model
 
 
 @dataclass
 class Variant:
-    """A change of the model, share of the principal components, mean log noise."""
+    """A variant of the diffusion prior.
+
+    It consists of a change of the model, the fraction of the principal components that
+    are codes, and the mean of the logarithm of the noise in training.
+    """
 
     change: Callable = unchanged
-    share: float = 1 / 3
+    fraction: float = 1 / 3
     log_noise: float = training.LOG_NOISE[0]
-    # Whether noise of a level is the same as that of the others.
+    # Whether the noise, and hence the error, is that of the other variants.
     comparable: bool = True
 
 
 VARIANTS = {
     "pixels": Variant(lambda model: blind(white(model)), 1),
     "+ Gaussian": Variant(blind, 1),
-    "+ Wiener's estimate": Variant(share=1),
+    "+ Wiener's estimate": Variant(fraction=1),
     WHOLE: Variant(),
     "whole, less noise": Variant(log_noise=-1.1),
     "whole, more noise": Variant(log_noise=0.1),
@@ -156,29 +168,34 @@ VARIANTS = {
 
 @dataclass
 class Data:
-    """Codes of training and test images, and how they become images."""
+    """Codes of training and test images, and the map from codes to images."""
 
     train: np.ndarray
     test: np.ndarray
     synthesis: Synthesis
 
 
-def project(train, test, share):
-    """Principal components of training images, and both on the strongest of them."""
+def project(train, test, fraction):
+    """Project images on the leading principal components of the training images.
+
+    ``fraction`` is the number of components as a fraction of the number of pixel
+    values.
+    """
     shape = train.shape[1:]
     rows, test_rows = (part.reshape(len(part), -1) / 255.0 for part in (train, test))
     moments = GaussianPrior().fit(rows)
     vectors, _ = principal_directions(moments.covariance_)
-    axes = np.ascontiguousarray(vectors.T[: round(share * len(vectors))])
+    axes = np.ascontiguousarray(vectors.T[: round(fraction * len(vectors))])
     synthesis = Synthesis(axes, moments.mean_, shape)
     return Data(synthesis.codes(rows), synthesis.codes(test_rows), synthesis)
 
 
 def error(prior, data, n_images=1000):
-    """Of the denoiser for test images, over the one expected of Wiener's estimate.
+    """Return the squared error of the denoiser on test images.
 
-    The noise is that of training with the default levels. Where there are fewer codes,
-    what they cannot tell is not counted.
+    It is divided by the expected squared error of the Wiener estimate. The noise has
+    the default distribution of the training. Variance outside the span of the codes is
+    not counted.
     """
     denoiser = prior.denoiser
     z = denoiser.distribution.coordinates(data.test[:n_images])
@@ -199,13 +216,13 @@ def error(prior, data, n_images=1000):
 
 
 def as_images(codes, synthesis):
-    """As a file would hold them."""
+    """Return images as uint8, clipped to [0, 255]."""
     signals = np.clip(synthesis.signals(codes), 0, 1)
     return np.rint(255 * signals).astype(np.uint8)
 
 
 def plain_draws(prior, n_samples, n_steps, n_rows=100):
-    """Draws by Heun's method on dz/ds = (z - D) / s itself."""
+    """Draw by Heun's method applied directly to dz/ds = (z - D) / s."""
     denoiser = prior.denoiser
     correction = guided_correction(denoiser)
     levels = flow.noise_levels(n_steps)
@@ -232,16 +249,16 @@ def plain_draws(prior, n_samples, n_steps, n_rows=100):
     return denoiser.distribution.codes(drawn.numpy().astype(float))
 
 
-def study(prior, n_samples, judged):
-    """Figures of draws with several numbers of steps, with and without exact flow."""
+def study(prior, n_samples, distance):
+    """Return distances of draws by number of steps, with and without exact flow."""
     figures = []
     for n_steps in STEPS:
         prior.set_params(n_steps=n_steps)
         figures.append(
             {
                 "steps": n_steps,
-                "exact flow": judged(prior.sample(n_samples, random_state=1)),
-                "plain": judged(plain_draws(prior, n_samples, n_steps)),
+                "exact flow": distance(prior.sample(n_samples, random_state=1)),
+                "plain": distance(plain_draws(prior, n_samples, n_steps)),
             }
         )
         print("  " + json.dumps(figures[-1]), file=sys.stderr, flush=True)
@@ -249,14 +266,13 @@ def study(prior, n_samples, judged):
 
 
 def run(name, args):
-    """Figures of one variant."""
+    """Train one variant and return its figures."""
     variant = VARIANTS[name]
     images, test, _ = load_images(args.data, side=16)
-    data = project(images, test, variant.share)
+    data = project(images, test, variant.fraction)
     training.LOG_NOISE = (variant.log_noise, training.LOG_NOISE[1])
     if name == "pixels":
-        # Without the exact flow, draws have to start where all is noise.
-        flow.LARGEST = FROM_MORE_NOISE
+        flow.LARGEST = LARGEST_NOISE
     Changed.change = staticmethod(variant.change)
     prior = Changed(
         max_images=None,
@@ -270,7 +286,7 @@ def run(name, args):
 
     real = None if args.judge is None else features_of(test, args.judge)
 
-    def judged(codes):
+    def distance(codes):
         if real is None:
             return None
         drawn = features_of(as_images(codes, data.synthesis), args.judge)
@@ -284,21 +300,22 @@ def run(name, args):
         "images seen": prior.n_images_,
         "loss": round(float(prior.history_["loss"][-50:].mean()), 4),
         "error, test": round(error(prior, data), 4) if variant.comparable else None,
-        "frechet_distance": judged(codes),
+        "frechet_distance": distance(codes),
         "s per 1,000 draws": round(1000 * seconds / args.n_samples, 1),
     }
     if args.steps and name == WHOLE:
-        figures["steps"] = study(prior, args.n_samples, judged)
+        figures["steps"] = study(prior, args.n_samples, distance)
     return figures
 
 
 def features_of(images, judge):
+    """Return features of images, without logits."""
     features = extract_features(images, judge)
     return features[0] if isinstance(features, tuple) else features
 
 
 def as_markdown(results):
-    """Table of the variants, and of the steps."""
+    """Return the table of the variants and the table of the steps."""
     steps = [row for result in results for row in result.get("steps", [])]
     results = [{k: v for k, v in row.items() if k != "steps"} for row in results]
     return "\n\n".join(markdown(rows) for rows in (results, steps) if rows)
@@ -311,11 +328,11 @@ def main():
         return
     results = []
     for name in args.variants:
-        # Each variant has a process of its own, since variants change modules.
+        # Variants change constants of modules, hence each runs in its own process.
         out = run_apart(*sys.argv, "--one", name)
         results.append(json.loads(out))
         print(out.strip(), flush=True)
-    print(f"\n{machine()}; {args.minutes:g} minutes each\n")
+    print(f"\n{machine()}; {args.minutes:g} minutes of training per variant\n")
     print(as_markdown(results))
     if args.output is not None:
         write_report(results, args.output)
@@ -324,13 +341,33 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--judge", type=Path)
-    parser.add_argument("--minutes", type=float, default=3.5)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--n-samples", type=int, default=N_JUDGED)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=[*VARIANTS])
-    parser.add_argument("--steps", action="store_true", help="study their number")
-    parser.add_argument("--output", type=Path, help="JSON file")
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        help="TorchScript network from images to features; default: no distances",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=3.5, help="training time per variant"
+    )
+    parser.add_argument(
+        "--width", type=int, default=64, help="width of the network, see DiffusionPrior"
+    )
+    parser.add_argument(
+        "--n-samples", type=int, default=N_SAMPLES, help="number of draws"
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=[*VARIANTS],
+        help="variants to train; default: all",
+    )
+    parser.add_argument(
+        "--steps",
+        action="store_true",
+        help="also draw from the complete prior with different numbers of steps",
+    )
+    parser.add_argument("--output", type=Path, help="JSON file of the results")
     parser.add_argument("--one", choices=VARIANTS, help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -1,22 +1,24 @@
-"""Few samples: ours, without shrinkage and with "auto", beside scikit-learn's models.
+"""Fits to few samples: our model with and without shrinkage, and scikit-learn's models.
 
-For each data set and number of samples: held-out explained variance (EV) and
-log-likelihood (LL, nats for each feature) of the fitted model, of PCA and
-FactorAnalysis with as many components (or one less than samples), and of Gaussians with
-LedoitWolf's and OAS's covariances. Those two have no EV of their own: they shrink
-towards a multiple of the identity, which leaves the eigenvectors PCA's. EV is that of
-the nearest reconstructions which the components allow. FactorAnalysis is left out where
-it would take too long.
+For each data set and number of samples, the script computes the held-out explained
+variance (EV) and log-likelihood (LL, nats per feature) of five kinds of models: our
+model with shrinkage=None and with shrinkage="auto"; PCA and FactorAnalysis with the
+same number of components, or one less than the number of samples; and Gaussians with
+the covariances of LedoitWolf and OAS. The last two have no EV: they shrink towards a
+multiple of the identity, so that their eigenvectors are those of PCA. EV is that of
+least-squares reconstructions from the components. FactorAnalysis is omitted if it would
+take too long.
 
     python benchmarks/bench_few_samples.py --figures pictures
     python benchmarks/bench_few_samples.py --cifar10 images.npz --speech windows.npz
     python benchmarks/bench_few_samples.py --data digits --sizes 30 100 --seeds 5
     python benchmarks/bench_few_samples.py --rules
 
-With --rules also a grid of weights of shrinkage, and what other rules than "auto" would
-choose; that takes 12 more fits each. Digits and photographs come with scikit-learn,
-textures with scikit-image. The files are those of bench_fit.py and bench_sound.py.
-Prints Markdown tables and writes JSON with the machine's description.
+--rules also fits a grid of shrinkage weights and the weights that other rules than
+"auto" choose, which requires 12 more fits per subset. Digits and photographs come with
+scikit-learn, textures with scikit-image. The files are those of bench_fit.py and
+bench_sound.py. The script prints Markdown tables, and writes the results with a
+description of the machine as JSON.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -41,14 +43,16 @@ from sklearn.metrics import r2_score
 
 from skspectral import SpectralDictionaryLearning
 
-# Weights beside None, which is 0.
+# Shrinkage weights of the grid, in addition to None, which is 0.
 GRID = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
-MOST_TEST = 2000
+# Largest number of test samples.
+MAX_TEST = 2000
 SIZES = [("data", "data"), ("n", "n", "{:,}")]
-# FactorAnalysis is left out beyond.
+# FactorAnalysis is omitted for more samples or features.
 SLOW_SAMPLES, SLOW_FEATURES = 1000, 1024
 
-# Ours first. Colours that the colour-blind can tell apart (Okabe and Ito).
+# Our models come first. The colours are those of Okabe and Ito, which people with
+# colour blindness can distinguish.
 STYLES = {
     "auto": {"color": "#0072B2", "marker": "o", "linewidth": 2.5},
     "none": {"color": "#56B4E9", "marker": "o", "mfc": "white", "ls": "--"},
@@ -61,18 +65,20 @@ LABELS = {"auto": 'ours, shrinkage="auto"', "none": "ours, shrinkage=None"}
 
 
 def explained_variance(X, rebuilt):
+    """Return the fraction of the variance of X that is explained."""
     return float(r2_score(X, rebuilt, multioutput="variance_weighted"))
 
 
 def log_likelihood(model, X):
-    """Mean over samples and features, in nats."""
+    """Return the mean log-likelihood per feature, in nats."""
     return float(model.score(X)) / X.shape[1]
 
 
 def held_out(model, X):
-    """Figures of a model with components on test rows."""
+    """Return the figures of a model with components on test rows."""
     if isinstance(model, FactorAnalysis):
-        # Its codes are posterior means; the others' are the nearest.
+        # transform returns posterior means. Least-squares codes, as those of the other
+        # models, give a smaller error.
         loadings, centered = model.components_.T, X - model.mean_
         codes = np.linalg.lstsq(loadings, centered.T)[0]
         rebuilt = (loadings @ codes).T + model.mean_
@@ -81,8 +87,8 @@ def held_out(model, X):
     return {"ev": explained_variance(X, rebuilt), "ll": log_likelihood(model, X)}
 
 
-def rivals(X, test, n_components):
-    """Figures of scikit-learn's models."""
+def other_models(X, test, n_components):
+    """Return the figures of scikit-learn's models."""
     n_components = min(n_components, len(X) - 1)
     found = {"PCA": held_out(PCA(n_components, random_state=0).fit(X), test)}
     if len(X) <= SLOW_SAMPLES and X.shape[1] <= SLOW_FEATURES:
@@ -94,10 +100,10 @@ def rivals(X, test, n_components):
 
 
 def measure(name, train, test, options, n_samples, seed, with_rules):
-    """Figures of one subset of the training rows."""
+    """Return the figures of all models for one subset of the training rows."""
     chosen = np.random.default_rng(seed).permutation(len(train))[:n_samples]
-    # The inverses of the rivals' covariances are far off in single precision.
-    X, test = (rows.astype(np.float64) for rows in (train[chosen], test[:MOST_TEST]))
+    # scikit-learn's covariances cannot be inverted accurately in single precision.
+    X, test = (rows.astype(np.float64) for rows in (train[chosen], test[:MAX_TEST]))
     n_components = options["n_components"]
 
     def fitted(weight):
@@ -115,7 +121,7 @@ def measure(name, train, test, options, n_samples, seed, with_rules):
         "models": {
             "none": fitted(None),
             "auto": fitted("auto"),
-            **rivals(X, test, n_components),
+            **other_models(X, test, n_components),
         },
     }
     if with_rules:
@@ -127,12 +133,12 @@ def measure(name, train, test, options, n_samples, seed, with_rules):
 
 
 def run_all(args):
-    """Every data set and number of samples, one after the other."""
+    """Measure all data sets and numbers of samples one after the other."""
     rows = []
     for name in args.data:
         train, test, options = DATA[name](args)
         for n_samples in sorted({min(n, len(train)) for n in args.sizes}):
-            # Another draw of nearly everything tells nothing new.
+            # Large subsets overlap so much that further seeds add no information.
             for seed in range(args.seeds if n_samples <= 1000 else 1):
                 row = measure(name, train, test, options, n_samples, seed, args.rules)
                 rows.append(row)
@@ -141,7 +147,7 @@ def run_all(args):
 
 
 def grouped(results):
-    """Rows that differ in the seed alone, by data set and number of samples."""
+    """Group rows that differ only in the seed, by data set and sample size."""
     groups = {}
     for row in results:
         groups.setdefault(row["data"], {}).setdefault(row["n"], []).append(row)
@@ -149,26 +155,29 @@ def grouped(results):
 
 
 def average(rows, model, key):
-    """Mean of a model's figure over the seeds; None where it was not taken."""
+    """Return the mean of a figure over the seeds, or None if it is missing."""
     values = [row["models"].get(model, {}).get(key) for row in rows]
     return None if None in values else float(np.mean(values))
 
 
-def lost(rows, rule, key):
-    """Mean of what a rule loses to the best weight of the grid."""
+def mean_loss(rows, rule, key):
+    """Return the mean difference between the best weight of the grid and a rule."""
     best = [max(fit[key] for fit in row["grid"]) for row in rows]
     return np.mean(best) - np.mean([row["rules"][rule][key] for row in rows])
 
 
 def number(value, pattern):
-    """A cell; below what any model would be used for, only the order counts."""
+    """Return a figure as text.
+
+    Figures below -100 are shown as "< -100": their exact values do not matter.
+    """
     if value is None:
         return None
     return pattern.format(value) if value > -100 else "< -100"
 
 
 def by_size(groups, cells):
-    """A row of a table for each data set and number of samples."""
+    """Return one row of a table per data set and number of samples."""
     return [
         {"data": name, "n": n} | cells(rows)
         for name, sizes in groups.items()
@@ -177,7 +186,7 @@ def by_size(groups, cells):
 
 
 def models_table(groups):
-    """What each model is worth, as Markdown."""
+    """Return the Markdown table of EV and LL of all models."""
     with_ev = ["none", "auto", "PCA", "FactorAnalysis"]
     patterns = {("auto", "weight"): "{:.3f}"}
     patterns |= {(model, "ev"): "{:.4f}" for model in with_ev}
@@ -193,11 +202,15 @@ def models_table(groups):
 
 
 def rules_table(groups):
-    """What each rule loses to the best weight, in EV and in LL, as Markdown."""
+    """Return the Markdown table of what each rule loses in EV and in LL.
+
+    The loss is the difference from the best weight of the grid.
+    """
 
     def cells(rows):
         return {
-            rule: f"{lost(rows, rule, 'ev'):.4f}, {lost(rows, rule, 'll'):.3f}"
+            rule: f"{mean_loss(rows, rule, 'ev'):.4f}, "
+            f"{mean_loss(rows, rule, 'll'):.3f}"
             for rule in rows[0]["rules"]
         }
 
@@ -206,7 +219,7 @@ def rules_table(groups):
 
 
 def draw(sizes, title, path):
-    """Two panels for one data set: EV and LL against the number of samples."""
+    """Draw EV and LL of one data set against the number of samples."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
@@ -218,45 +231,45 @@ def draw(sizes, title, path):
         fontsize=14,
     )
     left, right = figure.subplots(1, 2)
-    left.set(title="held-out explained variance", ylabel="share of variance")
+    left.set(title="held-out explained variance", ylabel="fraction of variance")
     right.set(title="held-out log-likelihood", ylabel="nats per feature")
     for axis, key in ((left, "ev"), (right, "ll")):
         curves = {
             model: [average(rows, model, key) for rows in sizes.values()]
             for model in STYLES
         }
-        # nan, where a figure was not taken, interrupts a line.
+        # Missing figures become NaN, which interrupts a line.
         values = np.array(list(curves.values()), dtype=float)
         axis.set(xscale="log", xlabel="n, training samples")
         axis.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
         axis.minorticks_off()
         axis.grid(alpha=0.3)
         plot_curves(
-            axis, list(sizes), values, -np.inf if key == "ev" else worst(values)
+            axis, list(sizes), values, -np.inf if key == "ev" else lowest_shown(values)
         )
     lines = right.get_legend_handles_labels()
     figure.legend(*lines, loc="outside lower center", ncols=len(STYLES))
-    # A palette makes the file less than half as large.
+    # A palette halves the size of the file.
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=80)
     Image.open(drawn).convert("RGB").quantize(256).save(path, optimize=True)
 
 
-def worst(values):
-    """Least log-likelihood that is shown: somewhat below ours."""
+def lowest_shown(values):
+    """Return the lowest log-likelihood in the picture, slightly below ours."""
     ours = values[:2].min()
     return ours - 0.3 * (np.nanmax(values) - ours)
 
 
 def plot_curves(axis, n, values, bottom):
-    """A line for each model; arrows at the lower edge for what is below it."""
+    """Plot one line per model, and arrows for values below the axis."""
     for i, (name, style) in enumerate(STYLES.items()):
         if np.isnan(values[i]).all():
             continue
         below = values[i] < bottom
         shown = np.where(below, np.nan, values[i])
         axis.plot(n, shown, label=LABELS.get(name, name), **style)
-        # Beside each other, where several models are below.
+        # Arrows of several models are shifted to be side by side.
         places = np.compress(below, n) * 1.07 ** (i - 3.5)
         arrows = {"color": style["color"], "marker": "v", "linestyle": ""}
         height = np.full(len(places), 0.03)
@@ -267,26 +280,48 @@ def plot_curves(axis, n, values, bottom):
 
 
 def parse_arguments():
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cifar10", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--speech", type=Path, help=".npz with windows of sound")
-    parser.add_argument("--data", nargs="+", choices=DATA, metavar="NAME")
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        help=".npz with windows_train, windows_test and sampling_rate; default: "
+        "synthetic notes",
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        choices=DATA,
+        metavar="NAME",
+        help="data sets; default: all whose data are given or bundled",
+    )
     sizes = [30, 100, 300, 1000, 5000]
-    parser.add_argument("--sizes", type=int, nargs="+", default=sizes)
-    parser.add_argument("--seeds", type=int, default=2, help="subsets of each size")
-    parser.add_argument("--rules", action="store_true", help="compare rules to shrink")
-    parser.add_argument("--figures", type=Path, metavar="FOLDER", help="for pictures")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=sizes, help="numbers of samples"
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="subsets per size")
+    parser.add_argument(
+        "--rules", action="store_true", help="also compare rules for the shrinkage"
+    )
+    parser.add_argument(
+        "--figures", type=Path, metavar="FOLDER", help="folder to write pictures to"
+    )
     parser.add_argument(
         "--titles",
         nargs="+",
         default=[],
         metavar="NAME=TITLE",
-        help="what data sets are called in pictures",
+        help="titles of data sets in the pictures",
     )
-    parser.add_argument("--output", type=Path, default=Path("bench_few_samples.json"))
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_few_samples.json"),
+        help="JSON file of the report",
+    )
     args = parser.parse_args()
     args.titles = dict(title.split("=", 1) for title in args.titles)
     given = {"CIFAR-10": args.cifar10, "speech": args.speech}
@@ -296,7 +331,7 @@ def parse_arguments():
 
 
 def main():
-    """Measure, print, write, draw."""
+    """Measure, print tables, write the report and draw pictures."""
     args = parse_arguments()
     warnings.simplefilter("ignore", ConvergenceWarning)
     results = run_all(args)

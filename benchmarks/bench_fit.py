@@ -1,23 +1,24 @@
-"""Fit, transform and sample beside scikit-learn's PCA, dictionary learning and NMF.
+"""Fit, transform and sample, compared with PCA, dictionary learning and NMF.
 
-One run on one data set: fit time, explained variance of held-out images, time of
-transform and sample over a bare matrix product of that size, and peak memory, with the
-ratios to PCA. Prints a table and writes it as JSON with the machine's description.
+The script measures on one data set: time of the fit, explained variance of held-out
+images, time of transform and sample relative to a bare matrix product of the same size,
+and peak memory. It prints a table with ratios to scikit-learn's PCA, and writes it with
+a description of the machine as JSON.
 
     python benchmarks/bench_fit.py                    # bundled photographs
     python benchmarks/bench_fit.py --data images.npz  # uint8 arrays train, test
     python benchmarks/bench_fit.py --data cifar10/ --sizes 500 50000 --repeats 3
     python benchmarks/bench_fit.py --against ../before --repeats 9
 
---data may also be a folder with cifar10_train.npz and cifar10_test.npz, in mosaics.
---against is the root of another checkout of this project: our methods are measured with
-the package of both, one after the other in alternating order, and the ratios are
-medians of those of each repeat.
+--data may also be a folder with cifar10_train.npz and cifar10_test.npz, which hold
+mosaics. --against is the root of another checkout of this project: our methods are then
+measured with the packages of both checkouts in alternating order, and the table shows
+medians of the ratios of each repeat.
 
-Each fit runs in a process of its own, so that its peak memory is its own; the order of
-the methods changes from one repeat to the next, and medians are reported.
-MiniBatchDictionaryLearning is fitted to a part of the larger sets; its time there is
-extrapolated in proportion to the number of images and marked with ~.
+Each fit runs in its own process, so that its peak memory can be measured. The order of
+the methods is reversed in every other repeat, and medians are reported. The slow
+methods are fitted to a part of the larger sets. Their time is then extrapolated in
+proportion to the number of images and marked with ~.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -49,11 +50,13 @@ from skspectral import SpectralDictionaryLearning
 
 ROOT = Path(__file__).absolute().parents[1]
 OURS = ("static", "modulated")
-# What `--against` compares.
+# Steps that `--against` compares.
 STEPS = ("fit", "transform", "sample")
-# Images that the slow rivals are fitted to at most; the rest is extrapolated.
+# Largest numbers of images that the slow methods are fitted to.
 DICTIONARY_PART = 1000
 NMF_PART = 4000
+# Number of test images of the slow methods.
+# Number of test images of the slow methods.
 SLOW_TEST = 500
 
 
@@ -78,12 +81,12 @@ def estimators(n_components, shape):
 
 
 def measure(name, args, size):
-    """One method on one size, in this process; a dictionary of figures."""
+    """Measure one method on one size in this process and return its figures."""
     train, test, shape = load_image_rows(args.data, size)
-    estimator, most = estimators(args.n_components, shape)[name]
-    part = train if most is None else train[:most]
-    # What only the first call in a process pays: thread pools, lazy imports.
-    warm = SpectralDictionaryLearning(2) if most is None else PCA(2)
+    estimator, max_images = estimators(args.n_components, shape)[name]
+    part = train if max_images is None else train[:max_images]
+    # The first calls in a process start threads and import modules.
+    warm = SpectralDictionaryLearning(2) if max_images is None else PCA(2)
     warm.fit(np.random.default_rng(0).normal(size=(64, 16)).astype(np.float32))
     np.linalg.svd(train[:64] @ train[:64].T)
 
@@ -97,7 +100,7 @@ def measure(name, args, size):
         "extrapolated": len(part) < size,
         "peak_bytes": memory.growth,
     }
-    if most is not None:
+    if max_images is not None:
         test = test[:SLOW_TEST]
     codes = estimator.transform(test)
     error = ((test - estimator.inverse_transform(codes)) ** 2).sum(dtype=float)
@@ -107,10 +110,10 @@ def measure(name, args, size):
 
 
 def products(estimator, test, codes, least):
-    """Transform and sample over a bare product of that size, in turn."""
+    """Return times of transform and sample, and ratios to a matrix product."""
 
     def seconds_of(function, repeats=9):
-        # Idle threads of another library spin for a while, and would slow this one.
+        # Idle threads of other libraries keep the cores busy for a while.
         time.sleep(0.5)
         return median_time(function, repeats, least=least)
 
@@ -132,7 +135,7 @@ def products(estimator, test, codes, least):
 
 
 def measure_apart(name, args, size, root):
-    """The same in a process of its own, with the package of a checkout."""
+    """Measure one method in its own process, with the package of a checkout."""
     options = ["--n-components", args.n_components]
     options += ["--least", args.least]
     options += ["--data", args.data] if args.data else []
@@ -140,13 +143,16 @@ def measure_apart(name, args, size, root):
     result = json.loads(out.splitlines()[-1])
     used = Path(result.pop("package_root"))
     if not used.samefile(root):
-        raise SystemExit(f"error: the package of {used} was imported, not of {root}")
+        raise SystemExit(
+            f"error: skspectral of {used} was imported, not of {root}. Run the script "
+            "in an environment in which PYTHONPATH precedes installed packages."
+        )
     print(f"  {size:>6} {name}, {used}", file=sys.stderr, flush=True)
     return result
 
 
 def run_all(args):
-    """Every method, size and repeat, each in its own process."""
+    """Measure all methods, sizes and repeats, each in its own process."""
     results = []
     for repeat in range(args.repeats):
         names = args.methods if repeat % 2 == 0 else args.methods[::-1]
@@ -164,18 +170,18 @@ def run_all(args):
 
 
 def summary(results):
-    """Medians over the repeats, and ratios to PCA and others at the same size."""
+    """Return medians over the repeats, and ratios to other methods at the same size."""
     rows = {}
     for result in results:
         rows.setdefault((result["n_train"], result["method"]), []).append(result)
     table = []
     for (size, name), repeats in rows.items():
         row = medians(repeats)
-        for rival in ("PCA", "MiniBatchDL"):
-            if (size, rival) in rows:
-                theirs = medians(rows[size, rival])["fit_s"]
-                row[f"fit_over_{rival}"] = row["fit_s"] / theirs
-        # The machine's pace changes from one repeat to the next.
+        for other in ("PCA", "MiniBatchDL"):
+            if (size, other) in rows:
+                other_s = medians(rows[size, other])["fit_s"]
+                row[f"fit_over_{other}"] = row["fit_s"] / other_s
+        # The speed of the machine varies between repeats, hence ratios per repeat.
         for step in STEPS if (size, f"{name}, other") in rows else ():
             each = ratios(repeats, rows[size, f"{name}, other"], f"{step}_s")
             row[f"{step}_ratios"] = each
@@ -202,27 +208,49 @@ AGAINST = [(f"{step} ÷ other", f"{step}_over_other", "{:.3f}") for step in STEP
 
 
 def parse_arguments():
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     methods = list(estimators(2, (2, 2)))
     parser.add_argument("--data", type=Path, help=IMAGES_HELP)
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[500, 2000, 10_000, 50_000]
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[500, 2000, 10_000, 50_000],
+        help="numbers of training images",
     )
-    parser.add_argument("--n-components", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--methods", nargs="+", default=methods, choices=methods)
-    parser.add_argument("--against", type=Path, help="root of another checkout")
+    parser.add_argument("--n-components", type=int, default=128, help="number of atoms")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements per cell")
     parser.add_argument(
-        "--least", type=float, help="seconds to repeat transform and sample"
+        "--methods",
+        nargs="+",
+        default=methods,
+        choices=methods,
+        help="methods to measure; default: all",
     )
-    parser.add_argument("--output", type=Path, default=Path("bench_fit.json"))
+    parser.add_argument(
+        "--against", type=Path, help="root of another checkout to compare with"
+    )
+    parser.add_argument(
+        "--least",
+        type=float,
+        help="least number of seconds for which transform and sample are repeated",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_fit.json"),
+        help="JSON file of the report",
+    )
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.against and not (args.against / "skspectral").is_dir():
-        parser.error(f"no package skspectral in {args.against}")
+        parser.error(
+            f"--against {args.against}: there is no folder skspectral in it. Pass the "
+            "root of a checkout of this project."
+        )
     if args.least is None:
         args.least = 2.0 if args.against else 0.0
     return args
@@ -231,7 +259,7 @@ def parse_arguments():
 def main():
     """Run one measurement in a child process, or all of them."""
     args = parse_arguments()
-    # The rivals are cut short on purpose.
+    # Some of the compared methods are stopped early on purpose.
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.filterwarnings("ignore", message="Orthogonal matching pursuit ended")
     if args.one:

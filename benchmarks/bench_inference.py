@@ -1,21 +1,22 @@
-"""Denoise and impute beside the alternatives: error and time, in one run.
+"""Error and time of denoising and imputation, compared with other methods.
 
-Two measurements, on images and on signals, always of held-out samples:
+The script measures two tasks on held-out images and signals:
 
-1. White noise is taken out, of standard deviation 0.1 in images from 0 to 1, or of a
-   third of the signals' root mean square: beside PCA, wavelets and total variation
-   (scikit-image), each at its best setting, chosen on the first 100 test samples.
-2. Missing entries are filled, a random half of them or a block: beside mean filling,
-   nearest neighbours, for signals straight lines, and, on small crops,
-   `IterativeImputer`, which is cut off after --timeout seconds.
+1. Denoising. White noise has a standard deviation of 0.1 for images in [0, 1], and of a
+   third of the root mean square for signals. Other methods are PCA, wavelets and total
+   variation (scikit-image), each with the settings that are best on the first 100 test
+   samples.
+2. Imputation. A random half or a block of the entries is missing. Other methods are
+   mean filling, nearest neighbours, straight lines for signals and, on small crops,
+   `IterativeImputer`, which is stopped after --timeout seconds.
 
-    python benchmarks/bench_inference.py        # bundled photographs, made notes
+    python benchmarks/bench_inference.py        # bundled photographs, synthetic notes
     python benchmarks/bench_inference.py --images images.npz --signals signals.npz
 
-The first file holds train and test of shape (n, height, width, channels), uint8; the
-second windows_train and windows_test of shape (n, length), float32, and the scalar
-sampling_rate in Hz. Prints Markdown tables with ratios, and writes them as JSON with
-the machine's description. Needs scikit-image and PyWavelets.
+The first file holds train and test of shape (n, height, width, channels), uint8. The
+second file holds windows_train and windows_test of shape (n, length), float32, and the
+scalar sampling_rate in Hz. The script prints Markdown tables with ratios, and writes
+them with a description of the machine as JSON. It requires scikit-image and PyWavelets.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -36,23 +37,23 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
-# IterativeImputer is to be asked for.
+# This import makes IterativeImputer available.
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.priors import GaussianMixture
 
-# Test samples on which the settings of the rivals are chosen.
-CHOSEN_ON = 100
-# Side of the images, and length of the signals, that IterativeImputer can take.
+# Number of test samples on which the settings of the other methods are chosen.
+N_TUNING = 100
+# Side of images and length of signals for which IterativeImputer is fast enough.
 SMALL_SIDE = 8
 SMALL_LENGTH = 64
 
 
 @dataclass
 class Data:
-    """Rows to learn from and to test on, and what they are."""
+    """A data set: training and test rows, shape of a sample, level of the noise."""
 
     name: str
     train: np.ndarray
@@ -62,15 +63,15 @@ class Data:
 
     @property
     def is_image(self):
-        """Whether samples have a height and a width."""
+        """Whether samples are images rather than signals."""
         return len(self.shape) > 1
 
     def like_samples(self, rows):
-        """Rows as images or signals."""
+        """Return rows reshaped to images or signals."""
         return rows.reshape(-1, *self.shape)
 
     def small(self):
-        """Crops from the middle."""
+        """Return the data set of small crops from the middle of each sample."""
         sides = (SMALL_SIDE,) * 2 if self.is_image else (SMALL_LENGTH,)
         cut = [slice(None)]
         for length, side in zip(self.shape, sides, strict=False):
@@ -84,26 +85,29 @@ class Data:
 
 
 def load(kind, args):
-    """Images in [0, 1], or signals, as rows of float32."""
+    """Load images in [0, 1], or signals, as rows of float32."""
     if kind == "images":
         train, test, shape = load_image_rows(args.images, args.n_train)
         name = "photographs" if args.images is None else args.images.stem
         return Data(name, train, test[: args.n_test], shape, 0.1)
     train, test, _ = load_windows(args.signals)
     test = test[: args.n_test]
-    name = "made notes" if args.signals is None else args.signals.stem
+    name = "synthetic notes" if args.signals is None else args.signals.stem
     noise = float(np.sqrt((test.astype(float) ** 2).mean()) / 3)
     return Data(name, train[: args.n_train], test, test.shape[1:], noise)
 
 
 def model(data, n_components, prior=None):
-    """Ours: plain waves, of which many are needed to lose less than the noise."""
+    """Return our estimator with plain waves.
+
+    Reconstruction errors below the level of the noise require many waves.
+    """
     return SpectralDictionaryLearning(
         min(n_components, data.train.shape[1]),
         signal_shape=data.shape,
         atoms="plane_wave" if data.is_image else "sinusoid",
         modulation=None,
-        # Of so many waves the first choice is nearly the best.
+        # With many waves, further iterations improve the first selection only slightly.
         max_iter=1,
         prior=prior,
         random_state=0,
@@ -111,7 +115,7 @@ def model(data, n_components, prior=None):
 
 
 def mixtures(args):
-    """Mixture priors by name."""
+    """Return mixture priors by name."""
     few = {"max_iter": 30, "tol": 0.05, "random_state": 0}
     return {
         "10 Gaussians": GaussianMixture(10, **few),
@@ -122,9 +126,10 @@ def mixtures(args):
 
 
 class ShortWindows:
-    """Ours on short windows, where a mixture knows loud from quiet.
+    """Our model on short windows.
 
-    Windows overlap; what they say of a sample is averaged.
+    On short windows, a mixture distinguishes loud from quiet parts. Windows overlap,
+    and their estimates are averaged.
     """
 
     length, hop, n_windows = 64, 16, 20_000
@@ -136,13 +141,14 @@ class ShortWindows:
         )
 
     def _cut(self, rows, hop):
+        """Return the starts of windows and the windows of all rows."""
         starts = np.arange(0, rows.shape[1] - self.length + 1, hop)
-        # The last samples are in one, too.
+        # One more window covers the end of the row.
         starts = np.union1d(starts, rows.shape[1] - self.length)
         return starts, sliding_window_view(rows, self.length, axis=1)[:, starts]
 
     def fit(self, rows):
-        """Fit to windows that do not overlap."""
+        """Fit the model to windows that do not overlap."""
         _, windows = self._cut(rows, self.length)
         windows = windows.reshape(-1, self.length)
         chosen = np.random.default_rng(0).permutation(len(windows))[: self.n_windows]
@@ -150,7 +156,7 @@ class ShortWindows:
         return self
 
     def denoise(self, rows, noise):
-        """Mean of what the windows say."""
+        """Return the average of the denoised windows."""
         starts, windows = self._cut(rows, self.hop)
         clean = self.estimator.denoise(windows.reshape(-1, self.length), noise)
         total, count = np.zeros_like(rows), np.zeros(rows.shape[1], rows.dtype)
@@ -166,7 +172,10 @@ class ShortWindows:
 
 
 def decibels(truth, estimate, data):
-    """Mean peak signal-to-noise ratio of images; signal-to-noise ratio of signals."""
+    """Return the mean peak signal-to-noise ratio of images.
+
+    For signals, return the signal-to-noise ratio.
+    """
     errors = ((truth - estimate).astype(float) ** 2).mean(axis=1)
     if data.is_image:
         return float(-10 * np.log10(errors).mean())
@@ -174,7 +183,7 @@ def decibels(truth, estimate, data):
 
 
 def similarity(truth, estimate, data):
-    """Mean structural similarity of images."""
+    """Return the mean structural similarity of images."""
     from skimage.metrics import structural_similarity
 
     pairs = zip(*(data.like_samples(rows) for rows in (truth, estimate)), strict=True)
@@ -184,7 +193,7 @@ def similarity(truth, estimate, data):
 
 
 def by_sample(function, data):
-    """A function of rows, from one of single images or signals."""
+    """Return a function of rows that applies a function to each sample."""
 
     def apply(rows):
         done = [function(sample) for sample in data.like_samples(rows)]
@@ -194,12 +203,13 @@ def by_sample(function, data):
 
 
 def project(pca, k, rows):
+    """Project rows on the first ``k`` principal components."""
     axes = pca.components_[:k]
     return pca.mean_ + (rows - pca.mean_) @ axes.T @ axes
 
 
 def settings(data):
-    """Denoisers of PCA, wavelets and total variation, and seconds of their fit."""
+    """Return the denoisers that are tried and the duration of their fit, by method."""
     from skimage.restoration import denoise_tv_chambolle, denoise_wavelet
 
     largest = min(1024, *data.train.shape)
@@ -234,7 +244,7 @@ def settings(data):
 
 
 def denoise_all(data, args):
-    """A row for each method, with decibels, seconds and ratios."""
+    """Return one row per method with decibels, durations and ratios."""
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(data.test.shape, dtype=np.float32)
     noisy = data.test + np.float32(data.noise) * noise
@@ -250,7 +260,7 @@ def denoise_all(data, args):
         print(f"  denoise {data.name}: {method} {row['db']:.2f} dB", file=sys.stderr)
 
     add("noisy", np.copy, 0.0)
-    part = slice(CHOSEN_ON)
+    part = slice(N_TUNING)
     for name, (functions, seconds) in settings(data).items():
         best = max(
             functions, key=lambda f: decibels(data.test[part], f(noisy[part]), data)
@@ -272,8 +282,8 @@ def denoise_all(data, args):
         add(name, lambda X, e=estimator: e.denoise(X, data.noise), seconds)
     by_name = {row["method"]: row for row in rows}
     for row in rows:
-        for rival in ("PCA", "wavelets"):
-            row[f"db_over_{rival}"] = row["db"] - by_name[rival]["db"]
+        for other in ("PCA", "wavelets"):
+            row[f"db_over_{other}"] = row["db"] - by_name[other]["db"]
         row["time_over_wavelets"] = (
             row["s_per_1000"] / by_name["wavelets"]["s_per_1000"]
         )
@@ -284,10 +294,11 @@ def denoise_all(data, args):
 
 
 def gaps(data, n):
-    """Masks of n rows by name; True is missing."""
+    """Return masks of missing entries by name. True marks missing entries."""
     rng = np.random.default_rng(1)
     block = np.zeros(data.shape, dtype=bool)
-    # A quarter of the entries: of images a square, of signals one piece.
+    # A block is a quarter of the entries: the middle square of images, the middle part
+    # of signals.
     sides = [round(n / (2 if data.is_image else 4)) for n in data.shape[:2]]
     middle = tuple(
         slice((length - side) // 2, (length + side) // 2)
@@ -302,7 +313,7 @@ def gaps(data, n):
 
 @contextlib.contextmanager
 def limit(seconds):
-    """Raise TimeoutError after so many seconds."""
+    """Raise TimeoutError if the body takes longer than ``seconds``."""
 
     def stop(*_):
         raise TimeoutError
@@ -317,19 +328,22 @@ def limit(seconds):
 
 
 def lines(rows):
-    """Straight lines between the entries that are seen."""
+    """Interpolate linearly between observed entries."""
     t = np.arange(rows.shape[1])
     return np.array([np.interp(t, t[~np.isnan(x)], x[~np.isnan(x)]) for x in rows])
 
 
 def iterative(data, rows):
-    """One fit to the training rows and those with gaps, which it has to see."""
+    """Fill gaps by one fit to the training rows and the rows with gaps.
+
+    `IterativeImputer` models only features that have missing entries in its fit.
+    """
     imputer = IterativeImputer(max_iter=5, random_state=0)
     return imputer.fit_transform(np.vstack([data.train, rows]))[-len(rows) :]
 
 
 def imputers(data, args, small):
-    """Functions of rows with gaps by name, and seconds of their fit."""
+    """Return functions that fill gaps and the duration of their fit, by name."""
     mean, mean_s = timed(SimpleImputer().fit, data.train)
     neighbours, knn_s = timed(KNNImputer(n_neighbors=5).fit, data.train)
     methods = {
@@ -352,7 +366,7 @@ def imputers(data, args, small):
 
 
 def impute_all(data, args, *, small):
-    """A row for each method and kind of gaps."""
+    """Return one row per method and kind of gaps."""
     data = Data(
         data.name,
         data.train[: args.impute_train],
@@ -366,25 +380,25 @@ def impute_all(data, args, *, small):
         for kind, missing in masks.items():
             row = {"gaps": kind, "method": method, "rmse": None, "total_s": None}
             with contextlib.suppress(TimeoutError), limit(args.timeout):
-                seen = np.where(missing, np.float32(np.nan), data.test)
-                filled, seconds = timed(fill, seen)
+                observed = np.where(missing, np.float32(np.nan), data.test)
+                filled, seconds = timed(fill, observed)
                 error = (filled - data.test)[missing].astype(float)
                 row["rmse"] = float(np.sqrt((error**2).mean()))
                 row["total_s"] = fit_seconds + seconds
-                row["s_per_1000"] = 1000 * seconds / len(seen)
+                row["s_per_1000"] = 1000 * seconds / len(observed)
             rows.append(row)
             print(f"  impute {data.name}: {method}, {kind}", file=sys.stderr)
     by_name = {(row["gaps"], row["method"]): row for row in rows}
     for row in rows:
-        for key, figure, rival in (
+        for key, figure, other in (
             ("rmse_over_mean", "rmse", "mean filling"),
             ("rmse_over_neighbours", "rmse", "5 nearest neighbours"),
             ("rmse_over_iterative", "rmse", "IterativeImputer"),
             ("time_over_iterative", "total_s", "IterativeImputer"),
         ):
-            theirs = by_name.get((row["gaps"], rival), {}).get(figure)
-            if theirs and row[figure] is not None:
-                row[key] = row[figure] / theirs
+            reference = by_name.get((row["gaps"], other), {}).get(figure)
+            if reference and row[figure] is not None:
+                row[key] = row[figure] / reference
     return sorted(rows, key=lambda row: list(masks).index(row["gaps"]))
 
 
@@ -392,7 +406,7 @@ def impute_all(data, args, *, small):
 
 
 def print_table(title, columns, rows):
-    """The figures as Markdown, under a title."""
+    """Print rows as a Markdown table with a title."""
     print(f"\n{title}\n\n{markdown(rows, columns, drop_empty=True)}", flush=True)
 
 
@@ -420,31 +434,72 @@ IMPUTATION = [
 
 
 def parse_arguments():
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     kinds = ["images", "signals"]
     parser.add_argument("--images", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--signals", type=Path, help=".npz with windows and their rate")
-    parser.add_argument("--kinds", nargs="+", default=kinds, choices=kinds)
-    parser.add_argument("--n-train", type=int, default=10_000, help="to denoise")
-    parser.add_argument("--n-test", type=int, default=1000, help="to denoise")
-    parser.add_argument("--denoise-components", type=int, nargs="+", metavar="K")
-    parser.add_argument("--n-low-rank", type=int, default=50, help="Gaussians")
-    parser.add_argument("--impute-train", type=int, default=2000, help="to impute")
-    parser.add_argument("--n-impute", type=int, default=200, help="test rows with gaps")
-    parser.add_argument("--impute-components", type=int, metavar="K")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds to impute")
-    parser.add_argument("--output", type=Path, default=Path("bench_inference.json"))
+    parser.add_argument(
+        "--signals",
+        type=Path,
+        help=".npz with windows_train, windows_test and sampling_rate; default: "
+        "synthetic notes",
+    )
+    parser.add_argument(
+        "--kinds", nargs="+", default=kinds, choices=kinds, help="kinds of data"
+    )
+    parser.add_argument(
+        "--n-train", type=int, default=10_000, help="training rows for denoising"
+    )
+    parser.add_argument(
+        "--n-test", type=int, default=1000, help="test rows for denoising"
+    )
+    parser.add_argument(
+        "--denoise-components",
+        type=int,
+        nargs="+",
+        metavar="K",
+        help="numbers of waves for denoising",
+    )
+    parser.add_argument(
+        "--n-low-rank",
+        type=int,
+        default=50,
+        help="number of Gaussians in the mixture of low rank",
+    )
+    parser.add_argument(
+        "--impute-train", type=int, default=2000, help="training rows for imputation"
+    )
+    parser.add_argument(
+        "--n-impute", type=int, default=200, help="test rows for imputation"
+    )
+    parser.add_argument(
+        "--impute-components",
+        type=int,
+        metavar="K",
+        help="number of waves for imputation",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=300,
+        help="number of seconds after which an imputation is stopped",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_inference.json"),
+        help="JSON file of the report",
+    )
     return parser.parse_args()
 
 
 def main():
     args = parse_arguments()
-    # Rivals and mixtures are cut short on purpose.
+    # Mixtures and some of the other methods are stopped early on purpose.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    # Of small images and long wavelets.
+    # PyWavelets warns of small images and long wavelets.
     warnings.filterwarnings("ignore", message="Level value of")
     report = {"machine": machine(), "results": {}}
     for kind in args.kinds:

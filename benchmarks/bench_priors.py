@@ -1,16 +1,16 @@
-"""Priors side by side: held-out likelihood, time of fit, draws and denoising.
+"""Priors on the same atoms: held-out likelihood, and time of fits and draws.
 
-One run on one data set, all priors on the same atoms: log-likelihood of held-out
-samples in nats, Bayesian information criterion, seconds of the prior's fit (scikit-
-learn's mixture in the same run, on the same coordinates), growth of peak memory, and
-seconds to draw as many samples as were held out.
+The script fits all priors to the codes of one data set. Figures are: log-likelihood of
+held-out samples in nats, Bayesian information criterion, duration of the prior's fit,
+growth of the peak memory, and duration of drawing as many samples as are held out.
+scikit-learn's mixture is fitted on the same coordinates for comparison.
 
     python benchmarks/bench_priors.py                     # bundled photographs
     python benchmarks/bench_priors.py --images images.npz --n-components 512
     python benchmarks/bench_priors.py --signals windows.npz
 
-The files are those of bench_fit.py and bench_sound.py. Prints a Markdown table and
-writes JSON with the machine's description.
+The files are those of bench_fit.py and bench_sound.py. The script prints a Markdown
+table, and writes the results with a description of the machine as JSON.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -30,7 +30,7 @@ from skspectral.priors import GaussianMixture, GaussianPrior, ScaledPrior
 
 
 def priors(names):
-    """The priors by name."""
+    """Return priors by name."""
     every = {
         "Gaussian": GaussianPrior(),
         "Gaussian, Ledoit-Wolf": GaussianPrior(shrinkage="ledoit_wolf"),
@@ -48,7 +48,7 @@ def priors(names):
 
 
 def load(args):
-    """Training and test rows, and options of the estimator for them."""
+    """Return training rows, test rows and options of the estimator."""
     if args.signals is not None:
         train, test, _ = load_windows(args.signals)
         return train[: args.size], test, {}
@@ -57,7 +57,7 @@ def load(args):
 
 
 def measure(name, prior, estimator, codes, train, test):
-    """Figures of one prior, with which the estimator is left."""
+    """Fit one prior, set it as ``prior_`` of the estimator, and return figures."""
     with PeakMemory() as memory:
         _, seconds = timed(prior.fit, codes)
     estimator.prior_ = prior
@@ -75,7 +75,7 @@ def measure(name, prior, estimator, codes, train, test):
 
 
 def as_markdown(rows):
-    """The table; likelihoods as gains over the Gaussian."""
+    """Return the table, with likelihoods as gains over the Gaussian."""
     base = rows[0]["score"]
     columns = [
         ("prior", "prior"),
@@ -94,22 +94,39 @@ def as_markdown(rows):
 
 
 def parse_arguments():
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--images", type=Path, help=IMAGES_HELP)
-    data.add_argument("--signals", type=Path, help=".npz with windows of sound")
-    parser.add_argument("--size", type=int, default=10_000, help="training samples")
-    parser.add_argument("--n-components", type=int, default=128)
-    parser.add_argument("--priors", nargs="+", choices=priors(None), metavar="NAME")
-    parser.add_argument("--output", type=Path, default=Path("bench_priors.json"))
+    data.add_argument(
+        "--signals",
+        type=Path,
+        help=".npz with windows_train, windows_test and sampling_rate",
+    )
+    parser.add_argument(
+        "--size", type=int, default=10_000, help="number of training samples"
+    )
+    parser.add_argument("--n-components", type=int, default=128, help="number of atoms")
+    parser.add_argument(
+        "--priors",
+        nargs="+",
+        choices=priors(None),
+        metavar="NAME",
+        help="names of the priors; default: all",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_priors.json"),
+        help="JSON file of the report",
+    )
     return parser.parse_args()
 
 
 def main():
-    """Measure, print, write."""
+    """Measure, print a table and write the report."""
     args = parse_arguments()
     warnings.simplefilter("ignore", ConvergenceWarning)
     train, test, options = load(args)
@@ -123,7 +140,8 @@ def main():
         print(f"  {name}: {rows[-1]['fit_s']:.1f} s", file=sys.stderr)
     print(
         f"{len(train)} samples of {train.shape[1]}, {args.n_components} atoms, "
-        f"{len(test)} held out; Gaussian: {rows[0]['score']:.2f} nats\n"
+        f"{len(test)} held out; held-out log-likelihood of the Gaussian: "
+        f"{rows[0]['score']:.2f} nats per sample\n"
     )
     print(as_markdown(rows))
     write_report({"machine": machine(), "results": rows}, args.output)

@@ -1,26 +1,28 @@
-"""Generated images before and after repair of their spectra.
+"""Effect of the refiners on generated images: detectability, distances and time.
 
-Real images pass through a small autoencoder whose transposed convolutions leave
-checkerboards, trained here for it on others, and each class of `skspectral.refinement`
-learns to undo that from other images. Then the same for samples of other generators.
+The script trains a small autoencoder whose transposed convolutions leave checkerboards,
+and passes real images through it. Each class of `skspectral.refinement` then learns to
+correct the spectra of the outputs. The same is done for samples of other generators.
 
     python benchmarks/bench_refinement.py                      # bundled photographs
     python benchmarks/bench_refinement.py --data images.npz --size 2000 --translator
     python benchmarks/bench_refinement.py --data images.npz --generated samples.npz ...
 
---data is an .npz with train and test of shape (n, height, width, channels), uint8;
---generated one or more with images of that kind. --judge is a TorchScript file of
-features, for the Frechet distance. --translator trains the network as well, minutes
-for each set; --official in the size and with the settings of the published code, for a
-GPU. --pictures is a folder for spectra and gains.
+--data is an .npz with train and test of shape (n, height, width, channels), uint8.
+--generated takes files with an array images of the same size and type. --judge is a
+TorchScript file of a network that returns features, for the Frechet distance.
+--translator also trains the network, which takes minutes per set. --official also
+trains it in the size and with the settings of the published code, for which a GPU is
+recommended. --pictures is a folder for pictures of spectra and gains.
 
-Images fall in three groups: a matcher is fitted to the first, detectors to the second,
-and all figures are of the third. A detector is a logistic regression on standardised
-log-spectra of luma. The frozen one knows generated images as they were; the re-trained
-one has seen refined images, and its AUC is the figure to look at: 0.5 is what real
-images have. Distances hold the errors of the fit too: after a perfect match, learned
-from as many images as are tested, they are log(2) above the floor. Prints Markdown
-tables and writes JSON with the machine's description.
+Images are divided into three groups. Matchers are fitted to the first group, detectors
+are trained on the second, and all figures are computed on the third. A detector is a
+logistic regression on standardised log-spectra of luma. The frozen detector is trained
+on unrefined images. The re-trained detector is trained on refined images, and its AUC
+is the most important figure: 0.5 means that it cannot distinguish refined from real
+images. Distances include the errors of the fit: after a perfect match, learned from as
+many images as are tested, they are log(2) above the floor. The script prints Markdown
+tables, and writes the results with a description of the machine as JSON.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -74,7 +76,7 @@ COLUMNS = [
     ("Frechet", "Frechet", "{:.1f}"),
 ]
 TRANSLATOR = {"translator": SpectrumTranslator(random_state=0)}
-# What the published code has, where this one has a choice; and of gains instead.
+# Parameters with which the network has the size and losses of the published code.
 PAPER = {
     "profile": "rings",
     "base_channels": 64,
@@ -100,7 +102,7 @@ OFFICIAL = {
 
 
 def load_real(path, n_images):
-    """Distinct real images, in random order."""
+    """Return distinct real images in random order."""
     train, test, _ = load_images(path, n_patches=n_images)
     if path is None:
         return train
@@ -109,9 +111,10 @@ def load_real(path, n_images):
 
 
 def sets(args, fit_size, size):
-    """Name, real and generated images of each set."""
+    """Yield name, real images and generated images of each set."""
     n_real, n_generated = fit_size + 4 * size, fit_size + 2 * size
-    # All there are, or as many again for the autoencoder.
+    # A file is used as a whole. Of the photographs, n_real patches more than the groups
+    # need are taken to train the autoencoder.
     images = load_real(args.data, None if args.data else 2 * n_real + n_generated)
     real, sources, others = np.split(images, [n_real, n_real + n_generated])
     autoencoder = train(enough(others, BATCH), 60 * args.minutes)
@@ -122,19 +125,27 @@ def sets(args, fit_size, size):
 
 
 def enough(images, n_images):
+    """Return the images, or stop the script if there are too few."""
     if len(images) < n_images:
-        raise SystemExit(f"{n_images} images are needed, not {len(images)}.")
+        raise SystemExit(
+            f"error: there are only {len(images)} images, but {n_images} are required. "
+            "Pass more images, or lower --size and --fit-size."
+        )
     return images
 
 
 def load_generated(path, n_images):
+    """Return random generated images of a file."""
     with np.load(path) as data:
         images = np.random.default_rng(0).permutation(data["images"])[:n_images]
     return enough(images, n_images)
 
 
 def log_spectra(images):
-    """Features of a detector: what one bit of rounding adds is the floor."""
+    """Return log-magnitudes of luma, the features of a detector.
+
+    The error of rounding to integers is added to the power as a floor.
+    """
     luma = images @ np.array([0.299, 0.587, 0.114]) if images.shape[3] == 3 else images
     luma = luma.reshape(images.shape[:3])
     floor = luma[0].size / 12
@@ -142,6 +153,7 @@ def log_spectra(images):
 
 
 def train_detector(generated, real):
+    """Train a detector whose positive class is generated images."""
     X = log_spectra(np.concatenate([generated, real]))
     y = np.repeat([1, 0], [len(generated), len(real)])
     detector = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
@@ -149,7 +161,7 @@ def train_detector(generated, real):
 
 
 def detect(detector, generated, real):
-    """Share of generated images that are found, and AUC."""
+    """Return the fraction of generated images that are detected, and the AUC."""
     scores = detector.decision_function(log_spectra(np.concatenate([generated, real])))
     labels = np.repeat([1, 0], [len(generated), len(real)])
     flagged = scores[: len(generated)] > 0
@@ -157,10 +169,10 @@ def detect(detector, generated, real):
 
 
 class Bench:
-    """Three groups of real and of generated images, and figures of the third."""
+    """Three groups of real and of generated images, and figures of the third group."""
 
     def __init__(self, real, generated, sizes, judge=None):
-        # Two more groups of real images stand for generated ones.
+        # Two more groups of real images are measured as if they were generated.
         fit, size = sizes
         starts = fit + size * np.arange(5)
         self.real = np.split(real, starts)[:5]
@@ -171,11 +183,16 @@ class Bench:
             self.features = self._features(self.real[2])
 
     def _features(self, images):
+        """Return features of images, without logits."""
         outputs = extract_features(images, self.judge)
         return outputs[0] if isinstance(outputs, tuple) else outputs
 
     def figures(self, for_detector, for_test):
-        """Figures of images that are to pass for real ones."""
+        """Return figures of refined images.
+
+        ``for_detector`` are the images on which a detector is trained again,
+        ``for_test`` those that are tested.
+        """
         flag_rate, frozen = detect(self.frozen, for_test, self.real[2])
         retrained = train_detector(for_detector, self.real[1])
         distance = mean_spectrum_distance(self.real[2], for_test)
@@ -191,21 +208,24 @@ class Bench:
         return row
 
     def measure(self, matcher):
-        """Figures of a matcher."""
+        """Fit a matcher and return its figures."""
         _, fit = timed(matcher.fit, self.generated[0], self.real[0])
         refined, transform = timed(matcher.transform, self.generated[2])
         row = {"fit s": fit, "transform ms": 1000 * transform / len(refined)}
         row |= self.figures(matcher.transform(self.generated[1]), refined)
         if isinstance(matcher, SpectrumTranslator):
             row |= {"epochs": matcher.n_iter_, "best epoch": matcher.best_iter_}
-        # Images that stayed exactly as they were have no finite ratio.
+        # PSNR is infinite for images that did not change.
         changed = (refined != self.generated[2]).any(axis=(1, 2, 3))
         if changed.any():
             row["PSNR"] = psnr(self.generated[2][changed], refined[changed])
         return row
 
     def run(self, methods):
-        """Figures by method, beside those of no repair, and of other real images."""
+        """Return figures by method.
+
+        They include the figures of unrefined images and of other real images.
+        """
         rows = {"none": self.figures(*self.generated[1:3])}
         for name, matcher in methods.items():
             rows[name] = self.measure(matcher)
@@ -219,18 +239,44 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--generated", type=Path, nargs="+", default=[])
-    parser.add_argument("--size", type=int, default=1000, help="images of a group")
-    parser.add_argument("--fit-size", type=int, help="of that for matchers, if other")
-    parser.add_argument("--judge", type=Path)
     parser.add_argument(
-        "--minutes", type=float, default=0.25, help="of the autoencoder"
+        "--generated",
+        type=Path,
+        nargs="+",
+        default=[],
+        help=".npz files with an array images",
     )
-    parser.add_argument("--translator", action="store_true")
-    parser.add_argument("--official", action="store_true")
-    parser.add_argument("--device", default="cpu", help="of the translators")
-    parser.add_argument("--pictures", type=Path, help="folder")
-    parser.add_argument("--output", type=Path, default=Path("bench_refinement.json"))
+    parser.add_argument("--size", type=int, default=1000, help="images per group")
+    parser.add_argument(
+        "--fit-size",
+        type=int,
+        help="images in the group for matchers; default: the value of --size",
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        help="TorchScript network from images to features; default: no Frechet "
+        "distances",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=0.25, help="training time of the autoencoder"
+    )
+    parser.add_argument(
+        "--translator", action="store_true", help="also train SpectrumTranslator"
+    )
+    parser.add_argument(
+        "--official",
+        action="store_true",
+        help="also train SpectrumTranslator with the settings of the published code",
+    )
+    parser.add_argument("--device", default="cpu", help="device of SpectrumTranslator")
+    parser.add_argument("--pictures", type=Path, help="folder to write pictures to")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_refinement.json"),
+        help="JSON file of the report",
+    )
     return parser.parse_args()
 
 

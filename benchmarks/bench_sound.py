@@ -1,19 +1,21 @@
-"""Windows of sound: explained variance beside PCA, and squared against spectral error.
+"""Explained variance of windows of sound, and trade-off of squared and spectral error.
 
-Two measurements on held-out windows, in one run on one data set:
+The script measures two things on held-out windows of one data set:
 
 1. Explained variance after fits to few and to many windows, of plain sinusoids, of
-   modulated ones and of PCA with as many components (or one less than windows).
-2. What ``transform_stft_weight`` trades: the change of the squared error and of the L1
-   error of short-time magnitudes, both against least-squares codes of the same plain
-   sinusoids, fitted to all windows; with PCA's reconstruction for comparison.
+   modulated sinusoids, and of PCA with the same number of components or one less than
+   the number of windows.
+2. Effect of ``transform_stft_weight`` on codes of the plain sinusoids fitted to all
+   windows: changes of the squared error and of the L1 error of short-time magnitudes,
+   relative to least-squares codes. The reconstruction of PCA is included for
+   comparison.
 
-    python benchmarks/bench_sound.py                     # made notes
+    python benchmarks/bench_sound.py                     # synthetic notes
     python benchmarks/bench_sound.py --data signals.npz --figure curve.png
 
 The file holds windows_train and windows_test of shape (n, length), float32, and the
-scalar sampling_rate in Hz. Weights are relative: at 1 both terms of the loss of
-least-squares codes are equal. Prints tables and writes them as JSON.
+scalar sampling_rate in Hz. Weights are relative: at weight 1, both terms of the loss of
+least-squares codes are equal. The script prints tables and writes them as JSON.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -35,7 +37,7 @@ from skspectral.stft import STFT
 
 
 def estimators(n_components, n_train, rate):
-    """The methods by name."""
+    """Return the estimators by name."""
     ours = {"sampling_rate": rate, "random_state": 0}
     return {
         "plain": SpectralDictionaryLearning(n_components, modulation=None, **ours),
@@ -45,22 +47,23 @@ def estimators(n_components, n_train, rate):
 
 
 def reconstruct(estimator, X):
+    """Return the reconstructions of rows."""
     return estimator.inverse_transform(estimator.transform(X))
 
 
 def squared_error(X, others):
-    """Mean over the windows of the squared distance."""
+    """Return the squared distance, averaged over windows."""
     return float(((X - others) ** 2).sum(dtype=float) / len(X))
 
 
 def spectral_error(X, others, stft):
-    """Mean over the windows of the L1 distance of short-time magnitudes."""
+    """Return the L1 distance of short-time magnitudes, averaged over windows."""
     distances = stft.magnitude_error(*(torch.as_tensor(part) for part in (X, others)))
     return float(distances.double().mean())
 
 
 def explained_variances(train, test, rate, args):
-    """A row for each size and method, and the estimators fitted to all windows."""
+    """Return one row per size and method, and the estimators fitted to all windows."""
     rows = []
     for size in sorted({min(n, len(train)) for n in args.sizes} | {len(train)}):
         part = train[:size]
@@ -71,16 +74,16 @@ def explained_variances(train, test, rate, args):
             ev = 1 - squared_error(test, reconstruct(estimator, test)) / total
             rows.append({"n_train": size, "method": name, "ev": ev, "fit_s": seconds})
             print(f"  {size:>6} {name}", file=sys.stderr, flush=True)
-        of_pca = rows[-1]
+        pca = rows[-1]
         for row in rows[-len(methods) :]:
-            row["ev_minus_PCA"] = row["ev"] - of_pca["ev"]
-            row["unexplained_over_PCA"] = (1 - row["ev"]) / (1 - of_pca["ev"])
-            row["fit_over_PCA"] = row["fit_s"] / of_pca["fit_s"]
+            row["ev_minus_PCA"] = row["ev"] - pca["ev"]
+            row["unexplained_over_PCA"] = (1 - row["ev"]) / (1 - pca["ev"])
+            row["fit_over_PCA"] = row["fit_s"] / pca["fit_s"]
     return rows, methods
 
 
 def trade_off(plain, pca, test, stft, args):
-    """Errors of the least-squares codes, and changes of both errors in percent."""
+    """Return errors of least-squares codes, and their changes in percent."""
     nearest = reconstruct(plain, test)
     errors = squared_error(test, nearest), spectral_error(test, nearest, stft)
     unit = errors[0] / errors[1]
@@ -126,7 +129,7 @@ TRADE_OFF = [
 
 
 def draw(report, path):
-    """The trade-off: change of one error over that of the other."""
+    """Draw the change of the spectral error against that of the squared error."""
     # The object-oriented interface needs no display.
     from matplotlib.figure import Figure
 
@@ -151,7 +154,7 @@ def draw(report, path):
 
 
 def label_weights(axis, rows, x, y):
-    """Write weights beside their points, but for those that would overlap."""
+    """Write weights beside their points, unless the labels would overlap."""
     place = {"xytext": (5, 3), "ha": "left"}
     last = np.zeros(2)
     for row, *at in zip(rows, x, y, strict=True):
@@ -162,36 +165,59 @@ def label_weights(axis, rows, x, y):
 
 
 def parse_arguments():
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help=".npz with windows and their rate")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000])
-    parser.add_argument("--n-components", type=int, default=128)
-    parser.add_argument("--stft-window", type=int, default=256, help="samples")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help=".npz with windows_train, windows_test and sampling_rate; default: "
+        "synthetic notes",
+    )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[100, 1000],
+        help="numbers of training windows, in addition to all windows",
+    )
+    parser.add_argument("--n-components", type=int, default=128, help="number of atoms")
+    parser.add_argument(
+        "--stft-window",
+        type=int,
+        default=256,
+        help="length of the short-time window in samples",
+    )
     parser.add_argument(
         "--weights",
         type=float,
         nargs="+",
         default=[0.01, 0.03, 0.1, 0.3, 1, 3, 10],
-        help="relative weights",
+        help="relative weights of the spectral loss",
     )
-    parser.add_argument("--figure", type=Path, help="picture of the trade-off")
-    parser.add_argument("--output", type=Path, default=Path("bench_sound.json"))
+    parser.add_argument(
+        "--figure", type=Path, help="file to write a picture of the trade-off to"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_sound.json"),
+        help="JSON file of the report",
+    )
     return parser.parse_args()
 
 
 def main():
-    """Measure, print, write."""
+    """Measure, print tables, write the report and draw the picture."""
     args = parse_arguments()
-    # With few windows a slow end of the fit is no finding.
+    # Fits to few windows converge slowly, which is not measured here.
     warnings.simplefilter("ignore", ConvergenceWarning)
     train, test, rate = load_windows(args.data)
     stft = STFT(args.stft_window, max(1, args.stft_window // 4))
     rows, fitted = explained_variances(train, test, rate, args)
     report = {
-        "data": "made notes" if args.data is None else args.data.name,
+        "data": "synthetic notes" if args.data is None else args.data.name,
         "machine": machine(),
         "n_test": len(test),
         "length": train.shape[1],

@@ -1,6 +1,6 @@
-"""What scikit-learn's users expect of every public estimator, whichever there are.
+"""What scikit-learn's users expect of every public estimator.
 
-Estimators are found, not listed: a new one is tested from its first day.
+The estimators are found automatically, so that new ones are tested, too.
 """
 
 import ast
@@ -32,7 +32,7 @@ from skspectral import (
 )
 
 TESTS = Path(__file__).parent
-# Parameters of those that need some, or take long otherwise.
+# Parameters of estimators that require some, or would be slow without them.
 QUICK = {
     "DiffusionPrior": {"max_images": 64, "width": 4, "random_state": 0},
     "ScaledPrior": {"prior": priors.GaussianPrior()},
@@ -46,7 +46,7 @@ QUICK = {
 
 
 def public_classes():
-    """Classes of scikit-learn's kind in ``__all__`` of the package and its parts."""
+    """Estimators in ``__all__`` of the package and of its modules."""
     names = (module.name for module in pkgutil.iter_modules(skspectral.__path__))
     parts = [
         importlib.import_module(f"skspectral.{name}")
@@ -108,7 +108,7 @@ def classes_in_common_checks():
                 isinstance(node, ast.Call)
                 and ast.unparse(node.func) == "parametrize_with_checks"
             ):
-                # Not those that are parameters of another.
+                # Estimators that are parameters of another estimator do not count.
                 for made in node.args[0].elts:
                     yield ast.unparse(made.func)
 
@@ -126,7 +126,7 @@ def test_shown_as_a_diagram_without_a_link_that_leads_nowhere(kind):
     with config_context(display="diagram"):
         shown = est._repr_mimebundle_()["text/html"]
     assert kind.__name__ in shown
-    # The pages have no published address yet: a link to scikit-learn's would be wrong.
+    # The documentation has no public address. A link to scikit-learn's would be wrong.
     assert re.findall(r'href="([^"]*)"', shown) == []
     with config_context(display="text"):
         assert "text/html" not in est._repr_mimebundle_()
@@ -171,7 +171,7 @@ def test_tables_in_and_out(kind):
 
 
 def fitted_numbers(est):
-    """Learned numbers and arrays of an estimator, and of those that it has fitted."""
+    """Fitted numbers and arrays of an estimator and of its inner estimators."""
     found = {}
     for name, value in vars(est).items():
         if not name.endswith("_") or name.startswith("_"):

@@ -1,6 +1,6 @@
-"""Every public docstring has the parts that numpydoc asks for.
+"""Every public docstring has the sections that numpydoc requires.
 
-Public names are found, not listed: a new one is tested from its first day.
+The public names are found automatically, so that new ones are tested, too.
 """
 
 import importlib
@@ -14,17 +14,18 @@ import skspectral
 
 # https://numpydoc.readthedocs.io/en/latest/validation.html
 RULES = {
-    *("GL05", "GL06", "GL07", "GL08", "GL09", "GL10"),  # sections: known, in order
-    # The summary is one sentence. Not SS05: it takes plural nouns for verbs.
+    # Sections have known names and are in order.
+    *("GL05", "GL06", "GL07", "GL08", "GL09", "GL10"),
+    # The summary is one sentence. SS05 is omitted: it mistakes plural nouns for verbs.
     *("SS01", "SS02", "SS03", "SS04", "SS06"),
-    # Every parameter has a type and a description, which is a sentence.
+    # Every parameter has a type, and a description that is a sentence.
     *("PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR07", "PR08", "PR09", "PR10"),
-    *("RT01", "RT03", "RT04", "RT05", "YD01"),  # and so has what is returned
+    *("RT01", "RT03", "RT04", "RT05", "YD01"),  # Returned values have both, too.
 }
 
 
 def public_modules():
-    """Modules and packages of skspectral that say in ``__all__`` what is public."""
+    """Return modules and packages of skspectral that define ``__all__``."""
     found = (module.name for module in pkgutil.iter_modules(skspectral.__path__))
     names = [f"skspectral.{name}" for name in found if not name.startswith("_")]
     modules = [skspectral, *map(importlib.import_module, names)]
@@ -36,7 +37,7 @@ def is_documented(value):
 
 
 def public_names():
-    """Functions and classes in ``__all__``, with the public methods written here."""
+    """Yield functions and classes in ``__all__``, and methods of these classes."""
     for module in public_modules():
         for name in module.__all__:
             value = getattr(module, name)

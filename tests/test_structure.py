@@ -1,4 +1,4 @@
-"""The house: nothing reads another's underscore names, and imports run one way."""
+"""The structure of the package: private names stay private, imports run one way."""
 
 import ast
 from pathlib import Path
@@ -9,8 +9,8 @@ import skspectral
 
 ROOT = Path(skspectral.__file__).parent
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
-# From what knows nothing of the others to what users see. A module imports from its
-# own room and from those above its line.
+# Top-level modules and packages (rooms), from the lowest level to the highest. A module
+# imports only from its own room and from rooms of the lines above it.
 ROOMS = (
     "_version _device _linalg _missing _random",
     "_sklearn_compat",
@@ -57,7 +57,7 @@ def test_nothing_reads_underscore_names_of_others(module):
     assert not foreign
 
 
-# `new` is what a method makes that copies its own object.
+# `new` is the name of an object's copy in its own methods.
 OWN = ("self", "cls", "new")
 OF_NAMED_TUPLES = ("_asdict", "_fields", "_replace")
 
@@ -75,7 +75,8 @@ def test_imports_run_one_way(module):
             assert other == own or LEVEL[other] < LEVEL[own], (node.lineno, node.module)
 
 
-# Functions of scikit-learn that drop masks; those of `_sklearn_compat` refuse them.
+# These functions of scikit-learn drop masks. `_sklearn_compat` has replacements that
+# raise an error for masked entries.
 DROPS_MASKS = {"check_array", "check_X_y", "validate_data", "_check_sample_weight"}
 
 

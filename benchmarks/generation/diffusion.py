@@ -1,7 +1,7 @@
-"""A denoising diffusion model (Ho et al. 2020) with a small U-Net.
+"""A denoising diffusion model of pixels (Ho et al. 2020) with a small U-Net.
 
-Preconditioned, weighted and sampled as by Karras et al. (2022), which learns faster and
-needs fewer steps than the first formulation.
+Preconditioning, loss weights and sampling are those of Karras et al. (2022), which
+train faster and need fewer steps than the first formulation.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -12,22 +12,24 @@ from torch import nn
 from torch.nn import functional as F
 from training import Average, as_images, minibatches, n_parameters, seeded, train
 
-# Spread of pixels from -1 to 1, and of the logarithm of the noise in training.
+# Standard deviation of pixels in [-1, 1].
 DATA_STD = 0.5
+# Mean and standard deviation of the logarithm of the noise level in training.
 LOG_NOISE = (-1.2, 1.2)
+# Noise levels of sampling, and the exponent of their spacing.
 NOISE_RANGE = (0.01, 80.0)
 RHO = 7
 
 
 class DiffusionModel:
-    """Denoiser of images, and Heun's method to draw with it."""
+    """A denoiser of images that draws by Heun's method."""
 
     def __init__(self, device="cpu", widths=(32, 64, 96), batch_size=64, n_steps=12):
         self.device, self.widths = device, widths
         self.batch_size, self.n_draw_steps = batch_size, n_steps
 
     def fit(self, images, labels, seconds):
-        """Train for so many seconds on uint8 images."""
+        """Train on uint8 images for ``seconds`` seconds; labels are ignored."""
         generator, device = seeded(0, self.device)
         torch.manual_seed(0)
         self._shape = (images.shape[3], *images.shape[1:3])
@@ -57,14 +59,14 @@ class DiffusionModel:
 
     @torch.inference_mode()
     def sample(self, n_samples, seed):
-        """Images from 0 to 1."""
+        """Return images in [0, 1]."""
         generator, device = seeded(seed, self.device)
         start = torch.randn(n_samples, *self._shape, generator=generator)
         parts = [self._draw(part.to(device)) for part in start.split(100)]
         return as_images(torch.cat(parts))
 
     def _draw(self, start):
-        """Heun's method from the largest noise to none."""
+        """Integrate from the largest noise level to 0."""
         low, high = (s ** (1 / RHO) for s in NOISE_RANGE)
         grid = torch.linspace(high, low, self.n_draw_steps, device=start.device) ** RHO
         x = start.contiguous(memory_format=torch.channels_last) * grid[0]
@@ -84,14 +86,20 @@ class DiffusionModel:
 
 
 def denoised(network, noisy, sigma):
-    """Estimate of the clean images; the network sees and gives numbers of size one."""
+    """Return the estimate of clean images.
+
+    Inputs and outputs of the network are scaled to unit variance.
+    """
     total = (sigma**2 + DATA_STD**2).sqrt()
     out = network(noisy / total, sigma.flatten().log() / 4)
     return DATA_STD**2 / total**2 * noisy + sigma * DATA_STD / total * out
 
 
 class UNet(nn.Module):
-    """One residual block a level each way, attention on the coarsest."""
+    """A U-Net with one residual block per level and direction.
+
+    The coarsest level has attention.
+    """
 
     def __init__(self, n_channels, widths, n_embedded=128):
         super().__init__()
@@ -116,7 +124,7 @@ class UNet(nn.Module):
         nn.init.zeros_(self.last[-1].weight)
 
     def forward(self, x, level):
-        """Images (n, channels, height, width) and noise levels (n,)."""
+        """Apply to images (n, channels, height, width) and noise levels (n,)."""
         embedded = self.embed(waves(level))
         x = self.first(x)
         kept = []
@@ -132,7 +140,7 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block; scaled and shifted by the noise level."""
+    """A residual block, scaled and shifted by functions of the noise level."""
 
     def __init__(self, n_in, n_out, n_embedded):
         super().__init__()
@@ -143,7 +151,7 @@ class Block(nn.Module):
         self.skip = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
     def forward(self, x, embedded):
-        """Images and embedded noise levels."""
+        """Apply to features and embedded noise levels."""
         scale, shift = self.modulate(embedded)[:, :, None, None].chunk(2, dim=1)
         h = self.conv_in(F.silu(self.norm_in(x)))
         h = self.conv_out(F.silu(self.norm_out(h) * (1 + scale) + shift))
@@ -151,7 +159,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each place looks at all others."""
+    """Self-attention between all positions."""
 
     def __init__(self, width):
         super().__init__()
@@ -160,14 +168,14 @@ class Attention(nn.Module):
         self.out = nn.Conv2d(width, width, 1)
 
     def forward(self, x):
-        """Images."""
+        """Apply to features (n, channels, height, width)."""
         q, k, v = self.project(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, -1)
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
         return x + self.out(h.reshape(x.shape))
 
 
 def waves(level, n=64):
-    """Sines and cosines of the noise level."""
+    """Embed noise levels by sines and cosines."""
     frequencies = torch.linspace(0, math.log(100), n // 2, device=level.device).exp()
     angles = level[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)

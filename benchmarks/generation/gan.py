@@ -1,8 +1,8 @@
-"""A convolutional adversarial network of the DCGAN class (Radford et al. 2016).
+"""A convolutional generative adversarial network like DCGAN (Radford et al. 2016).
 
-With what has since made such networks stable at small cost: spectral normalisation of
-the discriminator (Miyato et al. 2018), the hinge loss, and an average of the
-generator's weights.
+Three later techniques make its training stable: spectral normalisation of the
+discriminator (Miyato et al. 2018), the hinge loss, and an average of the generator's
+weights.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -13,7 +13,7 @@ from training import Average, as_images, minibatches, n_parameters, seeded, trai
 
 
 class AdversarialNetwork:
-    """Generator and discriminator of four convolutions each."""
+    """A generator and a discriminator with few convolutions."""
 
     def __init__(self, device="cpu", n_codes=64, width=32, batch_size=64):
         self.device, self.n_codes = device, n_codes
@@ -44,48 +44,50 @@ class AdversarialNetwork:
         )
 
     def fit(self, images, labels, seconds):
-        """Train for so many seconds on uint8 images."""
-        chance, device = seeded(0, self.device)
+        """Train on uint8 images for ``seconds`` seconds; labels are ignored."""
+        stream, device = seeded(0, self.device)
         torch.manual_seed(0)
         generator = self._generator(*images.shape[1::2]).to(device)
-        judge = self._discriminator(*images.shape[1::2]).to(device)
-        for network in (generator, judge):
+        discriminator = self._discriminator(*images.shape[1::2]).to(device)
+        for network in (generator, discriminator):
             network.to(memory_format=torch.channels_last).train()
         self._average = Average(generator, 0.998)
-        of_generator = torch.optim.Adam(generator.parameters(), 2e-4, (0.0, 0.9))
-        of_judge = torch.optim.Adam(judge.parameters(), 4e-4, (0.0, 0.9))
-        batches = minibatches(images, self.batch_size, device, chance)
+        generator_optimizer = torch.optim.Adam(generator.parameters(), 2e-4, (0.0, 0.9))
+        discriminator_optimizer = torch.optim.Adam(
+            discriminator.parameters(), 4e-4, (0.0, 0.9)
+        )
+        batches = minibatches(images, self.batch_size, device, stream)
 
         def step():
             real = next(batches)
-            codes = torch.randn(len(real), self.n_codes, generator=chance).to(device)
+            codes = torch.randn(len(real), self.n_codes, generator=stream).to(device)
             fake = generator(codes)
-            loss = (1 - judge(real)).relu().mean() + (
-                1 + judge(fake.detach())
-            ).relu().mean()
-            of_judge.zero_grad()
+            loss = (1 - discriminator(real)).relu().mean()
+            loss = loss + (1 + discriminator(fake.detach())).relu().mean()
+            discriminator_optimizer.zero_grad()
             loss.backward()
-            of_judge.step()
-            loss = -judge(fake).mean()
-            of_generator.zero_grad()
+            discriminator_optimizer.step()
+            loss = -discriminator(fake).mean()
+            generator_optimizer.zero_grad()
             loss.backward()
-            of_generator.step()
+            generator_optimizer.step()
             self._average.update(generator)
 
-        self.n_steps = train(step, [of_generator, of_judge], seconds)
-        self.n_parameters = n_parameters(generator, judge)
+        optimizers = [generator_optimizer, discriminator_optimizer]
+        self.n_steps = train(step, optimizers, seconds)
+        self.n_parameters = n_parameters(generator, discriminator)
 
     @torch.inference_mode()
     def sample(self, n_samples, seed):
-        """Images from 0 to 1."""
-        chance, device = seeded(seed, self.device)
-        codes = torch.randn(n_samples, self.n_codes, generator=chance)
+        """Return images in [0, 1]."""
+        stream, device = seeded(seed, self.device)
+        codes = torch.randn(n_samples, self.n_codes, generator=stream)
         parts = [self._average.network(part.to(device)) for part in codes.split(500)]
         return as_images(torch.cat(parts))
 
 
 def twice(n_in, n_out):
-    """Doubles the size."""
+    """Return layers that double the size."""
     return (
         nn.Upsample(scale_factor=2),
         nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
@@ -95,7 +97,7 @@ def twice(n_in, n_out):
 
 
 def half(n_in, n_out):
-    """Halves the size."""
+    """Return layers that halve the size."""
     return (
         spectral_norm(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)),
         nn.LeakyReLU(0.1),

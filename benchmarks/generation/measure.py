@@ -1,4 +1,4 @@
-"""Figures of a set of generated images, and of real ones as the floor."""
+"""Figures of generated images, and of real images for comparison."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -15,35 +15,37 @@ from skspectral.metrics import (
     radial_spectrum_distance,
 )
 
-# Samples whose nearest training image is looked for.
+# Number of samples whose nearest training image is searched.
 N_COPIES = 1000
 
 
 class Judge:
-    """Measures sets of images against the test images, in features of a network.
+    """Compares images with the test images, in features of a network.
 
     Parameters
     ----------
     data : Data
         Training and test images.
     extractor : str, Path or callable
-        For `extract_features`; returns features, or features and logits.
-    prefix : str
-        Before the names of the figures.
+        Extractor for `extract_features`, which returns features, or features and
+        logits.
+    prefix : str, default=""
+        Prefix of the names of the figures.
     """
 
     def __init__(self, data, extractor, prefix=""):
         self.extractor, self.prefix = extractor, prefix
-        self.test, _ = self._look(data.test)
-        self.train, _ = self._look(data.train)
+        self.test, _ = self._outputs(data.test)
+        self.train, _ = self._outputs(data.train)
 
-    def _look(self, images):
+    def _outputs(self, images):
+        """Return features and logits. Logits are None if there are none."""
         outputs = extract_features(images, self.extractor)
         return outputs if isinstance(outputs, tuple) else (outputs, None)
 
     def figures(self, images):
-        """Distances by name."""
-        features, logits = self._look(images)
+        """Return figures by name."""
+        features, logits = self._outputs(images)
         real = self.test
         size = min(1000, len(real), len(features))
         kernel = kernel_distance(real, features, subset_size=size, random_state=0)
@@ -65,25 +67,28 @@ class Judge:
 
 
 class Pixels:
-    """The same without a network."""
+    """Compares images with the test images, without a network."""
 
     def __init__(self, data):
         self._test = data.test
-        self._rows_of_train = halved(data.train)
-        self._rows_of_test = halved(data.test[:N_COPIES])
+        self._train_rows = halved(data.train)
+        self._test_rows = halved(data.test[:N_COPIES])
 
     def figures(self, images):
-        """Distances by name."""
-        train, rows = self._rows_of_train, halved(images[:N_COPIES])
+        """Return figures by name."""
+        train, rows = self._train_rows, halved(images[:N_COPIES])
         return {
             "radial_spectrum_distance": radial_spectrum_distance(self._test, images),
-            "memorization_pixels": memorization_ratio(train, self._rows_of_test, rows),
+            "memorization_pixels": memorization_ratio(train, self._test_rows, rows),
             "copies": 1 - authenticity(train, rows),
         }
 
 
 def halved(images):
-    """Rows of images of half the height and width: copies are copies there too."""
+    """Return rows of images of half the height and width.
+
+    Copies of training images are still detected at this size.
+    """
     n, height, width, n_channels = images.shape
     pairs = images.reshape(n, height // 2, 2, width // 2, 2, n_channels)
     return pairs.mean(axis=(2, 4), dtype=np.float32).reshape(n, -1)

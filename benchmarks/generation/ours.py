@@ -1,4 +1,4 @@
-"""Our entries: atoms by prior by number of atoms."""
+"""Models of this package: combinations of atoms, prior and number of atoms."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import time
@@ -20,15 +20,16 @@ from skspectral.priors import (
 ATOMS = {
     "static": {"atoms": "sinusoid", "modulation": None},
     "modulated": {"atoms": "sinusoid"},
-    # Further iterations gain little where the waves are many.
+    # With many waves, further iterations improve the fit only slightly.
     "plane waves": {"atoms": "plane_wave", "modulation": None, "max_iter": 1},
 }
 
 
-# Many small components, each of its own shape: weak shrinkage. The likelihood wants
-# more of it, and longer iterations; draws do not.
+# Weak shrinkage keeps the shape of each of the many small components. Stronger
+# shrinkage and more iterations would raise the likelihood, but not improve draws.
 SMALL = GaussianMixture(100, shrinkage=0.005, tol=1.0, max_iter=3)
-# Trained for what is left of the time, minutes: it corrects too little.
+# `Deadline` sets ``max_time``. After minutes of training, the network's correction is
+# too small, hence the guidance.
 DIFFUSION = DiffusionPrior(
     max_images=None,
     max_time=60.0,
@@ -48,59 +49,64 @@ PRIORS = {
     "diffusion": DIFFUSION,
     "diffusion by class": DIFFUSION,
 }
-# All atoms are tried with these, the best of them with the others.
-PLAIN = ("Gaussian", "mixture", "by class")
+# These priors are combined with all atoms, the other priors only with plane waves.
+FOR_ALL_ATOMS = ("Gaussian", "mixture", "by class")
 N_COMPONENTS = (128, 512, 1024)
 
 
 def entries(labelled):
-    """(number of atoms, atoms, prior) of each."""
+    """Return (number of atoms, atoms, prior) of each model."""
     every = [
-        (n, atoms, prior) for n in N_COMPONENTS for atoms in ATOMS for prior in PLAIN
+        (n, atoms, prior)
+        for n in N_COMPONENTS
+        for atoms in ATOMS
+        for prior in FOR_ALL_ATOMS
     ]
     every += [(512, "plane waves", "mixtures by class")]
-    every += [(1024, "plane waves", prior) for prior in PRIORS if prior not in PLAIN]
-    # As many waves as there are values: no detail is left out.
+    others = [prior for prior in PRIORS if prior not in FOR_ALL_ATOMS]
+    every += [(1024, "plane waves", prior) for prior in others]
+    # With as many waves as values of a 32 x 32 image, no detail is lost.
     every += [(3072, "plane waves", "diffusion")]
     return [entry for entry in every if labelled or "by class" not in entry[2]]
 
 
 class Deadline:
-    """Callback that stops a fit when the time is over.
+    """A callback that stops a fit when the time is over.
 
-    Priors that are trained are told before how much is left.
+    It sets the remaining time as ``max_time`` of a `DiffusionPrior` when its fit
+    begins.
     """
 
     def __init__(self, seconds):
         self._end = time.perf_counter() + seconds
-        self._told = False
+        self._is_passed_on = False
 
     def setup(self, estimator, context):
-        """Nothing to do."""
+        """Do nothing."""
 
     teardown = setup
 
     def on_fit_task_begin(self, estimator, context):
-        """Pass the time on."""
-        if isinstance(estimator, DiffusionPrior) and not self._told:
-            left = self._end - time.perf_counter()
-            estimator.set_params(max_time=max(1.0, left))
-            self._told = True
+        """Pass the remaining time to a `DiffusionPrior`."""
+        if isinstance(estimator, DiffusionPrior) and not self._is_passed_on:
+            remaining = self._end - time.perf_counter()
+            estimator.set_params(max_time=max(1.0, remaining))
+            self._is_passed_on = True
 
     def on_fit_task_end(self, estimator, context, *, metadata=None):
-        """Whether to stop."""
+        """Return whether to stop the fit."""
         return time.perf_counter() > self._end
 
 
 class Ours:
-    """`SpectralDictionaryLearning` with the interface of the rivals."""
+    """`SpectralDictionaryLearning` with the interface of the other generators."""
 
     def __init__(self, n_components, atoms, prior, device="cpu"):
         self.n_components, self.atoms = n_components, atoms
         self.prior, self.device = prior, device
 
     def fit(self, images, labels, seconds):
-        """Fit on uint8 images for at most about so many seconds."""
+        """Fit on uint8 images, for about ``seconds`` seconds at most."""
         deadline = Deadline(seconds)
         prior = clone(PRIORS[self.prior])
         part = prior
@@ -122,24 +128,25 @@ class Ours:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            wanted = labels if "by class" in self.prior else None
-            self.estimator.set_callbacks(deadline).fit(rows, wanted)
+            y = labels if "by class" in self.prior else None
+            self.estimator.set_callbacks(deadline).fit(rows, y)
 
     @property
     def n_parameters(self):
-        """Numbers that were learned: mean, atoms, prior."""
+        """Number of learned parameters of mean, atoms and prior."""
         n_channels = self._shape[-1]
-        of_one = {
-            # Amplitude, frequency, phase; or a drift of the first and the last.
+        per_atom = {
+            # Amplitude, frequency and phase.
             "static": 3,
+            # The amplitude and the phase are modulated, the frequency is not.
             "modulated": 1 + 2 * len(BasisModulation().functions(self._shape)[0]),
-            # Two frequencies, a phase, and a colour that holds the amplitude.
+            # Two frequencies, a phase, and an amplitude per channel.
             "plane waves": 3 + n_channels,
         }[self.atoms]
         n_atoms, n_features = self.estimator.components_.shape
-        return n_features + n_atoms * of_one + self.estimator.prior_.n_parameters_
+        return n_features + n_atoms * per_atom + self.estimator.prior_.n_parameters_
 
     def sample(self, n_samples, seed):
-        """Images from 0 to 1."""
+        """Return images in [0, 1]."""
         rows = self.estimator.sample(n_samples, random_state=seed)
         return rows.reshape(-1, *self._shape)

@@ -1,4 +1,4 @@
-"""The results as a Markdown table and as pictures."""
+"""Results as a Markdown table and as pictures."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -13,7 +13,7 @@ COLUMNS = [
     ("density", "density", "{:.2f}"),
     ("coverage", "coverage", "{:.3f}"),
     ("classifier score", "classifier_score", "{:.2f}"),
-    ("spectrum, dB", "radial_spectrum_distance", "{:.2f}"),
+    ("spectral distance, dB", "radial_spectrum_distance", "{:.2f}"),
     ("nearest training image: features", "memorization_features", "{:.2f}"),
     ("pixels", "memorization_pixels", "{:.2f}"),
     ("near copies", "copies", "{:.3f}"),
@@ -32,7 +32,7 @@ SCALE = {
 
 
 def as_markdown(results):
-    """One line for each method, the smallest Frechet distance first."""
+    """Return one row per method, in increasing order of the Frechet distance."""
     rows = [
         row | {name: row[name] * SCALE[name] for name in SCALE.keys() & row.keys()}
         for row in sorted(results, key=lambda row: row.get("frechet_distance", np.inf))
@@ -41,7 +41,7 @@ def as_markdown(results):
 
 
 def grid(images, n_rows=8, n_columns=8):
-    """The first images side by side, as one image."""
+    """Arrange the first images in a grid, as one image."""
     n, height, width, n_channels = images.shape
     shown = np.full((n_rows * n_columns, height, width, n_channels), 255, np.uint8)
     shown[:n] = images[: len(shown)]
@@ -51,13 +51,13 @@ def grid(images, n_rows=8, n_columns=8):
 
 
 def save_grid(images, path):
-    """Write a grid of 8 x 8 images, enlarged, to a file."""
+    """Write a grid of 8 x 8 images to a file, enlarged by a factor of 2."""
     picture = Image.fromarray(grid(images))
     picture.resize((2 * picture.width, 2 * picture.height), Image.NEAREST).save(path)
 
 
 def save_sheet(images_of, path, n_columns=5):
-    """Write one picture of the first images of each method."""
+    """Write a picture with the first images of each method."""
     n_rows = -(-len(images_of) // n_columns)
     figure = Figure(figsize=(2.4 * n_columns, 2.65 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False)

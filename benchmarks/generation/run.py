@@ -1,27 +1,28 @@
-"""Generators of images side by side: the same data, device and minutes for each.
+"""Generators of images on the same data and device, with equal training time.
 
-Trains a convolutional VAE, a GAN, a diffusion model, linear models, and
-`SpectralDictionaryLearning` with several atoms and priors, draws as many images from
-each, and measures them all against the test images: Frechet and kernel distance,
-density and coverage, classifier score (in features of a network that is given), the
-spectrum, and whether images are copies of training images. Training images are
-measured too: that is the floor.
+The script trains a convolutional VAE, a GAN, a diffusion model, linear models, and
+`SpectralDictionaryLearning` with several atoms and priors. It draws the same number of
+images from each model, and compares the draws with the test images: Frechet and kernel
+distance, density and coverage, classifier score (all in features of a given network),
+radial spectrum, and similarity to training images. The same figures of training images
+show which values are possible.
 
     python benchmarks/generation/run.py --data images.npz --judge network.ts
     python benchmarks/generation/run.py --methods GAN "ours, 128 static, Gaussian"
     python benchmarks/generation/run.py --minutes 10 --device cuda ...
 
 --data is an .npz with train and test of shape (n, height, width, channels), uint8, and
-train_labels, without which entries that need labels are left out; by default patches of
-the bundled photographs. --judge is a TorchScript file: from images (n, channels,
-height, width) in [0, 1] to features, or features and logits. Without one, only what
-needs no network is measured. --inception takes weights of torch-fidelity.
+train_labels. The sides must be multiples of 8. Without labels, models that require them
+are omitted. The default is patches of the bundled photographs. --judge is a TorchScript
+file of a network from images (n, channels, height, width) in [0, 1] to features, or to
+features and logits. Without it, figures that require a network are omitted. --inception
+takes weights of torch-fidelity.
 
-Each method runs in a process of its own. Under --output it leaves its samples (.npz),
-its figures (.json) and a picture (.png). One whose samples are there, of the same
-options, is not run again; delete it where the data of that name have changed.
-results.json, results.md and samples.jpg are of all methods of the run. Images must have
-sides that are multiples of 8.
+Each method runs in its own process. It writes its samples (.npz), figures (.json) and a
+picture (.png) to the folder --output. A method is not run again if its samples are
+there and were made with the same options. If the contents of the data file have
+changed, delete the samples. results.json, results.md and samples.jpg contain all
+methods of the run.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -52,13 +53,13 @@ from skspectral.metrics import inception_extractor
 
 REAL = ("training images", "test images")
 N_SHOWN = 36
-# Of the command line, what samples depend on.
+# Options of the command line on which samples depend.
 OPTIONS = ("data", "size", "minutes", "n_samples", "device")
 
 
 @dataclass
 class Data:
-    """Images, uint8, and labels of the training images or None."""
+    """Training and test images (uint8), and training labels or None."""
 
     train: np.ndarray
     test: np.ndarray
@@ -66,7 +67,7 @@ class Data:
 
 
 def methods(device, labelled):
-    """Functions that make the generators, by name."""
+    """Return functions that create the generators, by name."""
     ours = {
         f"ours, {n} {atoms}, {prior}": partial(Ours, n, atoms, prior, device)
         for n, atoms, prior in entries(labelled)
@@ -82,13 +83,13 @@ def methods(device, labelled):
 
 
 def generate(name, data, args):
-    """Train one method and draw from it; write images and costs to a file."""
+    """Train one method, draw images, and write images and costs to a file."""
     model = methods(args.device, data.labels is not None)[name]()
     start = time.perf_counter()
     model.fit(data.train, data.labels, 60 * args.minutes)
     fitted = time.perf_counter()
     images = model.sample(args.n_samples, seed=1)
-    # As a file would hold them.
+    # Round to bytes, as an image file would.
     images = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
     drawn = time.perf_counter()
     costs = {
@@ -100,7 +101,7 @@ def generate(name, data, args):
 
 
 def generate_apart(name, args):
-    """The same in a process with memory and threads of its own."""
+    """Run `generate` in a process with its own memory and threads."""
     arguments = ["--one", name]
     for option in (*OPTIONS, "output"):
         value = getattr(args, option)
@@ -110,22 +111,25 @@ def generate_apart(name, args):
 
 
 def options(args):
-    """What samples depend on."""
+    """Return the options on which samples depend."""
     return {name: str(getattr(args, name)) for name in OPTIONS}
 
 
 def keep(name, images, costs, args):
-    """Write samples of a method, and what they cost, to a file."""
+    """Write the samples of a method and their costs to a file."""
     about = json.dumps({"options": options(args), "costs": costs})
     whole = args.output / f"{name}.npz"
     part = whole.with_suffix(".part.npz")
     np.savez(part, images=images, about=about)
-    # A run that is stopped leaves no half a file.
+    # Renaming ensures that an interrupted run leaves no incomplete file.
     part.replace(whole)
 
 
 def kept(name, args):
-    """Samples and costs of a method, or None if there are none of the same options."""
+    """Return samples and costs of a method from its file.
+
+    Return None if there is no file, or if it was made with other options.
+    """
     path = args.output / f"{name}.npz"
     if not path.exists():
         return None
@@ -141,12 +145,16 @@ class Measures:
 
     def __init__(self, data, args):
         self._data, self._args = data, args
-        # What figures depend on beside the samples.
+        # Figures depend on the samples and on these networks.
         self.judges = {"judge": str(args.judge), "inception": str(args.inception)}
 
     @cached_property
     def _parts(self):
-        """Made when there is something to measure: real images take a minute."""
+        """Parts that compute figures.
+
+        They are created at first use, because features of the real images take a
+        minute.
+        """
         parts = [Pixels(self._data)]
         if self._args.judge:
             parts.append(Judge(self._data, self._args.judge))
@@ -158,7 +166,7 @@ class Measures:
         return parts
 
     def of(self, images):
-        """Figures by name."""
+        """Return figures by name."""
         figures = {}
         for part in self._parts:
             figures |= part.figures(images)
@@ -166,9 +174,10 @@ class Measures:
 
 
 def run(name, data, measures, args):
-    """Images and figures of one method: from files, of its samples, or from the start.
+    """Return images and figures of one method.
 
-    The files tell by which judges; the figures, which are published, do not.
+    Samples and figures are read from files if these are up to date, and computed
+    otherwise. The files also record the networks that were used.
     """
     path = args.output / f"{name}.json"
     found = kept(name, args)
@@ -191,28 +200,53 @@ def run(name, data, measures, args):
 
 
 def parse_arguments():
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help=IMAGES_HELP)
-    parser.add_argument("--size", type=int, help="training images; default all")
-    parser.add_argument("--judge", type=Path, help="TorchScript file")
-    parser.add_argument("--inception", type=Path, help="weights of torch-fidelity")
-    parser.add_argument("--minutes", type=float, default=5.0, help="for each training")
-    parser.add_argument("--n-samples", type=int, default=10_000)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default all")
-    parser.add_argument("--output", type=Path, default=Path("generation"))
+    parser.add_argument(
+        "--size", type=int, help="number of training images; default: all"
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        help="TorchScript network from images to features, or features and logits",
+    )
+    parser.add_argument(
+        "--inception",
+        type=Path,
+        help="weights of torch-fidelity's Inception network, for FID and KID",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="training time per method"
+    )
+    parser.add_argument(
+        "--n-samples", type=int, default=10_000, help="number of draws per method"
+    )
+    parser.add_argument("--device", default="cpu", help="device of torch")
+    parser.add_argument(
+        "--methods", nargs="+", metavar="NAME", help="names of methods; default: all"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("generation"),
+        help="folder of samples, figures and pictures",
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def chosen_methods(args, data):
-    """Names, checked."""
+    """Return the names of the methods to run."""
     known = [*REAL, *methods(args.device, data.labels is not None)]
     unknown = set(args.methods or ()) - set(known)
     if unknown:
-        raise SystemExit(f"error: no method {sorted(unknown)[0]!r}; there are {known}")
+        raise SystemExit(
+            f"error: no method {sorted(unknown)[0]!r}; there are {known}. Without "
+            "labels in --data, methods by class are omitted."
+        )
     return args.methods or known
 
 
@@ -243,7 +277,7 @@ def main():
 
 
 def write(results, shown, data, args):
-    """Results so far as JSON, as a table, and as a picture."""
+    """Write the results so far as JSON, as a table, and as a picture."""
     about = {
         "minutes": args.minutes,
         "n_samples": args.n_samples,

@@ -1,4 +1,4 @@
-"""What the networks have in common: minibatches, and training against the clock."""
+"""Minibatches, a training loop with a time limit, and other parts of the networks."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
@@ -7,12 +7,14 @@ import time
 import numpy as np
 import torch
 
-WARM_UP = 200  # steps
-DECAY = 0.4  # share of the time, at the end, in which the step size falls to zero
+# Number of steps in which the learning rate rises to its full value.
+WARM_UP = 200
+# Fraction of the time, at its end, in which the learning rate falls to zero.
+DECAY = 0.4
 
 
 def minibatches(images, batch_size, device, generator):
-    """Endless batches of images from -1 to 1, half of them mirrored."""
+    """Yield random batches of images in [-1, 1], half of them mirrored."""
     planes = torch.from_numpy(np.moveaxis(images, -1, 1).copy()).to(device)
     while True:
         order = torch.randperm(len(planes), generator=generator).to(device)
@@ -25,22 +27,25 @@ def minibatches(images, batch_size, device, generator):
             yield batch.contiguous(memory_format=torch.channels_last)
 
 
-def step_size(n_steps, share):
-    """Factor of the learning rate after so many steps, at a share of the time."""
-    return min(1, (n_steps + 1) / WARM_UP, (1 - share) / DECAY)
+def step_size(n_steps, elapsed):
+    """Return the factor of the learning rate.
+
+    It depends on the number of past steps and on the ``elapsed`` fraction of the time.
+    """
+    return min(1, (n_steps + 1) / WARM_UP, (1 - elapsed) / DECAY)
 
 
 def train(step, optimizers, seconds):
-    """Call ``step()`` until the time is over; return the number of calls."""
+    """Call ``step()`` for ``seconds`` seconds; return the number of calls."""
     rates = [
         [group["lr"] for group in optimizer.param_groups] for optimizer in optimizers
     ]
     start = time.perf_counter()
     n_steps = 0
-    while (share := (time.perf_counter() - start) / seconds) < 1:
-        for optimizer, of_groups in zip(optimizers, rates, strict=True):
-            for group, rate in zip(optimizer.param_groups, of_groups, strict=True):
-                group["lr"] = rate * step_size(n_steps, share)
+    while (elapsed := (time.perf_counter() - start) / seconds) < 1:
+        for optimizer, group_rates in zip(optimizers, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, group_rates, strict=True):
+                group["lr"] = rate * step_size(n_steps, elapsed)
         step()
         n_steps += 1
     return n_steps
@@ -52,13 +57,16 @@ class Average:
     def __init__(self, network, decay):
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
-        self._n = 0
+        self._n_updates = 0
 
     @torch.no_grad()
     def update(self, network):
-        """Take in the present weights; early on they count for more."""
-        self._n += 1
-        weight = 1 - min(self._decay, self._n / (self._n + 10))
+        """Add the present weights to the average.
+
+        The first updates have larger weights in the average.
+        """
+        self._n_updates += 1
+        weight = 1 - min(self._decay, self._n_updates / (self._n_updates + 10))
         pairs = zip(
             self.network.state_dict().values(),
             network.state_dict().values(),
@@ -72,15 +80,18 @@ class Average:
 
 
 def n_parameters(*networks):
-    """Number of trained numbers."""
+    """Return the number of trained parameters."""
     return sum(p.numel() for network in networks for p in network.parameters())
 
 
 def seeded(seed, device):
-    """Generator of the draws, made on the CPU so that devices see the same."""
+    """Return a generator of random numbers and the device.
+
+    The generator is on the CPU, so that all devices receive the same random numbers.
+    """
     return torch.Generator().manual_seed(seed), torch.device(device)
 
 
 def as_images(planes):
-    """Images from 0 to 1, channels last, from planes from -1 to 1."""
+    """Return images in [0, 1] with channels last, from planes in [-1, 1]."""
     return np.moveaxis(planes.cpu().numpy() / 2 + 0.5, 1, -1)

@@ -1,7 +1,8 @@
 """A convolutional variational auto-encoder (Kingma, Welling 2014).
 
-The decoder's noise is the one of largest likelihood at each step (Rybkin et al. 2021),
-so that no weight of the two terms is to be chosen. Samples are the decoder's means.
+The variance of the decoder's noise is the one of largest likelihood in each step
+(Rybkin et al. 2021), so that the two terms of the loss need no weight. Samples are
+means of the decoder.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -11,7 +12,10 @@ from training import as_images, minibatches, n_parameters, seeded, train
 
 
 class VariationalAutoEncoder:
-    """Gaussian codes, two strided convolutions each way."""
+    """A VAE with Gaussian codes.
+
+    Encoder and decoder change the size twice.
+    """
 
     def __init__(self, device="cpu", n_codes=128, width=32, batch_size=64):
         self.device, self.n_codes = device, n_codes
@@ -36,7 +40,7 @@ class VariationalAutoEncoder:
         )
 
     def fit(self, images, labels, seconds):
-        """Train for so many seconds on uint8 images."""
+        """Train on uint8 images for ``seconds`` seconds; labels are ignored."""
         generator, device = seeded(0, self.device)
         torch.manual_seed(0)
         self._build(images.shape[1], images.shape[3])
@@ -51,8 +55,9 @@ class VariationalAutoEncoder:
             noise = torch.randn(mean.shape, generator=generator).to(device)
             decoded = self.decoder(mean + log_scale.exp() * noise)
             squared = (decoded - x).square().mean()
-            # -log p(x | codes) with the best variance, and the information in codes.
+            # -log p(x | codes) at the best variance, up to a constant.
             distortion = x[0].numel() / 2 * squared.log()
+            # Twice the Kullback-Leibler divergence of the codes from the prior.
             rate = mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale
             loss = distortion + rate.sum(1).mean() / 2
             optimizer.zero_grad()
@@ -66,7 +71,7 @@ class VariationalAutoEncoder:
 
     @torch.inference_mode()
     def sample(self, n_samples, seed):
-        """Images from 0 to 1."""
+        """Return images in [0, 1]."""
         generator, device = seeded(seed, self.device)
         codes = torch.randn(n_samples, self.n_codes, generator=generator)
         parts = [self.decoder(part.to(device)) for part in codes.split(500)]
@@ -74,7 +79,7 @@ class VariationalAutoEncoder:
 
 
 def same(n_in, n_out):
-    """A convolution that keeps the size."""
+    """Return layers that keep the size."""
     return (
         nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
         nn.BatchNorm2d(n_out),
@@ -83,7 +88,7 @@ def same(n_in, n_out):
 
 
 def down(n_in, n_out):
-    """A convolution that halves the size."""
+    """Return layers that halve the size."""
     return (
         nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(n_out),
@@ -92,5 +97,5 @@ def down(n_in, n_out):
 
 
 def up(n_in, n_out):
-    """Doubles the size."""
+    """Return layers that double the size."""
     return nn.Upsample(scale_factor=2), *same(n_in, n_out)

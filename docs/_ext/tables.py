@@ -1,6 +1,7 @@
-"""Tables of the page of benchmarks, from stored results and from the scripts.
+"""Write the tables of the page of benchmarks, from stored results and from the scripts.
 
-They are written before the pages are read, into a folder that is not kept.
+The tables are written to the folder docs/_tables, which is not under version control,
+before Sphinx reads the pages.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -20,7 +21,7 @@ GENERATION = {
     "fit_s": "{:.0f}",
     "sample_s_per_1000": "{:.2f}",
 }
-# Of each file of results: where a figure is in a row, and how it is shown.
+# Columns of the table of each file of results: name of the figure and its format.
 COLUMNS = {
     "generation": GENERATION,
     "generation_15min": GENERATION,
@@ -43,19 +44,27 @@ COLUMNS = {
         "Frechet": "{:.1f}",
     },
 }
+# Tables that are sorted, and the figure by which they are sorted in increasing order.
 BEST_FIRST = dict.fromkeys(["generation", "generation_15min"], "frechet_distance")
 HEADINGS = {
     "frechet_distance": "Fréchet distance",
     "copies": "near copies",
     "fit_s": "fit, s",
+    "fit s": "fit, s",
+    "distance": "distance of mean spectra",
+    "flag rate": "fraction flagged",
+    "AUC frozen": "AUC, frozen detector",
+    "AUC re-trained": "AUC, re-trained detector",
+    "PSNR": "PSNR, dB",
+    "s per 1,000 draws": "draws, s per 1,000",
     "sample_s_per_1000": "draws, s per 1,000",
-    "error, test": "error of test images, over the Gaussian's",
+    "error, test": "error of test images ÷ error of the Gaussian",
     "Frechet": "Fréchet distance",
 }
 
 
 def write_tables(app: Sphinx) -> None:
-    """Write all tables, as Markdown."""
+    """Write all tables as Markdown."""
     docs = Path(app.srcdir)
     out = docs / "_tables"
     out.mkdir(exist_ok=True)
@@ -69,7 +78,7 @@ def write_tables(app: Sphinx) -> None:
 
 
 def results(report: Any, columns: dict[str, str], order: str | None) -> str:
-    """Return the rows of a report, the machine above them if it is known."""
+    """Return the table of a report, preceded by the description of the machine."""
     lines = []
     if isinstance(report, dict):
         machine = (f"{key} {value}" for key, value in report["machine"].items())
@@ -86,24 +95,24 @@ def results(report: Any, columns: dict[str, str], order: str | None) -> str:
 
 
 def line(cells: Any) -> str:
-    """Return a row of a table."""
+    """Return one row of a table."""
     return "| " + " | ".join(cells) + " |"
 
 
 def cell(form: str, value: Any) -> str:
-    """Return a figure as text; nothing where there is none."""
+    """Return a figure as text, or an empty text for None."""
     return "" if value is None else form.format(value)
 
 
 def usage(script: Path) -> str:
-    """Return what a script says of itself: its first line, and how it is called."""
-    said = ast.get_docstring(ast.parse(script.read_text())) or ""
-    calls = [x.strip() for x in said.splitlines() if x.startswith("    python ")]
-    parts = [f"**{said.splitlines()[0]}**", "", "```bash", *calls, "```", ""]
+    """Return the first line of a script's docstring and its example commands."""
+    lines = (ast.get_docstring(ast.parse(script.read_text())) or "").splitlines()
+    calls = [text.strip() for text in lines if text.startswith("    python ")]
+    parts = [f"**{lines[0]}**", "", "```bash", *calls, "```", ""]
     return "\n".join(parts)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register the extension with Sphinx."""
     app.connect("builder-inited", write_tables)
     return {"parallel_read_safe": True}

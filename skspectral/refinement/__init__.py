@@ -1,11 +1,15 @@
-"""Repair of the spectra of generated images.
+"""Correct the spectra of generated images towards those of real images.
 
-Generators leave traces in the spectrum: checkerboards of their up-sampling, or too
-little of high frequencies. All classes learn from generated and from real images, which
-need not be pairs, and change the spectrum of the former towards the latter.
+Generative models leave traces in the spectrum of their images, such as the
+checkerboards of transposed convolutions or too little power at high frequencies. Every
+class of this package learns from a set of generated and a set of real images, which
+need not be paired, and changes the spectra of generated images towards the spectra of
+real images.
 
-With labels as y, ``fit_transform`` changes all rows, real ones too, as a step of a
-pipeline has to: fit chains of matchers with images as y.
+``fit`` takes the real images as ``y``, or labels that tell real from generated rows of
+``X``. With labels, ``fit_transform`` changes all rows of ``X``, including the real
+ones, because a step of a pipeline must return every row. To chain several matchers,
+therefore pass the real images as ``y``.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

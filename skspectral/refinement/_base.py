@@ -1,4 +1,4 @@
-"""What all that refine spectra share: input, output, and the change in between."""
+"""Base classes of the refiners: checks of images, transform, score and gains."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -24,7 +24,7 @@ from skspectral.metrics._images import (
 from skspectral.metrics._ranges import Range, Values, refuse_overflow
 from skspectral.refinement._gains import without_dc
 from skspectral.refinement._input import (
-    as_numbers,
+    as_images,
     check_image_shape,
     check_like,
     check_range,
@@ -47,7 +47,7 @@ from skspectral.refinement._spectra import (
     spectra_of,
 )
 
-# Constraints of the parameters that all refiners have.
+# Constraints of the parameters shared by all refiners.
 IMAGE_CONSTRAINTS = {
     "image_shape": ["array-like", None],
     "data_range": ["array-like", None],
@@ -56,10 +56,11 @@ IMAGE_CONSTRAINTS = {
 
 
 class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
-    """Changes spectra of generated images towards those of real ones.
+    """Base class: changes spectra of generated images towards those of real images.
 
-    Subclasses say what they learn (`_fit_images`) and by how much they change spectra
-    (`_change`); images enter and leave here.
+    This class checks images and converts their layout. Subclasses implement
+    `_fit_images`, which learns from both sets, and `_change`, which returns the change
+    of a spectrum.
     """
 
     image_shape: Sequence[int] | None
@@ -68,35 +69,42 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: Any = None) -> Any:
-        """Learn from generated and real images.
+        """Learn the change of spectra from generated and real images.
 
         Parameters
         ----------
         X : array-like of shape (n, height, width[, channels]) or (n, n_features)
-            Generated images, two or more; channels where ``channel_axis`` says.
+            Two or more generated images. Rows of ``n_features`` values are unfolded to
+            ``image_shape``. Another position of the channels is given by
+            ``channel_axis``.
         y : array-like
-            Real images, two or more, as X; or labels, one for each row of X, where the
-            larger of two values marks the real ones, as 1 beside 0 does.
+            Two or more real images in one of the layouts of X; their number may differ
+            from that of X. Alternatively, one label per row of X, if X holds both
+            generated and real images. Of the two distinct labels the larger one marks
+            real images, for example 1 for real and 0 for generated.
 
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If images are not finite or of one size, if their channels are elsewhere,
-            if entries are masked, if there are fewer than two of a kind, if values lie
-            outside ``data_range``, or without it if types do not tell the range or sets
-            are of different ones, or if all images are constant.
+            If images have NaN, infinite or masked entries. If generated and real images
+            differ in size or layout. If there are fewer than two images of either kind,
+            or all images of a kind are constant. If ``image_shape``, ``data_range`` or
+            ``channel_axis`` does not agree with the images. If generated and real
+            images differ in their range of values, or only one of both sets is uint8
+            while ``data_range`` is None.
         """
         with input_names_restored_on_failure(self):
             images = self._fit_input(X)
             generated, real = self._pair(images, y)
             limits = find_range(self.data_range, generated, real)
             extent = extent_of(limits, real)
-            check_set(generated, "Generated images")
-            check_set(real, "Real images")
+            check_set(generated, "generated images")
+            check_set(real, "real images")
             known = Values.of(real), "real images"
             self._check_values(real, "real images", limits, *known)
             self._check_values(generated, "generated images", limits, *known)
@@ -109,46 +117,50 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         return self
 
     def transform(self, X: ArrayLike) -> Any:
-        """Images with changed spectra.
+        """Change the spectra of images.
 
         Parameters
         ----------
         X : array-like of shape (n, height, width[, channels]) or (n, n_features)
-            Of the size of those in ``fit``.
+            Images of the size and the range of values of those passed to ``fit``.
 
         Returns
         -------
         refined : ndarray
-            In the shape and type of X, within ``data_range_``; rounded where X is of
-            integers.
+            Changed images with the shape and type of X, clipped to ``data_range_``.
+            Images of integer type are rounded.
 
         Raises
         ------
         ValueError
-            If images are not finite, of another size, outside ``data_range``, or of
-            another range than those in ``fit``.
+            If images have NaN, infinite or masked entries, or differ in size or range
+            of values from the images passed to ``fit``.
+        sklearn.exceptions.NotFittedError
+            If ``fit`` was not called.
         """
         return in_layout(self._refined(self._input(X)), n_axes(X), self.channel_axis)
 
     def score(self, X: ArrayLike, y: Any) -> float:
-        """Minus the distance of mean spectra of refined and real images.
+        """Return minus the distance of mean spectra of refined and real images.
 
         Parameters
         ----------
         X : array-like of shape (n, height, width[, channels]) or (n, n_features)
-            Generated images, that are refined first.
+            Generated images. They are refined before the comparison.
         y : array-like
-            Real images, or labels, as in ``fit``.
+            Real images, or one label per row of X, as in ``fit``.
 
         Returns
         -------
         score : float
-            Higher is better, up to minus the floor that
-            `skspectral.metrics.mean_spectrum_distance` gives.
+            Minus the distance that `skspectral.metrics.mean_spectrum_distance`
+            computes. Higher is better. Scores near minus the floor of that distance
+            cannot be improved measurably.
 
         Notes
         -----
-        The distance depends on the numbers of images: compare scores of equal ones.
+        The distance depends on the number of images. Compare scores only if they were
+        computed from equal numbers of images.
         """
         generated, real = self._pair(self._input(X), y)
         known = self._values, "the generated images of fit"
@@ -165,24 +177,28 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         return -result.distance
 
     def log_gain(self, X: ArrayLike | None = None) -> np.ndarray:
-        """What bins are multiplied by, as natural logarithms.
+        """Return the logarithm of the factor by which each bin's magnitude changes.
 
         Parameters
         ----------
-        X : array-like, default=None
-            Images, as in ``transform``. None is for filters, which are the same for all
-            images.
+        X : array-like of shape (n, height, width[, channels]) or (n, n_features), \
+                default=None
+            Images whose gains are computed. None is allowed only for `SpectrumMatcher`
+            and `RadialSpectrumMatcher`, whose gains are the same for all images.
 
         Returns
         -------
         log_gain : ndarray of shape ([n, ]channels, height, width // 2 + 1)
-            Before clipping and rounding; 8.686 times that are dB. Bins are those of
-            ``numpy.fft.rfft2``. Without a first axis if X is None.
+            Natural logarithms of the gains in the bins of ``numpy.fft.rfft2``, before
+            clipping and rounding. Multiply by 8.686 for decibels. The first axis is
+            missing if X is None.
 
         Raises
         ------
         ValueError
-            If X is None and gains depend on the image.
+            If X is None and the gains depend on the image.
+        sklearn.exceptions.NotFittedError
+            If ``fit`` was not called.
         """
         check_is_fitted(self)
         if X is None:
@@ -192,24 +208,31 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
 
     @abstractmethod
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
-        """Learn from two sets of images, (n, height, width, channels)."""
+        """Learn from images of shape (n, height, width, channels)."""
 
     @abstractmethod
     def _change(self, spectra: np.ndarray) -> np.ndarray:
-        """What is to be added to spectra (n, channels, height, width // 2 + 1)."""
+        """Return the change of spectra (n, channels, height, width // 2 + 1)."""
 
     def _log_gains(self, spectra: np.ndarray) -> np.ndarray:
+        """Return log-gains of spectra, computed from their change."""
         changed = spectra + self._change(spectra)
         before, after = (log_magnitude(z, self.log_floor_) for z in (spectra, changed))
         return after - before
 
     def _common_log_gain(self) -> np.ndarray:
+        """Return the log-gain shared by all images, or raise if there is none."""
         raise ValueError(
-            f"The gains of {type(self).__name__} depend on the image. Pass X."
+            f"The gains of {type(self).__name__} depend on the image, but X is None. "
+            "Pass X, the images whose gains are to be computed."
         )
 
     def _refined(self, images: np.ndarray) -> np.ndarray:
-        """Images, batch by batch; a change of 0 leaves them exactly as they are."""
+        """Refine images batch by batch.
+
+        The inverse transform is applied to the change of the spectrum only, so that a
+        change of 0 returns the images exactly.
+        """
         refined = np.empty(images.shape, images.dtype)
         for rows in iter_slices(images):
             part = images[rows]
@@ -217,7 +240,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         return refined
 
     def _with_change(self, images: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Images whose spectra change, within limits, of the same type."""
+        """Add a change of spectra to images; clip, round and restore the type."""
         values = images + images_of(change, self.image_shape_)
         values = np.clip(values, *self.data_range_)
         if images.dtype.kind in "iu":
@@ -226,7 +249,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         return values.astype(images.dtype)
 
     def _fit_input(self, X: Any) -> np.ndarray:
-        """X as (n, height, width, channels), whose size and names are kept."""
+        """Check X for `fit`, record its feature names, and return it channels last."""
         rows, shape = rows_and_shape(
             without_mask(X, "X"),
             "X",
@@ -235,17 +258,17 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         )
         rows = validate_data(self, rows, dtype="numeric", ensure_min_samples=2)
         shape = check_image_shape(self.image_shape, shape, rows.shape[1])
-        return as_numbers(rows, shape)
+        return as_images(rows, shape)
 
     def _input(self, X: Any) -> np.ndarray:
-        """The same of images like those of ``fit``."""
+        """Check X against the images of `fit` and return it with channels last."""
         check_is_fitted(self)
         rows, shape = rows_and_shape(
             without_mask(X, "X"), "X", self.channel_axis, known=True
         )
         self._check_same_shape(shape, self.image_shape_, "X")
         rows = validate_data(self, rows, dtype="numeric", reset=False)
-        images = as_numbers(rows, self.image_shape_)
+        images = as_images(rows, self.image_shape_)
         known = self._values, "the generated images of fit"
         if self.data_range is None:
             check_same_kind(images, "X", *known)
@@ -260,18 +283,18 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         known: Values,
         known_name: str,
     ) -> None:
-        """Raise where images are not within limits, or not of the known ones' range."""
+        """Raise if images leave the limits or differ in range from known images."""
         refuse_overflow(images, name)
         if self.data_range is None:
             check_range(images, limits, name)
         else:
             check_within(images, limits, name)
-        # Who asks for no limits has looked at the ranges.
+        # An infinite data_range turns this check off.
         if self.data_range is None or math.isfinite(limits[1] - limits[0]):
             check_like(images, name, known, known_name)
 
     def _pair(self, images: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Generated and real images."""
+        """Split images by labels y, or pair them with real images y."""
         y = without_mask(y, "y")
         is_real = real_rows(y, len(images))
         if is_real is not None:
@@ -283,15 +306,18 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
         if others.shape[1] != math.prod(shape):
             raise ValueError(
                 f"y has {others.shape[1]} features, but X has {math.prod(shape)}. Pass "
-                "real images of the same size, or labels in one dimension."
+                "real images of the same size as those in X, or a one-dimensional "
+                "array with one label per row of X."
             )
-        return images, as_numbers(others, shape)
+        return images, as_images(others, shape)
 
     def _check_same_shape(self, found: Any, wanted: Any, name: str) -> None:
+        """Raise if the image shape that was found differs from the expected one."""
         if found is not None and found != wanted:
             raise ValueError(
                 f"{name} has images of shape {found}, but {type(self).__name__} is "
-                f"expecting images of shape {wanted}."
+                f"expecting images of shape {wanted} (height, width, channels). Resize "
+                f"the images in {name}, or pass the channel_axis of their layout."
             )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -300,7 +326,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        # The only place to say that there are two labels.
+        # This tag makes scikit-learn's checks pass two distinct labels as y.
         tags.classifier_tags = ClassifierTags(multi_class=False)
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -308,19 +334,24 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC
 
 
 class GainRefiner(SpectrumRefiner):
-    """Multiplies bins by gains that are real and even: phases stay as they are."""
+    """Base class: multiplies bins by positive gains, so that phases do not change.
+
+    Subclasses implement `_log_gains`.
+    """
 
     @abstractmethod
-    def _log_gains(self, spectra: np.ndarray) -> np.ndarray: ...
+    def _log_gains(self, spectra: np.ndarray) -> np.ndarray:
+        """Return log-gains of spectra (n, channels, height, width // 2 + 1)."""
 
     def _change(self, spectra: np.ndarray) -> np.ndarray:
         return spectra * np.expm1(self._log_gains(spectra))
 
     def _excess(self, images: np.ndarray, statistic: str = "log") -> np.ndarray:
-        """Achieved minus requested log-gain of the mean spectrum, in nats.
+        """Return the achieved minus the requested change of the mean spectrum, in nats.
 
-        Clipping and rounding change the spectra, and bins below the floor grow by less
-        than their gain. The mean is of log-magnitudes, "log", or of powers, "power".
+        The achieved change differs from the log-gain because images are clipped and
+        rounded, and because magnitudes below the floor change by less than their gain.
+        The mean spectrum is the mean of log-magnitudes ("log") or of powers ("power").
         """
         sums: Any = 0.0
         for rows in iter_slices(images):
@@ -341,7 +372,7 @@ class GainRefiner(SpectrumRefiner):
 
 
 class FilterRefiner(GainRefiner):
-    """A filter of zero phase, the same for all images: ``log_gain_``."""
+    """Base class: applies one zero-phase filter, ``log_gain_``, to all images."""
 
     log_gain_: np.ndarray
 
@@ -352,5 +383,5 @@ class FilterRefiner(GainRefiner):
         return self.log_gain_.copy()
 
     def _change(self, spectra: np.ndarray) -> np.ndarray:
-        # Once, not once for each image.
+        # The exponential is computed once per filter, not once per image.
         return spectra * np.expm1(self.log_gain_)

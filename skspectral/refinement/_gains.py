@@ -1,4 +1,4 @@
-"""Gains, as logarithms, that give one set of images the mean spectrum of another."""
+"""Log-gains that give one set of images the mean spectrum of another set."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import NamedTuple
@@ -8,31 +8,39 @@ from scipy.ndimage import uniform_filter
 
 from skspectral.metrics._rings import ring_means
 from skspectral.metrics._statistics import Statistic
-from skspectral.refinement._spectra import mirrored, ring_numbers
+from skspectral.refinement._spectra import mirrored, ring_indices
 
-# Bins along each axis over which the spread of gains is estimated: a spike of a single
-# bin has to stand out among its neighbours.
-_NEIGHBOURS = 3
+# Side, in bins, of the square over which the variance of gains is estimated. It is
+# small, so that a spike in a single bin raises the variance around it.
+_NEIGHBOURHOOD = 3
 
 
 class LogGain(NamedTuple):
-    """A log-gain in nats for each bin, and the variance of its estimate."""
+    """Estimated log-gain per bin, in nats, and the variance of the estimate.
+
+    Both arrays have shape (channels, height, width // 2 + 1).
+    """
 
     value: np.ndarray
     variance: np.ndarray
 
 
 def log_mean_gain(generated: Statistic, real: Statistic) -> LogGain:
-    """Difference of mean log-magnitudes: the least change that makes them equal."""
+    """Return the log-gain that makes mean log-magnitudes equal.
+
+    It is the difference of the means. No other change of the log-magnitudes makes the
+    means equal with a smaller mean square.
+    """
     value = real.mean - generated.mean
     variance = sum(s.variance / s.n_images for s in (generated, real))
     return LogGain(without_dc(value), np.asarray(variance))
 
 
 def power_gain(generated: Statistic, real: Statistic, floor: float) -> LogGain:
-    """Half the logarithm of the ratio of mean powers, each with the floor's.
+    """Return the log-gain that makes mean powers equal: half the log of their ratio.
 
-    The variance is that of the logarithm of a mean, to first order.
+    The squared floor is added to both mean powers. The variance is that of the
+    logarithm of a mean, to first order in the variance of the mean.
     """
     means = [statistic.mean + floor**2 for statistic in (generated, real)]
     value = 0.5 * np.log(means[1] / means[0])
@@ -46,18 +54,21 @@ def power_gain(generated: Statistic, real: Statistic, floor: float) -> LogGain:
 def ring_power_gain(
     generated: np.ndarray, real: np.ndarray, floor: float, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """The same of mean powers over rings; (channels, n_rings)."""
-    rings = ring_numbers(shape)
-    power, wanted = (
+    """Return the log-gain that makes mean powers over rings equal.
+
+    The arguments are mean powers per bin; the result has shape (channels, n_rings).
+    """
+    rings = ring_indices(shape)
+    power, target = (
         ring_means(p, rings, shape[1]) + floor**2 for p in (generated, real)
     )
-    gain = 0.5 * np.log(wanted / power)
+    gain = 0.5 * np.log(target / power)
     gain[:, 0] = 0.0
     return gain
 
 
 def without_dc(values: np.ndarray) -> np.ndarray:
-    """Log-gains that keep each image's mean colour."""
+    """Return log-gains with 0 at DC, which keeps the mean colour of each image."""
     kept = values.copy()
     kept[..., 0, 0] = 0.0
     return kept
@@ -66,20 +77,22 @@ def without_dc(values: np.ndarray) -> np.ndarray:
 def shrunk(
     gain: LogGain, shape: tuple[int, ...], shrinkage: float | str | None
 ) -> np.ndarray:
-    """Log-gains drawn to the means of their rings, as `SpectrumMatcher` describes.
+    """Shrink log-gains towards the means of their rings.
 
-    For "auto", tau^2 is what the squared deviations of the neighbouring bins exceed s^2
-    by, on average.
+    `SpectrumMatcher` documents ``shrinkage``. For "auto", the variance tau^2 of the
+    true deviations in a bin is estimated from the bin and its neighbours: it is the
+    mean of their squared deviations minus the variance of the estimates, and at least
+    0.
     """
     if shrinkage is None:
         return gain.value
-    rings = ring_numbers(shape)
+    rings = ring_indices(shape)
     base = ring_means(gain.value, rings, shape[1])[:, rings]
     deviation = gain.value - base
     if shrinkage == "auto":
         excess = without_dc(deviation**2 - gain.variance)
         spread = np.maximum(_local_mean(excess, shape[1]), 0.0)
-        # Where nothing varies there is nothing to shrink.
+        # A total variance of 0 means exact gains without deviations: keep them.
         total = spread + gain.variance
         kept = np.divide(spread, total, out=np.ones_like(total), where=total > 0)
     else:
@@ -88,8 +101,8 @@ def shrunk(
 
 
 def _local_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Mean over the neighbouring bins; the plane of frequencies is periodic."""
+    """Mean over each bin and its neighbours on the periodic frequency plane."""
     means = uniform_filter(
-        mirrored(values, width), size=(1, _NEIGHBOURS, _NEIGHBOURS), mode="wrap"
+        mirrored(values, width), size=(1, _NEIGHBOURHOOD, _NEIGHBOURHOOD), mode="wrap"
     )
     return means[..., : values.shape[-1]]

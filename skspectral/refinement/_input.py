@@ -1,4 +1,4 @@
-"""What matchers ask of images: layout, labels, range of values and type."""
+"""Checks of the images and labels that refiners receive: layout, range and type."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -20,20 +20,24 @@ from skspectral.metrics._ranges import (
 )
 from skspectral.priors.labels import without_gaps
 
-_ADVICE = ", or pass data_range=(-inf, inf) if they are as they should be"
-# Of the range of values: what rounding in single precision may add to it.
+_ADVICE = ", or pass data_range=(-inf, inf) to turn off this check and the clipping"
+# Excess over the limits that is accepted as rounding in single precision, as a fraction
+# of the range.
 _TOLERANCE = 1e-6
 
 Shape = tuple[int, int, int]
 
 
 def n_axes(X: Any) -> int:
-    """Number of axes of anything like an array."""
+    """Return the number of axes of an array, or of anything that becomes an array."""
     return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
 
 
 def without_mask(X: Any, name: str) -> Any:
-    """X, or where it is a tensor its numbers; ValueError if entries are missing."""
+    """Return X without its mask; a tensor becomes a numpy array.
+
+    Raises ValueError if entries are masked or NA.
+    """
     X = refuse_missing(X, name)
     return as_numpy(X, name) if hasattr(X, "__dlpack__") else X
 
@@ -41,13 +45,14 @@ def without_mask(X: Any, name: str) -> Any:
 def rows_and_shape(
     X: Any, name: str, channel_axis: ChannelAxis, *, known: bool
 ) -> tuple[Any, Shape | None]:
-    """Rows of values, and the shape (height, width, channels) where X has axes.
+    """Return images as rows, and their shape (height, width, channels).
 
-    Whether the shape is ``known`` otherwise is for `channels_last`.
+    The shape is None if X is already a matrix of rows. ``known`` states that the caller
+    compares the shape with an expected one, which permits more than four channels.
     """
     if n_axes(X) < 3:
         return X, None
-    # Rows are looked at for what is not finite.
+    # NaN and infinite values are found by the later check of the rows.
     array = check_array(
         X, name, allow_nd=True, dtype="numeric", ensure_all_finite=False
     )
@@ -57,7 +62,11 @@ def rows_and_shape(
 
 
 def in_layout(images: np.ndarray, n_axes: int, channel_axis: ChannelAxis) -> np.ndarray:
-    """Images (n, height, width, channels) as rows, or with the axes that they had."""
+    """Return images of shape (n, height, width, channels) in the layout of the input.
+
+    The input had ``n_axes`` axes: rows, images without channels, or images with
+    channels at ``channel_axis``.
+    """
     if n_axes == 2:
         return images.reshape(len(images), -1)
     if n_axes == 3:
@@ -69,7 +78,11 @@ def in_layout(images: np.ndarray, n_axes: int, channel_axis: ChannelAxis) -> np.
 def check_image_shape(
     image_shape: Sequence[int] | None, found: Shape | None, n_features: int
 ) -> Shape:
-    """The shape asked for, or found; of rows alone that of signals, of height 1."""
+    """Return (height, width, channels) from ``image_shape`` or from the axes of X.
+
+    Rows without ``image_shape`` are signals of one channel, hence images of height 1.
+    Raises ValueError if the shapes disagree, or if images have fewer than two pixels.
+    """
     if image_shape is None:
         shape = found or (1, n_features, 1)
     else:
@@ -79,57 +92,64 @@ def check_image_shape(
         ):
             raise ValueError(
                 f"image_shape={image_shape!r} must be (height, width) or (height, "
-                "width, channels), of positive integers."
+                "width, channels) with positive integers, such as (28, 28)."
             )
         if math.prod(sizes) != n_features:
             raise ValueError(
                 f"image_shape={image_shape!r} holds {math.prod(sizes)} values, but X "
-                f"has {n_features} features."
+                f"has {n_features} features. Pass the shape of one image of X."
             )
         height, width, *channels = map(int, sizes)
         shape = height, width, *(channels or (1,))
     if found is not None and shape != found:
         raise ValueError(
-            f"X has images of shape {found}, but image_shape={image_shape!r}."
+            f"X has images of shape {found} (height, width, channels), but "
+            f"image_shape={image_shape!r}. Pass image_shape=None for images with axes."
         )
     if shape[0] * shape[1] < 2:
         raise ValueError(
-            f"Images of shape {shape} (n_features={n_features}) have no frequency but "
-            "0. Pass at least two pixels."
+            f"Images of shape {shape} (n_features={n_features}) have one pixel, and "
+            "therefore no frequency except 0. Pass images of two pixels or more."
         )
     return shape
 
 
-def as_numbers(rows: np.ndarray, shape: Shape) -> np.ndarray:
-    """Images of rows: floats of two precisions and integers as they are."""
+def as_images(rows: np.ndarray, shape: Shape) -> np.ndarray:
+    """Return rows unfolded to images of ``shape``.
+
+    float32, float64 and integers keep their type; other types become floats.
+    """
     if rows.dtype.kind not in "iu" and rows.dtype not in (np.float32, np.float64):
         rows = rows.astype(np.float32 if rows.dtype == np.float16 else np.float64)
     return rows.reshape(len(rows), *shape)
 
 
 def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
-    """Which rows are real where y is labels; None where y is images itself."""
+    """Return a mask of the real rows if y holds labels, or None if y holds images.
+
+    Raises ValueError unless there is one label per row and exactly two distinct labels.
+    """
     if y is None:
         raise ValueError(
             "This estimator requires y to be passed, but the target y is None. Pass "
-            "real images, or labels of the rows of X: 0 for generated, 1 for real."
+            "real images, or one label per row of X: 0 for generated, 1 for real."
         )
     if n_axes(y) > 1:
         return None
     labels = without_gaps(y)
     if len(labels) != n_samples:
         raise ValueError(
-            f"y has {len(labels)} labels for {n_samples} rows of X. Pass one label for "
-            "each, or real images."
+            f"y has {len(labels)} labels for {n_samples} rows of X. Pass one label per "
+            "row, or an array of real images."
         )
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name="y")
     values = np.unique(labels)
     if len(values) != 2:
         raise ValueError(
-            f"y has {len(values)} different labels, the first of them "
-            f"{values[:3].tolist()}. Labels are 0 for generated and 1 for real images, "
-            "and both have to be there."
+            f"y has {len(values)} different labels, but exactly two are expected. Its "
+            f"smallest labels are {values[:3].tolist()}. Pass 0 for generated and 1 "
+            "for real images."
         )
     return labels == values[1]
 
@@ -137,18 +157,19 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
 def find_range(
     data_range: Sequence[float] | None, generated: np.ndarray, real: np.ndarray
 ) -> Range:
-    """The limits of values: those asked for, or those that real images suggest.
+    """Return ``data_range``, or limits of pixel values inferred from the images.
 
-    Bytes go from 0 to 255, floats from 0 to 1 where real images do, others are without
-    limits. ValueError is raised if ``data_range`` is no range, or if one set holds
-    bytes and the other does not.
+    The inferred limits are (0, 255) if all images are uint8. They are (0, 1) for floats
+    if the real images lie in this range. Otherwise they are infinite. Raises ValueError
+    if ``data_range`` is not a range, or if one set is uint8 and the other is not.
     """
     if data_range is not None:
         limits = tuple(data_range)
         numbers = len(limits) == 2 and all(isinstance(x, Real) for x in limits)
         if not numbers or not limits[0] < limits[1]:
             raise ValueError(
-                f"data_range={data_range!r} must be (low, high), such as (0, 255)."
+                f"data_range={data_range!r} must be (low, high) with low < high, such "
+                "as (0, 255)."
             )
         return float(limits[0]), float(limits[1])
     check_same_kind(generated, "generated images", Values.of(real), "real images")
@@ -162,52 +183,68 @@ def find_range(
 def check_same_kind(
     images: np.ndarray, name: str, known: Values, known_name: str
 ) -> None:
-    """Raise where bytes meet another type: their ranges would be guesses."""
+    """Raise ValueError if one of two sets is uint8 and the other has another type.
+
+    The range of the other set would have to be guessed.
+    """
     if (images.dtype == np.uint8) != (known.type == np.uint8):
         raise ValueError(
             f"Some images are uint8 and others are not: {images.dtype} "
             f"{Values.of(images)} in {name}, {known.type} {known} in {known_name}. "
-            "Bring all to one type, or pass data_range."
+            "Convert all images to the same type and range, or pass their common "
+            "data_range."
         )
 
 
 def check_within(images: np.ndarray, limits: Range, name: str) -> None:
-    """Raise where values lie outside limits that were asked for."""
+    """Raise ValueError if values lie outside a ``data_range`` set by the user."""
     slack = _TOLERANCE * (limits[1] - limits[0]) if math.isfinite(limits[1]) else 0.0
     low, high = images.min(), images.max()
     if low < limits[0] - slack or high > limits[1] + slack:
         raise ValueError(
-            f"{name} has values from {low:.6g} to {high:.6g}, outside data_range="
-            f"{limits}. Clip them, or pass the range of these images."
+            f"The values of {name} go from {low:.6g} to {high:.6g}, outside data_range="
+            f"{limits}. Clip the images, or pass a data_range that holds their values."
         )
 
 
 def check_range(images: np.ndarray, limits: Range, name: str) -> None:
-    """Raise where images do not just overshoot limits that real images suggest."""
+    """Raise ValueError if images exceed inferred limits by more than an overshoot.
+
+    `is_within_reach` defines which excess is an overshoot.
+    """
     if math.isfinite(limits[1] - limits[0]) and not is_within_reach(images, limits):
         raise ValueError(
-            f"The ranges of values differ: {Values.of(images)} in {name}, but real "
-            f"images suggest data_range={limits}. Bring both to one range{_ADVICE}."
+            f"The ranges of values differ: {Values.of(images)} in {name}, but the real "
+            f"images suggest data_range={limits}. Scale both to one range{_ADVICE}."
         )
 
 
 def check_like(images: np.ndarray, name: str, known: Values, known_name: str) -> None:
-    """Raise where images are of another range than those that are known."""
+    """Raise ValueError if images have another range of values than known images."""
     check_one_range(name, Values.of(images), known_name, known, _ADVICE)
 
 
 def extent_of(limits: Range, real: np.ndarray) -> Range:
-    """Black and white: the limits, or where there are none the extremes of images."""
+    """Return the values of black and white.
+
+    They are the limits if these are finite, and otherwise the extremes of real images.
+    """
     if math.isfinite(limits[1] - limits[0]):
         return limits
     return float(real.min()), float(real.max())
 
 
 def check_set(images: np.ndarray, name: str) -> None:
-    """Raise unless there are images to learn a spectrum from."""
+    """Raise ValueError unless there are two images or more, not all constant."""
     if len(images) < 2:
-        raise ValueError(f"{name}: there is only {len(images)}. Pass two or more.")
+        raise ValueError(
+            f"The number of {name} is only {len(images)}, but two or more are required "
+            f"to learn a spectrum. Pass more {name}."
+        )
     for rows in iter_slices(images):
         if (images[rows] != images[rows, :1, :1]).any():
             return
-    raise ValueError(f"{name}: all are constant, so that there is no spectrum.")
+    raise ValueError(
+        f"The {name} are all constant, so that their spectra are 0 except at DC. Pass "
+        "images whose pixels vary."
+    )

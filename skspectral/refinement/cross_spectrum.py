@@ -1,4 +1,4 @@
-"""A map of the channels for each bin."""
+"""A matcher that mixes the channels of each bin by a matrix."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
@@ -15,48 +15,84 @@ from skspectral.refinement._spectra import iter_spectra
 
 
 class CrossSpectrumMatcher(SpectrumRefiner):
-    """Match power and coherence of the channels, bin by bin.
+    """Match the power and the coherence of the channels, bin by bin.
 
-    With z the channels of a bin, A and B the means of ``z z^H`` over generated and over
-    real images, z becomes T z, where::
+    Let the vector z hold the channels of a bin. Let A and B be the means of ``z z^H``
+    over generated and over real images. Every z is replaced by T z, with the matrix::
 
         T = A^(-1/2) (A^(1/2) B A^(1/2))^(1/2) A^(-1/2)
 
-    is the map of optimal transport between complex Gaussians of covariances A and B.
+    T is the map of optimal transport between complex Gaussian distributions with
+    covariances A and B.
 
     Parameters
     ----------
     reg : float, default=1e-3
-        Eigenvalues of A and B are raised to this share of the largest one of their bin.
+        Smallest eigenvalue of A and of B as a fraction of their largest eigenvalue in
+        the bin, from 0 to 1. Smaller eigenvalues are raised to it. Larger values make
+        the map more stable if channels are nearly proportional, and the match less
+        exact.
     min_frequency : float, default=4.0
-        Bins of fewer cycles along the longer side stay as they are: there the map is a
-        transfer of colours, and changes pixels a lot.
-    image_shape, data_range, channel_axis : default=None, None, "auto"
-        As in `SpectrumMatcher`.
+        Lowest frequency that is changed, in cycles along the longer side. At lower
+        frequencies the map would transfer colours and change pixels strongly. DC is
+        never changed.
+    image_shape : sequence of int or None, default=None
+        Shape (height, width) or (height, width, channels) of one image, required if
+        images are passed as rows of ``n_features`` values. None takes rows as signals
+        of one channel, and images with axes in their own shape.
+    data_range : (float, float) or None, default=None
+        Values of black and white, to which refined images are clipped. None means (0,
+        255) for uint8, (0, 1) for floats if the real images lie in this range, and
+        otherwise no limits. ``(-inf, inf)`` turns off the clipping and the check that
+        all images have the same range.
+    channel_axis : int, None or "auto", default="auto"
+        Axis of the channels in images with axes: -1 if channels are last, 1 if channels
+        come before rows, None for images without channels. "auto" accepts images
+        without channels or with at most four channels as the last axis, and raises an
+        error for shapes that look like another layout.
 
     Attributes
     ----------
     maps_ : ndarray of shape (height, width // 2 + 1, channels, channels), complex
-        T for each bin of ``numpy.fft.rfft2``; Hermitian and positive definite.
-    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
-        As those of `SpectrumMatcher`.
+        Matrix T in the bins of ``numpy.fft.rfft2``, Hermitian and positive definite. It
+        is the identity in bins that are not changed.
+    image_shape_ : tuple of int
+        Shape (height, width, channels) of one image.
+    data_range_ : tuple of float
+        Lower and upper limit to which refined images are clipped.
+    log_floor_ : float
+        The rounding floor: root mean square error of a bin if pixels are rounded to 255
+        steps, in the unit of ``numpy.fft.rfft2``.
+    n_generated_, n_real_ : int
+        Number of generated and of real images in ``fit``.
+    n_features_in_ : int
+        Number of values per image.
 
     See Also
     --------
-    SpectrumMatcher : Channels one by one; keeps phases.
+    SpectrumMatcher : Treats channels one by one and keeps phases.
 
     Notes
     -----
-    As channels mix, phases change. T(-f) is the conjugate of T(f), so that images stay
-    real. With one channel T is the gain of mean powers. Images of 8 pixels have no bins
-    of four cycles but the Nyquist frequencies: lower ``min_frequency`` for those.
+    Phases change, because channels are mixed. T(-f) is the complex conjugate of T(f),
+    so that refined images are real. With one channel, T is the gain that makes mean
+    powers equal.
 
-    Costs O(n height width (log(height width) + channels^2)), and memory of a batch of
-    images.
+    Small images have few bins of four or more cycles. Lower ``min_frequency`` for
+    images of 8 x 8 pixels or less.
+
+    The cost is O(n height width (log(height width) + channels^2)). The memory is that
+    of a batch of images.
+
+    References
+    ----------
+    I. Olkin, F. Pukelsheim (1982). The distance between two random vectors with given
+    dispersion matrices. Linear Algebra and its Applications 48. (The map T.)
 
     Examples
     --------
-    Generated colours vary together, real ones do not:
+    The channels of generated images are correlated, those of real images are
+    independent. Refinement removes the correlation:
 
     >>> import numpy as np
     >>> from skspectral.refinement import CrossSpectrumMatcher
@@ -108,7 +144,10 @@ class CrossSpectrumMatcher(SpectrumRefiner):
 
 
 def cross_spectra(images: np.ndarray) -> np.ndarray:
-    """Mean of z z^H over images; (height, width // 2 + 1, channels, channels)."""
+    """Return the mean of z z^H over images.
+
+    The result has shape (height, width // 2 + 1, channels, channels).
+    """
     total: np.ndarray | float = 0.0
     for spectra in iter_spectra(images):
         channels = np.transpose(spectra, (2, 3, 1, 0))
@@ -119,10 +158,10 @@ def cross_spectra(images: np.ndarray) -> np.ndarray:
 def transport_maps(
     generated: np.ndarray, real: np.ndarray, reg: float, floor: float
 ) -> np.ndarray:
-    """The map T of each bin, as `CrossSpectrumMatcher` defines it.
+    """Return the matrix T of each bin, as `CrossSpectrumMatcher` defines it.
 
-    Eigenvalues of A and B are at least ``reg`` times the largest of their bin, and
-    ``floor^2``.
+    Eigenvalues of A and B are raised to ``reg`` times the largest eigenvalue of their
+    bin, and to at least ``floor^2``.
     """
     source, target = (_conditioned(s, reg, floor) for s in (generated, real))
     root = _power(source, 0.5)
@@ -131,17 +170,19 @@ def transport_maps(
 
 
 def _conditioned(spectra: np.ndarray, reg: float, floor: float) -> np.ndarray:
+    """Raise small eigenvalues of Hermitian matrices, which makes them invertible."""
     values, vectors = np.linalg.eigh(spectra)
     smallest = np.maximum(reg * values[..., -1:], floor**2)
     return _from_eigen(np.maximum(values, smallest), vectors)
 
 
 def _power(spectra: np.ndarray, exponent: float) -> np.ndarray:
-    """Power of positive definite matrices."""
+    """Return a power of positive definite matrices."""
     values, vectors = np.linalg.eigh(spectra)
     tiny = np.finfo(values.dtype).tiny
     return _from_eigen(np.maximum(values, tiny) ** exponent, vectors)
 
 
 def _from_eigen(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return matrices from their eigenvalues and eigenvectors."""
     return (vectors * values[..., None, :]) @ vectors.conj().swapaxes(-1, -2)

@@ -1,4 +1,4 @@
-"""Filters that give generated images the mean spectrum of real ones."""
+"""Filters that give generated images the mean spectrum of real images."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
@@ -20,50 +20,75 @@ from skspectral.refinement._gains import (
 from skspectral.refinement._spectra import (
     log_magnitude_statistic,
     power_statistic,
-    ring_numbers,
+    ring_indices,
 )
 
 
 class RadialSpectrumMatcher(FilterRefiner):
-    """Match mean power at each frequency, whatever the direction.
+    """Match the mean power at each radial frequency, averaged over directions.
 
-    With P the mean of ``|Z|^2`` over images and over the bins of a ring of equal
-    frequency, and e the floor of rounding, each channel's bins are multiplied by::
+    Let P be the mean of ``|Z|^2`` over images and over the bins Z of a ring of equal
+    frequency. Let e be the rounding floor, which is the error of a bin if pixels are
+    rounded to bytes. Every bin of a channel is multiplied by the gain of its ring::
 
         h(ring) = sqrt((P_real + e^2) / (P_generated + e^2))
 
-    and DC by 1, so that mean colours stay.
+    DC is not changed, so that mean colours are kept.
 
     Parameters
     ----------
     corners : bool, default=True
-        Whether bins beyond the Nyquist frequency of an axis change too, up to the
-        highest frequency. Checkerboards are there.
-    image_shape, data_range, channel_axis : default=None, None, "auto"
-        As in `SpectrumMatcher`.
+        Whether to change the bins whose radial frequency is above the Nyquist
+        frequency, in the corners of the spectrum. Checkerboard patterns have their
+        power in these bins.
+    image_shape : sequence of int or None, default=None
+        Shape (height, width) or (height, width, channels) of one image, required if
+        images are passed as rows of ``n_features`` values. None takes rows as signals
+        of one channel, and images with axes in their own shape.
+    data_range : (float, float) or None, default=None
+        Values of black and white, to which refined images are clipped. None means (0,
+        255) for uint8, (0, 1) for floats if the real images lie in this range, and
+        otherwise no limits. ``(-inf, inf)`` turns off the clipping and the check that
+        all images have the same range.
+    channel_axis : int, None or "auto", default="auto"
+        Axis of the channels in images with axes: -1 if channels are last, 1 if channels
+        come before rows, None for images without channels. "auto" accepts images
+        without channels or with at most four channels as the last axis, and raises an
+        error for shapes that look like another layout.
 
     Attributes
     ----------
     ring_log_gain_ : ndarray of shape (channels, n_rings)
-        Logarithm of h for 0, 1, ... cycles along the longer side.
+        Logarithm of h on the rings of 0, 1, ... cycles along the longer side.
     log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
-        The same for each bin of ``numpy.fft.rfft2``.
-    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
-        As those of `SpectrumMatcher`.
+        Logarithm of h in the bins of ``numpy.fft.rfft2``.
+    image_shape_ : tuple of int
+        Shape (height, width, channels) of one image.
+    data_range_ : tuple of float
+        Lower and upper limit to which refined images are clipped.
+    log_floor_ : float
+        The rounding floor e: root mean square error of a bin if pixels are rounded to
+        255 steps, in the unit of ``numpy.fft.rfft2``.
+    n_generated_, n_real_ : int
+        Number of generated and of real images in ``fit``.
+    n_features_in_ : int
+        Number of values per image.
 
     See Also
     --------
-    SpectrumMatcher : Each bin for itself.
-    skspectral.metrics.radial_power_spectrum : Such spectra, to look at.
+    SpectrumMatcher : Learns a gain per bin instead of a gain per ring.
+    skspectral.metrics.radial_power_spectrum : Computes radial spectra of images.
 
     Notes
     -----
-    Between stationary isotropic Gaussians this is the map of optimal transport: their
-    covariances are diagonal in the Fourier basis, and the map
-    ``A^(-1/2) (A^(1/2) B A^(1/2))^(1/2) A^(-1/2)`` becomes ``sqrt(B / A)``. Traces of
-    generators are not isotropic: single bins of strong rings pass nearly unchanged.
+    Between stationary isotropic Gaussians this filter is the map of optimal transport:
+    covariances A and B are diagonal in the Fourier basis, and the map ``A^(-1/2)
+    (A^(1/2) B A^(1/2))^(1/2) A^(-1/2)`` becomes ``sqrt(B / A)``. The artefacts of
+    generators are often not isotropic. An artefact in a single bin of a strong ring is
+    reduced only slightly; use `SpectrumMatcher` for such artefacts.
 
-    Costs O(n height width log(height width)), and memory of a batch of images.
+    The cost is O(n height width log(height width)). The memory is that of a batch of
+    images.
 
     References
     ----------
@@ -73,6 +98,8 @@ class RadialSpectrumMatcher(FilterRefiner):
 
     Examples
     --------
+    Images that are blurred along rows get back the radial spectrum of white noise:
+
     >>> import numpy as np
     >>> from skspectral.metrics import radial_spectrum_distance
     >>> from skspectral.refinement import RadialSpectrumMatcher
@@ -109,92 +136,114 @@ class RadialSpectrumMatcher(FilterRefiner):
         if not self.corners:
             gain[:, max(shape[:2]) // 2 + 1 :] = 0.0
         self.ring_log_gain_ = gain
-        self.log_gain_ = gain[:, ring_numbers(shape)]
+        self.log_gain_ = gain[:, ring_indices(shape)]
 
 
 class SpectrumMatcher(FilterRefiner):
-    """Match the mean spectrum bin by bin: the default to try first.
+    """Match the mean spectrum bin by bin: the refiner to try first.
 
-    With Z the spectrum of a channel, e the floor of rounding and E the mean over
-    images, each bin is multiplied by h, where::
+    Let Z be the spectrum of a channel, E the mean over images, and e the rounding
+    floor, which is the error of a bin if pixels are rounded to bytes. Every bin is
+    multiplied by a gain h. It is defined by mean log-magnitudes m (``statistic="log"``)
+    or by mean powers (``statistic="power"``)::
 
         log h = m_real - m_generated,  m = E log(|Z|^2 + e^2) / 2             "log"
         h^2 = (E|Z_real|^2 + e^2) / (E|Z_generated|^2 + e^2)                "power"
 
-    and DC by 1, so that mean colours stay. Estimates of log h are drawn to the means of
-    their rings of equal frequency, by as much as their errors call for.
+    DC is not changed, so that mean colours are kept. Phases are not changed either. The
+    estimates of log h are shrunk towards the mean of their ring, which contains the
+    bins of equal frequency.
 
     Parameters
     ----------
     statistic : {"log", "power"}, default="log"
-        What is made equal: mean log-magnitudes, which a few strong images do not
-        decide, or mean powers.
+        Mean that is made equal: "log" for mean log-magnitudes, "power" for mean powers.
+        Mean powers are dominated by the few images with the strongest contrast;
+        log-magnitudes are not.
     shrinkage : "auto", float or None, default="auto"
-        How far each log h is drawn to the mean of its ring: 1 is all the way, None not
-        at all, "auto" by empirical Bayes.
+        Strength of the shrinkage of log h towards the mean of its ring, from 0 for none
+        to 1 for one gain per ring. "auto" chooses the strength per bin by empirical
+        Bayes, which reduces the error if there are few images. None means 0.
     n_rounds : int, default=3
-        Times that gains are estimated: after the first, from what clipping, rounding
-        and the floor leave of the match.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of rows. None takes rows as signals
-        of one channel, images of height 1.
-    data_range : (float, float), default=None
-        Black and white; (-inf, inf) is no limit. None is (0, 255) for uint8, (0, 1) for
-        floats where real images keep to that, and else no limit.
+        Number of times that the gains are estimated. Every round after the first
+        measures how far clipping, rounding and the floor keep the refined images from
+        the requested mean spectrum, and corrects the gains. 1 omits the correction.
+    image_shape : sequence of int or None, default=None
+        Shape (height, width) or (height, width, channels) of one image, required if
+        images are passed as rows of ``n_features`` values. None takes rows as signals
+        of one channel, and images with axes in their own shape.
+    data_range : (float, float) or None, default=None
+        Values of black and white, to which refined images are clipped. None means (0,
+        255) for uint8, (0, 1) for floats if the real images lie in this range, and
+        otherwise no limits. ``(-inf, inf)`` turns off the clipping and the check that
+        all images have the same range.
     channel_axis : int, None or "auto", default="auto"
-        Axis of the channels where images have axes: -1 if they are last, 1 if they come
-        first, None if there are none. "auto" takes images without channels, or with up
-        to four in the last place, and refuses what looks like another layout.
+        Axis of the channels in images with axes: -1 if channels are last, 1 if channels
+        come before rows, None for images without channels. "auto" accepts images
+        without channels or with at most four channels as the last axis, and raises an
+        error for shapes that look like another layout.
 
     Attributes
     ----------
     log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
-        log h for each bin of ``numpy.fft.rfft2``.
+        log h in the bins of ``numpy.fft.rfft2``.
     image_shape_ : tuple of int
-        (height, width, channels).
+        Shape (height, width, channels) of one image.
     data_range_ : tuple of float
-        Limits to which images are clipped.
+        Lower and upper limit to which refined images are clipped.
     log_floor_ : float
-        What rounding to bytes adds to a bin, in the units of ``numpy.fft.rfft2``.
+        The rounding floor e: root mean square error of a bin if pixels are rounded to
+        255 steps, in the unit of ``numpy.fft.rfft2``.
     n_generated_, n_real_ : int
-        Numbers of images in ``fit``.
+        Number of generated and of real images in ``fit``.
     n_features_in_ : int
+        Number of values per image.
 
     See Also
     --------
-    SpectrumQuantileMatcher : The distribution over images of each bin, not its mean.
+    SpectrumQuantileMatcher : Matches the distribution over images instead of the mean.
+    RadialSpectrumMatcher : Learns a gain per ring instead of a gain per bin.
 
     Notes
     -----
-    Of all changes g_i of the log-magnitudes of image i that make the means equal, the
-    same one for all images has the least mean square: "log" without shrinkage is the
-    least change. A distance of mean log-spectra such as
-    `skspectral.metrics.mean_spectrum_distance` is therefore at its floor after it, and
-    says nothing more. A detector trained on *refined* images still does.
+    Let g_i be the change of the log-magnitude of image i in a bin. Among all changes
+    that make the means equal, the constant change, g_i = log h for every i, has the
+    smallest mean square. In this sense, "log" without shrinkage is the smallest change
+    that matches the spectra. After it, a distance of mean log-spectra such as
+    `skspectral.metrics.mean_spectrum_distance` is at its floor and cannot distinguish
+    generators any more. A detector that is trained on refined images still can.
 
-    For Gaussian bins log|Z| has a standard deviation of pi / sqrt(24), 5.6 dB, to which
-    differences of contrast between images add: 0.5 dB of error of log h take 400 images
-    of either kind. With "auto" a gain is its ring's mean plus a deviation of variance
-    tau^2 plus an error of variance ``s^2 = v_real / n_real + v_gen / n_gen``, and
-    ``tau^2 / (tau^2 + s^2)`` of the deviation found is kept; tau^2 is estimated from
-    the 3 x 3 bins about each.
+    The logarithm of the magnitude of a Gaussian bin has a standard deviation of pi /
+    sqrt(24) nats, or 5.6 dB. Differences of contrast between images increase it. An
+    accuracy of 0.5 dB in log h therefore requires about 400 images of each kind. "auto"
+    models a gain as the mean of its ring, plus a deviation of variance tau^2, plus an
+    error of variance ``s^2 = v_real / n_real + v_generated / n_generated``, where v is
+    the variance over images and n the number of images. It keeps the fraction ``tau^2 /
+    (tau^2 + s^2)`` of the observed deviation. tau^2 is estimated from the 3 x 3 bins
+    around each bin.
 
-    Mean spectra of refined images are not quite what h asks for: they are clipped and
-    rounded, and bins below the floor grow by less than their gain. What is found to be
-    too much is taken off log h, ``n_rounds - 1`` times. Integers change by whole steps:
-    of a regular pattern on bytes up to half a grey level stays. Refine what a generator
-    gives before it is rounded, where there is that choice.
+    The mean spectrum of refined images differs from the requested one: images are
+    clipped and rounded, and magnitudes below the floor grow by less than their gain.
+    The measured difference is subtracted from log h, ``n_rounds - 1`` times. Images of
+    integers change by whole steps, so that up to half a grey level of a regular pattern
+    remains. If possible, refine the floating-point output of a generator before it is
+    rounded.
 
-    Images of different ranges are refused where ``data_range`` is None: bytes that
-    became floats beside floats from 0 to 1, or these beside [-1, 1]. Images of
-    generators overshoot, and are clipped, as long as that takes neither more than a
-    third of their variance (and more, root mean square, than a tenth of the range), nor
-    a hundredth of the values is further beyond than three quarters of the range.
+    The images passed to ``fit`` and ``transform`` must have the same range of values:
+    an error is raised, for example, if one set lies in [0, 1] and another set in [-1,
+    1] or in [0, 255]. ``data_range=(-inf, inf)`` turns this check off. If
+    ``data_range`` is a finite range, all values must lie in it. If it is None,
+    generated images may exceed the range of real images and are then clipped. They may
+    not exceed it by too much: an error is raised if clipping would remove more than a
+    third of their variance and change their values by more than a tenth of the range
+    (root mean square), or if a hundredth of the values exceeds the range by more than
+    three quarters of it.
 
-    What changes from image to image, phases, and what bins have to do with each other
-    are left as they were.
+    The variation between images, the phases, and the dependence between bins are not
+    corrected.
 
-    Costs O(n_rounds n height width log(height width)), and memory of a batch of images.
+    The cost is O(n_rounds n height width log(height width)). The memory is that of a
+    batch of images.
 
     References
     ----------
@@ -207,7 +256,8 @@ class SpectrumMatcher(FilterRefiner):
 
     Examples
     --------
-    A checkerboard on generated images, and its removal from others:
+    The matcher learns a checkerboard from half of the images and removes it from the
+    others:
 
     >>> import numpy as np
     >>> from skspectral.metrics import mean_spectrum_distance

@@ -1,4 +1,4 @@
-"""A map of log-magnitudes for each bin."""
+"""A matcher that maps the distribution of the log-magnitudes of each bin."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
@@ -18,63 +18,96 @@ from skspectral.refinement._spectra import (
     spectra_of,
 )
 
-# A bin whose spread differs by more is left with this factor.
-_LARGEST_SLOPE = 2.0
+# Largest ratio by which the affine map widens or narrows the distribution of a bin.
+_MAX_SLOPE = 2.0
 
 
 class SpectrumQuantileMatcher(GainRefiner):
-    """Match the distribution over images of each bin's log-magnitude.
+    """Match the distribution over images of the log-magnitudes of each bin.
 
-    With ``l = log(|Z|^2 + e^2) / 2``, e the floor of rounding, and F the distribution
-    function of a bin over images, l becomes ``F_real^(-1)(F_generated(l))``, by linear
-    interpolation between quantiles. The gain depends on the image. DC stays.
+    The log-magnitude of a bin Z is ``l = log(|Z|^2 + e^2) / 2``, where e is the
+    rounding floor: the error of a bin if pixels are rounded to bytes. Let F be the
+    distribution function of l over images. Every l is replaced by
+    ``F_real^(-1)(F_generated(l))``, with linear interpolation between quantiles. The
+    gain of a bin therefore depends on the image. DC and all phases are kept.
 
     Parameters
     ----------
     n_quantiles : int, default=33
-        Quantiles (i + 1/2) / n_quantiles; not more than images of either kind.
+        Number of quantiles that describe a distribution, at the levels (i + 1/2) /
+        n_quantiles. It is lowered to the number of generated or real images if there
+        are fewer. More quantiles follow the distribution more closely but are noisier.
+        Ignored if ``affine`` is True.
     affine : bool, default=False
-        Whether to match means and standard deviations only::
+        Whether to match only means m and standard deviations s, by an affine map with a
+        slope that is limited to [1/2, 2]::
 
             l -> m_real + (s_real / s_generated) (l - m_generated)
 
-        with a slope from 1/2 to 2.
     n_rounds : int, default=3
-        Rounds of the fit: after the first, gains for all images make up for what
-        clipping, rounding and the floor do to the mean spectrum.
-    image_shape, data_range, channel_axis : default=None, None, "auto"
-        As in `SpectrumMatcher`.
+        Number of rounds of the fit. Every round after the first measures how far
+        clipping, rounding and the floor keep refined images from the requested mean
+        spectrum, and corrects it by gains that are the same for all images. 1 omits the
+        correction.
+    image_shape : sequence of int or None, default=None
+        Shape (height, width) or (height, width, channels) of one image, required if
+        images are passed as rows of ``n_features`` values. None takes rows as signals
+        of one channel, and images with axes in their own shape.
+    data_range : (float, float) or None, default=None
+        Values of black and white, to which refined images are clipped. None means (0,
+        255) for uint8, (0, 1) for floats if the real images lie in this range, and
+        otherwise no limits. ``(-inf, inf)`` turns off the clipping and the check that
+        all images have the same range.
+    channel_axis : int, None or "auto", default="auto"
+        Axis of the channels in images with axes: -1 if channels are last, 1 if channels
+        come before rows, None for images without channels. "auto" accepts images
+        without channels or with at most four channels as the last axis, and raises an
+        error for shapes that look like another layout.
 
     Attributes
     ----------
     n_quantiles_ : int
+        Number of quantiles per distribution.
     generated_quantiles_, real_quantiles_ : ndarray of shape \
             (`n_quantiles_`, channels, height, width // 2 + 1), float32
-        Only if not ``affine``.
+        Quantiles of the log-magnitudes of generated and of real images. Set only if
+        ``affine`` is False.
     offset_log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
-        These gains.
-    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
-        As those of `SpectrumMatcher`.
+        Log-gains, the same for all images, that are added in the rounds after the
+        first.
+    image_shape_ : tuple of int
+        Shape (height, width, channels) of one image.
+    data_range_ : tuple of float
+        Lower and upper limit to which refined images are clipped.
+    log_floor_ : float
+        The rounding floor e: root mean square error of a bin if pixels are rounded to
+        255 steps, in the unit of ``numpy.fft.rfft2``.
+    n_generated_, n_real_ : int
+        Number of generated and of real images in ``fit``.
+    n_features_in_ : int
+        Number of values per image.
 
     See Also
     --------
-    SpectrumMatcher : Means alone, from fewer images.
+    SpectrumMatcher : Matches only means, and needs fewer images.
 
     Notes
     -----
-    The increasing map is that of optimal transport in one dimension: it changes
-    log-magnitudes by the least mean square that gives them the wanted distribution.
-    Beyond the outermost quantiles the outermost gains go on. If both kinds of images
-    are stationary Gaussian, the distributions differ by a shift, and nothing is gained
-    over `SpectrumMatcher`. Bins are mapped one by one: their joint distribution stays
-    wrong.
+    The increasing map is the map of optimal transport in one dimension: no other map to
+    the target distribution changes log-magnitudes by a smaller mean square. Beyond the
+    smallest and the largest quantile, the gain is constant.
 
-    Costs O(n height width log(n)), and memory for all log-magnitudes of a set in single
-    precision.
+    If generated and real images are stationary and Gaussian, the two distributions of a
+    bin differ by a shift, and `SpectrumMatcher` is as good. Bins are mapped
+    independently, so that their joint distribution is not corrected.
+
+    The cost is O(n height width log(n)). The memory is that of all log-magnitudes of
+    one set in single precision.
 
     Examples
     --------
-    Real images differ in contrast, generated ones do not:
+    Real images differ in contrast, generated images do not. The numbers are the
+    standard deviations of the logarithmic contrast over images:
 
     >>> import numpy as np
     >>> from skspectral.refinement import SpectrumQuantileMatcher
@@ -88,7 +121,9 @@ class SpectrumQuantileMatcher(GainRefiner):
     0.1
     0.2
 
-    Bins are mapped one by one, so that images do not become soft or hard as a whole.
+    The contrast of refined images varies only a little more than before: every bin gets
+    the distribution of real images, but the bins of an image do not become strong or
+    weak together.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -144,10 +179,11 @@ class SpectrumQuantileMatcher(GainRefiner):
 
 
 def quantile_table(images: np.ndarray, n_quantiles: int, floor: float) -> np.ndarray:
-    """Quantiles (i + 1/2) / n of log-magnitudes; (n_quantiles, channels, height, ...).
+    """Return quantiles (i + 1/2) / n of log-magnitudes over images, as float32.
 
-    All log-magnitudes are held at once, in single precision: with a half-plane, about
-    the memory of the images as float32.
+    The result has shape (n_quantiles, channels, height, width // 2 + 1). All
+    log-magnitudes are held in memory at once, about as much as the images take in
+    float32.
     """
     n, height, width, n_channels = images.shape
     logs = np.empty((n, n_channels, height, width // 2 + 1), np.float32)
@@ -163,9 +199,10 @@ def quantile_table(images: np.ndarray, n_quantiles: int, floor: float) -> np.nda
 def quantile_log_gain(
     logs: np.ndarray, generated: np.ndarray, real: np.ndarray
 ) -> np.ndarray:
-    """Log-gains that take quantiles of each bin to those of the other table.
+    """Return log-gains that map the quantiles of each bin to those of real images.
 
-    Linear in between; beyond the last quantile the last gain.
+    The map is linear between quantiles. Beyond the outermost quantiles the gain is
+    constant.
     """
     within = np.clip(logs, generated[0], generated[-1])
     columns = within.reshape(len(logs), -1).T.copy()
@@ -177,10 +214,13 @@ def quantile_log_gain(
 def affine_log_gain(
     logs: np.ndarray, generated: Statistic, real: Statistic
 ) -> np.ndarray:
-    """Log-gains that take mean and standard deviation of each bin to the other's."""
+    """Return log-gains that map the mean and standard deviation of each bin.
+
+    They become those of real images, as far as the limits of the slope permit.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.sqrt(real.variance / generated.variance)
-    # Bins that never vary, in both sets.
+    # 0 / 0: the bin is constant in both sets.
     slope = np.where(np.isnan(slope), 1.0, slope)
-    slope = np.clip(slope, 1 / _LARGEST_SLOPE, _LARGEST_SLOPE)
+    slope = np.clip(slope, 1 / _MAX_SLOPE, _MAX_SLOPE)
     return real.mean + slope * (logs - generated.mean) - logs

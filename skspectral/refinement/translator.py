@@ -1,4 +1,4 @@
-"""A network that translates spectra of generated images."""
+"""A refiner whose gains are the output of a neural network."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
@@ -43,105 +43,185 @@ from skspectral.refinement.translation.training import (
     iter_batches,
 )
 
-# Least scale of a bin in nats; bins of photographs have 0.6 and more.
-_LEAST_SPREAD = 0.05
-# Channels of the first layer of the discriminator of patches, at least.
-_NARROWEST = 16
-# Most images that the recalibration looks at.
-_RECALIBRATED = 5000
+# Smallest scale of a bin in nats. Bins of photographs have scales above 0.6.
+_MIN_SCALE = 0.05
+# Smallest number of channels in the first layer of the discriminator of patches.
+_MIN_DISCRIMINATOR_CHANNELS = 16
+# Largest number of images from which the recalibration is estimated.
+_MAX_RECALIBRATION_IMAGES = 5000
 _FROM_ZERO, _FROM_ONE = (Interval(Integral, low, None, closed="left") for low in (0, 1))
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _WEIGHT = Interval(Real, 0, None, closed="left")
 
 
 class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
-    """Match spectra image by image, with a network that has to fool detectors.
+    """Match spectra image by image, with a network trained against discriminators.
 
-    STIG (Lee, Jung, Seo 2024), changed so that it works in minutes; the user guide
-    lists the departures. A nested U-Net takes the log-magnitudes l of an image,
-    standardised bin by bin, and gives each bin a gain of its own, up to a bound g::
+    This is a variant of STIG (Lee, Jung, Seo 2024) that trains in minutes; the user
+    guide lists the differences. A nested U-Net receives the standardised log-magnitudes
+    l of an image and returns a gain per bin::
 
-        log h = start + g tanh(network(l)) + recalibration,      h(DC) = 1
+        log h = start + g tanh(network(l)) + recalibration
 
-    The start is `SpectrumMatcher`'s. Two discriminators learn to tell refined from real
-    spectra, one by patches of the plane and one by a weighted sum of all bins; the
-    network learns to mislead them, while other terms of its loss keep the image. The
-    recalibration makes the mean log-magnitudes equal again. Try the matchers first.
+    where the start is the filter of `SpectrumMatcher` and g bounds the change that the
+    network adds. DC and all phases are kept. Two discriminators learn to distinguish
+    refined from real spectra, one from patches of the frequency plane and one from a
+    weighted sum of all bins. The network learns to fool both, while other terms of its
+    loss keep the image similar. The recalibration makes mean log-magnitudes equal again
+    after the training.
+
+    Try the other matchers first. They take seconds, and are often as good.
 
     Parameters
     ----------
     init : {"log_mean", "identity"}, default="log_mean"
-        Where the training starts; not used by "absolute".
+        Gain from which the training starts: the filter of `SpectrumMatcher`
+        ("log_mean") or a gain of 1 in every bin ("identity"). Ignored by
+        ``parameterization="absolute"``, which always starts from a gain of 1.
     recalibrate : bool, default=True
-        Whether to make the mean spectra equal again after the training.
+        Whether to add a filter after the training that makes mean log-magnitudes of
+        refined and real images equal.
     parameterization : {"residual", "absolute"}, default="residual"
-        Whether the network gives gains or, as in the paper, magnitudes within the range
-        of those of each image. Both keep DC.
+        Output of the network: log-gains ("residual") or, as in the paper, magnitudes
+        within the range of the magnitudes of each image ("absolute"). DC is kept in
+        both cases.
     profile : {"bins", "rings"}, default="bins"
-        What the second discriminator sees: all bins or, as in the paper, means over
-        square rings, in which single bins do not show.
-    base_channels, depth : int, default=8, 3
-        Channels of the network's first level, and how often it halves the plane. Sides
-        must be multiples of ``2 ** depth``. The paper's code has 64 and 4.
+        Input of the second discriminator: all bins or, as in the paper, means over
+        square rings. Means over rings hide artefacts in single bins, such as
+        checkerboards.
+    base_channels : int, default=8
+        Number of channels in the first level of the network. The paper's code has 64.
+    depth : int, default=3
+        Number of times that the network halves the frequency plane. Both sides of the
+        images must be multiples of ``2 ** depth``, and at least twice that number; 0
+        permits any size. The paper's code has 4.
     max_log_gain : float, default=1.5
-        Bound g of the network's gains in nats; 1.5 is 13 dB.
-    lambda_gan, lambda_profile : float, default=3.0, 3.0
-        Weights of the two discriminators. A weight of 0 leaves a term out.
-    lambda_nce, lambda_nce_identity : float, default=0.2, 0.2
-        Weights of the contrast of patches (PatchNCE) of generated and of real images:
-        features of output and input should be nearest at the same place.
-    lambda_lowfreq, low_freq_radius : float and int, default=1.0, None
-        Weight of the change of low frequencies, and bins on either side of DC that are
-        low; None is one for every 32 pixels of the longer side.
-    lambda_ssim_identity, lambda_ssim : float, default=1.0, 1.0
-        Weights of 1 - SSIM of input and output, of real and of generated images.
-    nce_temperature, n_patches, projection_dim : default=0.07, 64, 64
-        Divisor of the likenesses of features, number of places compared at each level,
-        and length of their vectors.
-    learning_rate, betas : float and pair of float, default=2e-4, (0.5, 0.999)
-        Of Adam.
+        Bound g of the log-gain that the network adds, in nats. 1.5 is 13 dB. Ignored by
+        ``parameterization="absolute"``.
+    lambda_gan : float, default=3.0
+        Weight of the discriminator of patches in the loss. As for all weights, 0
+        removes the term and its network.
+    lambda_profile : float, default=3.0
+        Weight of the second discriminator.
+    lambda_nce : float, default=0.2
+        Weight of the patch contrast (PatchNCE) of generated images. It keeps the
+        content of an image: features of a place in the output should be most similar to
+        the features of the same place in the input.
+    lambda_nce_identity : float, default=0.2
+        Weight of the patch contrast of real images, which the network should not
+        change.
+    lambda_lowfreq : float, default=1.0
+        Weight of the change of low frequencies, of generated and of real images.
+    lambda_ssim_identity : float, default=1.0
+        Weight of 1 - SSIM between input and output, for real images.
+    lambda_ssim : float, default=1.0
+        Weight of 1 - SSIM between input and output, for generated images.
+    nce_temperature : float, default=0.07
+        Temperature of the patch contrast, by which similarities are divided. Smaller
+        values penalise mainly the most similar wrong place.
+    n_patches : int, default=64
+        Number of random places per level and image that the patch contrast compares.
+    projection_dim : int, default=64
+        Number of dimensions in which the patch contrast compares features.
+    low_freq_radius : int or None, default=None
+        Highest frequency that ``lambda_lowfreq`` treats as low, in cycles along each
+        side. None means one cycle per 32 pixels of the longer side, and at least 1.
+    learning_rate : float, default=2e-4
+        Learning rate of Adam, for the network and for the discriminators.
+    betas : (float, float), default=(0.5, 0.999)
+        Decay rates of Adam's averages of gradients and squared gradients, in [0, 1).
     batch_size : int, default=16
-        Images of either kind in a step.
-    max_epochs, max_steps_per_epoch : int, default=10, 160
-        Passes over the larger set, 0 for the start alone, and their greatest length;
-        None is no limit.
+        Number of generated and number of real images per step.
+    max_epochs : int, default=10
+        Largest number of epochs. An epoch is a pass over the larger of both sets. 0
+        keeps the filter of the start.
+    max_steps_per_epoch : int or None, default=160
+        Largest number of steps per epoch. A shorter epoch uses a random subset of the
+        images. None means no limit.
     decay_start : float, default=0.2
-        Share of all steps after which the learning rate falls, to 0 after the last.
+        Fraction of all steps after which the learning rate begins to fall linearly to
+        0.
     early_stopping : bool, default=True
-        Whether to keep the best epoch, or the start if none was better, in place of the
-        last. After each epoch a linear detector learns to tell refined from real images
-        and is tested on images held out from everything else: a fifth of them, at most
-        500, and none of a set of less than a hundred.
+        Whether to keep the epoch whose images are hardest to detect, instead of the
+        last epoch. A fifth of the images of each kind, at most 500, is held out. After
+        every epoch a linear detector learns to distinguish refined from real images and
+        is tested on the images held out. If no epoch improves on the start, the start
+        is kept. With fewer than about 100 images of either kind, nothing is held out
+        and the last epoch is kept.
     n_iter_no_change : int, default=3
-        Epochs without an improvement after which the training ends.
-    image_shape, data_range, channel_axis : default=None, None, "auto"
-        As in `SpectrumMatcher`. Rows without ``image_shape`` need ``depth=0``.
+        Number of consecutive epochs without improvement after which the training ends.
+        Ignored without early stopping.
+    image_shape : sequence of int or None, default=None
+        Shape (height, width) or (height, width, channels) of one image, required if
+        images are passed as rows of ``n_features`` values. None takes rows as signals
+        of one channel, for which ``depth`` must be 0, and images with axes in their own
+        shape.
+    data_range : (float, float) or None, default=None
+        Values of black and white, to which refined images are clipped. None means (0,
+        255) for uint8, (0, 1) for floats if the real images lie in this range, and
+        otherwise no limits. ``(-inf, inf)`` turns off the clipping and the check that
+        all images have the same range.
+    channel_axis : int, None or "auto", default="auto"
+        Axis of the channels in images with axes: -1 if channels are last, 1 if channels
+        come before rows, None for images without channels. "auto" accepts images
+        without channels or with at most four channels as the last axis, and raises an
+        error for shapes that look like another layout.
     device : str, torch.device or None, default=None
-    random_state : int, RandomState, Generator or None, default=None
+        Device on which the networks are trained and applied, such as "cuda". None means
+        the CPU.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of the images held out, the batches, the initial weights and the compared
+        places. Pass an int for the same result in every call of ``fit``.
 
     Attributes
     ----------
-    generator_ : torch Module or None
-        The network of the best epoch, on the CPU; None if the start was better.
-    initial_log_gain_, recalibration_log_gain_ : ndarray of shape (channels, height, \
-            width // 2 + 1)
-        The start, and what is added to it and to the network's gains.
-    real_log_mean_, log_scale_ : ndarray of the same shape
-        Mean and scale by which log-magnitudes are standardised.
-    n_iter_, best_iter_ : int
-        Epochs of training, and the one that is kept; 0 is the start.
+    generator_ : torch.nn.Module or None
+        Network of the epoch that was kept, on the CPU. None if the start was kept.
+    initial_log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
+        Log-gain of the start in the bins of ``numpy.fft.rfft2``.
+    recalibration_log_gain_ : ndarray of shape (channels, height, width // 2 + 1)
+        Log-gain that recalibration adds. It is 0 without recalibration and if the start
+        was kept.
+    real_log_mean_ : ndarray of shape (channels, height, width // 2 + 1)
+        Mean log-magnitude of real images, by which the network's input is centred.
+    log_scale_ : ndarray of shape (channels, height, width // 2 + 1)
+        Standard deviation of log-magnitudes, by which the network's input is divided.
+    n_iter_ : int
+        Number of epochs that were trained.
+    best_iter_ : int
+        Epoch that was kept. 0 is the start.
     loss_history_ : dict of str to ndarray of shape (`n_iter_`,)
-        Terms of the network's loss, without their weights, averaged over each epoch.
+        Mean over each epoch of the terms of the network's loss, before they are
+        weighted. Terms of weight 0 are missing.
     detector_auc_ : ndarray of shape (`n_iter_` + 1,)
-        Area under the ROC curve of the detector for the start and after each epoch, or
-        1 minus it; 0.5 is chance. Empty without early stopping.
-    image_shape_, data_range_, log_floor_, n_generated_, n_real_, n_features_in_
-        As those of `SpectrumMatcher`.
+        Area under the ROC curve of the detector, for the start and after each epoch. It
+        is replaced by 1 minus the area if that is larger; 0.5 is chance. Empty without
+        early stopping.
+    image_shape_ : tuple of int
+        Shape (height, width, channels) of one image.
+    data_range_ : tuple of float
+        Lower and upper limit to which refined images are clipped.
+    log_floor_ : float
+        The rounding floor: root mean square error of a bin if pixels are rounded to 255
+        steps, in the unit of ``numpy.fft.rfft2``.
+    n_generated_, n_real_ : int
+        Number of generated and of real images in ``fit``.
+    n_features_in_ : int
+        Number of values per image.
+
+    See Also
+    --------
+    SpectrumMatcher : Learns one filter for all images.
+    SpectrumQuantileMatcher : Learns gains that depend on the image, without a network.
 
     Notes
     -----
-    If a term of the loss is not finite, ``fit`` warns (ConvergenceWarning) and keeps
-    the best epoch so far. Callbacks of scikit-learn are told of each epoch.
+    If a term of the loss or a weight becomes infinite or NaN, ``fit`` stops the
+    training with a `sklearn.exceptions.ConvergenceWarning` and keeps the best epoch so
+    far.
+
+    Callbacks of scikit-learn are called after every epoch and receive the terms of the
+    loss.
 
     References
     ----------
@@ -254,7 +334,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         self.random_state = random_state
 
     def _fit_images(self, generated: np.ndarray, real: np.ndarray) -> None:
-        # Neither the caller's mode of torch nor its default device must matter.
+        # The caller may have disabled gradients or set another default device.
         with training_mode(), torch.device("cpu"):
             self._fit_networks(generated, real)
 
@@ -266,73 +346,81 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         images, seed = (generated, real), draw_seed(random_stream(self.random_state))
         stream = np.random.default_rng(seed)
         splits = [split_rows(part, stream) for part in images]
-        judged = self.early_stopping and self.max_epochs > 0
-        judged = judged and all(len(held) for _, held in splits)
-        rows = [split[0] if judged else np.concatenate(split) for split in splits]
-        learnt = [part[some] for part, some in zip(images, rows, strict=True)]
-        of_generated, of_real = (
-            log_magnitude_statistic(part, self.log_floor_) for part in learnt
+        stops_early = self.early_stopping and self.max_epochs > 0
+        stops_early = stops_early and all(len(held) for _, held in splits)
+        rows = [split[0] if stops_early else np.concatenate(split) for split in splits]
+        training_sets = [part[kept] for part, kept in zip(images, rows, strict=True)]
+        generated_logs, real_logs = (
+            log_magnitude_statistic(part, self.log_floor_) for part in training_sets
         )
-        self.real_log_mean_ = of_real.mean
-        variance = (of_generated.variance + of_real.variance) / 2
-        self.log_scale_ = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
-        self.initial_log_gain_ = self._start(*learnt)
-        judge = Judge(images, splits, self.log_floor_) if judged else None
+        self.real_log_mean_ = real_logs.mean
+        variance = (generated_logs.variance + real_logs.variance) / 2
+        self.log_scale_ = np.maximum(np.sqrt(variance), _MIN_SCALE)
+        self.initial_log_gain_ = self._initial_gain(*training_sets)
+        judge = Judge(images, splits, self.log_floor_) if stops_early else None
 
-        def auc(translation: Translation | None) -> float:
+        def detector_auc(translation: Translation | None) -> float:
             assert judge is not None
-            self._adopt(translation, judge.generated[0], of_real)
+            self._set_translation(translation, judge.generated[0], real_logs)
             return judge.auc(self._refined)
 
-        n_steps = -(-max(map(len, learnt)) // self.batch_size)
+        n_steps = -(-max(map(len, training_sets)) // self.batch_size)
         n_steps = min(n_steps, self.max_steps_per_epoch or n_steps)
         units = self._extent, self.log_floor_, device
 
         def batches() -> Iterator[Batch]:
-            return iter_batches(learnt, self.batch_size, n_steps, stream, *units)
+            return iter_batches(training_sets, self.batch_size, n_steps, stream, *units)
 
         training = self._new_training(seed, self.max_epochs * n_steps)
-        best, aucs = self._train(training, batches, auc if judged else None)
-        if judged:
-            self.initial_log_gain_ = self._start(generated, real)
-            of_real = log_magnitude_statistic(real, self.log_floor_)
-        self._adopt(best, generated, of_real)
+        best, aucs = self._train(
+            training, batches, detector_auc if stops_early else None
+        )
+        if stops_early:
+            # The start and the recalibration finally use all images.
+            self.initial_log_gain_ = self._initial_gain(generated, real)
+            real_logs = log_magnitude_statistic(real, self.log_floor_)
+        self._set_translation(best, generated, real_logs)
         self.detector_auc_ = np.array(aucs)
 
     def _check_training(self) -> None:
-        """Raise ValueError for weights, ``betas`` or sides that permit no training."""
+        """Raise ValueError if weights, ``betas`` or image size prevent training."""
         if not any(getattr(self, name) for name in TERMS.values()):
             raise ValueError(
-                "All weights lambda_... are 0, so that there is nothing to learn. Set "
-                "one of them, such as lambda_profile=3."
+                "All weights of the loss (the parameters lambda_...) are 0, so that "
+                "the network would learn nothing. Set one or more to a positive "
+                "number, such as lambda_profile=3."
             )
         betas = tuple(self.betas)
         numbers = len(betas) == 2 and all(isinstance(beta, Real) for beta in betas)
         if not numbers or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas={self.betas!r} must be two numbers within [0, 1).")
+            raise ValueError(
+                f"betas={self.betas!r} must be two numbers in [0, 1), such as "
+                "(0.5, 0.999)."
+            )
         unit, sides = 2**self.depth, self.image_shape_[:2]
         halved = all(side % unit == 0 and side >= 2 * unit for side in sides)
-        # A side of 1, as signals have, is only for a depth of 0.
+        # Signals have a side of 1, which is possible only with depth=0.
         if self.depth and not halved:
             nearest = tuple(max(2, round(side / unit)) * unit for side in sides)
             raise ValueError(
                 f"Images of {sides[0]} x {sides[1]} pixels cannot be halved "
-                f"depth={self.depth} times: sides must be multiples of {unit}, at "
-                f"least {2 * unit}. Pad or crop to {nearest[0]} x {nearest[1]}, or "
+                f"depth={self.depth} times: both sides must be multiples of {unit} and "
+                f"at least {2 * unit}. Pad or crop to {nearest[0]} x {nearest[1]}, or "
                 "lower depth."
             )
 
-    def _start(self, generated: np.ndarray, real: np.ndarray) -> np.ndarray:
+    def _initial_gain(self, generated: np.ndarray, real: np.ndarray) -> np.ndarray:
+        """Log-gain from which the training starts."""
         if self.init == "identity" or self.parameterization == "absolute":
             return np.zeros_like(self.real_log_mean_)
-        start = SpectrumMatcher(data_range=self.data_range, channel_axis=-1)
-        return start.fit(generated, real).log_gain_
+        matcher = SpectrumMatcher(data_range=self.data_range, channel_axis=-1)
+        return matcher.fit(generated, real).log_gain_
 
     def _new_training(self, seed: int, n_steps: int) -> TranslatorTraining:
-        """Untrained networks, for ``n_steps`` in all."""
+        """Create untrained networks and a training of ``n_steps`` steps."""
         device = resolve_device(self.device)
         height, width, n_channels = self.image_shape_
-        mean, spread, start = (
+        mean, scale, start = (
             as_tensor(part, device, torch.float32)
             for part in (self.real_log_mean_, self.log_scale_, self.initial_log_gain_)
         )
@@ -343,10 +431,10 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         discriminators, contrast = nn.ModuleDict(), None
         with seeded_torch(seed):
             translation = Translation(
-                mean, spread, width, self.base_channels, self.depth, bound
+                mean, scale, width, self.base_channels, self.depth, bound
             ).to(device)
             if self.lambda_gan:
-                n_first = max(self.base_channels, _NARROWEST)
+                n_first = max(self.base_channels, _MIN_DISCRIMINATOR_CHANNELS)
                 discriminators["patches"] = PatchDiscriminator(
                     n_channels + 2, n_first, self.depth
                 )
@@ -381,17 +469,18 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         self,
         training: TranslatorTraining,
         batches: Callable[[], Iterator[Batch]],
-        judge: Callable[[Translation | None], float] | None,
+        evaluate: Callable[[Translation | None], float] | None,
     ) -> tuple[Translation | None, list[float]]:
-        """The best translation, on the CPU, and what the judge says of all.
+        """Train, and return the best translation and the AUCs of start and epochs.
 
-        The judge, if any, gives a number of which less is better. The first is that of
-        the start; if that is the best, there is no translation.
+        ``evaluate`` returns the AUC of a detector for a translation, or for the start
+        if it receives None. Lower is better. Without ``evaluate`` the last epoch is the
+        best. The translation is on the CPU; it is None if the start is the best.
         """
         monitor = CallbackMonitor(self)
         on_epoch = monitor.stage("training", self.max_epochs)
         best, failure = None, None
-        verdicts = [] if judge is None else [judge(None)]
+        aucs = [] if evaluate is None else [evaluate(None)]
         history: list[dict[str, float]] = []
         self.n_iter_ = self.best_iter_ = 0
         with memory_advice(self.batch_size):
@@ -403,14 +492,14 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
                     break
                 self.n_iter_ = epoch
                 history.append(terms)
-                present = copy.deepcopy(training.translation).cpu().eval()
-                if judge is not None:
-                    verdicts.append(judge(present))
-                    terms = {**terms, "detector_auc": verdicts[-1]}
-                if judge is None or verdicts[-1] < min(verdicts[:-1]):
-                    best, self.best_iter_ = present, epoch
-                waited = epoch - self.best_iter_
-                if on_epoch(**terms) or waited >= self.n_iter_no_change:
+                current = copy.deepcopy(training.translation).cpu().eval()
+                if evaluate is not None:
+                    aucs.append(evaluate(current))
+                    terms = {**terms, "detector_auc": aucs[-1]}
+                if evaluate is None or aucs[-1] < min(aucs[:-1]):
+                    best, self.best_iter_ = current, epoch
+                n_without_gain = epoch - self.best_iter_
+                if on_epoch(**terms) or n_without_gain >= self.n_iter_no_change:
                     break
         monitor.close()
         names = history[0] if history else ()
@@ -419,23 +508,33 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         }
         if failure is not None:
             warnings.warn(
-                f"The training was stopped: {failure}. The result is that of "
-                f"epoch {self.best_iter_}. Lower learning_rate={self.learning_rate:g}.",
+                f"The training was stopped: {failure}. The result of epoch "
+                f"{self.best_iter_} is kept, where 0 is the start. "
+                f"Lower learning_rate={self.learning_rate:g}.",
                 ConvergenceWarning,
                 stacklevel=6,
             )
-        return best, verdicts
+        return best, aucs
 
-    def _adopt(
-        self, translation: Translation | None, generated: np.ndarray, of_real: Statistic
+    def _set_translation(
+        self,
+        translation: Translation | None,
+        generated: np.ndarray,
+        real_logs: Statistic,
     ) -> None:
-        """Use a translation, recalibrated for some generated images."""
+        """Use a translation, and recalibrate it.
+
+        The recalibration makes the mean log-magnitudes of the refined ``generated``
+        images equal to those of the real images.
+        """
         self.generator_ = translation
         self.recalibration_log_gain_ = np.zeros_like(self.initial_log_gain_)
         if self.recalibrate and translation is not None:
-            some = generated[:: -(-len(generated) // _RECALIBRATED)]
-            refined = log_magnitude_statistic(self._refined(some), self.log_floor_)
-            gain = log_mean_gain(refined, of_real)
+            step = -(-len(generated) // _MAX_RECALIBRATION_IMAGES)
+            refined = log_magnitude_statistic(
+                self._refined(generated[::step]), self.log_floor_
+            )
+            gain = log_mean_gain(refined, real_logs)
             self.recalibration_log_gain_ = shrunk(gain, self.image_shape_, "auto")
 
     def _log_gains(self, spectra: np.ndarray) -> np.ndarray:

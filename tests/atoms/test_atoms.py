@@ -14,7 +14,7 @@ SHAPES = [(11,), (4, 5), (3, 4, 2)]
 
 
 def waves_of(frequency, phase, colour=None):
-    """Waves of numbers, one frequency an atom or several."""
+    """Waves from lists of numbers, with one or several frequencies per atom."""
     frequency = torch.tensor(frequency, dtype=torch.float64)
     frequency = frequency[:, None] if frequency.ndim == 1 else frequency
     phase = torch.tensor(phase, dtype=torch.float64)
@@ -122,13 +122,13 @@ def test_a_linear_drift_of_the_phase_counts_as_frequency():
 
 
 def test_one_atom_has_one_wave_whatever_its_parameters():
-    """With a phase for each channel, f and f + T/channels are the same samples."""
+    """With a phase per channel, f and f + T/channels give the same samples."""
     model = sinusoids((4, 5, 3), order=1)
     params = model.start(waves_of([1.4], [0.4]))
     params[0, 4] += 0.3
     expected = model.describe(params).waves
     other = params.clone()
-    # Time is counted from the middle, which turns all channels alike.
+    # Time 0 is in the middle, so that the phase of all channels changes by 20 pi.
     other[0, 0] += 20
     other[0, 1:4] += math.pi * 20 - 2 * math.pi / 3 * torch.arange(3).double()
     other[0, 2] += 2 * math.pi
@@ -207,7 +207,7 @@ def test_jacobian_of_plane_waves_by_finite_differences(order):
 
 
 def test_plain_plane_waves_are_their_summary():
-    """Atoms from wave vector, phase, colour and amplitude, whatever the parameters."""
+    """The public wave vector, phase, colour and amplitude determine the atoms."""
     model, params = plane_waves(0)
     params[:, 0] += 9
     found = model.describe(params)
@@ -225,7 +225,7 @@ def test_plain_plane_waves_are_their_summary():
 
 
 def test_a_drifting_plane_wave_has_the_mean_slope_of_its_phase():
-    """A phase that falls along the rows by a whole turn is one cycle less."""
+    """A phase that falls by one turn lowers the frequency by one cycle."""
     y = np.repeat(np.arange(8) / 8, 8)
     functions = Along(np.stack([np.ones(64), y]), np.array([1.0, 0.0]))
     model = AtomModel(ModulatedWaves(PlaneWave(), functions), Grid((8, 8)))

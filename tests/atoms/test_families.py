@@ -1,4 +1,4 @@
-"""Families of atoms, those that come with the package and one that does not."""
+"""Families of atoms: those of the package and families of third parties."""
 
 import math
 
@@ -216,7 +216,7 @@ def test_a_family_of_a_third_party_is_learned(family):
             modulation_curves(est)
     assert np.isfinite(est.score(X))
     assert clone(est).get_params()["atoms"] is not family
-    # A refit with other atoms forgets what only these have.
+    # A refit with other atoms removes attributes that only these atoms have.
     est.set_params(atoms="sinusoid", modulation=None).fit(X)
     assert not hasattr(est, "dampings_")
 
@@ -393,7 +393,7 @@ def test_channels_of_signals_need_a_grid_and_a_family_alone():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_gabor_windows_may_leave_the_signal(seed):
-    """Impulses, which windows of no width would fit best."""
+    """Impulses would be fitted best by windows whose width goes to zero."""
     rng = np.random.default_rng(seed)
     X = np.zeros((200, 64))
     X[np.arange(200), rng.integers(0, 64, 200)] = rng.standard_normal(200)

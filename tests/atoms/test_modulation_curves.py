@@ -60,7 +60,7 @@ def test_atoms_rebuilt_from_their_curves(shape, atoms, modulation, rate):
     np.testing.assert_allclose(rebuilt(est, curves), est.components_, atol=1e-12)
     places = shape if atoms == "sinusoid" else shape[:2]
     assert {curve.shape for curve in curves} == {(4, *places)}
-    # The root mean square of amplitudes is the public one.
+    # The root mean square of the amplitude curve is the public amplitude.
     power = np.mean(curves.amplitude.reshape(4, -1) ** 2, axis=1)
     np.testing.assert_allclose(np.sqrt(power), est.amplitudes_)
 
@@ -116,7 +116,7 @@ def test_frequency_is_the_derivative_of_the_angle():
     est = fit((40,), modulation="basis")
     _, frequency, phase = modulation_curves(est)
     turns = est.frequencies_[:, None] * np.arange(40) / 40 + phase / (2 * np.pi)
-    # Central differences are the means of those to the left and to the right.
+    # A central difference is the mean of the left and the right difference.
     steps = 40 * np.diff(turns, axis=1)
     np.testing.assert_allclose(
         frequency[:, 1:-1], (steps[:, 1:] + steps[:, :-1]) / 2, atol=1e-9

@@ -17,7 +17,7 @@ T = np.arange(LENGTH) / LENGTH
 
 
 def switching(n, seed=0):
-    """20 cycles in the first half, 40 in the second; amplitudes of both."""
+    """Tones of 20, then 40 cycles per signal, and the amplitudes of both."""
     rng = np.random.default_rng(seed)
     a, b, p, q = rng.normal(size=(4, n, 1)) * np.array([1, 1, 9, 9])[:, None, None]
     first = np.abs(a) * np.sin(2 * np.pi * 20 * T + p) * (T < 0.5)
@@ -52,7 +52,7 @@ def test_windows_sum_to_one_and_are_centred(shape, counts):
         weights = window / window.sum()
         for place, side, middle in zip(places, shape, center, strict=False):
             mean = (weights * place).sum() / (side - 1)
-            # Those at the ends are half windows.
+            # Windows at the ends are cut in half.
             edge = middle in (0, 1)
             assert abs(mean - middle) < (0.5 if edge else 0.02)
 
@@ -121,14 +121,14 @@ def test_names_say_where():
 
 @pytest.mark.parametrize("windows", [4, 40])
 def test_prior_and_inference_work_as_ever(X, windows):
-    """Also where windowed atoms depend on each other, or are more than features."""
+    """They also work if windowed atoms are linearly dependent."""
     est = of(X, windows=windows, n_components=8)
     rank = len(est.basis_)
     assert rank <= LENGTH
     assert_allclose(est.basis_ @ est.basis_.T, np.eye(rank), atol=1e-9)
     law = est.prior_
     values, vectors = np.linalg.eigh(law.covariance_)
-    # Noise is in the span, too.
+    # The distribution inside the span includes noise.
     vectors *= np.sqrt(np.maximum(values, est.noise_variance_))
     covariance = est.basis_.T @ vectors @ vectors.T @ est.basis_
     outside = np.eye(LENGTH) - est.basis_.T @ est.basis_

@@ -90,7 +90,7 @@ def test_numpy_in_numpy_out_whatever_the_device(signals, device):
         assert not isinstance(value, torch.Tensor)
     assert isinstance(est.transform(signals), np.ndarray)
     assert isinstance(est.sample(2), np.ndarray)
-    # So that it can be loaded where there is no such device.
+    # A pickle can be loaded on a machine without the device.
     again = pickle.loads(pickle.dumps(est)).set_params(device=None)
     np.testing.assert_allclose(again.transform(signals), est.transform(signals))
 
@@ -153,7 +153,7 @@ def test_tensors_of_no_use(signals, change, message):
 def test_out_of_memory_names_the_batch_size_and_leaves_the_estimator(
     signals, monkeypatch
 ):
-    """The border of what cannot be had here: an allocator that gives up."""
+    """A simulated allocator that runs out of memory."""
     est = estimator(batch_size=64).fit(signals)
     before = est.transform(signals)
 
@@ -179,12 +179,12 @@ def test_other_errors_are_not_about_memory():
         with pytest.raises(MemoryError, match="batch_size=3"), memory_advice(3):
             raise RuntimeError(reason)
     with pytest.raises(MemoryError, match="batch_size=None"), memory_advice(None):
-        # More than there is anywhere.
+        # No machine has this much memory.
         torch.empty(2**60, dtype=torch.uint8)
 
 
 def test_batches_respect_the_free_memory(monkeypatch):
-    """Of a device as full as it is said to be."""
+    """The free memory of the device is simulated."""
     X = np.zeros((10, 1000), np.float32)
     free = {"bytes": 8 * 4000 * 25}
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free["bytes"], 2**40))

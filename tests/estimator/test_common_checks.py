@@ -1,7 +1,6 @@
 """scikit-learn's own checks, on the real classes.
 
-The modulations are parameters with parameters of their own, as a kernel is: they are
-not fitted, so that the checks have nothing to check.
+Modulations are not checked: like kernels, they are parameter objects without ``fit``.
 """
 
 from sklearn.neighbors import KernelDensity

@@ -1,8 +1,8 @@
-"""Where tensors live, tested without an accelerator.
+"""Devices of tensors, tested without an accelerator.
 
-A pretend device: tensors that hold the CPU's data but say that they are elsewhere, do
-not mix with the CPU's tensors, and do not become numpy arrays by themselves. What fails
-here would fail on a GPU.
+The tests use a pretend device. Its tensors hold data on the CPU but report another
+device, raise an error in operations with tensors of the CPU, and are not converted to
+numpy arrays implicitly. Code that fails here would fail on a GPU.
 """
 
 import pickle
@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from skspectral import MLPModulation, SpectralDictionaryLearning
 from skspectral.priors import DiffusionPrior, GaussianMixture, Synthesis
 
-# A name that torch knows and that no build here implements.
+# torch knows the name of this device, but its usual builds do not implement it.
 ELSEWHERE = torch.device("lazy")
 
 
@@ -49,25 +49,25 @@ class Elsewhere(torch.Tensor):
 
 
 class PretendDevice(TorchDispatchMode):
-    """Handles what makes tensors from nothing, or moves them."""
+    """Redirect operations that create tensors or move them."""
 
     def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
         return run(operator, args, kwargs or {})
 
 
 def run(operator, args, kwargs):
-    """Do on the CPU what was asked of the pretend device."""
+    """Run an operation of the pretend device on the CPU."""
     name = operator.name()
     tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
     away = [x for x in tensors if isinstance(x, Elsewhere)]
     moves = name.startswith(("aten::_to_copy", "aten::copy_"))
     if away and not moves:
         for here in tensors:
-            # Numbers, and indices, may come from the CPU.
+            # Scalars and indices may be on the CPU.
             index = "index" in name and not here.is_floating_point()
             if not isinstance(here, Elsewhere) and here.ndim > 0 and not index:
                 raise RuntimeError(f"{name} mixes tensors of two devices")
-    # Lazy conjugation and negation are bits that the wrapper would lose.
+    # torch marks lazy conjugation and negation by flags, which the wrapper would lose.
     physical = {"aten::_conj": "conj_physical", "aten::_neg_view": "neg"}
     if name in physical:
         operator = getattr(torch.ops.aten, physical[name]).default
@@ -85,7 +85,7 @@ def run(operator, args, kwargs):
     def wrap(x):
         if not isinstance(x, torch.Tensor) or not stays:
             return x
-        # What was changed in place is the same tensor.
+        # A tensor that was changed in place keeps its wrapper.
         return next((t for t in away if t.held is x), Elsewhere(x))
 
     return tree_map(wrap, result)
@@ -149,7 +149,7 @@ def test_tensors_stay_where_they_are(signals):
 @pytest.mark.parametrize("n_missing", [4, 44])
 @pytest.mark.parametrize("prior", [None, GaussianMixture(2)])
 def test_what_the_prior_gives_elsewhere(signals, prior, n_missing):
-    """With more entries seen than codes, and with fewer."""
+    """Rows have more or fewer observed entries than codes."""
     hidden = signals[:9].copy()
     hidden[:, :n_missing] = np.nan
     hidden[:3, ::2] = np.nan
@@ -173,7 +173,7 @@ def test_what_the_prior_gives_elsewhere(signals, prior, n_missing):
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["auto", "mlp"])
 def test_diffusion_elsewhere(network):
-    """Training too is the same there, since its noise is the CPU's."""
+    """The training gives equal results, because its noise is drawn on the CPU."""
     codes = np.random.default_rng(0).normal(size=(60, 12))
     synthesis = Synthesis(np.eye(12), np.zeros(12), (3, 4))
     options = {"network": network, "max_images": 256, "width": 4, "random_state": 0}
@@ -189,7 +189,7 @@ def test_diffusion_elsewhere(network):
         there = DiffusionPrior(device="lazy", mirror=False, **options)
         found = list(results(there))
         pickled = pickle.dumps(there)
-    # It comes back where there is no such device.
+    # The pickle can be loaded without the device.
     back = pickle.loads(pickled).set_params(device=None)
     found.append(back.sample(3, random_state=0))
     for ours, theirs in zip(found, [*expected, expected[0]], strict=True):

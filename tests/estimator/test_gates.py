@@ -1,4 +1,4 @@
-"""Any rows that are numbers: type, range, layout, mask and size, and small fits."""
+"""Fits to random rows of any type, range, layout, mask and size."""
 
 import os
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from skspectral import SpectralDictionaryLearning
 
-# More examples than these are run by setting the variable.
+# Set the variable to run more examples.
 EXAMPLES = int(os.environ.get("SKSPECTRAL_EXAMPLES", "100"))
 DTYPES = ["float64", "float32", "float16", "uint8", "int8", "int64", "uint16", "bool"]
 LAYOUTS = {
@@ -64,7 +64,7 @@ def test_layout_and_type_change_no_result(drawn, layout, plain):
     assert type(est.components_) is np.ndarray
     single = X.dtype.name in ("float32", "uint8") and layout not in ("list", "objects")
     assert est.transform(laid).dtype == (np.float32 if single else np.float64)
-    # Where single precision parts ways, what is explained is as good.
+    # In single precision the atoms may differ, but they explain as much.
     ours, theirs = (e.explained_variance_ratio_.sum() for e in (est, expected))
     assert ours <= 1
     assert ours == pytest.approx(theirs, abs=0.02 if single else 1e-6)

@@ -13,7 +13,7 @@ def mixture_of(*pairs):
 
 
 def dense_log_density(X, mean, axes, mixture, noise):
-    """With T x T covariances, by SciPy."""
+    """Return the log-density from T x T covariances, by SciPy."""
     density = 0
     for weight, normal in mixture:
         values, vectors = np.linalg.eigh(normal.covariance)
@@ -43,7 +43,7 @@ def test_agrees_with_the_dense_density(n_components, n_codes):
 
 
 def test_integrates_the_code_out():
-    """One feature, one code: the integral over the clean code, by quadrature."""
+    """For one feature and one code, compare with integration over the code."""
     mixture = [
         (0.4, Gaussian.from_covariance(np.array([-1.0]), np.eye(1))),
         (0.6, Gaussian.from_covariance(np.array([2.0]), np.eye(1))),

@@ -156,7 +156,7 @@ def fitted(name):
 
 
 def results(model):
-    """What methods of the model return, a pair of name and array each."""
+    """Yield the name of each method of the model and the array that it returns."""
     calls = {
         "transform": lambda rows: model.transform(rows),
         "score_samples": lambda rows: model.score_samples(rows[:5]),
@@ -177,7 +177,7 @@ def results(model):
 
 
 def without_places(model):
-    """The repr, without the places of objects in memory."""
+    """The repr without memory addresses."""
     return re.sub(r" at 0x\w+", "", repr(model))
 
 
@@ -226,7 +226,7 @@ def test_a_file_gives_the_model_back(name, tmp_path):
     assert expected or name == "unfitted"
     for (called, ours), (_, theirs) in zip(found, expected, strict=True):
         if called == "denoise":
-            # Sums over arrays that lie otherwise in memory may round otherwise.
+            # Rounding of sums depends on the memory layout of the arrays.
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
         else:
             np.testing.assert_array_equal(ours, theirs)
@@ -256,7 +256,7 @@ def test_a_training_goes_on_after_a_file(tmp_path):
 
 
 class Ran:
-    """Tells when a pickle runs code."""
+    """An object whose unpickling runs code."""
 
     def __reduce__(self):
         return (sys.exit, ("code was run",))

@@ -70,7 +70,7 @@ def check_method(est, X, method, dtype, opset=18):
     [
         shaped(10),
         shaped(64),
-        # Far from orthonormal: codes are huge and opposite.
+        # These atoms are far from orthonormal: codes are huge and cancel each other.
         shaped(40, modulation="basis", ridge=0, max_iter=3, tol=1.0),
         shaped(10, center=False),
         shaped(6, atoms="plane_wave", windows=2),
@@ -87,7 +87,7 @@ def check_method(est, X, method, dtype, opset=18):
 )
 def test_agrees_with_the_estimator(est, method, dtype):
     X, y = digits()
-    # A mean that is large beside what varies.
+    # The mean is much larger than the variation.
     X = (X + 1000).astype(np.float32).astype(np.float64)
     check_method(est.fit(X, y), X[:50], method, dtype)
 
@@ -111,7 +111,7 @@ def test_what_was_learned_in_float32():
 
 
 def test_samples_that_are_nowhere_near():
-    """Densities of which no exponential is a number."""
+    """The exponentials of these log-densities underflow."""
     X, _ = digits()
     est = shaped(12, prior=GaussianMixture(4)).fit(X)
     far = 1e4 * (1 + X[:20])
@@ -140,7 +140,7 @@ def test_names_and_shapes():
         "inverse_transform": ("X", 8, "signals"),
         "score_samples": ("X", 64, "log_density"),
     }
-    # Any number of rows.
+    # The graph accepts any number of rows.
     assert run(to_onnx(est), X[:1].astype(np.float32))[0].shape == (1, 8)
 
 
@@ -226,7 +226,7 @@ def test_what_cannot_be():
 
 def test_the_package_that_is_missing_is_named_where_it_is_used(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
-    # The module afresh: its import needs no package.
+    # Run the module again: its import must not require the packages.
     names = runpy.run_path(onnx_module.__file__)
     for function in (names["register"], lambda: names["to_onnx"](shaped(2))):
         with pytest.raises(ImportError, match=r"skspectral\[onnx\]"):

@@ -64,7 +64,7 @@ def test_full_rank_ranks_as_the_mahalanobis_distance(correlated):
     detector = SpectralOutlierDetector(plain(6), contamination=0.1).fit(correlated)
     distance = EmpiricalCovariance().fit(correlated).mahalanobis(correlated)
     decision = detector.decision_function(correlated)
-    # Of one Gaussian the log-density is a constant less half the distance.
+    # The log-density of one Gaussian is a constant minus half the distance.
     assert_allclose(decision - decision[0], (distance[0] - distance) / 2, rtol=1e-6)
     threshold = np.sort(distance)[-50]
     assert_array_equal(
@@ -102,7 +102,7 @@ def test_the_threshold_of_a_mixture(rank):
         log_density_quantile(share, 4, mixture, noise) for share in (0.05, 0.5)
     ]
     kind = rng.choice(3, 40000, p=mixture.weights)
-    # What varies less than the noise is raised to it.
+    # Variances below the noise variance are raised to it.
     spread = np.stack([np.maximum(np.diag(p.covariance), noise) ** 0.5 for p in parts])
     inside = mixture.means[kind] + spread[kind] * rng.normal(size=(40000, rank))
     rest = noise**0.5 * rng.normal(size=(40000, 4 - rank))
@@ -114,7 +114,7 @@ def test_the_threshold_of_a_mixture(rank):
 
 
 def test_one_gaussian_in_two_halves_has_the_threshold_of_one():
-    """The draws for mixtures against the exact law."""
+    """The threshold from draws of a mixture agrees with the exact threshold."""
     rng = np.random.default_rng(0)
     A = rng.normal(size=(3, 3))
     part = Gaussian.from_covariance(rng.normal(size=3), A @ A.T)
@@ -158,7 +158,7 @@ def test_the_share_is_one_of_weight():
         repeated = np.repeat(scores, weights.astype(int))
         assert weighted == contamination_threshold(repeated, share)
         assert (repeated < weighted).mean() <= share
-        # The next higher score would leave more below.
+        # With the next higher score, the fraction below would be too large.
         higher = min((s for s in repeated if s > weighted + 0.1), default=np.inf)
         assert (repeated < higher).mean() > share
 
@@ -239,7 +239,7 @@ def test_a_prior_without_closed_form_is_refused_before_learning(prior, contamina
     est = SpectralDictionaryLearning(2, prior=prior)
     detector = SpectralOutlierDetector(est, contamination=contamination)
     with pytest.raises(TypeError, match=r"SpectralOutlierDetector needs a prior made"):
-        # No X at all: nothing is learned.
+        # X is None: the error is raised before X is used.
         detector.fit(None)
 
 
@@ -257,7 +257,7 @@ def test_mixtures(correlated, prior):
     detector = SpectralOutlierDetector(plain(6, prior=prior), false_alarm_rate=0.1)
     detector.fit(X)
     assert np.mean(detector.predict(X) == -1) == pytest.approx(0.1, abs=0.04)
-    # Between the two, where one Gaussian would have its peak.
+    # A single Gaussian would have its peak here, between both groups.
     assert detector.predict(X.mean(axis=0)[None]) == [-1]
 
 

@@ -38,7 +38,7 @@ def test_plane_waves_can_be_read(patches):
     assert ((est.orientations_ >= 0) & (est.orientations_ < np.pi)).all()
     y, x = np.arange(8)[:, None] / 8, np.arange(8) / 8
     for k in range(12):
-        # From orientation and length, as from the vector.
+        # Orientation and frequency determine the wave, like the wave vector.
         f, angle = est.frequencies_[k], est.orientations_[k]
         turns = f * (np.sin(angle) * y + np.cos(angle) * x)
         wave = est.amplitudes_[k] * np.sin(2 * np.pi * turns + est.phases_[k])
@@ -105,7 +105,7 @@ def test_starts(patches):
 
 def test_given_frequencies_are_in_public_units(signals):
     options = {"modulation": None, "signal_shape": None, "sampling_rate": 480.0}
-    # Ten times the cycles per signal of 48 samples.
+    # At 480 Hz, frequencies in Hz are ten times the cycles per signal of 48 samples.
     est = learn(signals, 3, init=[13.0, 40.0, 77.0], **options)
     np.testing.assert_allclose(np.sort(est.frequencies_), [13, 40, 77], rtol=0.02)
     first = learn(signals, 3, init=np.array([13.0, 40.0, 77.0]), max_iter=1, **options)
@@ -136,14 +136,14 @@ def test_start_from_a_fitted_estimator(patches):
     assert clone(FrozenEstimator(est)).estimator is est
     frozen = learn(X, init=FrozenEstimator(est))
     np.testing.assert_array_equal(frozen.components_, again.components_)
-    # More of the same form: its atoms, and the best waves beside them.
+    # More atoms of the same kind: the given atoms and the best additional waves.
     more = learn(X, 16, init=est)
     assert more.history_["loss"][0] < est.history_["loss"][-1]
     fewer = learn(X, 5, init=est)
     share = est.explained_variance_ratio_[:5].sum()
     total = X.var(0).sum()
     assert fewer.history_["loss"][0] == pytest.approx((1 - share) * total, rel=1e-3)
-    # Of another form: its waves.
+    # Atoms of another kind start from the waves of the given atoms.
     other = learn(X, 16, init=est, modulation=BasisModulation(order=1))
     assert len(other.components_) == 16
     with pytest.raises(NotFittedError, match="FrozenEstimator"):
@@ -182,7 +182,7 @@ def test_pieces_explain_what_the_whole_does(patches, modulation):
     assert est.explained_variance_ratio_.sum() == pytest.approx(
         whole.explained_variance_ratio_.sum(), abs=1e-3
     )
-    # The Gaussian of the codes is that of all rows.
+    # The Gaussian of the codes is fitted to all rows.
     coordinates = (X - est.mean_) @ est.basis_.T
     np.testing.assert_allclose(
         est.prior_.covariance_, np.cov(coordinates.T, bias=True), atol=1e-9
@@ -223,7 +223,7 @@ def test_pieces_end_where_the_whole_does(ends, modulation):
 @pytest.mark.parametrize("windows", [2, 4, 7])
 @pytest.mark.filterwarnings("ignore:The atoms had not converged")
 def test_pieces_with_windows_end_where_the_whole_does(windows):
-    # What counts is what the atoms explain in their windows, and not as whole waves.
+    # The loss of windowed atoms is compared, not that of whole waves.
     rng = np.random.default_rng(11)
     t = np.arange(32) / 32
     X = np.zeros((200, 32))
@@ -249,7 +249,7 @@ def test_partial_fit_after_fit_goes_on_and_one_piece_is_fit(patches):
     last = est.history_["loss"][-1]
     est.partial_fit(X[:1])
     assert est.n_samples_seen_ == len(X) + 1
-    # It goes on from its own atoms, which a start anew would not match.
+    # partial_fit continues from its own atoms, which are better than a new start.
     assert est.history_["loss"][0] == pytest.approx(last, rel=0.01)
     assert est.history_["loss"][0] < 0.95 * learn(X).history_["loss"][0]
     est.fit(X)
@@ -302,14 +302,14 @@ def test_both_losses_are_in_the_history(patches):
         history["squared_error"][~spectral], plain.history_["loss"]
     )
     assert est.n_iter_ == len(history["loss"]) - 2
-    # The least of the loss is kept.
+    # The step of smallest loss is kept.
     chosen = np.argmin(history["loss"][spectral])
     left = (1 - est.explained_variance_ratio_.sum()) * X.var(0).sum()
     assert left == pytest.approx(history["squared_error"][spectral][chosen], rel=1e-3)
 
 
 def test_the_spectral_loss_scales_with_the_data(patches):
-    """Squares grow as the square of the unit, magnitudes as the unit."""
+    """The squared error is quadratic in the unit, the magnitude error is linear."""
     options = {"modulation": None, "stft_window": 16, "max_iter": 2}
     est = learn(patches[0], stft_weight=0.05, **options)
     scaled = learn(255 * patches[0], stft_weight=0.05 * 255, **options)

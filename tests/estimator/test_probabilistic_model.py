@@ -54,7 +54,7 @@ def dense_parts(est, removed=None):
         values, vectors = np.linalg.eigh(normal.covariance)
         clean = (vectors * np.maximum(values - removed, 0)) @ vectors.T
         signal = est.basis_.T @ clean @ est.basis_
-        # What is left of the atoms' residual, if it is not all noise.
+        # The part of the residual variance that is not noise belongs to the signal.
         outside = np.eye(len(signal)) - est.basis_.T @ est.basis_
         signal += (v - removed) * outside
         yield weight, est.mean_ + normal.mean @ est.basis_, signal
@@ -122,7 +122,7 @@ def gaps(X, share=0.5, seed=1):
 
 
 def dense_imputed(est, X):
-    """Means and standard deviations of what is missing, one row at a time."""
+    """Return means and standard deviations of missing entries, row by row."""
     v, mean_, std_ = est.noise_variance_, X.copy(), np.zeros_like(X)
     for row, mean_row, std_row in zip(X, mean_, std_, strict=True):
         m, o = np.isnan(row), ~np.isnan(row)
@@ -160,21 +160,22 @@ def test_draws_agree_with_what_is_seen_and_with_impute(fitted, signals):
     assert draws.shape == (n, 3, 24)
     assert (draws[:, ~missing] == X[~missing]).all()
     filled, std = fitted.impute(X, return_std=True)
-    # Five standard errors; the spread of a mixture's may have heavier tails.
+    # Five standard errors of the mean, and 6 % of the standard deviation.
     error = np.abs(draws.mean(0) - filled)
     assert (error <= 5 * std / n**0.5 + 1e-9).all()
     assert (np.abs(draws.std(0) - std) <= 0.06 * std + 1e-9).all()
 
 
 def test_intervals_cover(fitted, signals):
-    """Of entries that were seen, but hidden: about 95 % lie in the 95 % interval."""
+    """About 95 % of the hidden entries lie in the 95 % interval."""
     rng = np.random.default_rng(5)
     X = fitted.sample(400, random_state=1)
     X += fitted.noise_variance_**0.5 * rng.normal(size=X.shape)
     hidden, missing = gaps(X)
     filled, std = fitted.impute(hidden, return_std=True)
     inside = np.abs(X - filled)[missing] < 1.96 * std[missing]
-    # A direction that varies less than the noise is drawn without it.
+    # The coverage is not exact, because `sample` does not raise variances below the
+    # noise variance.
     assert 0.93 < inside.mean() < 0.99
 
 
@@ -308,7 +309,7 @@ def test_noise_for_other_rows(signals):
 
 @pytest.mark.parametrize("prior", ["by class", "mixture", "low-rank mixture"])
 def test_silence(prior):
-    """A component that varies less than the noise does."""
+    """One component has less variance than the noise."""
     rng = np.random.default_rng(0)
     y = rng.integers(2, size=200)
     waves = np.sin(2 * np.pi * np.outer([1, 2, 3.5, 5], np.arange(24) / 24))
@@ -325,14 +326,14 @@ def test_silence(prior):
 
 
 def test_as_many_atoms_as_features_and_hardly_any_noise():
-    """The density is that of its formula also where the noise is rounding."""
+    """The density agrees with its formula even if the noise is only rounding error."""
     X, y = load_digits(return_X_y=True)
     X = X[:, X.std(0) > 0.5]
     T = X.shape[1]
     est = SpectralDictionaryLearning(
         T, modulation=None, prior=ClassConditionalPrior()
     ).fit(X, y)
-    # Digits of one kind have pixels that are always white.
+    # Some pixels are constant for a digit, so that covariances are singular.
     v, U = est.noise_variance_, (X[:50] - est.mean_) @ est.basis_.T
     parts = []
     for weight, normal in est.prior_.mixture():

@@ -1,4 +1,4 @@
-"""Copies, workers, forks and torch's modes: what surrounds a call."""
+"""Copies, worker processes, forks and torch's modes."""
 
 import copy
 import pickle
@@ -85,7 +85,7 @@ def test_fits_do_not_depend_on_the_mode_of_torch(signals, options, mode):
         assert not torch.is_grad_enabled()
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
-    # What was learned in one mode goes on in another.
+    # An estimator fitted in one mode can be fitted further in another.
     est.partial_fit(signals[:50])
 
 

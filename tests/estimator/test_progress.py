@@ -7,7 +7,7 @@ from skspectral.priors import GaussianMixture
 
 
 class Recorder:
-    """A callback that notes what it is told, and may ask to stop."""
+    """A callback that records its calls and can request a stop."""
 
     def __init__(self, stop_at=None):
         self.tasks, self.states, self.stop_at = [], [], stop_at
@@ -56,7 +56,7 @@ def test_the_explained_variance_is_told(signals):
 
 def test_a_callback_stops_a_stage(patches):
     est = SpectralDictionaryLearning(8, signal_shape=(8, 8, 3), tol=0)
-    # Without a warning: it was asked for.
+    # A requested stop raises no warning.
     est.set_callbacks(Recorder(stop_at="modulation")).fit(patches[0])
     assert (est.history_["stage"] == "modulation").sum() == 1
     assert est.converged_ is False
@@ -84,7 +84,7 @@ def test_a_prior_tells_its_own_steps(signals):
     est.set_callbacks(Listener()).fit(signals)
     steps = [metadata for name, metadata in told if name == "GaussianMixture"]
     assert any(metadata and "log_likelihood" in metadata for metadata in steps)
-    # What was lent to the prior was taken back.
+    # Callbacks that were passed on to the prior are removed.
     assert not getattr(est.prior_, "_skl_callbacks", [])
     with_bar = SpectralDictionaryLearning(4, prior=KernelDensity())
     assert with_bar.set_callbacks(bar).fit(signals).sample().shape == (1, 48)
@@ -100,7 +100,7 @@ def test_a_start_anew_is_tried_only_where_rows_matter(signals):
     middle = np.repeat(est.mean_[None], 3, axis=0)
     est.partial_fit(middle)
     assert ("begin", "selection") not in recorder.tasks
-    # What was left out adds up.
+    # The new start is tried once enough rows have accumulated.
     for _ in range(40):
         est.partial_fit(signals[:1])
     assert ("begin", "selection") in recorder.tasks

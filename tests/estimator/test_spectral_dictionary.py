@@ -136,7 +136,7 @@ def test_without_centering(signals):
     error = ((signals - est.inverse_transform(est.transform(signals))) ** 2).sum()
     explained = 1 - error / len(signals) / second_moment
     assert est.explained_variance_ratio_.sum() == pytest.approx(explained, abs=1e-5)
-    # A wave of frequency near 0 must carry the offset of 5.
+    # A wave of frequency near 0 must represent the offset of 5.
     assert est.frequencies_[0] < 1
     mean = est.sample(4000, random_state=0).mean(0)
     np.testing.assert_allclose(mean, signals.mean(0), atol=0.3)
@@ -173,7 +173,7 @@ def test_too_few_iterations_warn_and_are_not_converged(patches):
     assert est.converged_ is False
 
 
-# What must not matter
+# Invariances
 
 
 def assert_same_model(one, two, rtol=1e-6):
@@ -230,7 +230,7 @@ def test_float32_and_float64_agree(patches):
         SpectralDictionaryLearning(12, signal_shape=COLOUR).fit(train.astype(dtype))
         for dtype in (np.float32, np.float64)
     )
-    # The paths of a long descent part by rounding; what they reach does not.
+    # Rounding changes the path of a long descent, but not the variance explained.
     assert explained_variance(one, test) == pytest.approx(
         explained_variance(two, test), abs=5e-3
     )
@@ -420,12 +420,12 @@ def test_labels_and_weights_reach_the_prior(signals):
     np.testing.assert_array_equal(weights / weights[0], weight / weight[0])
 
 
-# In company
+# With other tools
 
 
 @pytest.mark.parametrize("atoms", ["sinusoid", "plane_wave"])
 def test_the_order_of_the_rows_does_not_choose_the_atoms(patches, atoms):
-    # In single precision, whose sums depend on the order.
+    # In single precision, sums depend on the order of the rows.
     X = patches[0].astype(np.float32)
     rebuilt = []
     for seed in range(4):

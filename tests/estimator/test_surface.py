@@ -1,4 +1,4 @@
-"""What users of PCA and GaussianMixture look for, each beside what it should equal."""
+"""Methods known from PCA and GaussianMixture, compared with their definitions."""
 
 import numpy as np
 import pytest
@@ -107,7 +107,7 @@ def test_criteria_are_those_of_a_mixture_of_the_same_coordinates(X, kind):
     scale = getattr(est.prior_, "scale_", 1.0)
     same = clone(theirs).set_params(random_state=est.prior_.prior_.random_state)
     same.fit((codes - codes.mean(0)) / scale)
-    # The density of codes is that of codes in units, less the logarithm of the unit.
+    # Scaling the codes changes their log-density by the logarithm of the scale.
     units = 2 * len(X) * 12 * np.log(scale)
     standard = (codes - codes.mean(0)) / scale
     assert est.aic(X) == pytest.approx(same.aic(standard) + units)
@@ -216,7 +216,7 @@ def test_a_prior_without_gaussians_is_named(X, method):
         getattr(est, method)(*arguments)
 
 
-# White codes
+# Whitened codes
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -16,7 +16,7 @@ from skspectral.moments import DenseMoment
 
 
 class Silent:
-    """A monitor that hears nothing."""
+    """A monitor that ignores all calls."""
 
     def stage(self, name, n_steps):
         return lambda **state: False
@@ -128,13 +128,13 @@ def test_lbfgs_reaches_what_gauss_newton_reaches(photographs):
         found[name] = (
             state.start.squared_error - state.fit.loss
         ) / state.start.squared_error
-    # Two local searches from one start end in different minima of like depth.
+    # Two local searches end in different minima of similar depth.
     assert found["gauss-newton"] > 0.05
     assert found["l-bfgs"] == pytest.approx(found["gauss-newton"], rel=0.3)
 
 
 def test_tol_of_lbfgs_is_relative_to_the_loss(photographs):
-    """Where little is left unexplained, a share of the whole would stop at once."""
+    """A tolerance relative to the total variance would stop a good fit at once."""
     model = plain(192)
     C = DenseMoment(torch.tensor(photographs))
     params = model.start(greedy(C, 60))
@@ -197,7 +197,7 @@ def test_an_atom_that_is_not_worth_its_place_is_drawn_anew(start, forced):
 
 
 def test_a_strong_wave_does_not_hide_a_weak_one():
-    """The strong one lies between the frequencies that the selection looks at."""
+    """The strong wave lies between the frequencies of the selection's grid."""
     t = np.arange(128) / 128
     strong, weak = (np.sin(2 * np.pi * f * t + 1) for f in (7.23, 30.6))
     C = 1e4 * np.outer(strong, strong) + np.outer(weak, weak)
@@ -213,7 +213,7 @@ def test_a_loss_that_is_not_finite_names_the_step():
 
 
 def test_no_two_atoms_are_the_same_even_where_the_data_have_one_direction():
-    """The ridge draws all atoms to the one direction, again and again."""
+    """The ridge repeatedly draws all atoms to the only direction of the data."""
     for seed in range(30):
         row = np.random.default_rng(seed).normal(size=4)
         C = np.outer(row, row)

@@ -67,7 +67,7 @@ def test_gradient_by_finite_differences(problem, ridge):
 
 
 def test_gauss_newton_step_is_dense_least_squares(problem):
-    """The step on the moments against lstsq on all residuals and their derivatives."""
+    """The step from moments equals least squares on all residuals and derivatives."""
     X, C, model, params = problem
     fit = project(model.atoms(params), C, 0.0)
     D = model.jacobian(params, torch.float64)

@@ -26,7 +26,7 @@ def scores(S, projector, C, novelty=0.02):
 
 @pytest.mark.parametrize("n_features", [8, 13])
 def test_every_pick_scores_as_brute_force(n_features):
-    """Against dense residuals, over the grid of frequencies and many phases."""
+    """Compare with dense residuals, on the grid of frequencies and many phases."""
     rng = np.random.default_rng(n_features)
     A = rng.normal(size=(n_features, n_features)) * np.geomspace(1, 0.1, n_features)
     C = A @ A.T
@@ -47,7 +47,7 @@ def test_every_pick_scores_as_brute_force(n_features):
 
 
 def test_deflation_is_the_dense_residual():
-    """The kept spectra are those of (I - QQ') C (I - QQ')."""
+    """The deflated spectra equal those of (I - QQ') C (I - QQ')."""
     rng = np.random.default_rng(0)
     A = rng.normal(size=(10, 10))
     C = torch.tensor(A @ A.T)
@@ -87,7 +87,7 @@ def test_as_many_atoms_as_features_are_independent(n_features):
 
 
 def test_more_atoms_than_the_data_has_dimensions():
-    """What is left after one direction is zero: the rest must still be independent."""
+    """The residual after one direction is zero. Further picks must be independent."""
     s = np.sin(2 * np.pi * 3 * np.arange(32) / 32 + 0.4)
     frequency, phase = select(np.outer(s, s), 8)
     assert float(frequency[0]) == 3.0
@@ -111,7 +111,7 @@ def best_ratio(carriers, projector, C, energy):
 
 
 def test_every_plane_wave_scores_as_brute_force():
-    """Over all wave vectors of the grid, many phases, and all colours."""
+    """Compare on all wave vectors of the grid, many phases, and all colours."""
     axes = Grid((4, 5), 3)
     rng = np.random.default_rng(0)
     A = rng.normal(size=(60, 60)) * np.geomspace(1, 0.1, 60)

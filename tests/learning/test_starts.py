@@ -41,20 +41,20 @@ def test_spectrum_takes_the_peaks_of_the_mean_power(n_features):
         expected += [f] * (1 if f == 0 or 2 * f == n_features else 2)
     found = strongest_frequencies(GreedySelection(C), 7)
     np.testing.assert_array_equal(found[:, 0], expected[:7])
-    # All of them are a basis.
+    # All n_features waves together form a basis.
     waves = first(Start("spectrum"), C, n_features)
     plain = AtomModel(Sinusoid(), Grid((n_features,)))
     assert np.linalg.cond(plain.atoms(plain.start(waves))) < 10
 
 
 def test_spectrum_of_images():
-    """Whole cycles, each wave vector once though f and -f are on the grid."""
+    """Each wave vector of whole cycles is used once, although the grid has f and -f."""
     axes = Grid((4, 6), 2)
     C, _ = second_moment(48)
     found = strongest_frequencies(GreedySelection(C, axes), 48)
     waves = Waves.of(found, torch.zeros(48)).fold(axes.sizes)
     _, counts = np.unique(waves.frequency.numpy(), axis=0, return_counts=True)
-    # 24 samples: 10 pairs and 4 real ones, twice round for the two channels.
+    # 24 pixels have 10 pairs of frequencies and 4 real ones; two channels double them.
     assert sorted(counts) == [2] * 4 + [4] * 10
     waves = first(Start("spectrum"), C, 20, axes)
     assert waves.colour.shape == (20, 2)
@@ -84,7 +84,7 @@ def test_given_frequencies_get_the_best_phases():
 
     best = max(gain(p) for p in np.linspace(0, np.pi, 500))
     assert gain(float(waves.phase[0])) == pytest.approx(best, rel=1e-4)
-    # The second of a frequency is the other phase.
+    # The second wave of a frequency has another phase.
     assert abs(np.sin(float(waves.phase[1] - waves.phase[0]))) > 0.5
 
 

@@ -38,7 +38,7 @@ def test_transform_is_the_definition(n, window, hop):
 
 
 def test_transform_is_scipys():
-    """Inside the row, where the two pad alike."""
+    """Compare inside the row, where the padding has no influence."""
     row = rows_of(1, 64)[0]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16)
     scipys = ShortTimeFFT(hann, hop=4, fs=1.0, phase_shift=None)
@@ -96,7 +96,7 @@ def test_equation_8_on_a_minibatch(problem):
 
 
 def test_gradient_of_equation_7_by_finite_differences(problem):
-    """The codes follow the atoms: the gradient goes through them."""
+    """The codes depend on the atoms, and the gradient includes this dependence."""
     X, mean, model, params = problem
     loss = MinibatchLoss(SpectralLoss(STFT(8, 2), 1.0), 1e-3, torch.tensor(mean))
     batch = torch.tensor(X), torch.full((4,), 0.25).double()
@@ -144,7 +144,7 @@ def test_polish_never_raises_the_loss_and_comes_near_its_least(weight, monkeypat
     losses = np.array(losses)
     assert (np.diff(losses, axis=0) <= 1e-9).all()
     for i, x in enumerate(X):
-        # A large weight has minima beside the one near the least squares.
+        # With a large weight, there are several minima. Start near the one found.
         start = (x - mean) @ axes.T if weight < 0.1 else q[i]
         best = minimize(
             objective,

@@ -46,13 +46,13 @@ def test_weights_are_shares_and_rows_without_are_never_drawn():
     ((rows, share),) = batches.epoch()
     original = rows.numpy() / 0.5 + X.mean(0)
     np.testing.assert_allclose(share, weights[(original[:, 0] / 2).astype(int)] / 10)
-    # In a smaller minibatch a row counts as it does in a larger one.
+    # The weight of a row does not depend on the size of its minibatch.
     for rows, share in batches_of(X, weights, size=3).epoch():
         original = rows.numpy() / 0.5 + X.mean(0)
         expected = weights[(original[:, 0] / 2).astype(int)] / 2.5 / len(rows)
         np.testing.assert_allclose(share, expected)
     assert len(batches.probe()[0]) == 4
-    # Endless: epoch after epoch.
+    # The iterator continues with further epochs.
     assert len(list(itertools.islice(batches.forever(), 3))) == 3
 
 
@@ -115,7 +115,7 @@ def test_the_spectral_stage_never_raises_the_loss(problem):
         if best < start:
             assert state.fit.loss in [s.squared_error for s in state.steps]
         else:
-            # Far too long steps: what was there is kept.
+            # With steps that are far too long, the initial parameters are kept.
             np.testing.assert_array_equal(state.params, params)
 
 
@@ -128,7 +128,7 @@ def test_it_stops_when_asked_and_when_nothing_is_gained(problem):
     state = polish(*options, settings(tol=10.0), SPECTRAL, lambda **s: False)
     assert state.converged
     assert len(state.steps) == 2
-    # Without a tolerance all rounds are made, though nothing is gained.
+    # With a tolerance of 0, all rounds are made even without improvement.
     rate = settings(tol=0.0, learning_rate=100.0)
     state = polish(*options, rate, SPECTRAL, lambda **s: False)
     assert len(state.steps) == 5
@@ -173,7 +173,7 @@ def test_the_gradient_of_both_losses_by_finite_differences(problem):
 
 
 def test_the_codes_of_the_alternation_are_held_fixed(problem):
-    """Its gradient is that of equation (8) with the codes as numbers."""
+    """Its gradient is that of equation (8) with constant codes."""
     X, _, model, params = problem
     batches = batches_of(X)
     rows, weights = batches.probe()

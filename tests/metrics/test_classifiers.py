@@ -28,7 +28,7 @@ def normal(n_samples, n_features=4, seed=0):
 
 
 def groups(counts):
-    """Samples in tight groups, so many of each, far from each other."""
+    """Tight groups of samples, far from each other, of the given sizes."""
     centres = 100 * np.arange(len(counts))
     jitter = np.random.default_rng(0).uniform(size=sum(counts))
     return (np.repeat(centres, counts) + jitter)[:, None]
@@ -47,7 +47,7 @@ def test_bins_by_tests_of_two_by_two_tables(alpha):
     )
     assert found.different == pytest.approx(np.mean(tests))
     assert 0 < np.mean(tests) < 1
-    # SciPy's is the square root of the divergence.
+    # SciPy returns the square root of the divergence.
     expected = jensenshannon(train, generated) ** 2
     assert found.js_divergence == pytest.approx(expected)
 
@@ -61,7 +61,7 @@ def test_bins_of_equal_and_of_disjoint_sets():
 
 
 def test_bins_of_equal_distributions_differ_by_chance():
-    """About alpha of them, and the divergence is that of its expansion."""
+    """About a fraction alpha of the bins differs; the divergence agrees with theory."""
     scores = [
         ndb_score(normal(4000, 3, seed), normal(3000, 3, 100 + seed), n_bins=40)
         for seed in range(5)
@@ -128,7 +128,7 @@ def test_classifier_score_as_torch_fidelity(torch_fidelity):
 def test_classifier_score_at_its_ends():
     assert classifier_score(np.eye(5)[np.arange(100) % 5]).mean == pytest.approx(5)
     assert classifier_score(np.full((100, 5), 0.2)).mean == pytest.approx(1)
-    # Always the same answer, however sure.
+    # A classifier that always gives the same answer has a score of 1.
     assert classifier_score(np.eye(5)[np.zeros(100, dtype=int)]) == (1.0, 0.0)
 
 
@@ -147,7 +147,7 @@ def test_classes_may_be_renamed_and_samples_repeated():
 
 
 def test_half_precision_is_near_enough():
-    """Rows are scaled to a sum of 1."""
+    """Rows are normalised, so that their sum need not be exactly 1."""
     p = probabilities()
     assert classifier_score(p * 1.0009) == pytest.approx(classifier_score(p), 1e-12)
     found = classifier_score(p.astype(np.float16))
@@ -180,7 +180,7 @@ def test_sets_that_cannot_be_told_apart():
 
 @pytest.mark.parametrize("shift", [0.5, 1.0, 2.0])
 def test_shifted_gaussians_have_the_best_accuracy_possible(shift):
-    """Of one dimension and equal variances: that of a threshold half way."""
+    """In one dimension, the best classifier is a threshold half way."""
     X, Y = normal(4000, 1), normal(3000, 1, seed=1) + shift
     found = classifier_two_sample_score(X, Y, random_state=0)
     best = norm.cdf(shift / 2)
@@ -188,7 +188,7 @@ def test_shifted_gaussians_have_the_best_accuracy_possible(shift):
 
 
 def test_sets_are_balanced():
-    """Or answering with the larger set would be right most of the time."""
+    """Otherwise, always choosing the larger set would be right most of the time."""
     found = classifier_two_sample_score(
         normal(900), normal(100, seed=1), classifier=DummyClassifier()
     )
@@ -203,7 +203,7 @@ def test_other_classifiers_see_more():
     assert found > linear + 0.1
     again = classifier_two_sample_score(X, Y, classifier=forest, random_state=0)
     assert found == again
-    # The user's own is neither fitted nor seeded.
+    # The user's classifier is neither fitted nor given a seed.
     assert forest.random_state is None
     assert not hasattr(forest, "estimators_")
 

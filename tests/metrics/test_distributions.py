@@ -20,7 +20,7 @@ from skspectral.metrics.frechet import (
 
 
 def features(n_samples, n_features=6, seed=0, shift=0.0):
-    """Rows of a correlated distribution with tails."""
+    """Rows of a correlated distribution with heavy tails."""
     rng = np.random.default_rng(seed)
     mix = np.random.default_rng(9).normal(size=(n_features, n_features))
     return rng.laplace(size=(n_samples, n_features)) @ mix + shift
@@ -191,7 +191,7 @@ def test_bias_falls_like_one_over_n_and_extrapolation_removes_it():
 
 
 def test_extrapolation_is_the_intercept_of_its_line():
-    """Of two points it goes through both, of which the larger is the whole set."""
+    """A line through two points has a known intercept; one point is the whole set."""
     X, Y = features(200), features(60, seed=1)
     options = {"n_points": 2, "min_samples": 30, "random_state": 3}
     half = Y[random_stream(3).choice(60, 30, replace=False)]
@@ -204,13 +204,13 @@ def test_extrapolation_keeps_a_true_distance():
     exact = np.zeros(4), np.eye(4)
     X = np.random.default_rng(0).normal(size=(4000, 4)) + 2
     limit = frechet_distance_infinity(exact, X, random_state=0)
-    # Of the squared length of a mean: 4 * 2 * 2 / sqrt(4000).
+    # Standard error of the squared length of a mean: 2 * 4 / sqrt(4000) = 0.13.
     assert limit == pytest.approx(16, abs=4 * 0.13)
 
 
 @pytest.mark.parametrize(("n", "first"), [(4000, 400), (100, 40), (30, 15)])
 def test_smallest_subset(n, first):
-    """A tenth, or four per feature, or half."""
+    """It has a tenth of the rows, four rows per feature, or half of the rows."""
     sizes = _subset_sizes(np.zeros((n, 10)), 4, None)
     assert len(sizes) == 4
     assert (sizes[0], sizes[-1]) == (first, n)
@@ -261,7 +261,7 @@ def test_blocks_do_not_show(monkeypatch):
 
 
 def test_kernel_distance_as_torch_fidelity(torch_fidelity):
-    """Of its own subsets, as its draws are other ones; and of whole sets."""
+    """Compare on torch-fidelity's random subsets, and on whole sets."""
     X, Y = features(120, 16), features(90, 16, seed=1)
     metric = torch_fidelity.metric_kid.kid_features_to_metric
 
@@ -288,12 +288,12 @@ def test_kernel_distance_as_torch_fidelity(torch_fidelity):
 
 @pytest.mark.parametrize("size", [20, 80])
 def test_kernel_distance_is_unbiased(size):
-    """At any size of the subsets, where the biased estimate would be far off."""
+    """The mean is 0 for equal distributions at any size of the subsets."""
     X = np.random.default_rng(0).normal(size=(2, 6000, 4))
     found = kernel_distance(*X, n_subsets=300, subset_size=size, random_state=0)
     error = found.std / np.sqrt(300)
     assert abs(found.mean) < 4 * error
-    # The biased estimate adds the diagonals' excess over the mean kernel value.
+    # The biased estimate would add the excess of the diagonal over the mean kernel.
     excess = ((X[0] ** 2).sum(axis=1) / 4 + 1) ** 3
     assert error < 2 * (excess.mean() - 1) / size / 8
     values = [

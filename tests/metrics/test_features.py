@@ -19,7 +19,7 @@ def images():
 
 
 class Network(nn.Module):
-    """Features and logits; the batch must not matter, nor the mode."""
+    """A network whose outputs would depend on the batch in training mode."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +91,7 @@ def test_a_module_is_left_as_it_was(images, network):
 def test_a_torchscript_file(tmp_path, images, network, kind):
     path = tmp_path / "network.ts"
     with warnings.catch_warnings():
-        # Writing such files is out of fashion; reading them is what is tested.
+        # torch.jit.script is deprecated. Reading its files is tested here.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.script(network).save(path)
     from_file = extract_features(images, kind(path))
@@ -183,11 +183,11 @@ def test_inception_without_torch_fidelity(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_inception(tmp_path, images, torch_fidelity):
-    """The weights are random: what counts is that they are taken from the file."""
+    """The weights are random. The test is that they are read from the file."""
     from torch_fidelity import feature_extractor_inceptionv3 as module
 
     with pytest.MonkeyPatch.context() as patch:
-        # The only part that would be downloaded.
+        # Replace the download of weights.
         patch.setattr(module, "load_state_dict_from_url", lambda *_, **__: {})
         patch.setattr(nn.Module, "load_state_dict", lambda *_, **__: None)
         with torch.random.fork_rng():

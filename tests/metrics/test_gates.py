@@ -1,4 +1,4 @@
-"""What all metrics of images and signals refuse: other layouts, ranges and masks."""
+"""Errors that all metrics raise for wrong layouts, different ranges and masks."""
 
 from functools import partial
 
@@ -68,7 +68,7 @@ def levels(*shape, seed=0):
 
 
 def held_out(X):
-    """As many rows of the same kind, darker than those of X."""
+    """Return rows like X, but darker."""
     return X // 2
 
 
@@ -82,7 +82,7 @@ CONVENTIONS = {
     "single": lambda x: x.astype(np.float32),
     "signed": lambda x: 2 * x - 1,
 }
-# Both of a pair are of one scale.
+# Conventions in the same group have the same range.
 ALIKE = [{"bytes", "float bytes"}, {"words"}, {"unit", "single"}, {"signed"}]
 
 
@@ -118,7 +118,7 @@ def test_pixels_of_bytes_beside_floats(metric):
             with pytest.raises(ValueError, match="ranges of values differ"):
                 metric(*pair)
     metric(X, 255 * Y)
-    # Features of other types have no range.
+    # Features that are not images have no range.
     metric(X.astype(float), Y)
 
 
@@ -201,7 +201,7 @@ def test_overshoot_is_no_other_range(values, within):
 
 
 def test_reach_of_many_values_is_that_of_all():
-    """Steps over images would meet the first only, steps over values one colour."""
+    """A regular subset of the values could miss an image or a colour."""
     images = np.full((2, 600, 700, 3), 0.5, np.float32)
     images[1, ..., 1] = np.random.default_rng(0).uniform(-1, 1, images.shape[1:3])
     assert not is_within_reach(images[:, ::-1], (0.0, 1.0))
@@ -296,7 +296,7 @@ def test_gates_know_layouts_and_ranges(kinds, axis, shape, numbers, seed):
         unit.reshape(n, -1)[:, :2] = 0.0, 1.0
         values = CONVENTIONS[kind](unit)
         if values.dtype.kind == "f":
-            # Generators overshoot.
+            # Generated images exceed their range a little.
             values = (values * (1 + slack)).astype(values.dtype)
         if axis is None:
             values = values[..., 0]
@@ -391,7 +391,7 @@ def test_other_masks_are_refused_by_name():
 
 
 class Lazy(nn.Module):
-    """A network that makes its weights at the first call, and has none before."""
+    """A network that creates its weights in the first call."""
 
     def forward(self, x):
         if not hasattr(self, "linear"):

@@ -1,4 +1,4 @@
-"""What all metrics of features have in common: their input, seeds and results."""
+"""Input, seeds and results of all metrics of features."""
 
 import numpy as np
 import pandas as pd

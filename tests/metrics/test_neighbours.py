@@ -1,4 +1,4 @@
-"""Metrics by nearest neighbours, beside loops over all pairs."""
+"""Metrics by nearest neighbours, compared with loops over all pairs."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ BOTH = [
 
 @pytest.fixture(params=[None, 1, 7])
 def block_size(request, monkeypatch):
-    """Some blocks of one row or a few, as large sets have."""
+    """Small blocks, so that small sets have several blocks."""
     if request.param is not None:
         for name in ("_BLOCK_SIZE", "_EXACT_SIZE", "_MIN_BLOCK_ROWS"):
             monkeypatch.setattr(f"skspectral.metrics._distances.{name}", request.param)
@@ -70,7 +70,7 @@ def test_by_definition(metric, oracle, k, scale):
     seed=st.integers(0, 1000),
 )
 def test_ties_and_duplicates_by_definition(sizes, k, seed):
-    """On a small grid far from the origin nearly all distances are ties."""
+    """On a small grid far from the origin, nearly all distances are equal."""
     rng = np.random.default_rng(seed)
     real, generated = (1e6 + rng.integers(0, 3, size=(n, 2)) for n in sizes)
     for metric, oracle in BOTH:
@@ -81,7 +81,7 @@ def test_ties_and_duplicates_by_definition(sizes, k, seed):
 @pytest.mark.usefixtures("block_size")
 @pytest.mark.parametrize("spread", [1e-12, 1e-6, 1.0])
 def test_near_duplicates_have_exact_distances(spread):
-    """Beside norms that are larger by all the digits that a product has."""
+    """Their distances are below the rounding error of matrix products."""
     X = np.repeat(100 * normal(5), 8, axis=0)
     X += spread * normal(40, seed=1)
     Y = X[::2] + spread * normal(20, seed=2)
@@ -99,7 +99,7 @@ def test_an_outlier_does_not_spoil_the_others():
 
 @pytest.mark.parametrize("n_features", [1, 5, 300])
 def test_equal_sets(n_features):
-    """Each ball has its own centre and k others in it: ties are inside."""
+    """Each ball contains its centre and k other samples, because ties are inside."""
     X = normal(50, n_features) + 10
     assert precision_recall(X, X) == (1.0, 1.0)
     density, coverage = density_coverage(X, X, n_neighbors=5)
@@ -150,7 +150,7 @@ def test_invariances(metric):
 
 
 def test_duplicated_generated_samples():
-    """Shares of generated samples stay, and each ball has one in it as before."""
+    """Duplicates change no fraction of generated samples and no covered ball."""
     X, Y = normal(60), 0.8 * normal(50, seed=1)
     twice = np.r_[Y, Y]
     assert density_coverage(X, twice) == pytest.approx(density_coverage(X, Y))
@@ -198,7 +198,7 @@ def test_copies_and_noisy_copies():
         for scale in (1e-13, 1e-9, 0.05, 0.3)
     ]
     assert ratios == sorted(ratios)
-    # Nearest is the original, at a distance that the noise gives.
+    # The nearest sample is the original, at the distance of the noise.
     expected = 1e-9 * np.linalg.norm(noise, axis=1).mean()
     of_test = cdist(test, train).min(axis=1).mean()
     assert ratios[1] == pytest.approx(expected / of_test, rel=1e-5)
@@ -236,7 +236,7 @@ def test_authenticity_shows_copies_that_a_mean_hides():
     honest, copied = authenticity(train, new), authenticity(train, mixed)
     assert honest - copied == pytest.approx(0.1, abs=0.05)
     assert authenticity(train, train) == 0
-    # Where the training set has duplicates, a third copy is no nearer than they are.
+    # If all training samples are duplicated, a third copy is not closer than these.
     twice = np.concatenate([train, train])
     assert authenticity(twice, train + 1e-3) == 1
     assert authenticity(train, test) == pytest.approx(honest, abs=0.1)

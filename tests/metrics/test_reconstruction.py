@@ -1,4 +1,4 @@
-"""Reconstruction metrics: other libraries as oracles, conventions, what is refused."""
+"""Reconstruction metrics: comparison with other libraries, conventions and errors."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_explained_variance_is_that_of_scikit_learn(shape, dtype):
 
 
 def test_psnr_averages_decibels():
-    """The mean square of all samples together gives less."""
+    """The PSNR of the mean squared error of all samples is lower."""
     a, b = pair(20, 64)
     pooled = 10 * np.log10(255**2 / np.mean((a - b) ** 2))
     assert psnr(a, b, data_range=255) > pooled + 0.1
@@ -131,7 +131,7 @@ def test_units_do_not_count(metric):
     expected = metric(a, b, data_range=255)
     assert metric(a / 255, b / 255, data_range=1.0) == pytest.approx(expected)
     shifted = metric(a / 255 - 1, b / 255 - 1, data_range=1.0)
-    # Only one of the two looks at the brightness.
+    # A change of brightness changes SSIM, but not PSNR.
     assert (shifted == pytest.approx(expected)) == (metric is psnr)
 
 

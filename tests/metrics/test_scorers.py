@@ -1,4 +1,4 @@
-"""Scorers in scikit-learn's model selection: what they compare, and what they say."""
+"""Scorers in scikit-learn's model selection: comparisons and errors."""
 
 import copy
 import pickle
@@ -53,11 +53,11 @@ def distance_of_moments(X, Y):
 
 
 def shapes(X, Y):
-    """A metric that tells what it was given."""
+    """A metric that returns the shapes of its input."""
     return float(f"{X.ndim}{Y.ndim}.{len(Y)}")
 
 
-# What they compare
+# What scorers compare
 
 
 def test_reconstruction_is_what_the_metric_gets(model, digits):
@@ -177,7 +177,7 @@ def test_copies_score_alike(scorer, model, digits):
 
 @pytest.mark.parametrize("scorer", SCORERS)
 def test_repr_is_the_call(scorer, model, digits):
-    """It makes the same scorer again."""
+    """Evaluating the repr creates an equal scorer."""
     assert eval(repr(scorer))(model, digits) == scorer(model, digits)
 
 

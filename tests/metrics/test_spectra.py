@@ -1,4 +1,4 @@
-"""Spectra of images and signals: definitions, invariances, and what is refused."""
+"""Spectra of images and signals: definitions, invariances and errors."""
 
 import math
 
@@ -95,12 +95,12 @@ def test_plane_wave_is_in_its_ring_only(u, v):
 def test_white_noise_is_flat():
     for window in (None, "hann"):
         _, power = radial_power_spectrum(2 * noise(800, 16, 16), window=window)
-        # Ring 1 has four bins and, under a window, lost a little with the mean.
+        # Ring 1 has only four bins, and subtracting the mean changes it under a window.
         np.testing.assert_allclose(power[1:], 4, rtol=0.1)
 
 
 def test_window_has_the_power_of_none():
-    """A ring far from the wave's leaks less with a window; the power stays."""
+    """A window reduces leakage into distant rings and keeps the total power."""
     y, x = np.mgrid[:32, :32]
     between_bins = np.cos(2 * np.pi * (6.5 * y + 0.5 * x) / 32)[None]
     _, plain = radial_power_spectrum(between_bins)
@@ -221,7 +221,7 @@ def test_missing_frequencies_are_not_infinitely_far():
 
 
 def test_checkerboard_is_in_the_corner():
-    """Which is why the corners are on offer."""
+    """Only ``corners=True`` includes the frequency of a checkerboard."""
     real = noise(20, 16, 16)
     y, x = np.mgrid[:16, :16]
     generated = real + 3 * (-1.0) ** (y + x)
@@ -230,7 +230,7 @@ def test_checkerboard_is_in_the_corner():
 
 
 def test_random_phases_are_not_noticed():
-    """As the docstring warns."""
+    """The docstring mentions this limitation."""
     real = np.cumsum(np.cumsum(noise(10, 16, 16), axis=1), axis=2)
     phases = np.exp(1j * np.angle(np.fft.rfft2(noise(10, 16, 16, seed=1))))
     scrambled = np.fft.irfft2(np.abs(np.fft.rfft2(real)) * phases, s=(16, 16))
@@ -242,7 +242,7 @@ def test_random_phases_are_not_noticed():
 
 
 def stretched_spectra(images, data_range):
-    """One image after the other, over the whole plane, as published."""
+    """Return spectra scaled to [0, 1], image by image, as in the published code."""
     spectra = []
     for image in images.astype(float) / data_range:
         planes = image[..., None] if image.ndim == 2 else image
@@ -277,7 +277,7 @@ def test_bytes_are_0_to_255():
 
 
 def test_floor_is_what_real_images_are_apart():
-    """Over random splits of one set, of different sizes."""
+    """The floor agrees with the distance between random parts of one set."""
     images = pixels(90, 8, 8)
     rng = np.random.default_rng(0)
     found, expected = [], []
@@ -292,7 +292,7 @@ def test_floor_is_what_real_images_are_apart():
 
 
 def test_a_filter_reaches_the_floor():
-    """As the docstring says: real images with gains per bin, undone in closed form."""
+    """A filter in closed form undoes gains per bin, as the docstring states."""
     size = 16
     real = pixels(500, size, size) / 255
     gain = 1 + 0.8 * np.cos(np.arange(size // 2 + 1))
@@ -442,7 +442,7 @@ def test_signals_are_averaged(monkeypatch):
             assert metric(X, Y) == pytest.approx(alone)
 
 
-# What is refused, and left alone
+# Errors, and inputs that are not modified
 
 
 IMAGE_SETS = [radial_spectrum_distance, mean_spectrum_distance]

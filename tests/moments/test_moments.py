@@ -69,7 +69,7 @@ def test_tails(weighted, offset):
     assert moments.fourth == pytest.approx(energies @ (centred**2).sum(1), rel=1e-9)
     again = pickle.loads(pickle.dumps(moments))
     assert_same(again, moments, rtol=0)
-    # A second call goes on from the first.
+    # A second call adds to the first.
     twice = Moments(6, CPU)
     for rows in (slice(9), slice(9, None)):
         twice.update(X[rows], weights[rows])
@@ -92,7 +92,7 @@ def test_integer_weights_equal_repetition():
 
 def test_float32_with_a_large_mean_keeps_its_digits():
     rng = np.random.default_rng(0)
-    # Exact in float32, so that the data themselves are not rounded.
+    # These numbers are exact in float32, so that the data are not rounded.
     X = (rng.integers(-128, 128, size=(2000, 8)) / 64 + 1e4).astype(np.float32)
     moments = moments_of(X, batch_size=300)
     np.testing.assert_allclose(moments.mean, X.astype(float).mean(0), rtol=1e-11)

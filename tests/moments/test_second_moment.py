@@ -1,4 +1,4 @@
-"""Kinds of second moments beside the matrices that they stand for."""
+"""Second moments, compared with the matrices that they represent."""
 
 import math
 
@@ -21,7 +21,7 @@ SHAPES = [(1,), (12,), (1, 5), (4, 3), (3, 4, 2), (2, 2, 3)]
 
 
 class Bare(SecondMoment):
-    """A third kind, with nothing but the three methods that are required."""
+    """A second moment with only the three required methods."""
 
     def __init__(self, matrix):
         self.matrix, self.n_features, self.device = matrix, len(matrix), matrix.device
@@ -42,7 +42,7 @@ def matrix_of(n, seed=0):
 
 
 def kinds(shape):
-    """Second moments of all kinds, and the matrices by loops or products."""
+    """Second moments of all kinds, and their matrices."""
     n = math.prod(shape)
     C, grid = matrix_of(n), Grid.of(shape, n)
     target = stationary_mean(DenseMoment(C), grid)
@@ -108,7 +108,7 @@ def test_forms_and_lags_are_those_of_the_dense_matrix(shape, kind):
 @pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 2)])
 @pytest.mark.parametrize("kind", ["none", "real", "complex"])
 def test_forms_on_carriers_by_products(shape, kind):
-    """e^H C e and e' C e, with the carriers written down."""
+    """Compare e^H C e and e' C e with products of explicit carriers."""
     n = math.prod(shape)
     grid, C = Grid.of(shape, n), matrix_of(n)
     rng = np.random.default_rng(3)
@@ -134,7 +134,7 @@ def test_forms_on_carriers_by_products(shape, kind):
 
 
 def test_a_stationary_product_of_a_long_signal_is_toeplitz():
-    """By FFT, where the matrix would not fit."""
+    """The product uses the FFT, because the matrix would not fit into memory."""
     n = 50_000
     lags = torch.zeros(1, 1, 2 * n - 1, 1, dtype=torch.float64)
     lags[0, 0, n - 1, 0], lags[0, 0, n - 2, 0], lags[0, 0, n, 0] = 2.0, -1.0, -1.0

@@ -1,4 +1,4 @@
-"""Stationary shrinkage: its target, its weight, and what the estimator does with it."""
+"""Stationary shrinkage: its target, its weight, and its effect on the estimator."""
 
 import math
 
@@ -111,7 +111,7 @@ def test_white_noise_is_recovered_exactly(shape):
 
 
 def test_a_process_that_is_stationary_is_recovered():
-    """Up to the shares of the places that have each lag."""
+    """Each lag is multiplied by the fraction of the positions that have this lag."""
     lags = np.exp(-np.arange(40) / 3)
     S = stationary(torch.as_tensor(toeplitz(lags)), (40,))
     np.testing.assert_allclose(S, toeplitz(lags * (1 - np.arange(40) / 40)))
@@ -147,7 +147,7 @@ def test_weight_is_its_formula(shape, weighted):
 
 
 def test_numerator_is_that_of_ledoit_and_wolf():
-    """With white noise for a target, scikit-learn's."""
+    """With white noise as the target, the numerator is scikit-learn's."""
     X = np.random.default_rng(0).normal(size=(50, 9)) * np.arange(1, 10)
     C = np.cov(X.T, bias=True)
     misfit, of_white = (
@@ -160,7 +160,7 @@ def test_numerator_is_that_of_ledoit_and_wolf():
 
 @pytest.mark.parametrize("n_samples", [3, 6, 50])
 def test_numerator_is_unbiased(n_samples):
-    """What C is uncertain by, for Gaussian samples about their own mean."""
+    """It estimates the variance of C, for Gaussian samples centred at their mean."""
     rng, spread = np.random.default_rng(0), np.arange(1, 5.0)
     rows = rng.normal(size=(40_000, n_samples, 4)) * spread
     rows -= rows.mean(1, keepdims=True)
@@ -228,7 +228,7 @@ def test_few_stationary_rows():
 @pytest.mark.parametrize("center", [True, False])
 def test_model_is_that_of_the_shrunk_covariance(signals, center):
     few = signals[:30]
-    # As many atoms as features: nothing is left out.
+    # With as many atoms as features, the span is the whole space.
     est = SpectralDictionaryLearning(48, shrinkage=0.3, center=center).fit(few)
     C = np.cov(few.T, bias=True)
     expected = 0.7 * C + 0.3 * by_loops(C, (48,))
@@ -272,7 +272,7 @@ def test_pieces_give_the_weight_of_the_whole(signals, cuts, weighted):
         est.partial_fit(signals[rows], sample_weight=weights[rows])
     assert 0 < whole < 1
     assert est.shrinkage_ == pytest.approx(whole, rel=1e-9)
-    # The moments are stored as they were seen.
+    # The stored moments are not shrunk.
     seen = Moments(48, CPU).update(signals, weights).scatter
     np.testing.assert_allclose(est.moments_.scatter, seen, atol=1e-9)
 
@@ -281,7 +281,7 @@ def test_pieces_without_shrinkage_can_have_a_weight_later(signals):
     est = SpectralDictionaryLearning(5, modulation=None).partial_fit(signals[:30])
     est.set_params(shrinkage=0.4).partial_fit(signals[30:])
     assert est.shrinkage_ == 0.4
-    # What "auto" needs was not gathered from the first.
+    # "auto" requires statistics that the first call did not gather.
     with pytest.raises(ValueError, match="'auto' needs the fourth moment of all rows"):
         est.set_params(shrinkage="auto").partial_fit(signals)
     assert est.fit(signals).shrinkage_ > 0

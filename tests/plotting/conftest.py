@@ -1,4 +1,4 @@
-"""What is shown, and pyplot without a screen."""
+"""Objects to display, and pyplot without a screen."""
 
 import matplotlib as mpl
 import numpy as np

@@ -1,4 +1,4 @@
-"""Atoms, codes and drift as displays show them."""
+"""Displays of atoms, codes and modulation."""
 
 import numpy as np
 import pytest
@@ -146,7 +146,7 @@ def test_modulation_of_images(channel):
         for artist, values in zip(artists, getattr(curves, name), strict=True):
             assert name in artist.axes.get_title()
             np.testing.assert_array_equal(image(artist), values[..., channel])
-    # The middle of the colours is the public phase.
+    # The middle of the colour scale is the public phase.
     middles = [np.mean(artist.get_clim()) for artist in display.artists_[:, 2]]
     np.testing.assert_allclose(middles, est.phases_)
     with pytest.raises(ValueError, match="channel=3"):

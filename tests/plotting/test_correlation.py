@@ -1,4 +1,4 @@
-"""Correlations as their display shows them."""
+"""The display of correlations."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_correlations_of_signals(sounds):
     centred = X - X.mean(axis=1, keepdims=True)
     crossings = [sum(np.diff(np.sign(row)) != 0) for row in centred]
     frequencies, power = periodogram(X, scaling="spectrum", return_onesided=True)
-    # One-sided powers are doubled, but for the last.
+    # SciPy does not double the last of the one-sided powers; it is doubled here.
     power[:, -1] *= 2
     features = {
         "mean": X.mean(axis=1),
@@ -61,7 +61,7 @@ def test_own_features(digits):
     codes = est.transform(X)[:, np.argsort(est.frequencies_)]
     expected = correlation(X[:, 28], codes), correlation(y, codes)
     np.testing.assert_allclose(display.correlations[:2], expected)
-    # A constant has no correlation.
+    # The correlation with a constant is undefined.
     assert np.isnan(display.correlations[2]).all()
     display.figure_.draw_without_rendering()
 

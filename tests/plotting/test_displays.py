@@ -1,4 +1,4 @@
-"""What all displays have in common: where they draw, what they refuse, labels."""
+"""Common behaviour of all displays: axes, errors and labels."""
 
 import subprocess
 import sys
@@ -81,7 +81,7 @@ def test_draws_into_the_axes_given(name, fitted, plt):
     assert display.ax_ is right
     assert display.figure_ is figure
     assert not left.has_data()
-    # Nothing but colour bars and panels is new, and all of it on the right.
+    # New axes are colour bars and panels, all within the right half.
     middle = left.get_window_extent().x1
     new = [ax for ax in figure.axes if ax is not left]
     assert all(ax.get_window_extent().x0 > middle for ax in new)

@@ -1,4 +1,4 @@
-"""Spectra, latent points, draws and losses as displays show them."""
+"""Displays of spectra, latent points, draws and losses."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ LABELS = np.array(["dog", "cat", "emu"])
 
 @pytest.fixture(scope="module")
 def codes():
-    """Codes far apart for each label, in shares of 1/2, 1/3 and 1/6."""
+    """Codes of three labels, far apart, with fractions 1/2, 1/3 and 1/6."""
     rng = np.random.default_rng(0)
     y = np.repeat(LABELS, [300, 200, 100])
     centres = {"dog": 0.0, "cat": 50.0, "emu": -50.0}
@@ -99,7 +99,7 @@ def test_components(codes):
 
 
 def test_labels_agree_where_nothing_varies(codes):
-    """Directions that no code has change each density by the same factor."""
+    """Directions without variance change all densities by the same factor."""
     X, y = codes
     scales = np.where(y == "cat", 0.03, 30)[:, None]
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0].T
@@ -116,7 +116,7 @@ def test_information_criteria(codes):
     penalty = 29 * np.log(600)
     likelihood = fitted.score_samples(codes[0]).sum()
     assert fitted.bic(codes[0]) == pytest.approx(penalty - 2 * likelihood)
-    # What was known of another prior is forgotten.
+    # A refit with another prior removes earlier results.
     fitted.set_params(prior=KernelDensity()).fit(*codes)
     with pytest.raises(TypeError, match=r"KernelDensity.*number of free parameters"):
         fitted.bic(codes[0])
@@ -170,7 +170,7 @@ def test_labels_of_kernels(codes):
     X, y = codes
     fitted = ClassConditionalPrior(KernelDensity(kernel="tophat")).fit(X, y)
     np.testing.assert_array_equal(fitted.predict(X), y)
-    # Far from all kernels there are the shares alone.
+    # Far from all kernels, probabilities are the fractions of the labels.
     np.testing.assert_allclose(
         fitted.predict_proba(np.full((1, 3), 1e4))[0], fitted.class_prior_
     )
@@ -194,7 +194,7 @@ class TestRareLabels:
     """Labels of few rows borrow the covariance within labels."""
 
     def rare(self, codes, n_rare):
-        """The first codes, of which some have a label of their own."""
+        """Return the first codes, of which some get a new label."""
         X, y = codes
         return X[:100], np.where(np.arange(100) < n_rare, "yak", y[:100])
 
@@ -281,7 +281,7 @@ class TestRareLabels:
 
     @pytest.mark.parametrize("noise", [0.0, 1e-13])
     def test_equal_rows_are_one(self, codes, noise):
-        """However many, and equal but for rounding."""
+        """Rows that are equal up to rounding count as one row."""
         X, y = self.rare(codes, 40)
         X = X.copy()
         X[:40] = X[0] + noise * np.random.default_rng(0).normal(size=(40, 3))
@@ -290,7 +290,7 @@ class TestRareLabels:
         np.testing.assert_allclose(fitted.priors_[-1].covariance_, expected, atol=1e-6)
 
     def test_a_label_that_hardly_counts_is_not_new(self, codes):
-        """The share falls steadily as a second row gains weight."""
+        """The borrowed fraction falls steadily with the weight of a second row."""
         X, y = self.rare(codes, 2)
         weights, traces = np.ones(100), []
         for second in (0.0, 1e-9, 0.1, 0.3, 1.0):

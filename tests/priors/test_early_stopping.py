@@ -19,7 +19,7 @@ def groups(n_samples, seed=0):
 
 
 class Recorder:
-    """A callback that notes what it is told, and may raise an error."""
+    """A callback that records its calls and can raise an error."""
 
     def __init__(self, killed_at=None):
         self.states, self.n_steps, self.killed_at = [], [], killed_at
@@ -58,7 +58,7 @@ def test_the_budget_follows_the_data():
 
 @pytest.fixture(scope="module")
 def stopped():
-    """A default fit of few rows, and what its callback was told."""
+    """A default fit to few rows, and the calls of its callback."""
     recorder = Recorder()
     prior = DiffusionPrior(width=8, random_state=0).set_callbacks(recorder)
     return prior.fit(groups(50)), recorder
@@ -86,7 +86,7 @@ def test_few_rows_take_little_time_and_the_best_weights_are_kept(stopped):
 
 
 def test_more_is_learned_than_the_gaussian_knows(stopped):
-    """Of rows that neither the training nor its end depends on."""
+    """Measured on rows that influenced neither the training nor its end."""
     denoiser, rng = stopped[0]._trained_denoiser(), np.random.default_rng(1)
     z = denoiser.distribution.coordinates(groups(3000, seed=9))
     clean = torch.from_numpy(z.astype(np.float32))
@@ -110,7 +110,7 @@ def test_a_training_that_only_harms_leaves_the_gaussian():
     codes = groups(30)
     prior = DiffusionPrior(width=4, learning_rate=3.0, random_state=0).fit(codes)
     assert prior.best_n_images_ == 0
-    # 200 steps are waited for.
+    # The training continues for 200 steps without improvement.
     assert prior.n_images_ == 200 * 64
     gaussian = GaussianPrior().fit(codes)
     np.testing.assert_allclose(
@@ -182,7 +182,7 @@ def test_a_killed_fit_finds_the_same_best(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         killed.set_callbacks(Recorder(killed_at=47)).fit(codes)
     for _ in range(2):
-        # What is done is done.
+        # A finished training is not repeated.
         again = DiffusionPrior(checkpoint=path, **options).fit(codes)
         assert again.best_n_images_ == whole.best_n_images_
         assert again.n_images_ == whole.n_images_ == 64 * 60
@@ -252,7 +252,7 @@ def test_the_estimator_trains_it_in_any_mode(mode, signals):
     expected = SpectralDictionaryLearning(4, **options).fit(signals)
     with MODES[mode]():
         found = SpectralDictionaryLearning(4, **options).fit(signals)
-    # It can be trained further, too.
+    # The prior can be trained further.
     found.prior_.partial_fit(found.coordinates(signals))
     expected.prior_.partial_fit(expected.coordinates(signals))
     np.testing.assert_array_equal(

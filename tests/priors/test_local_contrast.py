@@ -1,4 +1,4 @@
-"""The prior that takes signals apart into coarse part, contrast and details."""
+"""The prior that splits signals into coarse part, contrast and details."""
 
 import math
 import pickle
@@ -29,7 +29,7 @@ def test_grids(size, n_points):
         assert matrix.shape == (size, n_points)
         np.testing.assert_allclose(matrix.sum(1), 1)
         assert matrix.min() >= 0
-        # The same from left to right as from right to left.
+        # The splines are symmetric.
         np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-12)
     weights = windows(size, n_points)
     np.testing.assert_allclose(weights.sum(1), 1)
@@ -52,7 +52,7 @@ def test_join_undoes_split(shape):
     field = ContrastField(Grid.of(shape, math.prod(shape)), 4, 2, 0.1)
     parts = field.split(signals)
     np.testing.assert_allclose(field.join(parts), signals, atol=1e-10)
-    # What is smooth is coarse.
+    # A signal without details consists of its coarse part.
     smooth = field.join(parts._replace(details=0 * parts.details))
     np.testing.assert_allclose(field.residual(smooth), 0, atol=1e-10)
 
@@ -64,7 +64,7 @@ def test_contrast_is_the_local_loudness():
     parts = ContrastField(Grid((256,)), 8, 8, 0.01).split(noise * loudness)
     ratio = np.exp(parts.log_contrast.mean(0)) / loudness[3::8]
     assert ratio.std() / ratio.mean() < 0.1
-    # Details are equally loud everywhere.
+    # Details have the same variance everywhere.
     spread = parts.details.std(0)
     assert spread.std() / spread.mean() < 0.15
     assert abs(np.log(spread.mean())) < 0.3
@@ -81,7 +81,7 @@ def test_contrast_is_the_mean_over_colours():
 
 
 def busy_and_flat(n, seed):
-    """Signals of 64 samples that are loud in a part which moves."""
+    """Signals of 64 samples with a loud part at a random position."""
     rng = np.random.default_rng(seed)
     place = rng.uniform(0, 64, size=(n, 1))
     loudness = 0.05 + np.exp(-(((np.arange(64) - place) / 6) ** 2))
@@ -89,7 +89,7 @@ def busy_and_flat(n, seed):
 
 
 def local_energy_spread(signals):
-    """How far the logarithm of the energy varies from place to place, and sample."""
+    """Standard deviation of the log-energy over positions and samples."""
     energy = (signals.reshape(len(signals), -1, 8) ** 2).mean(2)
     return np.log(energy).std()
 
@@ -188,7 +188,7 @@ def test_weights_count_rows():
 
 
 def floor_and_moments(prior):
-    """What was learned, whatever the signs of the principal components."""
+    """Fitted quantities that do not depend on the signs of principal components."""
     n_numbers, axes = prior.prior_.n_features_in_, prior.detail_axes_
     to_codes = np.eye(n_numbers)
     to_codes[-len(axes) :, -len(axes) :] = axes

@@ -1,4 +1,4 @@
-"""What is marked as missing is refused at every entrance of a prior."""
+"""Every method of a prior raises an error for entries marked as missing."""
 
 import numpy as np
 import pandas as pd

@@ -70,20 +70,20 @@ def test_full_rank_is_full(codes):
 
 
 def test_low_rank_is_white_but_for_the_rank(codes):
-    """Where the codes are whitened by the covariance of all."""
+    """Compare in coordinates whitened by the covariance of all codes."""
     prior = GaussianMixture(2, covariance="low_rank", rank=1).fit(codes)
     root = np.linalg.cholesky(np.cov(codes.T, bias=True))
     for covariance in prior.covariances_:
         white = np.linalg.solve(root, np.linalg.solve(root, covariance).T)
         values = np.linalg.eigvalsh(white)
         gaps = np.diff(values)
-        # But for the preference of loud directions, where there are ties.
+        # Among equal eigenvalues, directions of large variance are preferred.
         assert np.sum(np.abs(gaps) < 2e-6 * values[-1]) == 2
     assert prior.n_parameters_ == 2 * (4 + 4 + 1) + 1
 
 
 def test_scale_and_rotation_do_not_matter(codes):
-    """Nor that codes be large or small: everything is relative to their covariance."""
+    """All parameters are relative to the covariance of the codes."""
     rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(4, 4)))[0]
     for covariance in ("full", "diag", "low_rank"):
         prior = GaussianMixture(3, covariance=covariance, rank=2)
@@ -110,7 +110,7 @@ def test_chunks_do_not_matter(codes, monkeypatch):
 
 
 def test_few_samples_do_no_harm():
-    """Ten components on 40 samples of 12 codes: maximum likelihood would be useless."""
+    """With 10 components for 40 samples of 12 codes, maximum likelihood overfits."""
     rng = np.random.default_rng(0)
     train, test = rng.normal(size=(40, 12)), rng.normal(size=(500, 12))
     prior = GaussianMixture(10).fit(train)
@@ -121,7 +121,7 @@ def test_few_samples_do_no_harm():
 
 
 def test_loud_and_quiet_components_have_a_shape_in_common():
-    """A mixture of scales is found from fewer samples than shapes need."""
+    """Components of equal shape require fewer samples than arbitrary components."""
     rng = np.random.default_rng(0)
     shape = rng.normal(size=(8, 8))
     loud, quiet = 10 * rng.normal(size=(30, 8)), 0.1 * rng.normal(size=(30, 8))
@@ -162,7 +162,7 @@ def test_starts(codes):
     again = GaussianMixture(5, random_state=7).fit(codes)
     np.testing.assert_array_equal(one.means_, again.means_)
     best = GaussianMixture(5, n_init=4, random_state=0).fit(codes)
-    # Another start than the first is better here.
+    # On these data, another start is better than the first.
     assert best.lower_bounds_[-1] > one.lower_bounds_[-1] + 1e-3
 
 
@@ -186,7 +186,7 @@ def test_draws(codes):
     np.testing.assert_array_equal(drawn, prior.sample(20_000, random_state=0))
     spread = codes.std(0)
     assert (np.abs(drawn.mean(0) - codes.mean(0)) < 0.05 * spread).all()
-    # Shrinkage makes components a little wider than the samples of each.
+    # Shrinkage makes components slightly wider than their samples.
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.1, atol=0.5)
 
 
@@ -221,7 +221,7 @@ def test_progress_and_stop(codes):
                 told.append(metadata["log_likelihood"])
             return len(told) >= 3
 
-    # Without a warning: it was asked for.
+    # A requested stop raises no warning.
     prior = GaussianMixture(3, tol=0.0).set_callbacks(StopAtThree()).fit(codes)
     assert len(told) == 3
     assert not prior.converged_
@@ -249,7 +249,7 @@ def test_weights_far_apart():
 
 
 def test_subspaces_have_the_same_criterion():
-    """Where codes vary in three of six directions BIC chooses as in these three."""
+    """Embedding the codes in a larger space does not change the choice of BIC."""
     rng = np.random.default_rng(1)
     codes = rng.standard_t(3, size=(600, 3))
     axes = np.linalg.qr(rng.normal(size=(6, 3)))[0]
@@ -262,7 +262,7 @@ def test_subspaces_have_the_same_criterion():
 
 
 def test_a_collapse_is_no_convergence():
-    """Maximum likelihood of low rank has no maximum on few samples."""
+    """The likelihood of low rank is unbounded on few samples."""
     collapsed = 0
     for seed in range(12):
         codes = np.random.default_rng(seed).standard_t(3, size=(26, 7))

@@ -1,4 +1,4 @@
-"""Components of fewer samples than codes, which are fitted without K x K matrices."""
+"""Components with fewer samples than codes are fitted without K x K matrices."""
 
 import itertools
 import pickle
@@ -29,7 +29,7 @@ def codes():
 
 
 def fits(prior, monkeypatch, *args, **kwargs):
-    """The same fit by rows, by covariances, and as it comes."""
+    """Return fits by rows, by covariances, and by the method that is chosen."""
     found = []
     for few in (100.0, 0.0, 0.5):
         monkeypatch.setattr("skspectral.priors.components._FEW", few)
@@ -50,8 +50,8 @@ def assert_same_law(one, two, X):
     ("covariance", "shrinkage"),
     [
         *itertools.product(["full", "diag"], [0.02, 0.5, 5.0]),
-        # With less shrinkage, directions in which no sample varies are among the three:
-        # any of them may be.
+        # With less shrinkage, the three directions include some without variance, which
+        # are arbitrary.
         *itertools.product(["low_rank"], [0.5, 5.0]),
     ],
 )
@@ -73,7 +73,7 @@ def test_weights_and_repeated_rows(codes, monkeypatch):
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
 def test_what_is_fitted_to_few_rows(n):
-    """Weighted covariance and target, as the formula says; none is no error."""
+    """Covariance and target agree with the formula, also without any rows."""
     rng = np.random.default_rng(0)
     X, weights = rng.normal(size=(20, K)), rng.uniform(0.1, 2, size=n)
     before = Gaussian(rng.normal(size=K), np.eye(K)[:, :2], np.array([3.0, 0.2]), 0.7)
@@ -92,7 +92,7 @@ def test_what_is_fitted_to_few_rows(n):
 
 
 def test_a_component_that_loses_its_samples_goes_on(codes):
-    """Two components of one place: in the end one has all, or both share."""
+    """Two components at one position compete for its samples."""
     X = np.concatenate([codes, np.repeat(codes[:1], 5, axis=0) + 100])
     prior = GaussianMixture(12, shrinkage=0.02, max_iter=50, tol=1e-6).fit(X)
     assert prior.weights_.sum() == pytest.approx(1)
@@ -113,7 +113,7 @@ def test_without_shrinkage_few_rows_are_singular_as_ever(codes, monkeypatch):
 @pytest.mark.parametrize("rank", range(K))
 @pytest.mark.parametrize("rest", [1e-3, 0.5])
 def test_flattening_what_is_thin_already(rank, rest):
-    """As from the whole covariance, of which the rest has arbitrary directions."""
+    """The result equals that from the full covariance."""
     rng = np.random.default_rng(rank)
     axes = np.linalg.qr(rng.normal(size=(K, 5)))[0]
     values = rest + np.sort(rng.gamma(1.0, size=5))[::-1]
@@ -127,7 +127,7 @@ def test_flattening_what_is_thin_already(rank, rest):
 
 
 def test_small_directions_of_the_rest_may_be_kept():
-    """Half of the variances are large and the same: these are the rest then."""
+    """If most variances are large and equal, they become the rest."""
     values = np.array([5.0, 5.0, 5.0, 5.0])
     thin = Gaussian(np.zeros(6), np.eye(6)[:, :4], values, 0.01)
     np.testing.assert_allclose(thin.flattened(2).covariance, thin.covariance)
@@ -146,7 +146,7 @@ def test_draws_are_noise_through_the_root(rank):
 
 @pytest.mark.parametrize("n_varying", [K, 25])
 def test_density_is_that_of_the_components(codes, n_varying):
-    """Also where the codes vary in a part of the space, and away from it."""
+    """This also holds if codes vary in a subspace, and outside of the subspace."""
     axes = np.linalg.qr(np.random.default_rng(2).normal(size=(K, n_varying)))[0]
     X = codes[:, :n_varying] @ axes.T
     prior = GaussianMixture(6, shrinkage=0.05).fit(X)
@@ -169,7 +169,7 @@ def test_density_is_that_of_the_components(codes, n_varying):
 
 @pytest.mark.parametrize("numbers", [0, 700, 10**6])
 def test_densities_in_products_of_any_size(numbers, monkeypatch):
-    """Of components loud and quiet, near and far, of any rank."""
+    """Components have large and small variances, different means and any rank."""
     rng = np.random.default_rng(0)
     X, mixture = [], []
     for rank, scale in ((0, 1.0), (5, 1e-3), (K, 0.1), (11, 100.0), (2, 1.0)):
@@ -193,7 +193,7 @@ def test_densities_in_products_of_any_size(numbers, monkeypatch):
 
 
 def test_components_of_less_variance_than_rounding():
-    """Variances are raised to the rounding of all samples' largest one."""
+    """Variances are raised to the rounding error of the largest variance."""
     rng = np.random.default_rng(0)
     scales = np.logspace(0, -6.2, K)
     X = rng.normal(size=(40, K)) * scales
@@ -214,15 +214,15 @@ def test_draws_have_the_moments_of_the_components(codes):
     covariance = np.einsum("k,kij->ij", prior.weights_, prior.covariances_)
     covariance += (prior.weights_[:, None] * centred).T @ centred
     spread = np.sqrt(np.diag(covariance))
-    # Five standard errors of a mean; of a covariance where tails may be twice a
-    # Gaussian's.
+    # Five standard errors of a mean, and ten of a Gaussian's covariance, because the
+    # tails of a mixture may be heavier.
     assert (np.abs(drawn.mean(0) - mean) < 5 * spread / n**0.5).all()
     error = np.abs(np.cov(drawn.T) - covariance)
     assert (error < 10 * np.outer(spread, spread) * (2 / n) ** 0.5).all()
 
 
 def test_covariances_are_made_when_asked_for(codes):
-    """Once; they are not pickled, and not kept by another fit."""
+    """They are computed once, not pickled, and removed by another fit."""
     labels = np.arange(len(codes)) % 2
     prior = GaussianMixture(4, shrinkage=0.05)
     of_labels = ClassConditionalPrior(prior).fit(codes, labels)
@@ -245,7 +245,7 @@ def test_covariances_are_made_when_asked_for(codes):
 
 
 def test_labels_of_few_samples_each():
-    """In subspaces of their own, and in one: shifts by what all rows have alike."""
+    """Embedding in a larger space shifts all log-densities by the same number."""
     rng = np.random.default_rng(1)
     y = np.repeat([0, 1], 200)
     codes = rng.standard_t(3, size=(400, 3)) * np.where(y, 10.0, 0.1)[:, None]

@@ -47,13 +47,13 @@ def test_diagonal(codes):
 
 
 def test_low_rank_is_probabilistic_pca():
-    """Where the small variances are alike, which is what its model says."""
+    """Compare on data with equal small variances, as the model assumes."""
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(5000, 2)) @ rng.normal(size=(2, 6)) * 3
     codes += rng.normal(size=codes.shape)
     prior = GaussianPrior("low_rank", rank=2).fit(codes)
     pca = PCA(2).fit(codes)
-    # scikit-learn's divides by n - 1.
+    # scikit-learn divides by n - 1.
     expected = pca.get_covariance() * (1 - 1 / 5000)
     np.testing.assert_allclose(prior.covariance_, expected, rtol=1e-6, atol=1e-6)
     assert prior.score(codes) == pytest.approx(pca.score(codes), abs=1e-4)
@@ -177,7 +177,7 @@ def test_components_of_scikit_learns_mixtures(codes, mixture, covariance_type):
     if mixture is GaussianMixture:
         np.testing.assert_allclose(np.log(density), prior.score_samples(codes))
     else:
-        # The Bayesian one scores by its variational bound.
+        # BayesianGaussianMixture reports its variational bound.
         assert np.corrcoef(np.log(density), prior.score_samples(codes))[0, 1] > 0.99
 
 
@@ -221,7 +221,7 @@ def test_a_prior_is_not_changed(codes):
 
 
 class Constant:
-    """The least a prior can be."""
+    """A prior with only the required methods."""
 
     def fit(self, codes):
         self.mean = codes.mean(0)

@@ -1,4 +1,4 @@
-"""Priors of somebody else have the unit of the data."""
+"""Third-party priors are fitted in the unit of the data."""
 
 import warnings
 
@@ -34,7 +34,7 @@ THIRD_PARTY = [
 
 @pytest.fixture(scope="module")
 def codes():
-    """Far from the origin, as without ``center``."""
+    """Codes far from the origin, as with ``center=False``."""
     rng = np.random.default_rng(0)
     quiet = rng.normal(size=(120, 3)) * [3.0, 1.0, 0.3]
     return quiet * rng.choice([0.3, 2.0], size=(120, 1)) + [50.0, -20.0, 3.0]
@@ -50,7 +50,7 @@ def signals():
 
 
 class Unscaled:
-    """As somebody else would write it, with a constant that has a unit."""
+    """A third-party prior with a constant that has a unit."""
 
     def fit(self, codes, synthesis=None):
         self.codes, self.synthesis = codes, synthesis
@@ -105,7 +105,7 @@ class TestUnits:
 
 
 def test_volts_are_drawn_as_volts(signals):
-    """With constants in the unit of the data draws were 700 or 300,000 times larger."""
+    """Constants that ignore the unit would make draws many times too large."""
     X = 1e-6 * signals[0]
     for prior in THIRD_PARTY:
         est = SpectralDictionaryLearning(3, prior=prior, random_state=0).fit(X)
@@ -170,7 +170,7 @@ def test_no_square_is_out_of_range(codes, scale):
 
 
 def test_gaussians_of_scikit_learns_mixture(codes):
-    """Its own, where its constant is as small in the unit of the codes."""
+    """They equal scikit-learn's own fit if its constant is negligible."""
     fitted = ScaledPrior(ScikitLearns(2, random_state=0, reg_covar=0.0)).fit(codes)
     own = ScikitLearns(2, random_state=0, reg_covar=0.0).fit(codes)
     for k, (weight, normal) in enumerate(fitted.mixture()):
@@ -207,7 +207,7 @@ def test_components_are_scikit_learns(codes):
 
 @pytest.mark.parametrize("scale", [1.0, *SCALES])
 def test_its_own_conditional_draws(codes, scale):
-    """They agree with what was observed, whatever the unit, and follow it."""
+    """Draws agree with the observation in any unit."""
     rng = np.random.default_rng(0)
     fitted = ScaledPrior(Unscaled()).fit(scale * codes)
     operator, observed = rng.normal(size=(2, 3)), scale * np.array([40.0, 10.0])
@@ -272,7 +272,7 @@ def test_equal_codes_have_no_unit():
 
 
 class TestKnownBeforeLearning:
-    """What cannot work is refused before the atoms are learned."""
+    """Unusable priors raise an error before the atoms are learned."""
 
     @pytest.fixture(autouse=True)
     def _no_learning(self, monkeypatch):
@@ -340,7 +340,7 @@ def test_draws_that_fail_show_at_fit(signals):
 
 
 def test_the_trial_draw_leaves_no_trace(signals):
-    """Neither in numpy's global state nor in later draws."""
+    """It changes neither numpy's global state nor later draws."""
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-"""Few rows, few codes: priors work, or say what to change."""
+"""With few rows or codes, priors work or raise an error that says what to change."""
 
 import re
 import warnings
@@ -22,7 +22,7 @@ from skspectral.priors import (
 )
 from skspectral.priors.protocol import fit_prior, new_prior
 
-# What may be wrong with rows, weights and labels, in words that tell what to change.
+# Accepted error messages about rows, weights and labels.
 REASONS = re.compile(
     "Are all codes equal|n_components=. needs as many different samples|"
     "Use fewer components, or shrinkage > 0|leaves one row with a weight > 0|"
@@ -111,7 +111,7 @@ def test_it_works_or_says_what_to_change(seeds):
 )
 @pytest.mark.parametrize("n_components", [1, 2])
 def test_as_few_codes_as_noise(prior, n_components):
-    """Where the codes vary no more than the noise, nothing is left of them."""
+    """If codes vary less than the noise, their clean variance is zero."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 6)) + np.sin(np.arange(6))
     est = SpectralDictionaryLearning(
@@ -124,7 +124,7 @@ def test_as_few_codes_as_noise(prior, n_components):
     gaps = np.where(rng.random(X.shape) < 0.3, np.nan, X)
     filled, missing = gaps.copy(), np.isnan(gaps)
     std = impute(model, est.prior_, filled, return_std=True, device=cpu)
-    # But for the distance of the components of a mixture.
+    # The tolerance allows for the distance between components of a mixture.
     np.testing.assert_allclose(std[missing], 10.0, rtol=0.01)
     draws = sample_posterior(model, est.prior_, gaps, 300, rng, device=cpu)
     np.testing.assert_allclose(draws.std(0)[missing], 10.0, rtol=5 / np.sqrt(2 * 300))
@@ -154,7 +154,7 @@ def test_shrinkage_of_codes_that_are_equal():
 
 
 def test_contrast_of_draws_does_not_explode():
-    """Details may be far weaker than the width of a kernel."""
+    """Details may be much smaller than the width of a kernel."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 1)) * np.ones(16) + 1e-5 * rng.normal(size=(50, 16))
     for prior in (KernelDensity(), GaussianPrior(shrinkage=1.0)):

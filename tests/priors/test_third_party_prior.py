@@ -1,4 +1,4 @@
-"""What a prior of somebody else can do in the estimator."""
+"""A third-party prior in the estimator."""
 
 import importlib.util
 from pathlib import Path
@@ -37,7 +37,7 @@ def est(X):
 
 
 def of_signals(est):
-    """Weights, means and T x T covariances of the signals without their noise."""
+    """Yield weights, means and T x T covariances of the noise-free signals."""
     prior, v = est.prior_, est.noise_variance_
     Q = np.linalg.qr(est.components_.T)[0]
     Q *= np.sign(np.diag(Q.T @ est.components_.T))
@@ -48,7 +48,7 @@ def of_signals(est):
 
 
 def condition(parts, B, y, noise):
-    """Log-evidence, posterior mean and covariance, by the formulas for dense ones."""
+    """Return log-evidence, posterior mean and covariance by dense formulas."""
     logs, means, covariances = [], [], []
     for weight, mean, C in parts:
         S = B @ C @ B.T + noise
@@ -96,7 +96,7 @@ def test_imputation(est, X, n_seen):
 
 
 def test_draws_given_linear_functions(est):
-    """Of codes, whose distribution includes the noise inside the span."""
+    """The distribution of codes includes the noise inside the span."""
     rng = np.random.default_rng(1)
     B, y, prior = rng.normal(size=(2, 4)), rng.normal(size=2), est.prior_
     parts = [
@@ -125,7 +125,7 @@ def test_what_is_not_declared_is_missing(est, X):
 
 
 class Last(BaseEstimator):
-    """It can be fitted and drawn from, and nothing else."""
+    """A prior with only ``fit`` and ``sample``."""
 
     def fit(self, codes):
         self.code_ = codes[-1:]

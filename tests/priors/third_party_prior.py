@@ -1,4 +1,4 @@
-"""A prior as somebody else would write it: one file, by public names only."""
+"""An example of a third-party prior: one file that uses only public names."""
 
 import numpy as np
 from scipy.special import softmax
@@ -9,7 +9,7 @@ from skspectral.priors import Capabilities, Prior
 
 
 class ScaleMixturePrior(Prior):
-    """Gaussians of one mean and one shape, that differ in their scale: heavy tails."""
+    """Gaussians of equal mean and shape and of different scales, for heavy tails."""
 
     capabilities = Capabilities(gaussians=True)
 
@@ -32,7 +32,7 @@ class ScaleMixturePrior(Prior):
         return self
 
     def mixture(self):
-        """Return the Gaussians; all that likelihoods and posteriors need."""
+        """Return the Gaussians, which likelihoods and posteriors are computed from."""
         parts = [
             Gaussian.from_covariance(self.mean_, scale * self.shape_)
             for scale in self.scales

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of the matchers, with labels as y: none is skipped."""
+"""scikit-learn's own checks of the matchers, with labels as y."""
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 

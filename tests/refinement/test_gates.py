@@ -1,4 +1,4 @@
-"""What all that refine images refuse: other ranges, layouts and masks."""
+"""Errors that all refiners raise for different ranges, wrong layouts and masks."""
 
 import math
 
@@ -38,7 +38,7 @@ CONVENTIONS = {
     "sixteen": lambda x: 16 * x,
 }
 ALIKE = [{"unit", "single"}, {"float bytes", "integers"}]
-# Numbers from 0 upwards may be dark images of the other range.
+# Non-negative images may be dark images of the other range.
 UNDECIDED = [
     {"sixteen", "float bytes"},
     {"sixteen", "integers"},
@@ -51,7 +51,7 @@ def alike(*kinds):
 
 
 def unit(n, *shape, seed=0):
-    """Images that fill [0, 1] for the most part, as photographs do."""
+    """Images that fill most of [0, 1], as photographs do."""
     values = np.random.default_rng(seed).uniform(0.1, 0.9, (n, *(shape or (8, 8))))
     values.reshape(n, -1)[:, :2] = 0.0, 1.0
     return values
@@ -202,7 +202,7 @@ def test_the_axis_of_channels(refiner, n_channels):
     np.testing.assert_array_equal(
         of_rows.transform(rows[0]), refined.reshape(len(refined), -1)
     )
-    # Whoever says the shape says the layout.
+    # image_shape determines the layout, so that channel_axis is not required.
     np.testing.assert_array_equal(of_rows.fit(*last).transform(last[0]), refined)
     with pytest.raises(ValueError, match=r"X has shape \(20, .*channel_axis="):
         clone(refiner).fit(*first)
@@ -235,7 +235,7 @@ def test_axes_that_do_not_go_with_images():
     overshoot=st.floats(0, 0.05),
 )
 def test_gate_of_types_ranges_layouts_and_sizes(kinds, first, shape, n, overshoot):
-    """What passes comes back in its shape and type, within the range of real ones."""
+    """Accepted images keep their shape and type, and get the range of real images."""
     pair = []
     for kind, seed in zip(kinds, (0, 1), strict=True):
         values = CONVENTIONS[kind](unit(n, *shape, seed=seed))
@@ -255,7 +255,7 @@ def test_gate_of_types_ranges_layouts_and_sizes(kinds, first, shape, n, overshoo
             matcher.fit(*pair)
 
 
-# Entries that are missing
+# Missing entries
 
 
 def with_mask(values):
@@ -314,7 +314,7 @@ def test_labels_that_are_missing(labels):
         SpectrumMatcher().fit(unit(30), labels)
 
 
-# What scikit-learn's tools ask for
+# Conventions of scikit-learn
 
 
 @pytest.mark.parametrize("refiner", REFINERS, ids=repr)
@@ -347,12 +347,12 @@ def test_metadata_is_routed_past(refiner):
     np.testing.assert_array_equal(refined, expected)
 
 
-# The caller's modes and defaults of torch
+# Modes and defaults of torch that the caller set
 
 
 @pytest.fixture(scope="module")
 def translation():
-    """A fit that needs gradients, and what it makes of the images."""
+    """A translator that needs gradients, images, and refined images."""
     generated, real = sets(16, 16)
     translator = SpectrumTranslator(
         max_epochs=1, base_channels=4, depth=2, early_stopping=False, random_state=0

@@ -1,4 +1,4 @@
-"""What matchers take, give back, and refuse."""
+"""Input, output and errors of the matchers."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ SHAPES = [(6, 5), (6, 6, 1), (5, 8, 3)]
 
 
 def images(n, shape=(6, 8, 3), seed=0, dtype=np.uint8):
-    """Bytes, half of them as floats if asked for those."""
+    """Random images from 40 to 199, divided by 255 if they are floats."""
     values = np.random.default_rng(seed).integers(40, 200, (n, *shape))
     return values.astype(dtype) if dtype == np.uint8 else (values / 255).astype(dtype)
 

@@ -1,4 +1,4 @@
-"""What matchers do to spectra."""
+"""Effect of the matchers on spectra."""
 
 import numpy as np
 import pytest
@@ -356,7 +356,8 @@ def test_one_channel_makes_cross_spectra_powers():
 
 
 def test_others_get_to_the_floor_of_the_distance():
-    # Errors of gains from as many images as are tested would add log(2) to it.
+    # Fit to more images than are tested. The errors of the gains would otherwise add
+    # log(2) to the distance.
     real, generated = as_bytes(fields(1000)), as_bytes(fields(1000, seed=1, slope=1.3))
     matcher = SpectrumMatcher().fit(generated[:800], real[:800])
     before = mean_spectrum_distance(real[800:], generated[800:]).distance
@@ -369,7 +370,7 @@ def test_others_get_to_the_floor_of_the_distance():
 
 
 def in_bytes(*sets):
-    """The distance in arithmetic of bytes, as published values were computed."""
+    """Return the distance computed in bytes, as in the published code."""
 
     def mean_spectrum(images):
         spectra = np.log1p(abs(spectra_of(images / 255)))
@@ -396,7 +397,7 @@ def test_distances_in_bytes_wrap_around():
 
 
 def blunted():
-    """Sets of which clipping and rounding disturb the match."""
+    """Sets for which clipping and rounding disturb the match."""
     images = fields(300, slope=0.3), fields(300, seed=1, slope=0.6)
     return [
         as_bytes(0.5 + contrast * (part - 0.5))

@@ -1,2 +1,2 @@
-"""The network that translates spectra: its parts, losses and training."""
+"""The network of `SpectrumTranslator`: its parts, losses and training."""
 # SPDX-License-Identifier: BSD-3-Clause

@@ -1,4 +1,4 @@
-"""Networks over the plane of frequencies: generator and adversaries."""
+"""Networks on the frequency plane: U-Net, discriminators and patch contrast."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -7,21 +7,23 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Deeper levels are at most so many times as wide as the first.
-_WIDEST = 8
+# Largest number of channels of a level, as a multiple of those of the first level.
+_MAX_WIDENING = 8
+# Slope of leaky ReLUs for negative values.
 _LEAK = 0.2
 
 
 def _periodic(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution of a plane whose opposite sides are neighbours.
+    """A convolution of a periodic plane.
 
-    Padding by zeros would meet the Nyquist frequencies, where checkerboards are.
+    Zero padding would distort the borders of the plane, which hold the Nyquist
+    frequencies and thus checkerboard patterns.
     """
     return nn.Conv2d(n_in, n_out, 3, stride, padding=1, padding_mode="circular")
 
 
 def _block(n_in: int, n_out: int) -> nn.Sequential:
-    """Two convolutions, each normalised and rectified."""
+    """Two convolutions, each followed by normalisation and a ReLU."""
     layers: list[nn.Module] = []
     for n in (n_in, n_out):
         norm = nn.GroupNorm(math.gcd(8, n_out), n_out)
@@ -30,17 +32,18 @@ def _block(n_in: int, n_out: int) -> nn.Sequential:
 
 
 class NestedUNet(nn.Module):
-    """A U-Net whose skips are U-Nets themselves (Zhou et al. 2018).
+    """UNet++: a U-Net whose skip connections are U-Nets themselves (Zhou et al. 2018).
 
-    Node (i, 0) is the encoder's of level i; node (i, j) sees all nodes of its level
-    before it and, at twice the size, node (i + 1, j - 1). The first level has ``width``
-    channels, each further one twice as many; the sides are halved ``depth`` times.
+    Node (i, 0) is level i of the encoder. Node (i, j) receives all earlier nodes of its
+    level, and node (i + 1, j - 1) at twice the resolution. The first level has
+    ``width`` channels. Each further level has twice as many, up to a limit, and half
+    the side lengths; there are ``depth`` halvings.
     """
 
     def __init__(self, n_in: int, n_out: int, width: int, depth: int):
         super().__init__()
         self.depth = depth
-        self.widths = [width * min(2**i, _WIDEST) for i in range(depth + 1)]
+        self.widths = [width * min(2**i, _MAX_WIDENING) for i in range(depth + 1)]
         self.nodes = nn.ModuleDict()
         for i, n in enumerate(self.widths):
             before = n_in if i == 0 else self.widths[i - 1]
@@ -52,7 +55,7 @@ class NestedUNet(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def encode(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Features of all levels, finest first."""
+        """Return the features of all levels of the encoder, finest level first."""
         features = []
         for i in range(self.depth + 1):
             x = self.nodes[f"{i}, 0"](F.max_pool2d(x, 2) if i else x)
@@ -60,7 +63,7 @@ class NestedUNet(nn.Module):
         return features
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Planes (n, n_out, H, W) of (n, n_in, H, W), and the encoder's features."""
+        """Return planes (n, n_out, H, W) and the features of the encoder."""
         features = self.encode(x)
         rows = [[feature] for feature in features]
         for j in range(1, self.depth + 1):
@@ -68,18 +71,21 @@ class NestedUNet(nn.Module):
                 below = F.interpolate(
                     rows[i + 1][j - 1], scale_factor=2.0, mode="bilinear"
                 )
-                seen = torch.cat([*rows[i], below], dim=1)
-                rows[i].append(self.nodes[f"{i}, {j}"](seen))
+                inputs = torch.cat([*rows[i], below], dim=1)
+                rows[i].append(self.nodes[f"{i}, {j}"](inputs))
         return self.head(rows[0][self.depth]), features
 
 
 class PatchDiscriminator(nn.Sequential):
-    """One number for each patch of the plane, without a sigmoid."""
+    """A discriminator that returns one score per patch of the plane.
+
+    Scores are trained by least squares, hence there is no sigmoid.
+    """
 
     def __init__(self, n_in: int, width: int, depth: int):
         layers: list[nn.Module] = []
         for i in range(depth):
-            n_out = width * min(2**i, _WIDEST)
+            n_out = width * min(2**i, _MAX_WIDENING)
             layers.append(_periodic(n_in, n_out, stride=2))
             if i:
                 layers.append(nn.InstanceNorm2d(n_out))
@@ -90,10 +96,10 @@ class PatchDiscriminator(nn.Sequential):
 
 
 class LinearDiscriminator(nn.Linear):
-    """The log-odds of a logistic regression for each plane.
+    """A linear discriminator that returns one score per plane.
 
-    It sees ``n_values`` of a plane: all bins or, with a matrix (H W, n_rings), the
-    means over rings.
+    It receives ``n_values`` numbers per plane: all bins or, if a matrix ``rings`` of
+    shape (H W, n_rings) is given, means over rings.
     """
 
     rings: torch.Tensor | None
@@ -105,20 +111,21 @@ class LinearDiscriminator(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def forward(self, plane: torch.Tensor) -> torch.Tensor:
-        """The numbers (n, 1) of planes (n, C, H, W)."""
+        """Return scores (n, 1) of planes (n, C, H, W)."""
         values = plane if self.rings is None else plane.flatten(2) @ self.rings
-        # A step then changes the output by as much for any number of values.
+        # This scale makes the effect of one step independent of the number of values.
         scale = 3 / math.sqrt(self.in_features)
         return super().forward(scale * values.flatten(1))
 
 
 class PatchContrast(nn.Module):
-    """PatchNCE (Park et al. 2020) of the features of an encoder before and after.
+    """The contrastive loss PatchNCE (Park et al. 2020) between features of an encoder.
 
-    Features of each level, of ``widths`` channels, are projected by two layers to
-    ``n_out`` directions. The loss is the cross-entropy of finding each place of the
-    output in the input, by likenesses over ``temperature``, among at most ``n_patches``
-    random places of the same image.
+    Each level of the encoder has one entry in ``widths``, its number of channels. Two
+    linear layers project the features of a level to ``n_out`` dimensions. At most
+    ``n_patches`` random positions of an image are compared: the loss is the
+    cross-entropy of finding the position of an output feature among the input features,
+    by their cosine similarity divided by ``temperature``.
     """
 
     def __init__(
@@ -140,25 +147,29 @@ class PatchContrast(nn.Module):
     def forward(
         self, inputs: list[torch.Tensor], outputs: list[torch.Tensor]
     ) -> torch.Tensor:
-        """Mean over levels of features (n, c_i, h_i, w_i); inputs get no gradient."""
+        """Return the loss, averaged over the levels of features (n, c_i, h_i, w_i).
+
+        Gradients flow through the outputs only.
+        """
         losses = []
         for key, query, project in zip(inputs, outputs, self.projections, strict=True):
-            n_places = key.shape[2] * key.shape[3]
-            places = torch.randperm(n_places, generator=self._stream)[: self.n_patches]
+            n_positions = key.shape[2] * key.shape[3]
+            order = torch.randperm(n_positions, generator=self._stream)
+            positions = order[: self.n_patches]
             k, q = (
-                F.normalize(project(part.flatten(2)[:, :, places].mT), dim=2)
+                F.normalize(project(part.flatten(2)[:, :, positions].mT), dim=2)
                 for part in (key.detach(), query)
             )
-            likeness = q @ k.detach().mT / self.temperature
-            same = torch.arange(len(places), device=likeness.device)
+            logits = q @ k.detach().mT / self.temperature
+            target = torch.arange(len(positions), device=logits.device)
             losses.append(
-                F.cross_entropy(likeness.flatten(0, 1), same.repeat(len(likeness)))
+                F.cross_entropy(logits.flatten(0, 1), target.repeat(len(logits)))
             )
         return torch.stack(losses).mean()
 
 
 def initialise(network: nn.Module) -> None:
-    """Kaiming's weights for convolutions, without biases."""
+    """Initialise convolutions by the method of Kaiming He, with biases of 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, a=_LEAK)

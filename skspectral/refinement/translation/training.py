@@ -1,4 +1,4 @@
-"""How a translation is trained: batches, terms of its loss, and steps."""
+"""Training of a translation: batches, terms of the loss, and steps."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -20,7 +20,7 @@ from skspectral.refinement.translation.networks import PatchContrast
 Batch = tuple[torch.Tensor, torch.Tensor]
 # Keeps the derivative of a square root finite at zero.
 _TINY = 1e-8
-# Terms of the translation's loss, and the parameters that are their weights.
+# Terms of the loss, and the parameters of `SpectrumTranslator` that weight them.
 TERMS = {
     "patches": "lambda_gan",
     "profile": "lambda_profile",
@@ -41,11 +41,12 @@ def iter_batches(
     floor: float,
     device: torch.device,
 ) -> Iterator[Batch]:
-    """Batches of ``batch_size`` images of each set, those of the first set first.
+    """Yield batches of ``batch_size`` images per set.
 
-    The order is random, and every image comes once before any comes again. Spectra are
-    those of images whose black and white, ``extent``, are made 0 and 1; log-magnitudes
-    those of the images as they are, above the rounding ``floor``.
+    The images of the first set come first. The order is random, and every image of a
+    set comes once before any comes again. The spectra are those of images scaled to [0,
+    1] by their black and white, ``extent``. The log-magnitudes are those of unscaled
+    images, with the rounding ``floor``.
     """
     needed, (black, white) = n_batches * batch_size, extent
     orders = []
@@ -54,9 +55,9 @@ def iter_batches(
         rounds = [stream.permutation(len(images)) for _ in range(repeats)]
         orders.append(np.concatenate(rounds))
     for start in range(0, needed, batch_size):
-        some = slice(start, start + batch_size)
+        rows = slice(start, start + batch_size)
         parts = zip(sets, orders, strict=True)
-        batch = np.concatenate([images[order[some]] for images, order in parts])
+        batch = np.concatenate([images[order[rows]] for images, order in parts])
         spectra = spectra_of(batch)
         log_magnitudes = log_magnitude(spectra, floor)
         spectra[..., 0, 0] -= black * math.prod(batch.shape[1:3])
@@ -69,13 +70,14 @@ def iter_batches(
 
 @dataclass
 class TranslatorTraining:
-    """A translation and the discriminators that it has to mislead.
+    """A translation in training, with its discriminators.
 
-    Both sides have losses of least squares (Mao et al. 2017). A term of the
-    translation's whose weight is 0 is left out, with its networks; ``discriminators``
-    have the names of their `TERMS`. Batches hold as many generated images as real ones;
-    the former get the log-gain ``start``, (C, H, W // 2 + 1), beside the translation's.
-    ``learning_rate`` is Adam's, a function of the number of steps before.
+    Translation and discriminators have least-squares losses (Mao et al. 2017).
+    ``weights`` has one entry per name in `TERMS`; a term of weight 0 is omitted
+    together with its network. ``discriminators`` uses the same names. A batch holds
+    equal numbers of generated and of real images. The log-gain ``start``, of shape (C,
+    H, W // 2 + 1), is added to the output of the translation for generated images only.
+    ``learning_rate`` returns Adam's learning rate from the number of past steps.
     """
 
     translation: Translation
@@ -89,26 +91,28 @@ class TranslatorTraining:
     n_steps: int = 0
 
     def __post_init__(self) -> None:
-        places = self.translation.places
-        bins = places * places.new_tensor(places.shape[1:]).view(2, 1, 1) / 2
-        self._low = (bins < self.low_freq_radius + 0.5).all(0)
-        self._learning = [*self.translation.parameters()]
+        nyquist = self.translation.coordinates
+        cycles = nyquist * nyquist.new_tensor(nyquist.shape[1:]).view(2, 1, 1) / 2
+        self._is_low = (cycles < self.low_freq_radius + 0.5).all(0)
+        self._parameters = [*self.translation.parameters()]
         if self.contrast is not None:
-            self._learning += self.contrast.parameters()
+            self._parameters += self.contrast.parameters()
         self.optimizers = [
             torch.optim.Adam(parameters, betas=self.betas)
-            for parameters in (self._learning, [*self.discriminators.parameters()])
+            for parameters in (self._parameters, [*self.discriminators.parameters()])
             if parameters
         ]
 
     def epoch(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Means over batches of the terms of the translation's loss, unweighted.
+        """Train on all batches and return the mean of each unweighted term of the loss.
 
-        ArithmeticError is raised if a term or a weight of the network is not finite.
+        Raises ArithmeticError if a term or a weight of the network is infinite or NaN.
         """
         steps = [self.step(*batch) for batch in batches]
         if not all(torch.isfinite(w).all() for w in self.translation.parameters()):
-            raise ArithmeticError(f"a weight is not finite in step {self.n_steps}")
+            raise ArithmeticError(
+                f"a weight of the network is not finite in step {self.n_steps}"
+            )
         return {
             name: sum(step[name] for step in steps) / len(steps) for name in steps[0]
         }
@@ -116,10 +120,11 @@ class TranslatorTraining:
     def step(
         self, log_magnitudes: torch.Tensor, spectra: torch.Tensor
     ) -> dict[str, float]:
-        """One step of the discriminators and one of the translation.
+        """Update the discriminators, then the translation.
 
-        Returns the terms of the translation's loss before the step. If one is not
-        finite, ArithmeticError is raised before the translation changes.
+        Returns the terms of the loss, unweighted and before the update of the
+        translation. If a term is infinite or NaN, ArithmeticError is raised before this
+        update.
         """
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
@@ -130,54 +135,63 @@ class TranslatorTraining:
         self.n_steps += 1
         for name, value in values.items():
             if not math.isfinite(value):
-                raise ArithmeticError(f"{name} is {value} in step {self.n_steps}")
+                raise ArithmeticError(
+                    f"the term {name!r} of the loss is {value} in step {self.n_steps}"
+                )
         loss = torch.stack([self.weights[name] * term for name, term in terms.items()])
-        loss.sum().backward(inputs=self._learning)  # type: ignore[no-untyped-call]
+        loss.sum().backward(inputs=self._parameters)  # type: ignore[no-untyped-call]
         self.optimizers[0].step()
         return values
 
     def translate(
         self, log_magnitudes: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Log-gains of a batch, with the start's, and the encoder's features."""
+        """Return the log-gains of a batch and the features of the encoder.
+
+        The log-gains of generated images include the start.
+        """
         log_gain, features = self.translation(log_magnitudes)
         log_gain[: len(log_gain) // 2] += self.start
         return log_gain, features
 
     def verdicts(self, plane: torch.Tensor) -> dict[str, torch.Tensor]:
-        """What each discriminator says of standardised planes (n, C, H, W)."""
-        inputs = {"patches": self.translation.placed(plane), "profile": plane}
+        """Return the scores of each discriminator for planes (n, C, H, W)."""
+        inputs = {"patches": self.translation.with_coordinates(plane), "profile": plane}
         networks = self.discriminators.items()
         return {name: network(inputs[name]) for name, network in networks}
 
     def _terms(
         self, log_magnitudes: torch.Tensor, spectra: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Terms of the translation's loss, after a step of the discriminators."""
+        """Update the discriminators, then return the terms of the loss."""
         translation, weights, n = self.translation, self.weights, len(spectra) // 2
         log_gain, features = self.translate(log_magnitudes)
-        seen, output = (
+        inputs, output = (
             translation.standardised(part, log_magnitudes)
             for part in (log_magnitudes, log_magnitudes + log_gain)
         )
-        self._train_discriminators(seen[n:], output[:n].detach())
+        self._train_discriminators(inputs[n:], output[:n].detach())
         terms = {
-            name: (verdict - 1).square().mean()
-            for name, verdict in self.verdicts(output[:n]).items()
+            name: (score - 1).square().mean()
+            for name, score in self.verdicts(output[:n]).items()
         }
         if weights["low_frequencies"]:
-            change = (output - seen)[:, :, self._low]
+            change = (output - inputs)[:, :, self._is_low]
             changes = root_mean_square(change[:n]), root_mean_square(change[n:])
             terms["low_frequencies"] = changes[0] + changes[1]
         if self.contrast is not None:
-            outputs = translation.network.encode(translation.placed(output))
+            plane = translation.with_coordinates(output)
+            output_features = translation.network.encode(plane)
         before, after = (
-            torch.fft.irfft2(part, s=seen.shape[2:])
+            torch.fft.irfft2(part, s=inputs.shape[2:])
             for part in (spectra, spectra * log_gain.exp())
         )
         for suffix, rows in (("", slice(n)), ("_of_real", slice(n, None))):
             if self.contrast is not None and weights[f"contrast{suffix}"]:
-                pair = ([level[rows] for level in part] for part in (features, outputs))
+                pair = (
+                    [level[rows] for level in part]
+                    for part in (features, output_features)
+                )
                 terms[f"contrast{suffix}"] = self.contrast(*pair)
             if weights[f"dissimilarity{suffix}"]:
                 terms[f"dissimilarity{suffix}"] = dissimilarity(
@@ -186,11 +200,11 @@ class TranslatorTraining:
         return terms
 
     def _train_discriminators(self, real: torch.Tensor, refined: torch.Tensor) -> None:
-        """A step towards 1 for real planes and 0 for refined ones."""
-        of_real = self.verdicts(real)
+        """Update the discriminators: targets are 1 for real, 0 for refined planes."""
+        real_scores = self.verdicts(real)
         losses = [
-            ((of_real[name] - 1).square().mean() + verdict.square().mean()) / 2
-            for name, verdict in self.verdicts(refined).items()
+            ((real_scores[name] - 1).square().mean() + score.square().mean()) / 2
+            for name, score in self.verdicts(refined).items()
         ]
         if losses:
             torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
@@ -198,15 +212,21 @@ class TranslatorTraining:
 
 
 def falling(step: int, n_steps: int, decay_start: float) -> float:
-    """1 until a share of all steps, then linearly down to 0 after the last."""
+    """Return the factor of the learning rate at a step.
+
+    It is 1 for the fraction ``decay_start`` of all steps and then falls linearly to 0.
+    """
     return min(1.0, max(0.0, (n_steps - step) / max((1 - decay_start) * n_steps, 1.0)))
 
 
 def dissimilarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """1 - SSIM (Wang et al. 2004), mean over images (n, C, H, W) within [0, 1]."""
+    """Return 1 - SSIM (Wang et al. 2004), averaged over images in [0, 1]."""
     return 1 - similarity_map(x, y).mean()
 
 
 def root_mean_square(change: torch.Tensor) -> torch.Tensor:
-    """Root of the mean square of all values, with a derivative at zero."""
+    """Return the root mean square of all values.
+
+    A small constant keeps the derivative finite at zero.
+    """
     return (change.square().mean() + _TINY).sqrt()
