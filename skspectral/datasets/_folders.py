@@ -18,7 +18,7 @@ _NAMED = 5
 class Folder:
     """The files below a folder, sorted by name, as a context that warns at its end.
 
-    Hidden files and folders, and files of another ``suffix``, are left out. Links are
+    One file in place of a folder counts as a folder that holds this file only. Hidden files and folders, and files of another ``suffix``, are left out. Links are
     followed, and what is reached several times counts once, by the name that needs the
     fewest links. Files that cannot be read are collected, as is what readers warn of.
     The function that opens the context is to be called by the user, at whom warnings
@@ -29,7 +29,7 @@ class Folder:
     TypeError
         If the folder is neither a str nor a path.
     FileNotFoundError
-        If it does not exist.
+        If neither a folder nor a file of this name exists.
     """
 
     def __init__(self, folder: str | Path, suffix: str | None = None) -> None:
@@ -37,10 +37,14 @@ class Folder:
             self.folder = Path(folder)
         except TypeError as error:
             raise TypeError(f"folder={folder!r} must be a str or a Path.") from error
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"{folder} is not a folder.")
         self.skipped: dict[Path, str] = {}
         self.notes: dict[type[Warning], dict[Path, str]] = {}
+        if self.folder.is_file():
+            self.files = [self.folder]
+            self.folder = self.folder.parent
+            return
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"{folder} is neither a folder nor a file.")
         self.files = sorted(
             path
             for path in self._walk()

@@ -91,8 +91,9 @@ def load_image_folder(
     Parameters
     ----------
     folder : str or Path
-        Searched with its subfolders, links included; hidden files and folders are left
-        out, and a file that is reached twice counts once.
+        A folder, or a single picture. A folder is searched with its subfolders, links
+        included; hidden files and folders are left out, and a file that is reached
+        twice counts once.
     n_patches : int, default=5000
         Patches for training, spread evenly over the pictures; a fifth as many more are
         for testing.

@@ -179,9 +179,9 @@ def load_recordings(
     Parameters
     ----------
     folder : str or Path
-        Searched with its subfolders, links included, for names that end in .wav, in
-        any case; hidden files and folders are left out, and a file that is reached
-        twice counts once.
+        A folder, or a single WAV file. A folder is searched with its subfolders, links
+        included, for names that end in .wav, in any case; hidden files and folders are
+        left out, and a file that is reached twice counts once.
     length : int
         Samples of a window.
     hop : int or None, default=None

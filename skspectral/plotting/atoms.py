@@ -6,22 +6,24 @@ from typing import Any
 
 import numpy as np
 
+from skspectral.atom_names import atom_names
 from skspectral.grid import Grid
 from skspectral.plotting._common import (
     SMALL,
     choose_atoms,
     draw_signal,
     fitted,
-    frequency_unit,
     grid_of_panels,
     largest,
-    with_unit,
 )
 
 
 @dataclass(eq=False)
 class AtomDisplay:
-    """Atoms as images or curves, with frequency, orientation and share of variance.
+    """Atoms as images or curves, with their names and shares of the variance.
+
+    Names are those of `atom_names`: wavelength in pixels and orientation in degrees of
+    plane waves, frequency of sinusoids.
 
     Atoms are signed. Images of one channel have a diverging map with zero in the
     middle, colour images are ``0.5 + 0.5 s / max |s|``, each atom by its own maximum.
@@ -29,12 +31,11 @@ class AtomDisplay:
     Parameters
     ----------
     components : ndarray of shape (n_atoms, n_features)
-    frequencies, shares : ndarray of shape (n_atoms,)
-        Frequency and share of variance of each.
-    orientations : ndarray of shape (n_atoms,) or None
-        In radians.
+    names : list of str
+        The name of each atom.
+    shares : ndarray of shape (n_atoms,)
+        The fraction of the variance that each atom explains.
     signal_shape : tuple of int
-    frequency_unit : str
     sampling_rate : float or None
 
     Attributes
@@ -58,11 +59,9 @@ class AtomDisplay:
     """
 
     components: np.ndarray
-    frequencies: np.ndarray
+    names: list[str]
     shares: np.ndarray
-    orientations: np.ndarray | None
     signal_shape: tuple[int, ...]
-    frequency_unit: str
     sampling_rate: float | None
 
     @classmethod
@@ -87,14 +86,12 @@ class AtomDisplay:
         """
         components = fitted(estimator, "components_")
         chosen = choose_atoms(atoms, len(components))
-        plane = hasattr(estimator, "orientations_")
+        names = atom_names(estimator)
         return cls(
             components[chosen],
-            fitted(estimator, "frequencies_")[chosen],
+            [names[i] for i in chosen],
             fitted(estimator, "explained_variance_ratio_")[chosen],
-            fitted(estimator, "orientations_")[chosen] if plane else None,
             estimator.model_.grid.shape,
-            frequency_unit(estimator),
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 
@@ -110,9 +107,6 @@ class AtomDisplay:
             atom = self.components[i]
             limits = -largest(atom), largest(atom)
             self.artists_.append(draw_signal(panel, atom, grid, limits, signed=True))
-            title = with_unit(self.frequencies[i], self.frequency_unit)
-            if self.orientations is not None:
-                title += f", {np.degrees(self.orientations[i]):.0f}°"
-            title += f"\n{self.shares[i]:.1%} of variance"
+            title = f"{self.names[i]}\n{self.shares[i]:.1%} of variance"
             panel.set_title(title, fontsize=SMALL)
         return self

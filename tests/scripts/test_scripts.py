@@ -192,7 +192,7 @@ def test_sound_of_recordings(tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--recordings", "missing"), "missing is not a folder"),
+        (("--recordings", "missing"), "missing is neither a folder nor a file"),
         (("--n-windows", 10), "10 windows are too few"),
     ],
 )
