@@ -2,16 +2,17 @@
 Galaxies that do not exist
 ==========================
 
-Learns plane waves from photographs of a few hundred galaxies, and draws new galaxies.
+Learns plane waves from photographs of two hundred galaxies, and draws new galaxies.
 
 The galaxies are cut out of a photograph by the Hubble Space Telescope, which comes with
-scikit-image. The model has never seen the galaxies that are shown as real. The explained
-variance is compared with PCA's. Two files are written: a picture, and a page of HTML with
-the figures, the new samples, and each wave with its wavelength and orientation.
+scikit-image. The galaxies that are shown as real ones have not been used in the fit.
+The explained variance is compared with PCA's. The script writes a picture, and a page
+of HTML with the figures, the new galaxies, and each wave with its wavelength and
+orientation.
 
 Run it on your own pictures with ``--images FOLDER``, on patches of scikit-learn's two
-photographs with ``--photographs``, or on CIFAR-10 with ``--cifar10 DIR`` (the folder that
-holds ``cifar-10-batches-py``).
+photographs with ``--photographs``, or on CIFAR-10 with ``--cifar10 DIR`` (the folder
+that holds ``cifar-10-batches-py``).
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -38,6 +39,7 @@ from skspectral.plotting import AtomDisplay, SampleGridDisplay
 from skspectral.priors import GaussianMixture
 from skspectral.report import write_report
 
+# Height and width of the patches of other pictures, in pixels.
 SIZE = 32
 NEXT = (
     ".venv/bin/python examples/plot_generate_images.py --images FOLDER_OF_PICTURES",
@@ -58,7 +60,7 @@ def parse_arguments():
     source.add_argument(
         "--cifar10", type=Path, metavar="DIR", help="the folder with CIFAR-10"
     )
-    parser.add_argument("--n-components", type=int, default=192, metavar="K")
+    parser.add_argument("--n-components", type=int, default=160, metavar="K")
     parser.add_argument(
         "--output",
         type=Path,
@@ -75,7 +77,7 @@ def parse_arguments():
 
 
 class Images(NamedTuple):
-    """Images to learn from, uint8 (n, 32, 32, 3), with words for what they show."""
+    """Images of uint8, (n, height, width, 3), with words for what they show."""
 
     train: np.ndarray
     test: np.ndarray
@@ -92,7 +94,7 @@ def load_images(args):
         return Images(*parts, "patches", str(args.images))
     if not args.photographs:
         try:
-            return Images(*load_galaxies(size=SIZE), "galaxies", "a photograph by Hubble")
+            return Images(*load_galaxies(), "galaxies", "a photograph by Hubble")
         except ImportError as error:
             print(f"{error} Until then: patches of scikit-learn's photographs.")
     parts = load_photograph_patches(5000, SIZE)
@@ -110,12 +112,12 @@ def as_rows(images):
 # different kinds, which one Gaussian would blend.
 
 
-def fit(X, n_components):
+def fit(X, shape, n_components):
     estimator = SpectralDictionaryLearning(
         n_components,
-        signal_shape=(SIZE, SIZE, 3),
+        signal_shape=shape,
         modulation=None,
-        prior=GaussianMixture(20),
+        prior=GaussianMixture(60, tol=0.1),
         random_state=0,
     )
     try:
@@ -123,7 +125,7 @@ def fit(X, n_components):
 
         estimator.set_callbacks(ProgressBar())
     except ImportError:
-        print("(pip install 'skspectral[progress]' shows progress bars)")
+        print("(pip install 'skspectral[examples]' shows progress bars)")
     return estimator.fit(X)
 
 
@@ -168,17 +170,19 @@ def plot(estimator, X_test, noun, path):
 
     figure = Figure(figsize=(12, 12.6), layout="constrained")
     panels = figure.subfigures(2, 2, wspace=0.03, hspace=0.03)
-    shown = X_test[np.linspace(0, len(X_test) - 1, 36).astype(int)]
+    n = min(36, len(X_test))
+    # In an order by chance, as the new ones are: galaxies come brightest first.
+    shown = np.random.default_rng(0).permutation(X_test)[:n]
     coded = estimator.inverse_transform(estimator.transform(shown))
     grids = {
         f"Real {noun} (not used in the fit)": shown,
-        f"New {noun}, drawn from the model": estimator.sample(36),
+        f"New {noun}, drawn from the model": estimator.sample(n, random_state=0),
         f"The real {noun}, reconstructed from their codes": coded,
     }
     for panel, (title, images) in zip(panels.flat, grids.items(), strict=False):
         panel.suptitle(title, fontsize=15)
         SampleGridDisplay.from_arrays(
-            images, (SIZE, SIZE, 3), ax=panel.subplots(), vmin=0, vmax=1
+            images, estimator.signal_shape, ax=panel.subplots(), vmin=0, vmax=1
         )
     panels[1, 1].suptitle("Atoms: wavelength and orientation", fontsize=15)
     AtomDisplay.from_estimator(estimator, atoms=25, ax=panels[1, 1].subplots())
@@ -197,10 +201,12 @@ def main():
     except (ImportError, OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     X, X_test = as_rows(images.train), as_rows(images.test)
-    print(f"{len(X):,} images for the fit, {len(X_test):,} others, from {images.source}")
+    print(
+        f"{len(X):,} images for the fit, {len(X_test):,} others, from {images.source}"
+    )
 
     start = time.perf_counter()
-    estimator = fit(X, args.n_components)
+    estimator = fit(X, images.train.shape[1:], args.n_components)
     figures = measure(estimator, X, X_test, time.perf_counter() - start)
     for name, value in figures.items():
         print(f"{name}: {value}")

@@ -25,7 +25,7 @@ def atom_names(estimator: Any) -> list[str]:
     in which they oscillate, as in "8.2 px, 45°": 0° is from left to right, 90° from top
     to bottom. Sinusoids of signals are named by their frequency, as in "440 Hz". An
     atom that hardly varies is named "constant". A wave that is more than four times as
-    long as the image is named "gradient", with its direction, and a sinusoid that is more
+    long as the image is named "gradient", with its direction. A sinusoid that is more
     than four times as long as the signal is named "trend".
 
     Parameters
@@ -61,7 +61,9 @@ def atom_names(estimator: Any) -> list[str]:
         vectors = as_numbers(estimator.wave_vectors_)
         names = [_of_plane_wave(vector, waves) for vector in vectors]
     else:
-        names = [_of_sinusoid(f, waves, grid) for f in as_numbers(estimator.frequencies_)]
+        names = [
+            _of_sinusoid(f, waves, grid) for f in as_numbers(estimator.frequencies_)
+        ]
     constant = _is_constant(as_numbers(estimator.components_), grid)
     return [
         "constant" if is_constant else name

@@ -18,7 +18,8 @@ _NAMED = 5
 class Folder:
     """The files below a folder, sorted by name, as a context that warns at its end.
 
-    One file in place of a folder counts as a folder that holds this file only. Hidden files and folders, and files of another ``suffix``, are left out. Links are
+    One file in place of a folder counts as a folder that holds this file only. Hidden
+    files and folders, and files of another ``suffix``, are left out. Links are
     followed, and what is reached several times counts once, by the name that needs the
     fewest links. Files that cannot be read are collected, as is what readers warn of.
     The function that opens the context is to be called by the user, at whom warnings

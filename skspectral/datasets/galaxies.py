@@ -13,7 +13,7 @@ _SMOOTH = 2.0
 
 
 def load_galaxies(
-    n_galaxies: int = 350, size: int = 32
+    n_galaxies: int = 250, size: int = 24
 ) -> tuple[np.ndarray, np.ndarray]:
     """Galaxies and stars of the Hubble eXtreme Deep Field, in the middle of a cutout.
 
@@ -24,10 +24,10 @@ def load_galaxies(
 
     Parameters
     ----------
-    n_galaxies : int, default=350
+    n_galaxies : int, default=250
         Number of objects to look for, brightest first. There are some 600. Those that
         the border of the photograph or of the band cuts through are left out.
-    size : int, default=32
+    size : int, default=24
         Height and width of a cutout in pixels, an even number of at most 128.
 
     Returns
@@ -50,15 +50,15 @@ def load_galaxies(
 
     References
     ----------
-    NASA, ESA, G. Illingworth, D. Magee, P. Oesch, R. Bouwens and the HUDF09 team (2012).
-    Hubble eXtreme Deep Field.
+    NASA, ESA, G. Illingworth, D. Magee, P. Oesch, R. Bouwens and the HUDF09 team
+    (2012). Hubble eXtreme Deep Field.
 
     Examples
     --------
     >>> from skspectral.datasets import load_galaxies
-    >>> train, test = load_galaxies(50, size=24)
+    >>> train, test = load_galaxies(50, size=16)
     >>> train.shape[1:], test.shape[1:]
-    ((24, 24, 3), (24, 24, 3))
+    ((16, 16, 3), (16, 16, 3))
     """
     n_galaxies = check_count("n_galaxies", n_galaxies, "galaxy")
     size = check_count("size", size, "pixels", least=2)
@@ -86,8 +86,11 @@ def load_galaxies(
         for image in (cutout, cutout[:, ::-1])
         for quarters in range(4)
     ]
-    empty = np.empty((0, size, size, 3), photograph.dtype)
-    return np.stack(turned or empty), np.stack(cutouts(within) or empty)
+    shape = (-1, size, size, 3)
+    return (
+        np.array(turned, photograph.dtype).reshape(shape),
+        np.array(cutouts(within), photograph.dtype).reshape(shape),
+    )
 
 
 def _photograph() -> np.ndarray:
@@ -98,7 +101,8 @@ def _photograph() -> np.ndarray:
             "The photograph of the sky comes with scikit-image: "
             "pip install 'skspectral[examples]'."
         ) from error
-    return hubble_deep_field()
+    photograph: np.ndarray = hubble_deep_field()  # type: ignore[no-untyped-call]
+    return photograph
 
 
 def _brightest(photograph: np.ndarray, half: int) -> np.ndarray:

@@ -49,10 +49,11 @@ def load_signals(path: str | Path, *, header: bool | None = None) -> np.ndarray:
     --------
     >>> import tempfile
     >>> from pathlib import Path
+    >>> import numpy as np
     >>> from skspectral.datasets import load_signals
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "signals.csv")
-    ...     _ = path.write_text("t0;t1;t2\\n1;2.5;3\\n4;;6\\n")
+    ...     np.savetxt(path, [[1, 2.5, 3], [4, np.nan, 6]], delimiter=";")
     ...     load_signals(path)
     array([[1. , 2.5, 3. ],
            [4. , nan, 6. ]])
@@ -125,7 +126,7 @@ def _number(cell: str, path: str | Path, line: int, column: int) -> float:
     if not np.isfinite(value):
         raise ValueError(
             f"{path}: line {line}, column {column} has {cell!r}, which is no finite "
-            "number. Write numbers with a decimal point, and leave a cell empty where a "
-            "value is missing."
+            "number. Write numbers with a decimal point, and leave a cell empty where "
+            "a value is missing."
         )
     return value

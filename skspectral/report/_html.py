@@ -21,7 +21,6 @@ h1 { font-size: 1.7rem; line-height: 1.2; }
 h2 { font-size: 1.25rem; margin: 2.2rem 0 0.6rem; }
 p { max-width: 44rem; }
 img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
-.pixels { image-rendering: pixelated; }
 audio { width: 100%; max-width: 24rem; }
 figure { margin: 0; }
 figcaption { margin-top: 0.2rem; }
@@ -71,7 +70,8 @@ def paragraph(text: str) -> str:
 def table(facts: Mapping[str, Any]) -> str:
     """One row for each fact: its name and its value."""
     rows = "\n".join(
-        f'<tr><th scope="row">{escape(str(name))}</th><td>{escape(str(value))}</td></tr>'
+        f'<tr><th scope="row">{escape(str(name))}</th>'
+        f"<td>{escape(str(value))}</td></tr>"
         for name, value in facts.items()
     )
     return f"<table>\n{rows}\n</table>"
@@ -82,11 +82,10 @@ def commands(lines: Sequence[str]) -> str:
     return "\n".join(f"<pre><code>{escape(line)}</code></pre>" for line in lines)
 
 
-def picture(data: str, alt: str, caption: str, *, pixels: bool = False) -> str:
-    """A picture with a caption, enlarged without smoothing if it shows ``pixels``."""
-    look = ' class="pixels"' if pixels else ""
+def picture(data: str, alt: str, caption: str) -> str:
+    """A picture with a caption."""
     return (
-        f'<figure><img{look} src="{data}" alt="{escape(alt)}">'
+        f'<figure><img src="{data}" alt="{escape(alt)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
@@ -94,8 +93,8 @@ def picture(data: str, alt: str, caption: str, *, pixels: bool = False) -> str:
 def player(data: str, caption: str) -> str:
     """A sound with a caption."""
     return (
-        f'<figure><figcaption>{escape(caption)}</figcaption><audio controls src="{data}">'
-        "</audio></figure>"
+        f"<figure><figcaption>{escape(caption)}</figcaption>"
+        f'<audio controls src="{data}"></audio></figure>'
     )
 
 

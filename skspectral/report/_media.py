@@ -3,11 +3,12 @@
 
 import base64
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Length of a sound, and of the fades at both ends of each signal in it, in seconds.
@@ -28,10 +29,11 @@ def new_figure(width: float, height: float, *, margins: bool = True) -> "Figure"
     return figure
 
 
-def as_png(figure: "Figure", dpi: int = _DPI) -> str:
-    """The figure as a PNG file, as a data address."""
+def as_png(axes: "Axes", dpi: int = _DPI) -> str:
+    """The whole figure of the Axes as a PNG file, as a data address."""
     file = io.BytesIO()
-    # Without the time and the version, equal figures are equal files.
+    # Without the version of Matplotlib, equal figures are equal files.
+    figure = cast("Figure", axes.figure)
     figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
     return _address("image/png", file.getvalue())
 

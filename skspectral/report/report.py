@@ -1,7 +1,7 @@
 """The report: what is shown of a model, in which order, with which words."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ _N_DRAWS = 200
 _N_IMAGES, _N_SIGNALS = 36, 8
 # Sampling rates in Hz at which browsers play sound.
 _AUDIO_RATES = (3000, 192_000)
+# Samples of an atom that are drawn: more periods could not be told apart.
+_MOST_SAMPLES = 256
 # Least width of the picture of an atom on the page.
 _IMAGE_TILE, _SIGNAL_TILE = "6.5rem", "11rem"
 
@@ -114,9 +116,7 @@ def write_report(
         sections.append(_html.section("What to try next", _html.commands(commands)))
     tile = _IMAGE_TILE if grid.is_image else _SIGNAL_TILE
     path = Path(path).resolve()
-    path.write_text(
-        _html.page(title, _lead(grid), sections, tile), encoding="utf-8"
-    )
+    path.write_text(_html.page(title, _lead(grid), sections, tile), encoding="utf-8")
     return path
 
 
@@ -125,8 +125,8 @@ def _check_rows(X: ArrayLike, n_features: int) -> np.ndarray:
     rows = as_numbers(X, "X")
     if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] != n_features:
         raise ValueError(
-            f"X has the shape {rows.shape}, but must be two rows or more of {n_features} "
-            "features each, as in fit."
+            f"X has the shape {rows.shape}, but must be two rows or more of "
+            f"{n_features} features each, as in fit."
         )
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
@@ -153,7 +153,7 @@ def _lead(grid: Grid) -> str:
 def _figures(estimator: Any, data: np.ndarray, coded: np.ndarray) -> dict[str, str]:
     """What can be told of any model, by name."""
     grid = estimator.model_.grid
-    sides = " × ".join(map(str, grid.sizes))
+    sides = " x ".join(map(str, grid.sizes))
     shape = f"{sides} {'pixels' if grid.is_image else 'samples'}"
     if grid.channels > 1:
         shape += f" in {grid.channels} channels"
@@ -176,10 +176,10 @@ def _images(
     """Images beside their reconstructions, then new images, all on one scale."""
     shown = _spread(len(data), _N_IMAGES)
     display = SampleGridDisplay.from_arrays(data[shown], grid.shape, ax=_square())
-    pictures = [as_png(display.figure_)]
+    pictures = [as_png(display.ax_)]
     for rows in (coded[shown], new[:_N_IMAGES]):
         display.samples = rows
-        pictures.append(as_png(display.plot(_square()).figure_))
+        pictures.append(as_png(display.plot(_square()).ax_))
     captions = ("Images", "Their reconstructions from the codes")
     pairs = zip(pictures, captions, strict=False)
     return [
@@ -197,7 +197,7 @@ def _images(
                     _html.picture(
                         pictures[2],
                         "Grid of new images",
-                        "Drawn at random from the prior; none of them is in the data",
+                        "Drawn at random from the prior",
                     )
                 ]
             ),
@@ -228,16 +228,16 @@ def _signals(
     parts = [
         [
             _html.picture(
-                as_png(traces.figure_),
+                as_png(traces.ax_),
                 f"Curves of {len(shown)} signals and of their reconstructions",
                 "Signals (solid) and their reconstructions from the codes (dashed)",
             )
         ],
         [
             _html.picture(
-                as_png(drawn.figure_),
+                as_png(drawn.ax_),
                 "Curves of new signals",
-                "Drawn at random from the prior; none of them is in the data",
+                "Drawn at random from the prior",
             )
         ],
     ]
@@ -276,16 +276,19 @@ def _atoms(estimator: Any, n_atoms: int) -> str:
         panel.set_title("")
         panel.set_axis_off()
         if not grid.is_image:
-            panel.margins(x=0)
+            panel.set_xlim(*_start_of(panel.lines[0].get_xdata()))
         share = "" if np.isnan(shares[i]) else f" ({shares[i]:.1%})"
         figures.append(
-            _html.picture(
-                as_png(panel.figure), f"Atom: {names[i]}", f"{names[i]}{share}"
-            )
+            _html.picture(as_png(panel), f"Atom: {names[i]}", f"{names[i]}{share}")
         )
     return _html.section(
         "Atoms", _html.paragraph(_about_atoms(estimator)), _html.atoms(figures)
     )
+
+
+def _start_of(t: np.ndarray) -> tuple[float, float]:
+    """Limits of time between which the periods of an atom can be told apart."""
+    return t[0], t[min(len(t), _MOST_SAMPLES) - 1]
 
 
 def _about_atoms(estimator: Any) -> str:
@@ -296,13 +299,13 @@ def _about_atoms(estimator: Any) -> str:
             "oscillates: 0° is from left to right, 90° from top to bottom. "
         )
     else:
-        name = f"Each atom of the {_noun(grid)} has a frequency. "
+        name = "Each sinusoid has a frequency. "
+    if not grid.is_image and grid.n_places > _MOST_SAMPLES:
+        name += f"The curves show its first {_MOST_SAMPLES} samples. "
     return name + "In parentheses: the fraction of the variance that the atom explains."
 
 
-def _spectrum(
-    data: np.ndarray, coded: np.ndarray, new: np.ndarray, grid: Grid
-) -> str:
+def _spectrum(data: np.ndarray, coded: np.ndarray, new: np.ndarray, grid: Grid) -> str:
     display = SpectrumDisplay.from_arrays(
         {"data": data, "reconstructions": coded, "new samples": new},
         signal_shape=grid.shape,
@@ -312,5 +315,5 @@ def _spectrum(
     caption = f"Mean power of the {_noun(grid)}s at each frequency"
     return _html.section(
         "Power spectrum",
-        _html.picture(as_png(display.figure_), "Power against frequency", caption),
+        _html.picture(as_png(display.ax_), "Power against frequency", caption),
     )
