@@ -9,6 +9,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
 import skspectral
 
 ROOT = Path(__file__).parents[2]
@@ -49,16 +51,29 @@ def test_rows_of_the_tables_are_run():
         assert all("\n>>> " in run for run in runs)
 
 
+def check_digits(X, y, new):
+    """A classifier of real digits is as sure of new ones, and none is a copy."""
+    classifier = KNeighborsClassifier(20).fit(X[::2], y[::2])
+    sure, sure_of_new = (
+        (classifier.predict_proba(rows).max(axis=1) > 0.8).mean()
+        for rows in (X[1::2], new)
+    )
+    assert sure_of_new > 0.8 * sure
+    nearest = NearestNeighbors(n_neighbors=2).fit(X)
+    of_new = nearest.kneighbors(new, 1)[0].mean()
+    assert of_new > 0.8 * nearest.kneighbors(X)[0][:, 1].mean()
+
+
 def test_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     """In the order of the page; what it leaves to the reader is made up here."""
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     ten_lines, see, prior = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
     names = {}
     exec(ten_lines, names)
-    # What is printed of images can be read: cycles down and across 8 pixels.
-    assert names["est"].wave_vectors_.shape == (20, 2)
-    assert np.abs(names["est"].wave_vectors_).max() <= 4
-    assert str(names["est"].wave_vectors_)[:20] in capsys.readouterr().out
+    # What is printed of images can be read: a wavelength and a direction.
+    assert names["est"].components_.shape == (40, 64)
+    assert re.search(r"'[\d.]+ px, \d+°'", capsys.readouterr().out)
+    check_digits(names["X"], names["y"], names["images"])
     gaps = names["X"][:2].copy()
     gaps[:, 20:30] = np.nan
     operator = np.eye(64)[:3]
