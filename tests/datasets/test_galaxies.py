@@ -20,7 +20,7 @@ def test_training_and_test_share_no_pixel():
     assert len(train) % 8 == 0
     assert len(train) // 8 + len(test) <= 80
     # The band is the middle fifth of 1,000 columns.
-    assert all(400 <= min(c) and max(c) + 16 <= 600 for c in columns_of(test))
+    assert all(min(c) >= 400 and max(c) + 16 <= 600 for c in columns_of(test))
     outside = columns_of(train[::8][:10])
     assert all(max(c) + 16 <= 400 or min(c) >= 600 for c in outside)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import skspectral

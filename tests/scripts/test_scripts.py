@@ -250,7 +250,7 @@ def test_own_signals(tmp_path):
     assert "hint" not in out
     check_picture(tmp_path / "own.png", 2, 2)
     check_page(tmp_path / "own.html", "Signals of table.csv")
-    assert "missing values, imputed" in (tmp_path / "own.html").read_text()
+    assert "missing values, filled by the model" in (tmp_path / "own.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -259,6 +259,7 @@ def test_own_signals(tmp_path):
         (None, "table.csv"),
         ("1,2,3\n4,five,6\n", "line 2, column 2 has 'five'"),
         ("1\n2\n3\n4\n5\n", "run this with --columns"),
+        (",1,2,3\n" * 5, "only 0 of 5 signals have no missing value"),
     ],
 )
 def test_own_signals_that_are_none(tmp_path, table, message):
