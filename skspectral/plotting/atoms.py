@@ -31,12 +31,15 @@ class AtomDisplay:
     Parameters
     ----------
     components : ndarray of shape (n_atoms, n_features)
+        The atoms, one a row.
     names : list of str
         The name of each atom.
     shares : ndarray of shape (n_atoms,)
         The fraction of the variance that each atom explains.
     signal_shape : tuple of int
+        How a row unfolds to an image; (n_features,) for signals.
     sampling_rate : float or None
+        Samples per second, for the time axis of signals. None counts samples.
 
     Attributes
     ----------
