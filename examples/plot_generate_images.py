@@ -193,12 +193,8 @@ def plot(estimator, X_test, noun, path):
 # ------------
 
 
-def main():
-    args = parse_arguments()
-    try:
-        images = load_images(args)
-    except (ImportError, OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+def run(args):
+    images = load_images(args)
     X, X_test = as_rows(images.train), as_rows(images.test)
     print(
         f"{len(X):,} images for the fit, {len(X_test):,} others, from {images.source}"
@@ -223,6 +219,14 @@ def main():
         commands=NEXT,
     )
     print(f"page: {page}")
+
+
+def main():
+    args = parse_arguments()
+    try:
+        run(args)
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -231,14 +231,10 @@ def show_atoms(panel, estimator):
         axis.set_xlabel("ms")
 
 
-def main():
-    args = parse_arguments()
-    try:
-        windows, rate = load_windows(args)
-        X, X_test = hold_out(windows)
-        args.out.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+def run(args):
+    windows, rate = load_windows(args)
+    X, X_test = hold_out(windows)
+    args.out.mkdir(parents=True, exist_ok=True)
     print(
         f"{len(X)} windows for training, {len(X_test)} for testing, "
         f"each {1000 * args.length / rate:g} ms at {rate:g} Hz"
@@ -280,6 +276,14 @@ def main():
         },
     )
     print(f"page: {page}")
+
+
+def main():
+    args = parse_arguments()
+    try:
+        run(args)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
