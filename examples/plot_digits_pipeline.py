@@ -1,9 +1,11 @@
 """
-Digits, from pixels to labels
-=============================
+Recognise digits by the waves in them
+=====================================
 
-Codes are features: the atoms are a step of a ``Pipeline``, and ``GridSearchCV`` chooses
-their number and form together with the classifier.
+Writes images of handwritten digits as sums of learned waves, and recognises each digit
+by the weights of the waves, its codes. The estimator is the first step of a
+``Pipeline``, and ``GridSearchCV`` chooses the number and the kind of the atoms together
+with the classifier.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -25,6 +27,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, random_
 # %%
 # The pipeline
 # ------------
+# The codes are brought to unit variance, and classified by a support vector machine.
 model = Pipeline(
     [
         ("atoms", SpectralDictionaryLearning(signal_shape=(8, 8), modulation=None)),
@@ -40,9 +43,10 @@ grid = {
 search = GridSearchCV(model, grid, cv=3).fit(X_train, y_train)
 
 # %%
-# What was tried
-# --------------
-# The number of atoms counts, more than their kind.
+# Accuracy in cross-validation
+# ----------------------------
+# For each number and kind of atoms, the accuracy with the better of the two values of C
+# is printed. The number of atoms matters more than their kind.
 tried = search.cv_results_
 kinds = grid["atoms__atoms"]
 print(f"{'atoms':>5s} " + " ".join(f"{kind:>10s}" for kind in kinds))
@@ -61,8 +65,9 @@ for n in grid["atoms__n_components"]:
 print(f"best: {search.best_params_}")
 
 # %%
-# Digits that were held out
-# -------------------------
+# Accuracy on digits that the search has not seen
+# -----------------------------------------------
+# Left: true and predicted labels. Right: the first nine atoms of the chosen model.
 print(f"accuracy: {search.score(X_test, y_test):.3f}")
 figure, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 ConfusionMatrixDisplay.from_estimator(

@@ -4,11 +4,12 @@ From recordings to new sounds
 
 Fits sinusoids to short windows of sound, compares the explained variance with PCA's,
 prints the frequencies of the strongest atoms in Hz, and writes what can be heard and
-seen: held-out windows, their reconstructions and new samples as WAV files, and a
-picture.
+seen: windows that the fit has not used, their reconstructions and new samples as WAV
+files, a picture, and a page of HTML.
 
 Without arguments the sounds are notes of a plucked string, made by formula. Run it on
-your own with ``--recordings FOLDER``, which holds WAV files of one sampling rate.
+your own with ``--recordings``, followed by a WAV file or by a folder of WAV files, all
+of one sampling rate.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -26,6 +27,7 @@ from sklearn.mixture import GaussianMixture
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.datasets import load_recordings, make_tones
+from skspectral.report import write_report
 
 # Sampling rate of the made notes in Hz.
 RATE = 8000
@@ -36,7 +38,10 @@ SECONDS = 10
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     parser.add_argument(
-        "--recordings", type=Path, metavar="FOLDER", help="your own WAV files"
+        "--recordings",
+        type=Path,
+        metavar="FILE_OR_FOLDER",
+        help="a WAV file, or a folder of them",
     )
     parser.add_argument("--length", type=int, default=1024, help="samples of a window")
     parser.add_argument("--n-windows", type=int, default=500, help="of the made notes")
@@ -226,14 +231,10 @@ def show_atoms(panel, estimator):
         axis.set_xlabel("ms")
 
 
-def main():
-    args = parse_arguments()
-    try:
-        windows, rate = load_windows(args)
-        X, X_test = hold_out(windows)
-        args.out.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+def run(args):
+    windows, rate = load_windows(args)
+    X, X_test = hold_out(windows)
+    args.out.mkdir(parents=True, exist_ok=True)
     print(
         f"{len(X)} windows for training, {len(X_test)} for testing, "
         f"each {1000 * args.length / rate:g} ms at {rate:g} Hz"
@@ -264,6 +265,25 @@ def main():
     picture = args.out / "sound.png"
     plot(X_test, reconstructions, samples, estimator, picture)
     print(f"picture: {picture.resolve()}")
+    page = write_report(
+        estimator,
+        X_test,
+        args.out / "sound.html",
+        title="Sounds, as sums of learned sinusoids",
+        facts={
+            "explained variance, PCA with as many components": f"{theirs:.4f}",
+            "time of the fit": f"{seconds:.1f} s, with the prior",
+        },
+    )
+    print(f"page: {page}")
+
+
+def main():
+    args = parse_arguments()
+    try:
+        run(args)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

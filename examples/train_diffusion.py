@@ -134,7 +134,7 @@ def train(X, labels, shape, args):
 
         estimator.set_callbacks(ProgressBar())
     except ImportError:
-        print("(pip install 'skspectral[progress]' shows progress bars)")
+        print("(pip install 'skspectral[examples]' shows progress bars)")
     return estimator.fit(X, labels if args.labels else None)
 
 

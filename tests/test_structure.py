@@ -29,8 +29,9 @@ ROOMS = (
     "fit_plan",
     "fit",
     "spectral_dictionary",
-    "recipes modulation_curves metrics datasets outliers",
+    "recipes modulation_curves atom_names metrics datasets outliers",
     "control onnx plotting refinement",
+    "report",
 )
 LEVEL = {name: level for level, line in enumerate(ROOMS) for name in line.split()}
 

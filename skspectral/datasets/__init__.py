@@ -1,12 +1,14 @@
 """Load or make images and signals to learn from; nothing is downloaded."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from skspectral.datasets.galaxies import load_galaxies
 from skspectral.datasets.images import (
     cut_patches,
     load_cifar10,
     load_image_folder,
     load_photograph_patches,
 )
+from skspectral.datasets.signal_files import load_signals
 from skspectral.datasets.signals import (
     cut_windows,
     load_eeg,
@@ -19,8 +21,10 @@ __all__ = [
     "cut_windows",
     "load_cifar10",
     "load_eeg",
+    "load_galaxies",
     "load_image_folder",
     "load_photograph_patches",
     "load_recordings",
+    "load_signals",
     "make_tones",
 ]

@@ -20,7 +20,8 @@ class Folder:
 
     Hidden files, hidden folders and files with another ``suffix`` are ignored. Symbolic
     links are followed. A file that can be reached by several paths is listed once,
-    under the path with the fewest links.
+    under the path with the fewest links. If ``folder`` is a file, only this file is
+    listed.
 
     `read` collects the errors and the warnings of single files. At the end of the
     context there is one warning for all skipped files, and one warning per category of
@@ -32,7 +33,7 @@ class Folder:
     TypeError
         If the folder is neither a str nor a Path.
     FileNotFoundError
-        If the folder does not exist.
+        If neither a folder nor a file of this name exists.
     """
 
     def __init__(self, folder: str | Path, suffix: str | None = None) -> None:
@@ -40,13 +41,17 @@ class Folder:
             self.folder = Path(folder)
         except TypeError as error:
             raise TypeError(f"folder={folder!r} must be a str or a Path.") from error
-        if not self.folder.is_dir():
-            raise FileNotFoundError(
-                f"folder={str(folder)!r} is not a folder. Pass the path of a folder "
-                "that exists."
-            )
         self.skipped: dict[Path, str] = {}
         self.notes: dict[type[Warning], dict[Path, str]] = {}
+        if self.folder.is_file():
+            self.files = [self.folder]
+            self.folder = self.folder.parent
+            return
+        if not self.folder.is_dir():
+            raise FileNotFoundError(
+                f"folder={str(folder)!r} is neither a folder nor a file. Pass a path "
+                "that exists."
+            )
         self.files = sorted(
             path
             for path in self._walk()

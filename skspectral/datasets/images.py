@@ -102,9 +102,9 @@ def load_image_folder(
     Parameters
     ----------
     folder : str or Path
-        Folder that is searched for pictures, with its subfolders. Symbolic links are
-        followed. Hidden files and folders are ignored, and a file that can be reached
-        by several paths counts once.
+        Folder that is searched for pictures, with its subfolders, or a single picture.
+        Symbolic links are followed. Hidden files and folders are ignored, and a file
+        that can be reached by several paths counts once.
     n_patches : int, default=5000
         Number of patches for training, spread evenly over the pictures. There are a
         fifth as many patches for testing.

@@ -200,8 +200,9 @@ def load_recordings(
     ----------
     folder : str or Path
         Folder that is searched, with its subfolders, for files whose name ends in .wav,
-        in upper or lower case. Symbolic links are followed. Hidden files and folders
-        are ignored, and a file that can be reached by several paths counts once.
+        in upper or lower case; or a single WAV file. Symbolic links are followed.
+        Hidden files and folders are ignored, and a file that can be reached by several
+        paths counts once.
     length : int
         Length of a window in samples.
     hop : int or None, default=None

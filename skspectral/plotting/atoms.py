@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from skspectral.atom_names import atom_names
 from skspectral.grid import Grid
 from skspectral.plotting._common import (
     SMALL_FONT,
     choose_atoms,
     draw_signal,
     fitted_array,
-    format_frequency,
-    frequency_unit,
     grid_of_panels,
     largest_magnitude,
 )
@@ -23,8 +22,9 @@ from skspectral.plotting._common import (
 class AtomDisplay:
     """Plot of atoms as images or curves.
 
-    The title of each panel shows the frequency of the atom, its fraction of the
-    variance and, for images, its orientation. Atoms have positive and negative values.
+    The title of each panel shows the name of the atom and its fraction of the variance.
+    The name is the wavelength in pixels and the orientation in degrees for plane waves,
+    and the frequency for sinusoids. Atoms have positive and negative values.
     Images with one channel use a diverging colour map with zero in the middle. An atom
     s with three channels is drawn as ``0.5 + 0.5 s / max(abs(s))``. Every atom is
     scaled by its own largest magnitude.
@@ -33,17 +33,13 @@ class AtomDisplay:
     ----------
     components : ndarray of shape (n_atoms, n_features)
         Atoms to draw.
-    frequencies : ndarray of shape (n_atoms,)
-        Frequencies of the atoms.
+    names : list of str
+        Name of each atom, such as the names that `atom_names` returns.
     shares : ndarray of shape (n_atoms,)
         Fraction of the variance that each atom adds, ``explained_variance_ratio_`` of
         the estimator.
-    orientations : ndarray of shape (n_atoms,) or None
-        Orientations of the atoms in radians. None for signals.
     signal_shape : tuple of int
         Shape of a signal: (length,), (height, width) or (height, width, channels).
-    frequency_unit : str
-        Unit of ``frequencies``, for labels.
     sampling_rate : float or None
         Number of samples per second, for the time axis of signals. None shows sample
         numbers.
@@ -76,11 +72,9 @@ class AtomDisplay:
     """
 
     components: np.ndarray
-    frequencies: np.ndarray
+    names: list[str]
     shares: np.ndarray
-    orientations: np.ndarray | None
     signal_shape: tuple[int, ...]
-    frequency_unit: str
     sampling_rate: float | None
 
     @classmethod
@@ -116,16 +110,12 @@ class AtomDisplay:
         """
         components = fitted_array(estimator, "components_")
         chosen = choose_atoms(atoms, len(components))
-        has_orientations = hasattr(estimator, "orientations_")
+        names = atom_names(estimator)
         return cls(
             components[chosen],
-            fitted_array(estimator, "frequencies_")[chosen],
+            [names[i] for i in chosen],
             fitted_array(estimator, "explained_variance_ratio_")[chosen],
-            fitted_array(estimator, "orientations_")[chosen]
-            if has_orientations
-            else None,
             estimator.model_.grid.shape,
-            frequency_unit(estimator),
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 
@@ -163,9 +153,6 @@ class AtomDisplay:
             atom = self.components[i]
             limits = -largest_magnitude(atom), largest_magnitude(atom)
             self.artists_.append(draw_signal(panel, atom, grid, limits, signed=True))
-            title = format_frequency(self.frequencies[i], self.frequency_unit)
-            if self.orientations is not None:
-                title += f", {np.degrees(self.orientations[i]):.0f}°"
-            title += f"\n{self.shares[i]:.1%} of variance"
+            title = f"{self.names[i]}\n{self.shares[i]:.1%} of variance"
             panel.set_title(title, fontsize=SMALL_FONT)
         return self

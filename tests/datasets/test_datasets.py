@@ -121,7 +121,7 @@ def test_what_is_no_folder(load, folder):
 
 
 def test_bad_folders(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a folder"):
+    with pytest.raises(FileNotFoundError, match="is neither a folder nor a file"):
         load_image_folder(tmp_path / "missing")
     with pytest.raises(ValueError, match="has no readable picture"):
         load_image_folder(tmp_path)

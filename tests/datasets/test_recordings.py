@@ -62,7 +62,7 @@ def test_files_that_are_no_recordings(tmp_path):
 
 
 def test_bad_folders_of_recordings(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a folder"):
+    with pytest.raises(FileNotFoundError, match="is neither a folder nor a file"):
         load_recordings(tmp_path / "missing", 4)
     with pytest.raises(ValueError, match="has no readable WAV file"):
         load_recordings(tmp_path, 4)

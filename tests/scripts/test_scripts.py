@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -108,18 +109,28 @@ def check_picture(path, n_rows, n_columns):
             assert part.std() > 10
 
 
+def check_page(path, title):
+    """The page has its title, its pictures, and no word of where it was made."""
+    page = path.read_text(encoding="utf-8")
+    assert f"<h1>{title}" in page
+    assert page.count("<img") > 5
+    assert str(ROOT) not in page
+
+
 @pytest.mark.slow
 def test_main_job(tmp_path):
     out = run(
         "examples/plot_generate_images.py", "--n-components", 24, folder=tmp_path
     ).stdout
-    assert "explained variance of the test patches, 24 components" in out
     assert "selection" in out
-    _, table = out.split("shares of the variance:\n")
-    waves = np.array([line.split() for line in table.splitlines()[:5]], dtype=float)
-    # Cycles down and across 32 pixels, and a share.
-    assert (np.abs(waves[:, :2]) <= 16).all()
-    assert 0.5 < waves[:, 2].sum() < 1
+    (ours,) = figures(out, "explained fraction of the variance, other images:")
+    (pca,) = figures(out, "the same for PCA with as many components:")
+    assert 0.7 < ours < 1
+    assert abs(ours - pca) < 0.1
+    ratio, *_ = figures(out, "distance of new images to the nearest one in the fit:")
+    assert ratio > 0.7
+    assert re.search(r"waves of most variance: .*\d px, \d+°", out)
+    check_page(tmp_path / "generated_images.html", "New galaxies")
     with Image.open(tmp_path / "generated_images.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert min(pixels.shape[:2]) > 800
@@ -151,6 +162,27 @@ def test_main_job_on_a_folder(tmp_path):
     )
     assert "notes.txt" in done.stderr
     assert (tmp_path / "out.png").exists()
+    check_page(tmp_path / "out.html", "New patches")
+
+
+def test_main_job_without_scikit_image(tmp_path):
+    """Patches of scikit-learn's photographs are there without it."""
+    (tmp_path / "skimage.py").write_text("raise ImportError('not installed')")
+    program = (
+        "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+        "names = runpy.run_path(sys.argv.pop(1)); "
+        "print(names['load_images'](names['parse_arguments']())[2:])"
+    )
+    script = ROOT / "examples/plot_generate_images.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, tmp_path, script],
+        check=True,
+        text=True,
+        capture_output=True,
+    )
+    told, source = done.stdout.splitlines()
+    assert "pip install 'skspectral[examples]'" in told
+    assert source == """('patches', "scikit-learn's photographs")"""
 
 
 def test_main_job_without_the_data(tmp_path):
@@ -218,12 +250,68 @@ def test_sound_of_recordings(tmp_path):
     )
     check_sounds(tmp_path, 6000)
     assert (tmp_path / "sound.png").exists()
+    check_page(tmp_path / "sound.html", "Sounds")
+    one = run(
+        "examples/plot_sound.py",
+        *("--recordings", folder / "0.wav", "--length", 200, "--n-components", 6),
+        folder=tmp_path,
+    ).stdout
+    assert "at 6000 Hz" in one
+
+
+def write_table(path, n_signals, n_samples):
+    t = np.arange(n_samples) / 100
+    phases = np.linspace(0, 6, n_signals)[:, None]
+    signals = np.sin(2 * np.pi * 7 * t + phases)
+    signals[1, 3] = np.nan
+    np.savetxt(path, signals, delimiter=",")
+    return signals
+
+
+def test_own_signals(tmp_path):
+    write_table(tmp_path / "table.csv", 40, 50)
+    options = ("--sampling-rate", 100, "--n-components", 4)
+    out = run(
+        "examples/plot_own_signals.py",
+        *("--signals", "table.csv", *options, "--output", "own.png"),
+        folder=tmp_path,
+    ).stdout
+    assert "40 signals of 50 samples each" in out
+    assert "atoms of most variance: 7.0 Hz; 7.0 Hz" in out
+    assert "hint" not in out
+    check_picture(tmp_path / "own.png", 2, 2)
+    check_page(tmp_path / "own.html", "Signals of table.csv")
+    assert "missing values, filled by the model" in (tmp_path / "own.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, "table.csv"),
+        ("1,2,3\n4,five,6\n", "line 2, column 2 has 'five'"),
+        ("1\n2\n3\n4\n5\n", "run this with --columns"),
+        (",1,2,3\n" * 5, "only 0 of 5 signals have no missing value"),
+    ],
+)
+def test_own_signals_that_are_none(tmp_path, table, message):
+    if table is not None:
+        (tmp_path / "table.csv").write_text(table)
+    done = run(
+        "examples/plot_own_signals.py",
+        *("--signals", "table.csv"),
+        folder=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--recordings", "missing"), "missing is not a folder"),
+        (("--recordings", "missing"), "missing is neither a folder nor a file"),
         (("--n-windows", 10), "10 windows are too few"),
     ],
 )

@@ -1,0 +1,108 @@
+"""Short names of atoms, in units that a reader can check in a picture."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skspectral._sklearn_compat import as_numbers
+from skspectral.grid import Grid
+
+__all__ = ["atom_names"]
+
+# Largest fraction of the energy of a constant atom that lies in its deviation from its
+# mean over the places.
+_CONSTANT = 0.02
+# A wave with fewer cycles than this over the longest side rises or falls only once.
+_FEW_CYCLES = 0.25
+
+
+def atom_names(estimator: Any) -> list[str]:
+    """Name each atom by its wavelength and orientation, or by its frequency.
+
+    Plane waves of images are named by their wavelength in pixels and by the direction
+    in which they oscillate, as in "8.2 px, 45°": 0° is from left to right, 90° from top
+    to bottom. Sinusoids of signals are named by their frequency, as in "440 Hz". An
+    atom that hardly varies is named "constant". A wave that is more than four times as
+    long as the image is named "gradient", with its direction. A sinusoid that is more
+    than four times as long as the signal is named "trend".
+
+    Parameters
+    ----------
+    estimator : SpectralDictionaryLearning
+        A fitted estimator.
+
+    Returns
+    -------
+    names : list of str
+        One name for each row of ``components_``, in the same order. With a
+        ``sampling_rate``, wavelengths of images are in its unit of length, without
+        "px". Sinusoids of a flattened image are named by their frequency in cycles per
+        image.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skspectral import SpectralDictionaryLearning
+    >>> from skspectral.atom_names import atom_names
+    >>> est = SpectralDictionaryLearning(4, signal_shape=(8, 8), modulation=None)
+    >>> len(atom_names(est.fit(load_digits().data)))
+    4
+    """
+    check_is_fitted(estimator)
+    grid, waves = estimator.model_.grid, estimator.model_.dictionary.wave_grid
+    if waves.is_image:
+        vectors = as_numbers(estimator.wave_vectors_)
+        names = [_of_plane_wave(vector, waves) for vector in vectors]
+    else:
+        names = [
+            _of_sinusoid(f, waves, grid) for f in as_numbers(estimator.frequencies_)
+        ]
+    constant = _is_constant(as_numbers(estimator.components_), grid)
+    return [
+        "constant" if is_constant else name
+        for name, is_constant in zip(names, constant, strict=True)
+    ]
+
+
+def _of_plane_wave(vector: np.ndarray, grid: Grid) -> str:
+    """Wavelength and direction of a wave vector (down, across) in public units."""
+    down, across = vector / grid.units
+    angle = round(np.degrees(np.arctan2(vector[0], vector[1]))) % 180
+    # Cycles over each side become cycles per pixel.
+    per_pixel = np.hypot(down / grid.sizes[0], across / grid.sizes[1])
+    if per_pixel * max(grid.sizes) < _FEW_CYCLES:
+        return f"gradient, {angle}°"
+    length = f"{_digits(1 / per_pixel)} px"
+    if grid.sampling_rate is not None:
+        length = _digits(1 / (per_pixel * grid.sampling_rate))
+    return f"{length}, {angle}°"
+
+
+def _is_constant(components: np.ndarray, grid: Grid) -> np.ndarray:
+    """Whether atoms (K, T) hardly vary from place to place, in all channels."""
+    places = components.reshape(len(components), grid.n_places, grid.channels)
+    varying = places.var(axis=1).sum(axis=1)
+    return varying <= _CONSTANT * (places**2).mean(axis=1).sum(axis=1)
+
+
+def _of_sinusoid(frequency: float, waves: Grid, grid: Grid) -> str:
+    """Frequency of a sinusoid, in public units."""
+    if not grid.is_image and frequency / waves.units[0] < _FEW_CYCLES:
+        return "trend"
+    if waves.sampling_rate is None:
+        unit = f"cycles/{'image' if grid.is_image else 'signal'}"
+    else:
+        unit = "cycles/unit of length" if grid.is_image else "Hz"
+    return f"{_digits(frequency)} {unit}"
+
+
+def _digits(value: float) -> str:
+    """Three digits or more, at most two of them decimals."""
+    return f"{value:.{2 if value < 1 else 1 if value < 100 else 0}f}"
