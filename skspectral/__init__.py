@@ -1,8 +1,8 @@
 """Spectral dictionary learning with a scikit-learn interface.
 
-The path of the data, one module a step:
+A fit passes the data through the subpackages and modules in this order::
 
-    X -> moments -> learning (of atoms) -> model -> coding -> priors -> samples
+    X -> moments -> learning (of the atoms) -> model -> coding -> priors
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -1,4 +1,4 @@
-"""The only place that knows how arrays become tensors, and where tensors live."""
+"""Conversion between arrays and tensors, devices, and memory for batches."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
@@ -10,34 +10,34 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_info
 
-# What the numerics take: a numpy array, or a tensor that stays where it is.
+# Type of the samples in all numerics: a numpy array, or a tensor on any device.
 Samples = np.ndarray | torch.Tensor
 
-# An accelerator needs larger batches than a CPU's caches to be busy.
+# Largest batch on an accelerator, which needs larger batches than a CPU to be busy.
 _ACCELERATOR_BYTES = 512 * 2**20
-# Share of the free device memory that one batch may take: beside it live its centred
-# copy, its float64 copy and the products.
-_FREE_SHARE = 8
-# In errors of the CPU's allocator, the driver, and CUDA's libraries.
+# A batch may take one eighth of the free device memory, because the centred copy of the
+# batch, a float64 copy and the products must fit into the memory, too.
+_FREE_MEMORY_DIVISOR = 8
+# Phrases in the errors of the CPU's allocator, the CUDA driver and the CUDA libraries.
 _SIGNS_OF_FULL_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 def resolve_device(device: str | torch.device | None, X: Any = None) -> torch.device:
-    """Device to compute on: that of ``X`` unless another one was asked for.
+    """Return the device to compute on: ``device`` or, if it is None, that of ``X``.
 
     Raises
     ------
     ValueError
         If ``device`` is not a device of torch, or is not present on this machine.
     RuntimeError
-        In a forked process that has lost its threads.
+        In a forked process that has lost its OpenMP threads.
     """
     _refuse_lost_threads()
     if device is None:
         return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
     try:
         resolved = torch.device(device)
-        # Sums are float64, which not every accelerator has.
+        # A trial, because sums are float64, which some accelerators do not support.
         torch.zeros(1, dtype=torch.float64, device=resolved).cpu()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -51,46 +51,46 @@ def resolve_device(device: str | torch.device | None, X: Any = None) -> torch.de
 def as_tensor(
     array: Samples, device: torch.device, dtype: torch.dtype | None = None
 ) -> torch.Tensor:
-    """Tensor with the values of ``array``; shares its memory where that is possible.
+    """Return a tensor with the values of ``array``, in shared memory if possible.
 
-    torch takes neither negative strides nor, without a warning, read-only memory:
-    such arrays (views, memory maps) are copied.
+    torch does not support negative strides, and warns about read-only memory. Such
+    arrays (reversed views, memory maps) are copied.
     """
     if isinstance(array, torch.Tensor):
         if array.is_inference() and not torch.is_inference_mode_enabled():
-            # Gradients cannot be recorded through it.
+            # torch cannot record gradients through inference tensors.
             array = array.clone()
         return array.detach().to(device=device, dtype=dtype)
     writable = np.require(array, requirements=["C", "W"])
     if min(writable.strides, default=0) < 0:
-        # Along axes of length 1 numpy takes no notice of them.
+        # numpy ignores negative strides along axes of length 1; torch does not.
         writable = writable.copy()
     return torch.from_numpy(writable).to(device=device, dtype=dtype)
 
 
 def as_array(array: Samples, dtype: np.dtype | type | None = None) -> np.ndarray:
-    """Numpy array with the values of a tensor, from whatever device, or an array."""
+    """Return a numpy array with the values of an array, or a tensor on any device."""
     if isinstance(array, torch.Tensor):
         array = array.detach().cpu().numpy()
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def working_dtype(array: Samples) -> torch.dtype:
-    """float64 for float64 data, float32 for everything smaller."""
+    """Return float64 for float64 data, and float32 for all other types."""
     double = torch.float64 if isinstance(array, torch.Tensor) else np.float64
     return torch.float64 if array.dtype == double else torch.float32
 
 
 def numpy_dtype(dtype: torch.dtype) -> type[np.floating]:
-    """The numpy type of a working dtype."""
+    """Return the numpy type of a working dtype."""
     return np.float64 if dtype == torch.float64 else np.float32
 
 
 def new_rows(like: Samples, shape: tuple[int, ...], dtype: torch.dtype) -> Samples:
-    """Memory for results, of the kind and in the place of ``like``.
+    """Return uninitialised memory for results, of the kind and device of ``like``.
 
-    numpy asks for large pages, torch on a CPU does not: it would spend more time in
-    page faults than in a product.
+    On a CPU numpy allocates the memory, because it requests large pages. torch does
+    not, and would spend more time in page faults than in a matrix product.
     """
     if isinstance(like, torch.Tensor) and like.device.type != "cpu":
         return torch.empty(shape, dtype=dtype, device=like.device)
@@ -99,16 +99,16 @@ def new_rows(like: Samples, shape: tuple[int, ...], dtype: torch.dtype) -> Sampl
 
 
 def as_destination(rows: Samples) -> torch.Tensor:
-    """View of ``rows`` that tensors from any device can be written to."""
+    """Return a view of ``rows`` to which tensors from any device can be written."""
     return rows if isinstance(rows, torch.Tensor) else torch.from_numpy(rows)
 
 
 def batch_rows(
     X: Samples, batch_size: int | None, n_bytes: int, device: torch.device
 ) -> int:
-    """``batch_size`` or, where it is None, as many rows as fill ``n_bytes``.
+    """Return ``batch_size`` or, if it is None, the number of rows in ``n_bytes``.
 
-    On an accelerator more, as far as its free memory allows.
+    On a CUDA device the free memory takes the place of ``n_bytes``.
     """
     if batch_size is not None:
         return batch_size
@@ -116,16 +116,16 @@ def batch_rows(
         free, _ = torch.cuda.mem_get_info(device)
         reserved = torch.cuda.memory_reserved(device)
         free += reserved - torch.cuda.memory_allocated(device)
-        n_bytes = min(_ACCELERATOR_BYTES, free // _FREE_SHARE)
+        n_bytes = min(_ACCELERATOR_BYTES, free // _FREE_MEMORY_DIVISOR)
     return max(1, n_bytes // (X.shape[1] * working_dtype(X).itemsize))
 
 
 def iter_batches(
     X: Samples, n_rows: int, device: torch.device
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Rows of ``X`` in batches of ``n_rows``, as tensors of its working dtype.
+    """Iterate over batches of ``n_rows`` rows of ``X``, in its working dtype.
 
-    A batch may share memory with ``X``: treat it as read-only.
+    The batches are tensors. They may share memory with ``X``, and must not be modified.
     """
     dtype = working_dtype(X)
     for start in range(0, len(X), n_rows):
@@ -135,7 +135,7 @@ def iter_batches(
 
 @contextmanager
 def memory_advice(batch_size: int | None) -> Iterator[None]:
-    """Turn torch's errors about memory into a MemoryError that says what to change."""
+    """Turn torch's errors about memory into a MemoryError with advice."""
     try:
         yield
     except RuntimeError as error:
@@ -146,27 +146,27 @@ def memory_advice(batch_size: int | None) -> Iterator[None]:
         ):
             raise
         raise MemoryError(
-            f"Out of memory with batch_size={batch_size} ({reason}) Pass a smaller "
+            f"Out of memory with batch_size={batch_size} ({reason}). Pass a smaller "
             "batch_size, or device='cpu'."
         ) from error
 
 
 @contextmanager
 def training_mode() -> Iterator[None]:
-    """Let torch record gradients, whatever mode the caller has set; put it back."""
+    """Let torch record gradients, and restore the caller's mode afterwards."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
 
-# "unused" until several threads have computed, then "used"; "lost" in a process that
-# was forked from one in which they were used.
+# State of torch's threads in this process. It is "unused" until several threads have
+# computed, then "used", and "lost" in a process that was forked from a "used" one.
 _threads = "unused"
 
 
 def _refuse_lost_threads() -> None:
-    """Raise in a forked process whose OpenMP threads stayed in its parent.
+    """Raise an error in a forked process whose OpenMP threads stayed in its parent.
 
-    GNU's OpenMP would wait for them for ever.
+    GNU's OpenMP would wait for these threads forever.
     """
     global _threads
     if torch.get_num_threads() == 1:
@@ -176,14 +176,16 @@ def _refuse_lost_threads() -> None:
         if "libgomp" in pools:
             raise RuntimeError(
                 "This process was forked from one in which torch had computed with "
-                "several OpenMP threads. They do not follow, and a computation here "
-                "would wait for them for ever. Start workers by 'spawn' or "
-                "'forkserver', or call torch.set_num_threads(1) in them first."
+                "several OpenMP threads. A forked process does not have these threads, "
+                "and would wait for them forever. Start workers with the method "
+                "'spawn' or 'forkserver', or call torch.set_num_threads(1) in them "
+                "first."
             )
     _threads = "used"
 
 
 def _note_fork() -> None:
+    """Note in a forked process that it has lost the threads of its parent."""
     global _threads
     if _threads == "used":
         _threads = "lost"

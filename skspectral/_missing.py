@@ -1,7 +1,7 @@
-"""Entries that masked arrays and tables of pandas mark as missing.
+"""Entries that masked arrays and pandas tables mark as missing.
 
-numpy drops the mask of an array without a word, so that what lies under it, such as
--9999, becomes data. Every entrance therefore comes through one of these functions.
+numpy silently drops the mask of an array, so that the value under the mask, such as
+-9999, would become data. All input therefore passes through one of these functions.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -15,15 +15,16 @@ _FLOATS = (np.float32, np.float64)
 
 
 def missing_as_nan(X: Any) -> Any:
-    """Return X with NaN for entries that are masked, or NA; else X without its mask.
+    """Return X with NaN in place of masked entries and NA, or X without its mask.
 
-    Marked entries turn integers into floats: uint8 into float32, others into float64.
-    X is not modified. A table stays a table, with its names.
+    If entries are missing, integers become floats: uint8 becomes float32, other
+    integers become float64. X is not modified. A pandas table stays a table with its
+    names.
     """
     X = _as_one_array(X)
     if isinstance(X, np.ma.MaskedArray):
         if not np.ma.is_masked(X) or X.dtype.kind == "c":
-            # Complex numbers are refused by the check that follows.
+            # Later checks refuse complex numbers.
             return X.data
         kept = X.dtype if X.dtype in _FLOATS else None
         small = X.dtype in (np.uint8, np.float16)
@@ -34,12 +35,12 @@ def missing_as_nan(X: Any) -> Any:
 
 
 def refuse_missing(X: Any, name: str) -> Any:
-    """Return X without its mask, or raise where that marks an entry as missing.
+    """Return X without its mask, or raise an error if an entry is missing.
 
     Raises
     ------
     ValueError
-        If entries are masked, or NA.
+        If entries are masked, or NA. The error calls X by its ``name``.
     """
     X = _as_one_array(X)
     if isinstance(X, np.ma.MaskedArray):
@@ -58,12 +59,14 @@ def refuse_missing(X: Any, name: str) -> Any:
     raise ValueError(
         f"{name} has {n_missing} of {size} entries that are {marked}, and missing "
         "entries are not accepted here. Drop the rows that have them, or fill them "
-        "first, as SpectralDictionaryLearning.impute does."
+        "with SpectralDictionaryLearning.impute."
     )
 
 
 def refuse_missing_labels(y: Any) -> Any:
-    """Return labels, or raise where one is masked, None, NaN or NA; None is no labels.
+    """Return the labels, or raise an error if a label is masked, None, NaN or NA.
+
+    ``y=None`` means that there are no labels, and is returned.
 
     Raises
     ------
@@ -83,63 +86,64 @@ def refuse_missing_labels(y: Any) -> Any:
     if n_missing:
         raise ValueError(
             f"y has {n_missing} of {labels.size} labels that are missing (None, NaN or "
-            "NA). Drop their rows, or give them a label of their own."
+            "NA). Drop the rows without a label, or give them a separate label."
         )
     return y
 
 
 def _is_missing(label: Any) -> bool:
-    """Whether a label is None, NaN, or pandas' NA, which has no truth value."""
+    """Return whether a label is None, NaN or pandas' NA, which has no truth value."""
     return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def dtype_kind(values: Any) -> str:
-    """The letter by which numpy calls the kind of a dtype; empty for other things."""
+    """Return numpy's one-letter code of the kind of a dtype, or an empty string."""
     return str(getattr(getattr(values, "dtype", None), "kind", ""))
 
 
 def _as_one_array(X: Any) -> Any:
-    """Lists that hold masked arrays as one masked array; other things as they are."""
-    if not isinstance(X, (list, tuple)) or not _holds(
+    """Join a list that contains masked arrays; return other objects unchanged."""
+    if not isinstance(X, (list, tuple)) or not _contains(
         X, lambda value: isinstance(value, np.ma.MaskedArray)
     ):
         return X
     try:
         return np.ma.stack([np.ma.asarray(_as_one_array(row)) for row in X])
     except ValueError:
-        # Rows of several lengths: the check that follows says so.
+        # The rows have different lengths, which a later check reports.
         return X
 
 
 def _na_as_nan(X: Any) -> Any:
-    """X with NaN for NA in columns of objects; the same object if it has none."""
+    """Return X with NaN for NA in columns of objects; X itself if it has none."""
     pandas = sys.modules.get("pandas")
     if pandas is None:
         return X
     table = isinstance(X, pandas.DataFrame)
     if table:
-        looked_at = any(pandas.api.types.is_object_dtype(kind) for kind in X.dtypes)
+        may_have_na = any(pandas.api.types.is_object_dtype(kind) for kind in X.dtypes)
     elif isinstance(X, (list, tuple)):
-        # A list may be large: only what may be NA makes it worth a copy.
-        looked_at = _holds(
+        # A list may be large, and is copied only if it can contain NA.
+        may_have_na = _contains(
             X, lambda value: value is pandas.NA or dtype_kind(value) == "O"
         )
     else:
-        looked_at = dtype_kind(X) == "O"
-    if not looked_at:
+        may_have_na = dtype_kind(X) == "O"
+    if not may_have_na:
         return X
     try:
         array = X.to_numpy(dtype=object) if table else np.asarray(X, dtype=object)
         values = np.where(pandas.isna(array), np.nan, array).astype(np.float64)
     except (TypeError, ValueError):
-        # Strings and the like: the check that follows names them.
+        # X has strings or other objects, which a later check reports.
         return X
     return pandas.DataFrame(values, X.index, X.columns) if table else values
 
 
-def _holds(values: Any, wanted: Callable[[Any], bool]) -> bool:
-    """Whether a list, or a list in it, holds an object of some kind."""
+def _contains(values: Any, condition: Callable[[Any], bool]) -> bool:
+    """Return whether a list, or a list in it, contains an object with a property."""
     return any(
-        wanted(value) or (isinstance(value, (list, tuple)) and _holds(value, wanted))
+        condition(value)
+        or (isinstance(value, (list, tuple)) and _contains(value, condition))
         for value in values
     )

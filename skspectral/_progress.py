@@ -1,4 +1,4 @@
-"""Progress and early stopping of a fit, told to scikit-learn's callbacks."""
+"""Progress and early stopping of a fit, reported to scikit-learn's callbacks."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Iterator
@@ -11,34 +11,34 @@ Step = Callable[..., bool]
 
 
 class Monitor(Protocol):
-    """What a long computation reports to."""
+    """Object to which a long computation reports its progress."""
 
     def stage(self, name: str, n_steps: int | None) -> Step:
-        """Begin a stage of at most ``n_steps``; call the result after each step.
+        """Begin a stage of at most ``n_steps`` steps; None means any number.
 
-        None is any number. Keyword arguments of the call describe the state; True asks
-        to stop the stage.
+        The returned function must be called after each step. Its keyword arguments
+        describe the state. If it returns True, the computation should stop.
         """
 
     def fitting(self, name: str, other: Any) -> AbstractContextManager[None]:
-        """Begin a stage in which another estimator is fitted, and end it."""
+        """Return a context in which another estimator is fitted, as one stage."""
 
 
 class CallbackMonitor:
-    """Tasks of ``sklearn.callback``: one for the fit, one a stage, one a step.
+    """Monitor that reports to ``sklearn.callback``.
 
-    Callbacks read the state of a step, such as the explained variance, from
-    ``metadata``.
+    It creates one task for the fit, one per stage and one per step. Callbacks find the
+    state of a step, such as the explained variance, in ``metadata``.
 
     Parameters
     ----------
     estimator : estimator instance
-        A ``CallbackSupportMixin``.
+        Estimator that derives from ``CallbackSupportMixin``.
     """
 
     def __init__(self, estimator: Any):
         self._estimator = estimator
-        # How many stages there will be depends on the data.
+        # The number of stages is not known, because it depends on the data.
         self._fit = callback_context(estimator)
         self._fit.call_on_fit_task_begin(estimator=estimator)
         self._stage: Any = None
@@ -60,9 +60,9 @@ class CallbackMonitor:
 
     @contextmanager
     def fitting(self, name: str, other: Any) -> Iterator[None]:
-        """Begin a stage in which another estimator is fitted, and end it.
+        """Return a context in which another estimator is fitted, as one stage.
 
-        It tells its own steps to the same callbacks, if it tells any.
+        If the other estimator supports callbacks, it reports its own steps to them.
         """
         step = self.stage(name, 1)
         if not hasattr(other, "set_callbacks"):
@@ -83,6 +83,6 @@ class CallbackMonitor:
             self._stage = None
 
     def close(self) -> None:
-        """End the fit; call it once all stages are done."""
+        """End the fit. This must be called once, after all stages."""
         self._end_stage()
         self._fit.call_on_fit_task_end(estimator=self._estimator)

@@ -1,4 +1,4 @@
-"""Random streams that leave the global states of numpy and torch as they were."""
+"""Random streams that leave the global states of numpy and torch unchanged."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ _BLOCK_ROWS = 1024
 def random_stream(
     random_state: int | np.random.RandomState | np.random.Generator | None,
 ) -> np.random.Generator:
-    """A generator: fresh for None, repeatable for an int, drawn from an instance.
+    """Return a random generator for a ``random_state`` in scikit-learn's sense.
 
-    scikit-learn's convention, but for None, which there means the global state.
+    An int gives a repeatable generator, and an instance seeds one. None gives a new
+    generator, whereas scikit-learn would use numpy's global state.
     """
     if isinstance(random_state, np.random.Generator):
         return random_state
@@ -29,16 +30,16 @@ def random_stream(
 
 
 def draw_seed(stream: np.random.Generator) -> int:
-    """A seed that any library takes as ``random_state``."""
+    """Draw a seed that every library accepts as ``random_state``."""
     return int(stream.integers(_MAX_SEED))
 
 
 def standard_normal(stream: np.random.Generator, n_rows: int, width: int) -> np.ndarray:
-    """Independent N(0, 1) numbers, shape (n_rows, width), drawn by several threads.
+    """Draw independent N(0, 1) numbers of shape (n_rows, width) with several threads.
 
-    One thread would take a third as long as the matrix product that turns the draws
-    into signals. Each block of rows has a stream of its own, so that the numbers do not
-    depend on the number of threads.
+    With one thread, the draws would take a third as long as the matrix product that
+    turns them into signals. Each block of rows has its own stream, so that the numbers
+    do not depend on the number of threads.
     """
     out = np.empty((n_rows, width))
     starts = range(0, n_rows, _BLOCK_ROWS)
@@ -57,10 +58,12 @@ def standard_normal(stream: np.random.Generator, n_rows: int, width: int) -> np.
 
 @contextmanager
 def seeded_torch(seed: int) -> Iterator[None]:
-    """Begin torch's own stream, of which weights are drawn, and put it back at the end.
+    """Seed torch's own generator, and restore its state at the end.
 
-    Not by ``torch.manual_seed``, which seeds all devices. Weights are float32 on the
-    CPU, whatever the caller's defaults, so that a seed always gives the same ones.
+    The context is for libraries that draw from this generator, such as ``torch.nn`` for
+    first weights. ``torch.manual_seed`` is not used, because it would seed all devices.
+    Inside, the default is float32 on the CPU, so that a seed always gives the same
+    weights.
     """
     before = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
@@ -73,7 +76,7 @@ def seeded_torch(seed: int) -> Iterator[None]:
 
 
 def seed_unseeded(estimator: Any, stream: np.random.Generator) -> None:
-    """Give a seed to each ``random_state`` of an estimator, or in it, that has none."""
+    """Give a seed to each ``random_state`` of an estimator, or in it, that is None."""
     if not hasattr(estimator, "get_params"):
         return
     unseeded = [

@@ -1,4 +1,4 @@
-"""The only place that uses parts of scikit-learn outside its public interface."""
+"""The only module that uses parts of scikit-learn outside its public interface."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
@@ -51,14 +51,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def validated(**constraints: Any) -> Callable[[Function], Function]:
-    """Check the parameters of a public function, by name, as scikit-learn does."""
+    """Check the parameters of a public function against named constraints."""
     return validate_params(constraints, prefer_skip_nested_validation=True)
 
 
 def validate_parameters(estimator: Any) -> None:
-    """Check the parameters of an estimator before its ``fit`` does, if it has rules.
+    """Check the parameters of an estimator before its ``fit`` does.
 
-    A parameter of a wrong type or out of range raises scikit-learn's error.
+    Estimators without constraints on their parameters pass. scikit-learn's error is
+    raised if a parameter has a wrong type or is out of range.
     """
     if (
         hasattr(estimator, "_parameter_constraints")
@@ -70,12 +71,14 @@ def validate_parameters(estimator: Any) -> None:
 def validate_data(
     estimator: Any, X: Any, y: Any = "no_validation", **options: Any
 ) -> Any:
-    """scikit-learn's function of that name, which would drop masks: here they refuse.
+    """Call scikit-learn's ``validate_data``, after refusing missing entries and labels.
+
+    scikit-learn would silently drop the mask of a masked array.
 
     Raises
     ------
     ValueError
-        If entries of X are masked, or NA, or labels of y are missing.
+        If entries of X are masked or NA, or if labels in y are missing.
     """
     X = refuse_missing(X, "X")
     if not isinstance(y, str):
@@ -84,33 +87,33 @@ def validate_data(
 
 
 def check_array(X: Any, input_name: str, **options: Any) -> Any:
-    """The same for an array that no estimator owns, called by its ``input_name``."""
+    """Call scikit-learn's ``check_array``, after refusing missing entries of X."""
     X = refuse_missing(X, input_name)
     return utils.check_array(X, input_name=input_name, **options)
 
 
 def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> Any:
-    """The same for weights of the rows of X; None stands for ones."""
+    """Check the weights of the rows of X, and refuse missing ones; None means ones."""
     sample_weight = refuse_missing(sample_weight, "sample_weight")
     return _check_sample_weight(sample_weight, X, **options)
 
 
 def callback_context(estimator: Any) -> Any:
-    """The context of callbacks of an estimator, of any number of tasks."""
+    """Return the callback context of an estimator, for any number of tasks."""
     return estimator._init_callback_context(max_subtasks=None)
 
 
 def input_dtypes(X: Any) -> list[Any]:
-    """Types of data that are kept; others become the first."""
+    """Return the dtypes of X that are kept; other data become the first of them."""
     xp, _ = get_namespace(X)
     return [xp.float64, xp.float32, xp.uint8]
 
 
 def in_native_form(X: Any) -> Any:
-    """X in a form whose type scikit-learn knows, so that float32 remains float32.
+    """Return X in a form whose dtype scikit-learn recognises, so that float32 is kept.
 
-    Arrays of the other byte order are turned round, and tensors of the CPU become
-    arrays where ``array_api_dispatch`` is off.
+    Arrays in the foreign byte order are converted to the native one. CPU tensors become
+    arrays if ``array_api_dispatch`` is off.
     """
     if isinstance(X, torch.Tensor) and X.device.type == "cpu":
         X = X if get_config()["array_api_dispatch"] else X.numpy()
@@ -120,7 +123,7 @@ def in_native_form(X: Any) -> Any:
 
 
 def from_namespace(array: Any) -> Samples:
-    """What the numerics take: arrays of other libraries than torch become numpy's."""
+    """Return a numpy array or tensor; arrays of other libraries become numpy arrays."""
     if isinstance(array, (np.ndarray, torch.Tensor)):
         return array
     numpy_namespace, _ = get_namespace(np.empty(0))
@@ -128,15 +131,16 @@ def from_namespace(array: Any) -> Samples:
 
 
 def as_numpy(values: Any, name: str = "An array") -> np.ndarray:
-    """Numbers, lists, or arrays of any library on any device, as an array of numpy.
+    """Return numbers, lists, or arrays of any library and device as a numpy array.
 
-    Masked entries raise a ValueError that calls the values by their ``name``.
+    Masked entries, and tensors of bfloat16, raise a ValueError with the ``name`` of the
+    values.
     """
     values = refuse_missing(values, name)
     if isinstance(values, torch.Tensor) and values.dtype == torch.bfloat16:
         raise ValueError(
-            f"{name} is a tensor of bfloat16, which numpy does not have. Convert it "
-            "first, by float()."
+            f"{name} is a tensor of bfloat16, which numpy does not support. Pass "
+            f"{name}.float()."
         )
     if hasattr(values, "__dlpack__"):
         values = as_array(from_namespace(values))
@@ -144,12 +148,12 @@ def as_numpy(values: Any, name: str = "An array") -> np.ndarray:
 
 
 def as_numbers(values: Any, name: str = "An array") -> np.ndarray:
-    """The same in float64."""
+    """Return the values as a numpy array in float64, see `as_numpy`."""
     return as_numpy(values, name).astype(np.float64, copy=False)
 
 
 def to_namespace_of(reference: Any, array: Samples) -> Any:
-    """``array`` in the library, and on the device, of another one."""
+    """Return ``array`` in the library, and on the device, of ``reference``."""
     if isinstance(reference, torch.Tensor):
         return torch.as_tensor(array).to(reference.device)
     if isinstance(reference, np.ndarray):

@@ -1,4 +1,4 @@
-"""Checks of the input that scikit-learn does not make, or not in time."""
+"""Checks of the input in addition to those of scikit-learn."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ from skspectral._sklearn_compat import as_numbers, as_numpy, check_sample_weight
 
 
 class NonFiniteError(ValueError):
-    """A result is not finite: the input is not, or its powers overflow."""
+    """Error of the numerics: a result is not finite, and the input may be the cause."""
 
 
 @contextmanager
 def input_errors(
     X: Any, estimator: Any, *, batch_size: int | None = None
 ) -> Iterator[None]:
-    """Turn errors of the numerics into those that name the input or a parameter.
+    """Turn errors of the numerics into errors that name the input or a parameter.
 
-    Whether X is finite is looked at only where a result is not: to look at X first
-    would cost a pass over the data.
+    X is checked for NaN and infinite values only if a result is not finite, because
+    checking X first would cost a pass over the data.
     """
     try:
         with memory_advice(batch_size):
@@ -43,7 +43,7 @@ def check_finite(X: Any, estimator: Any) -> None:
 
 @contextmanager
 def input_names_restored_on_failure(estimator: Any) -> Iterator[None]:
-    """Leave an estimator as it was where what follows its validation fails."""
+    """Restore names and number of the features of an estimator if the block fails."""
     names = ("n_features_in_", "feature_names_in_")
     before = {name: value for name, value in vars(estimator).items() if name in names}
     try:
@@ -56,11 +56,11 @@ def input_names_restored_on_failure(estimator: Any) -> Iterator[None]:
 
 
 def refuse_unusable_tensors(X: Any) -> None:
-    """Raise where a tensor is of a type that scikit-learn does not take."""
+    """Raise a ValueError if X is a tensor that scikit-learn cannot handle."""
     if not isinstance(X, torch.Tensor):
         return
     if X.requires_grad:
-        raise ValueError("X is a tensor that requires a gradient. Pass X.detach().")
+        raise ValueError("X is a tensor that requires gradients. Pass X.detach().")
     if X.dtype in (torch.bfloat16, torch.float16):
         raise ValueError(f"X is a tensor of type {X.dtype}. Pass X.float().")
 
@@ -68,22 +68,23 @@ def refuse_unusable_tensors(X: Any) -> None:
 def check_weights(
     sample_weight: ArrayLike | None, X: Any, estimator: Any
 ) -> np.ndarray | None:
-    """Weights of the rows of X, whose numbers are looked at too, shape (n,)."""
+    """Return the weights of the rows of X, shape (n,), or None.
+
+    With weights, X is also checked for NaN and infinite values.
+    """
     if sample_weight is None:
         return None
     weights = row_weights(sample_weight, X.shape[0])
-    # A row of weight 0 does not show in any result.
+    # A row of weight 0 affects no result, which would otherwise reveal its NaN values.
     check_finite(X, estimator)
     return weights
 
 
 def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> np.ndarray:
-    """Weights as an array of numpy, (n_rows,), float64.
+    """Return the weights of the rows as a float64 array of shape (n_rows,).
 
-    One number is that of each row, and None is 1.
-
-    Weights that are negative, not finite, missing, all zero, or of another number raise
-    a ValueError.
+    A single number is the weight of every row, and None means 1. A ValueError is raised
+    for weights that are negative, not finite, missing, all zero, or of a wrong shape.
     """
     if not (sample_weight is None or isinstance(sample_weight, Real)):
         sample_weight = as_numpy(sample_weight, "sample_weight")
@@ -96,18 +97,32 @@ def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> np.ndarray:
 def check_observation(
     operator: ArrayLike, observed: ArrayLike, n_samples: int, n_columns: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Operator and observed values, float64.
+    """Check an operator and observed values, and return them in float64.
 
     Parameters
     ----------
     operator : array-like of shape (m, n_columns)
+        Matrix of the measurements.
     observed : array-like of shape (m,) or (n_samples, m)
-    n_samples, n_columns : int
+        Measured values, the same for all draws or one row per draw.
+    n_samples : int
+        Number of draws.
+    n_columns : int
+        Number of columns that the operator must have.
+
+    Returns
+    -------
+    operator : ndarray of shape (m, n_columns)
+        The operator.
+    observed : ndarray of shape (m,) or (n_samples, m)
+        The measured values.
 
     Raises
     ------
     ValueError
-        If they are not finite or of other shapes, or the operator observes nothing.
+        If an array has a wrong shape, or NaN or infinite values.
+    ValueError
+        If the operator is empty or zero.
     """
     operator, observed = (
         as_numbers(operator, "operator"),
@@ -115,20 +130,25 @@ def check_observation(
     )
     if operator.ndim != 2 or operator.shape[1] != n_columns:
         raise ValueError(
-            f"operator of shape {operator.shape} must be of shape (m, {n_columns}): "
-            "operator @ x is what is observed of x."
+            f"operator of shape {operator.shape} must be of shape (m, {n_columns}), so "
+            "that operator @ x are the m measured values of x."
         )
     m = len(operator)
-    if not (np.isfinite(operator).all() and np.isfinite(observed).all()):
-        raise ValueError("operator and observed must be finite.")
+    for name, array in (("operator", operator), ("observed", observed)):
+        if not np.isfinite(array).all():
+            n_bad = np.count_nonzero(~np.isfinite(array))
+            raise ValueError(
+                f"{name} must be finite, but {n_bad} of {array.size} values are NaN or "
+                "infinite. Leave out the measurements without a value."
+            )
     if not operator.any():
         raise ValueError(
-            f"operator of shape {operator.shape} tells nothing: it is empty, or zero. "
-            "Use sample."
+            f"operator of shape {operator.shape} measures nothing, because it is empty "
+            "or zero. Use sample to draw without measurements."
         )
     if observed.shape not in ((m,), (n_samples, m)):
         raise ValueError(
-            f"observed of shape {observed.shape} must be of shape ({m},), or of "
-            f"({n_samples}, {m}) for each draw to have its own."
+            f"observed of shape {observed.shape} must be of shape ({m},), or of shape "
+            f"({n_samples}, {m}) with separate values per draw."
         )
     return operator, observed

@@ -1,12 +1,13 @@
-"""Mean, covariance and precision of samples under the model and its prior.
+"""Covariance, precision and Mahalanobis distances under the model and its prior.
 
 The coordinates of a sample in the orthonormal basis Q of the atoms have the covariance
 
     S = cov(prior without noise of variance v) + v I,
 
-which is how the likelihood counts noise. Outside the span of the atoms there is noise
-alone, so that a sample has the covariance v I + Q' (S - v I) Q. Its inverse has the
-same form, with 1 / v and the inverse of S (Tipping and Bishop 1999, of one Gaussian).
+as in the likelihood. Outside the span of the atoms a sample consists of noise only. A
+sample therefore has the covariance v I + Q' (S - v I) Q. The inverse has the same form,
+with 1 / v and the inverse of S in place of v and S (Tipping and Bishop 1999, for one
+Gaussian).
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -25,14 +26,16 @@ from skspectral.priors import Prior
 
 @dataclass(frozen=True, eq=False)
 class ModelCovariance:
-    """The covariance of samples, as S in the span of the atoms and v outside.
+    """Covariance of samples: S in the span of the atoms, and v I outside.
 
     Attributes
     ----------
     inside : Gaussian
-        Distribution with the mean and the covariance of the coordinates.
+        Gaussian with the mean and the covariance S of the coordinates.
     basis : ndarray of shape (r, T)
+        Orthonormal basis Q of the span of the atoms.
     noise_variance : float
+        Variance v of the noise.
     """
 
     inside: Gaussian
@@ -40,15 +43,16 @@ class ModelCovariance:
     noise_variance: float
 
     @classmethod
-    def of(cls, model: LinearModel, prior: Prior, asked: str) -> "ModelCovariance":
-        """Return that of a model and a fitted prior, for a method of the estimator.
+    def of(cls, model: LinearModel, prior: Prior, method: str) -> "ModelCovariance":
+        """Return the covariance of samples under a model and its fitted prior.
 
         Raises
         ------
         TypeError
-            If the prior is not made of Gaussians.
+            If the prior is not made of Gaussians. The error names the ``method`` of the
+            estimator that was called.
         """
-        prior.require("gaussians", asked)
+        prior.require("gaussians", method)
         noise = model.noise_variance
         clean = prior.mixture().without_noise(noise)
         covariance = clean.covariance
@@ -58,7 +62,7 @@ class ModelCovariance:
 
     @cached_property
     def _variances(self) -> np.ndarray:
-        # Of S no variance is less than that of the noise, but for rounding.
+        # The eigenvalues of S are at least the noise variance, up to rounding.
         return np.maximum(self.inside.values, self.noise_variance)
 
     @property
@@ -67,17 +71,19 @@ class ModelCovariance:
         return self.inside.vectors.T @ self.basis
 
     def covariance(self) -> np.ndarray:
-        """Covariance of samples, shape (T, T)."""
-        return self._whole(self._variances, self.noise_variance)
+        """Return the covariance of samples, shape (T, T)."""
+        return self._matrix(self._variances, self.noise_variance)
 
     def precision(self) -> np.ndarray:
-        """Inverse of the covariance, shape (T, T)."""
-        return self._whole(1 / self._variances, 1 / self.noise_variance)
+        """Return the inverse of the covariance, shape (T, T)."""
+        return self._matrix(1 / self._variances, 1 / self.noise_variance)
 
-    def _whole(self, inside: np.ndarray, outside: float) -> np.ndarray:
+    def _matrix(self, inside: np.ndarray, outside: float) -> np.ndarray:
+        """Return the matrix with given eigenvalues inside and outside the span."""
         directions = self._directions
         if len(directions) == directions.shape[1]:
-            # Nothing is outside. That value may be far from the others.
+            # There is nothing outside the span, and to add and subtract an eigenvalue
+            # much larger than the others would cost digits.
             outside = 0.0
         matrix = (directions.T * (inside - outside)) @ directions
         matrix.flat[:: len(matrix) + 1] += outside
@@ -86,10 +92,10 @@ class ModelCovariance:
     def squared_distances(
         self, coordinates: np.ndarray, squared_norm: np.ndarray
     ) -> np.ndarray:
-        """Squared Mahalanobis distance of samples to the mean, shape (n,).
+        """Return the squared Mahalanobis distance of samples to the mean, shape (n,).
 
-        From their coordinates (n, r) and the squared norms ||x - mean||^2, (n,), about
-        the mean of the model.
+        The samples are given by their coordinates (n, r), and by the squared norms (n,)
+        of x minus the mean of the linear model.
         """
         along = (coordinates - self.inside.mean) @ self.inside.vectors
         distances = (along**2 / self._variances).sum(1)
@@ -107,7 +113,7 @@ def mahalanobis(
     device: torch.device,
     batch_size: int | None = None,
 ) -> np.ndarray:
-    """Squared Mahalanobis distance of each row of X to the mean, shape (n,)."""
+    """Return the squared Mahalanobis distance per row of X to the mean, shape (n,)."""
     covariance = ModelCovariance.of(model, prior, "mahalanobis")
     found = checked_coordinates(model, X, device=device, batch_size=batch_size)
     return covariance.squared_distances(*found)

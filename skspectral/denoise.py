@@ -1,4 +1,4 @@
-"""Denoising: the posterior mean of samples without their noise."""
+"""Denoising: the posterior mean of the signals, given noisy samples."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Any
@@ -24,24 +24,26 @@ def denoise(
     device: torch.device,
     batch_size: int | None = None,
 ) -> Samples:
-    """Posterior mean of each row of X without its noise, as arrays like X.
+    """Return the posterior mean of the signal per row of X, as arrays like X.
 
-    ``noise_variance`` is that of the noise in each row, (n, 1); None is that of the
-    model. With a prior that is not made of Gaussians, ridge codes take its place.
+    ``noise_variance`` has the shape (n, 1); None means the noise variance of the model.
+    If the prior is not made of Gaussians, the signals are reconstructions from ridge
+    codes.
 
     Raises
     ------
     TypeError
         If ``noise_variance`` is given and the prior is not made of Gaussians.
     """
-    asked = "" if noise_variance is None else "denoise with noise_std"
-    mixture = mixture_or_ridge(model, prior, asked)
+    needed_by = "" if noise_variance is None else "denoise with noise_std"
+    mixture = mixture_or_ridge(model, prior, needed_by)
     where: dict[str, Any] = {"device": device, "batch_size": batch_size}
     coordinates, _ = checked_coordinates(model, X, **where)
     fitted = model.noise_variance
     if noise_variance is None:
         noise_variance = np.full((len(X), 1), fitted)
-    # The part of the residual variance that is treated as noise; the rest is signal.
+    # The part of the fitted noise variance that is treated as noise. The rest of the
+    # residual outside the span is treated as signal.
     removed = np.minimum(noise_variance, fitted)
     kept = wiener_gain(fitted - removed, noise_variance)
     posterior = LinearObservation(None, noise_variance).condition(
@@ -54,16 +56,20 @@ def denoise(
     return signals
 
 
-def mixture_or_ridge(model: LinearModel, prior: Prior, asked: str) -> Mixture:
-    """Gaussians of the prior or, if nothing is ``asked``, what stands for ridge codes.
+def mixture_or_ridge(model: LinearModel, prior: Prior, needed_by: str) -> Mixture:
+    """Return the Gaussians of the prior, or one that reproduces the ridge codes.
+
+    The latter is returned if the prior is not made of Gaussians and ``needed_by``
+    is empty.
 
     Raises
     ------
     TypeError
-        If something is asked and the prior is not made of Gaussians; it names both.
+        If the prior is not made of Gaussians and ``needed_by`` names a call that needs
+        them. The error names the call and the prior.
     """
-    if asked:
-        prior.require("gaussians", asked)
+    if needed_by:
+        prior.require("gaussians", needed_by)
     if prior.capabilities.gaussians:
         return prior.mixture()
     _, components, basis = model.float64()

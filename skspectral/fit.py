@@ -1,4 +1,4 @@
-"""The path of the data through one fit: samples, moments, atoms, model, prior."""
+"""One fit, from the samples to moments, atoms, model and prior."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass, replace
@@ -27,21 +27,42 @@ from skspectral.priors import Prior
 from skspectral.priors.protocol import fit_prior, try_draw
 from skspectral.priors.synthesis import Synthesis
 
-# Residual variance of a feature below this share of the whole is rounding.
+# A residual variance below this fraction of the total variance is a rounding error.
 _NOISE_FLOOR = 1e-12
-# Rows with less than this share of all squares change no explained variance by more.
+# New rows with less than this fraction of the total sum of squares can change the
+# explained variance ratio by this fraction at most.
 _NEGLIGIBLE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """What a fit has learned, in the terms of the estimator's attributes.
+    """Result of a fit.
 
-    The prior is fitted on the coordinates of the model; the moments are those of all
-    rows seen so far; the histories are arrays with an entry for the start and each
-    step. ``total_variance`` is what the ratio is of. ``energy_at_start`` is the sum of
-    squares, over all rows seen by then, with which atoms were last learned from the
-    start that the parameters ask for.
+    Attributes
+    ----------
+    model : LinearModel
+        Mean, atoms and noise variance.
+    prior : Prior
+        Prior, fitted to the coordinates of the model.
+    moments : Moments
+        Moments of all rows seen so far.
+    explained_variance_ratio : ndarray of shape (K,)
+        Fraction of ``total_variance`` that each atom adds.
+    total_variance : float
+        Trace of the second moment, after shrinkage.
+    shrinkage : float
+        Weight of the stationary covariance.
+    history : dict of str to ndarray
+        Stage and errors at the start and after each step.
+    n_iter : int
+        Number of steps, at least 1.
+    converged : bool
+        Whether the last stage reached its tolerance.
+    stopped : bool
+        Whether a callback has stopped the learning.
+    energy_at_start : float
+        Sum of squares of all rows seen when atoms were last learned from the parameter
+        ``init``.
     """
 
     model: LinearModel
@@ -69,19 +90,40 @@ def fit_model(
     earlier: Moments | None = None,
     energy_at_start: float = 0.0,
 ) -> FitResult:
-    """Learn x = mean + w S + noise, and fit the prior on its coordinates.
+    """Learn x = mean + w S + noise, and fit the prior to the coordinates.
 
-    Samples have the shape (n, T) and weights (n,); neither is modified. ``labels`` are
-    for the prior, which is fitted in place. The monitor is told the progress, and
-    ``rng`` gives the random numbers of the learning. ``earlier`` are the moments of the
-    rows that came before, to which these are added; they are not modified.
-    ``energy_at_start`` is that of the result for those rows.
+    Parameters
+    ----------
+    samples : array of shape (n, T)
+        The training data.
+    weights : ndarray of shape (n,) or None
+        Weights of the rows. None means weights of 1.
+    labels : object
+        Labels for the prior, or None.
+    plan : FitPlan
+        What to learn, and how.
+    prior : Prior
+        The prior, which is fitted in place.
+    monitor : Monitor
+        Receives the progress, and can stop the learning.
+    rng : Generator
+        Random numbers for the minibatches.
+    earlier : Moments, default=None
+        Moments of the rows of earlier calls. They are not modified.
+    energy_at_start : float, default=0.0
+        ``energy_at_start`` of the result of the earlier calls.
+
+    Returns
+    -------
+    result : FitResult
+        Model, prior, moments and history.
 
     Raises
     ------
     ValueError
-        If the samples have no variance, their squares are out of range, or there is one
-        and the prior needs more.
+        If the samples have no variance, or their squares are out of range.
+    ValueError
+        If there is a single row, and the prior cannot be fitted from moments.
     """
     if len(samples) == 1:
         prior.require("moments", "partial_fit of one row")
@@ -92,7 +134,7 @@ def fit_model(
     if not plan.center:
         second = SumMoment([covariance, FactorMoment(moments.mean[None])])
     total = second.trace()
-    # As shares of the whole, no scale of the data overflows.
+    # With a trace of 1, powers of the second moment cannot overflow.
     C = second.scaled(1 / total)
     learning, batches = plan.learning, None
     energy = total * moments.weight
@@ -101,16 +143,16 @@ def fit_model(
     if learning.second is not None or earlier is None:
         energy_at_start = energy
     if learning.needs_samples:
-        unit = total**-0.5
+        scale = total**-0.5
         batches = Batches(
-            samples, weights, mean, unit, plan.batch_size, plan.dtype, rng
+            samples, weights, mean, scale, plan.batch_size, plan.dtype, rng
         )
-        learning = learning.in_units(unit)
+        learning = learning.in_units(scale)
     learned = learn_dictionary(C, learning, monitor, batches)
     model, variance = _model(learned, mean, C, total, plan)
     if plan.whiten:
-        _, of_codes = moments.project(model.code_map, model.mean)
-        model = replace(model, whitening=Whitening.of_covariance(of_codes))
+        _, code_covariance = moments.project(model.code_map, model.mean)
+        model = replace(model, whitening=Whitening.of_covariance(code_covariance))
     with monitor.fitting("prior", prior):
         if prior.capabilities.moments:
             coordinates = moments.project(model.basis, model.mean, covariance)
@@ -143,21 +185,21 @@ def _gather(
     earlier: Moments | None,
     monitor: Monitor,
 ) -> Moments:
-    """Moments of these rows, and of the earlier ones."""
+    """Return the moments of these rows together with the earlier ones."""
     tails = plan.shrinkage == "auto"
     moments = Moments(samples.shape[1], plan.device, tails=tails)
     n_batches = moments.n_batches(samples, plan.batch_size)
-    passed = monitor.stage("moments", n_batches)
-    moments.update(samples, weights, batch_size=plan.batch_size, on_batch=passed)
+    on_batch = monitor.stage("moments", n_batches)
+    moments.update(samples, weights, batch_size=plan.batch_size, on_batch=on_batch)
     if earlier is not None:
-        # This way round, so that the earlier ones stay as they are.
+        # The earlier moments are merged into the new ones, so that they stay unchanged.
         moments.merge(earlier.moved_to(plan.device))
     moments.check_variance(plan.dtype)
     return moments
 
 
 def _shrunk_covariance(moments: Moments, plan: FitPlan) -> tuple[SecondMoment, float]:
-    """Covariance shrunk towards a stationary one, and the weight of that."""
+    """Return the shrunk covariance, and the weight of the stationary part."""
     covariance, weight = moments.covariance(), plan.shrinkage
     if weight == 0:
         return covariance, 0.0
@@ -175,16 +217,17 @@ def _model(
     total: float,
     plan: FitPlan,
 ) -> tuple[LinearModel, np.ndarray]:
-    """The model, and the share of the variance that each atom adds.
+    """Return the model, and the fraction of the variance that each atom adds.
 
-    ``C`` has the trace 1 and ``total`` is the variance of the data.
+    ``C`` is the second moment with the trace 1, and ``total`` is the variance of the
+    data.
     """
     dtype, ridge = numpy_dtype(plan.dtype), plan.learning.settings.ridge
     components, variance = learned.components, as_array(learned.variance)
     windows = plan.learning.windows
     if windows is not None:
         components = windowed_atoms(_rounded(components, dtype), windows)
-    # From the rounded atoms, so that they agree with the public attribute.
+    # All that follows is computed from the rounded atoms, which `components_` shows.
     atoms = _rounded(components, dtype)
     if windows is None:
         basis = orthonormal_basis(atoms)
@@ -216,24 +259,27 @@ def _model(
 
 
 def _rounded(atoms: torch.Tensor, dtype: type[np.floating]) -> torch.Tensor:
-    """The atoms as they are published, in float64."""
+    """Return the atoms rounded to the dtype of `components_`, in float64."""
     return as_tensor(as_array(atoms, dtype), atoms.device, torch.float64)
 
 
-def _at_most_all(shares: np.ndarray) -> np.ndarray:
-    """Shares of the variance, without what rounding adds to a sum of 1."""
-    most = 1 - len(shares) * np.finfo(np.float64).eps
-    return shares * min(1.0, most / max(shares.sum(), most))
+def _at_most_all(fractions: np.ndarray) -> np.ndarray:
+    """Scale fractions of the variance down if rounding lifts their sum to 1."""
+    most = 1 - len(fractions) * np.finfo(np.float64).eps
+    return fractions * min(1.0, most / max(fractions.sum(), most))
 
 
 def _noise(total: float, explained: float, n_features: int, rank: int) -> float:
-    """Mean variance of the dimensions outside the span, from shares of the whole."""
-    left = max(0.0, 1 - explained)
-    return total * max(left / max(1, n_features - rank), _NOISE_FLOOR / n_features)
+    """Return the mean variance per dimension outside the span of the atoms.
+
+    ``explained`` is the fraction of the ``total`` variance that the atoms explain.
+    """
+    residual = max(0.0, 1 - explained)
+    return total * max(residual / max(1, n_features - rank), _NOISE_FLOOR / n_features)
 
 
 def synthesis_of(model: LinearModel) -> Synthesis:
-    """How coordinates become signals, for priors that look at places."""
+    """Return the map from coordinates to signals, for priors that need signals."""
     mean, _, basis = model.float64()
     return Synthesis(basis, mean, model.grid.shape)
 
@@ -241,7 +287,7 @@ def synthesis_of(model: LinearModel) -> Synthesis:
 def _history(
     learned: LearnedAtoms, plan: LearningPlan, total: float
 ) -> dict[str, np.ndarray]:
-    """Errors of a sample after each step, in the units of the data."""
+    """Return the mean errors per sample after each step, in the units of the data."""
     steps = learned.history
     squared = np.array([step.squared_error for step in steps])
     stft = np.array([step.stft_error for step in steps])

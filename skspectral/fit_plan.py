@@ -1,6 +1,6 @@
 """From the parameters of the estimator to a plan of its fit.
 
-`FitPlan.from_params` is the only reader of parameter names outside the estimator.
+Outside the estimator, only this module reads the parameters by their names.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -30,12 +30,29 @@ from skspectral.stft import STFT
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What to learn from rows of one length, and how.
+    """What to learn from rows of a given length, and how.
 
-    ``learning`` is the plan for the atoms, ``center`` whether the mean is a part of the
-    model, ``shrinkage`` the weight of the stationary part of the covariance, or "auto",
-    and ``whiten`` whether codes become white.
-    Large products, and the learned atoms, have the type ``dtype``.
+    Attributes
+    ----------
+    grid : Grid
+        Grid of the signals.
+    learning : LearningPlan
+        Plan for learning the atoms.
+    center : bool
+        Whether the model has a mean.
+    whiten : bool
+        Whether the codes are whitened.
+    shrinkage : float or "auto"
+        Weight of the stationary part of the covariance.
+    window_counts : tuple of int or None
+        Number of windows along each axis. None means no windows.
+    batch_size : int or None
+        Number of rows that are processed at a time. None chooses it by the size of a
+        row.
+    dtype : torch.dtype
+        Type of large matrix products, and of the learned atoms.
+    device : torch.device
+        Device on which to compute.
     """
 
     grid: Grid
@@ -60,32 +77,51 @@ class FitPlan:
         fitted: LinearModel | None = None,
         in_pieces: bool = False,
     ) -> "FitPlan":
-        """Return the plan that parameters of `SpectralDictionaryLearning` ask for.
+        """Return the plan that the parameters of `SpectralDictionaryLearning` specify.
 
-        ``params`` are as ``get_params(deep=False)`` gives them. A random start takes
-        its numbers from ``rng``. The atoms of a ``fitted`` model are the start in place
-        of ``init``; ``in_pieces`` says that other rows were seen before, and that
-        ``init`` is tried as well.
+        Parameters
+        ----------
+        params : mapping of str to object
+            Parameters, as ``get_params(deep=False)`` returns them.
+        n_features : int
+            Number of columns of X.
+        dtype : torch.dtype
+            Type of large matrix products, and of the learned atoms.
+        device : torch.device
+            Device on which to compute.
+        rng : Generator
+            Random numbers for random starts.
+        fitted : LinearModel, default=None
+            Fitted model whose atoms are the start, in place of ``init``.
+        in_pieces : bool, default=False
+            Whether other rows were seen before. Learning then also starts from
+            ``init``, and keeps the better result.
+
+        Returns
+        -------
+        plan : FitPlan
+            The plan.
 
         Raises
         ------
         ValueError
             If a parameter does not fit the data, or another parameter.
         TypeError
-            If ``atoms`` is no family of atoms.
+            If ``atoms`` is not a family of atoms.
         """
         grid = Grid.of(params["signal_shape"], n_features, params["sampling_rate"])
         carrier = AtomModel(_family(params["atoms"], grid), grid)
-        # Raises if there are no such waves on the grid.
-        on = carrier.wave_grid
+        # This raises an error if there are no such waves on the grid.
+        wave_grid = carrier.wave_grid
         model = AtomModel(_modulated(carrier, params["modulation"], rng), grid)
         if model.family is carrier.family:
             model = carrier
         n_atoms = _n_atoms(params["n_components"], n_features)
         if params["solver"] == "gauss-newton" and not model.separable:
             raise ValueError(
-                "solver='gauss-newton' needs atoms without common parameters, not the "
-                "network of modulation='mlp'. Use solver='auto' or 'lbfgs'."
+                "solver='gauss-newton' needs atoms without common parameters, but the "
+                f"atoms share some with atoms={params['atoms']!r} and "
+                f"modulation={params['modulation']!r}. Use solver='auto' or 'lbfgs'."
             )
         stft = stft_from_params(params, n_features)
         spectral = None
@@ -94,18 +130,18 @@ class FitPlan:
         second = None
         if fitted is not None:
             if in_pieces:
-                # More rows may have made another minimum better.
-                second = _start(params["init"], n_atoms, model, on, device, rng)
+                # With more rows another minimum may have become the better one.
+                second = _start(params["init"], n_atoms, model, wave_grid, device, rng)
             start = _from_fitted(
                 fitted,
-                "partial_fit or warm_start=True goes on, but this estimator",
-                "Call fit with warm_start=False to begin anew",
+                "partial_fit or warm_start=True continues a fit, but this estimator",
+                "Call fit with warm_start=False to start anew",
                 n_atoms,
                 model,
                 device,
             )
         else:
-            start = _start(params["init"], n_atoms, model, on, device, rng)
+            start = _start(params["init"], n_atoms, model, wave_grid, device, rng)
         windows, counts = None, None
         if params["windows"] is not None:
             counts = check_windows(params["windows"], grid, n_atoms)
@@ -141,12 +177,14 @@ class FitPlan:
 
 
 def stft_from_params(params: Mapping[str, Any], n_features: int) -> STFT:
-    """The short-time transform that parameters ask for, checked if it is used.
+    """Return the short-time Fourier transform that the parameters specify.
 
     Raises
     ------
     ValueError
-        If its window is longer than the signals, or leaves samples out.
+        If the transform is used, and its window is longer than the signals.
+    ValueError
+        If the transform is used, and its hop is more than half of its window.
     """
     window, hop = params["stft_window"], params["stft_hop"]
     if hop is None:
@@ -154,19 +192,20 @@ def stft_from_params(params: Mapping[str, Any], n_features: int) -> STFT:
     used = params["stft_weight"] > 0 or params["transform_stft_weight"] > 0
     if used and window > n_features:
         raise ValueError(
-            f"stft_window={window} must not be longer than the signal, of "
-            f"n_features={n_features}."
+            f"stft_window={window} must not be longer than the signal, which has "
+            f"n_features={n_features} samples. Pass stft_window={n_features} or less."
         )
     if used and 2 * hop > max(window, 2):
         raise ValueError(
-            f"stft_hop={hop} must be at most half of stft_window={window}: samples "
-            "between the windows would not be seen."
+            f"stft_hop={hop} must be at most half of stft_window={window}, because "
+            "samples between the windows would have no weight. Pass "
+            f"stft_hop={max(1, window // 2)} or less."
         )
     return STFT(window, hop)
 
 
 def _family(atoms: Any, grid: Grid) -> AtomFamily:
-    """The family that ``atoms`` names, or a copy of the one that it is, checked."""
+    """Return the family of the parameter ``atoms``: a new one, or a checked copy."""
     if isinstance(atoms, str):
         if atoms == "auto":
             atoms = "plane_wave" if grid.is_image else "sinusoid"
@@ -178,13 +217,13 @@ def _family(atoms: Any, grid: Grid) -> AtomFamily:
 def _modulated(
     carrier: AtomModel, modulation: Any, rng: np.random.Generator
 ) -> AtomFamily:
-    """The family with its modulation; itself without one."""
-    takes_one = carrier.family.takes_modulation
+    """Return the family with its modulation, or the carrier without one."""
+    takes_modulation = carrier.family.takes_modulation
     if modulation == "auto":
-        modulation = "basis" if takes_one else None
+        modulation = "basis" if takes_modulation else None
     if modulation is None:
         return carrier.family
-    if not takes_one:
+    if not takes_modulation:
         raise ValueError(
             f"modulation={modulation!r} cannot be applied to atoms of the family "
             f"{type(carrier.family).__name__}. Pass modulation='auto' or None."
@@ -200,7 +239,8 @@ def _n_atoms(n_components: int | None, n_features: int) -> int:
     if n_components > n_features:
         raise ValueError(
             f"n_components={n_components} must not be larger than "
-            f"n_features={n_features}: more atoms than features are dependent."
+            f"n_features={n_features}, because more atoms than features are linearly "
+            f"dependent. Pass n_components={n_features} or less."
         )
     return n_components
 
@@ -209,26 +249,29 @@ def _start(
     init: Any,
     n_atoms: int,
     model: AtomModel,
-    on: Grid,
+    wave_grid: Grid,
     device: torch.device,
     rng: np.random.Generator,
 ) -> Start:
-    """Where ``init`` asks to start."""
+    """Return the start that the parameter ``init`` specifies."""
     if isinstance(init, str):
         return Start(init, rng=rng)
     if hasattr(init, "fit"):
-        unfitted = "init=%(name)s must be fitted; in a grid search, as FrozenEstimator."
+        unfitted = (
+            "init=%(name)s must be fitted before. In a grid search, which clones it, "
+            "pass sklearn.frozen.FrozenEstimator(init)."
+        )
         check_is_fitted(init, msg=unfitted)
         fitted = getattr(init, "model_", None)
-        name, advice = f"init={init!r}", "Pass another init"
+        name, advice = f"init={init!r}", "Pass another init, such as 'greedy'"
         return _from_fitted(fitted, name, advice, n_atoms, model, device)
-    return Start(frequencies=_given_frequencies(init, n_atoms, on, device))
+    return Start(frequencies=_given_frequencies(init, n_atoms, wave_grid, device))
 
 
 def _given_frequencies(
-    init: Any, n_atoms: int, on: Grid, device: torch.device
+    init: Any, n_atoms: int, wave_grid: Grid, device: torch.device
 ) -> torch.Tensor:
-    """Frequencies given by the user, in cycles over each axis, shape (K, D)."""
+    """Return the user's frequencies in cycles over each axis, shape (K, D)."""
     try:
         given = as_numbers(init, "init")
     except (TypeError, ValueError) as error:
@@ -236,16 +279,17 @@ def _given_frequencies(
             f"init={init!r} must be 'greedy', 'spectrum', 'random', an array of "
             "frequencies, or a fitted estimator."
         ) from error
-    shape = (n_atoms,) if on.n_axes == 1 else (n_atoms, on.n_axes)
+    n_axes = wave_grid.n_axes
+    shape = (n_atoms,) if n_axes == 1 else (n_atoms, n_axes)
     if given.shape != shape or not np.isfinite(given).all():
         advice = ""
-        if on.n_axes > 1 and given.shape == (n_atoms,):
-            advice = " Those of flattened signals need atoms='sinusoid'."
+        if n_axes > 1 and given.shape == (n_atoms,):
+            advice = " Frequencies along the flattened image need atoms='sinusoid'."
         raise ValueError(
-            f"init of shape {given.shape} must be finite frequencies of shape {shape}, "
-            f"one for each atom.{advice}"
+            f"init of shape {given.shape} must be an array of finite frequencies of "
+            f"shape {shape}, one per atom.{advice}"
         )
-    frequencies = given.reshape(n_atoms, on.n_axes) / on.units
+    frequencies = given.reshape(n_atoms, n_axes) / wave_grid.units
     return as_tensor(frequencies, device, torch.float64)
 
 
@@ -257,12 +301,16 @@ def _from_fitted(
     model: AtomModel,
     device: torch.device,
 ) -> Start:
-    """Start at the atoms of a fitted model, with their parameters if it is alike."""
+    """Return a start at the atoms of a fitted model.
+
+    If both models have the same kind of atoms, the start has all parameters. Otherwise
+    it has only the plain waves. ``name`` and ``advice`` are parts of the errors.
+    """
     learned = getattr(fitted, "dictionary", None)
     n_features = model.grid.n_features
     if not isinstance(learned, Dictionary) or learned.grid.n_features != n_features:
         raise ValueError(
-            f"{name} was not fitted by SpectralDictionaryLearning to signals of "
+            f"{name} was not fitted by SpectralDictionaryLearning to signals with "
             f"{n_features} features. {advice}."
         )
     if learned.atoms.form == model.form:
@@ -275,5 +323,5 @@ def _from_fitted(
         )
     parts = learned.frequency, learned.phase, learned.colour
     waves = Waves.of(*(as_tensor(part, device, torch.float64) for part in parts))
-    # They are ordered by the variance they add: the first are the best to keep.
+    # The waves are ordered by the variance that they add: the first ones are kept.
     return Start("waves", waves=waves.at(torch.arange(min(n_atoms, len(waves.phase)))))

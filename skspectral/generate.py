@@ -1,4 +1,4 @@
-"""New signals from the prior, given linear functions of them."""
+"""New signals from the prior, given linear measurements of them."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Any
@@ -10,7 +10,8 @@ from skspectral.gaussian.observation import least_change
 from skspectral.model import LinearModel
 from skspectral.priors import Prior
 
-# Share of an operator outside the span of the atoms that is rounding.
+# An operator is inside the span of the atoms if the part outside has less than this
+# fraction of its squared norm, which is rounding.
 _ROUNDING = 1e-12
 
 
@@ -24,12 +25,34 @@ def sample_given(
     y: Any,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw signals of which linear functions were observed, with noise.
+    """Draw signals for which noisy linear measurements are given.
 
-    ``operator @ signal`` was observed, with an operator (m, T) and values (m,) or
-    (n_samples, m). Returns the coordinates of the draws, (n_samples, r), and what to
-    add to their signals, (n_samples, T), so that they agree with what is observed where
-    atoms cannot; None is nothing.
+    Parameters
+    ----------
+    model : LinearModel
+        The fitted model.
+    prior : Prior
+        The fitted prior.
+    operator : ndarray of shape (m, T)
+        Matrix of the measurements ``operator @ signal``.
+    observed : ndarray of shape (m,) or (n_samples, m)
+        Measured values, the same for all draws or one row per draw.
+    n_samples : int
+        Number of draws.
+    noise_variance : float
+        Variance of white noise in ``observed``.
+    y : object
+        Label of the draws, or None.
+    rng : Generator
+        Random numbers.
+
+    Returns
+    -------
+    coordinates : ndarray of shape (n_samples, r)
+        Coordinates of the draws.
+    change : ndarray of shape (n_samples, T) or None
+        Change to add to the signals of the coordinates, so that they agree with
+        measurements outside the span of the atoms. None if no measurement is outside.
 
     Raises
     ------
@@ -40,10 +63,10 @@ def sample_given(
     values = observed - operator @ mean
     inside = operator @ basis.T
     outside = operator - inside @ basis
-    within = (outside**2).sum() <= _ROUNDING * (operator**2).sum()
+    in_span = (outside**2).sum() <= _ROUNDING * (operator**2).sum()
     noise: float | np.ndarray = noise_variance
-    if not within:
-        # What the model has outside the span is noise.
+    if not in_span:
+        # Outside the span of the atoms the model has only noise.
         noise = model.noise_variance * (outside @ outside.T)
         noise = noise + noise_variance * np.eye(len(operator))
     coordinates = prior.sample_given(
@@ -54,8 +77,8 @@ def sample_given(
         y=y,
         random_state=draw_seed(rng),
     )
-    if within:
+    if in_span:
         return coordinates, None
-    missed = values - coordinates @ inside.T
+    residual = values - coordinates @ inside.T
     ratio = noise_variance / model.noise_variance
-    return coordinates, least_change(outside, missed, ratio)
+    return coordinates, least_change(outside, residual, ratio)

@@ -1,6 +1,7 @@
-"""How a row of numbers unfolds: the axes of a signal or image, its channels, its units.
+"""The shape of a signal or image: its axes, its channels and its units of frequency.
 
-`Grid.of` is the only reader of ``signal_shape``. Everything else asks the grid.
+`Grid.of` is the only function that reads the parameter ``signal_shape``. All other code
+uses the grid.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -16,10 +17,10 @@ import torch
 
 @dataclass(frozen=True)
 class Grid:
-    """Places along one or two axes, with one or more channels at each place.
+    """Positions along one or two axes, with one or more channels at each position.
 
-    A row of T numbers holds the places in C order and the channels of a place side by
-    side.
+    A row of T numbers holds the positions in C order, and the channels of a position
+    next to each other.
 
     Attributes
     ----------
@@ -28,9 +29,10 @@ class Grid:
     channels : int
         Number of channels.
     channel_axis : bool
-        Whether ``signal_shape`` names the channels, as in (height, width, 1).
+        Whether ``signal_shape`` contains the number of channels, as in (height, width,
+        1).
     sampling_rate : float or None
-        Samples per unit of time or length. None means that frequencies count cycles
+        Samples per unit of time or length. None means that frequencies are in cycles
         over the whole signal.
     """
 
@@ -51,16 +53,24 @@ class Grid:
         Parameters
         ----------
         signal_shape : sequence of int or None
-            (length,), (height, width) or (height, width, channels). None is
+            (length,), (height, width) or (height, width, channels). None means
             (n_features,).
         n_features : int
             Number of columns of X.
         sampling_rate : float or None, default=None
+            Samples per unit of time or length. None means that frequencies are in
+            cycles over the whole signal.
+
+        Returns
+        -------
+        grid : Grid
+            The grid of a row.
 
         Raises
         ------
         ValueError
-            If ``signal_shape`` does not describe rows of ``n_features`` numbers.
+            If ``signal_shape`` is not a sequence of one to three positive integers, or
+            their product is not ``n_features``.
         """
         if signal_shape is None:
             return cls((n_features,), sampling_rate=sampling_rate)
@@ -77,7 +87,8 @@ class Grid:
         if math.prod(shape) != n_features:
             raise ValueError(
                 f"signal_shape={signal_shape!r} holds {math.prod(shape)} values, but X "
-                f"has {n_features} features."
+                f"has {n_features} features. Pass a shape whose product is "
+                f"{n_features}, or None for signals with one channel."
             )
         sizes = tuple(int(size) for size in shape[:2])
         if len(shape) < 3:
@@ -86,37 +97,37 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The ``signal_shape`` of a row."""
+        """Shape of a row, as ``signal_shape`` gives it."""
         return (*self.sizes, self.channels) if self.channel_axis else self.sizes
 
     @property
     def n_axes(self) -> int:
-        """Number D of axes of places: 1 for signals, 2 for images."""
+        """Number D of axes: 1 for signals, 2 for images."""
         return len(self.sizes)
 
     @property
     def is_image(self) -> bool:
-        """Whether the places form an image."""
+        """Whether the positions form an image."""
         return len(self.sizes) == 2
 
     @property
     def n_places(self) -> int:
-        """Number of places."""
+        """Number of positions."""
         return math.prod(self.sizes)
 
     @property
     def n_features(self) -> int:
-        """Number T of numbers in a row."""
+        """Number T of values in a row, over all channels."""
         return self.n_places * self.channels
 
     @property
     def units(self) -> np.ndarray:
-        """What one cycle over each axis is in public units of frequency, shape (D,)."""
+        """Public frequency of one cycle over each axis, shape (D,)."""
         rate = self.sampling_rate
         return np.array([1.0 if rate is None else rate / size for size in self.sizes])
 
     def flattened(self) -> "Grid":
-        """Return the grid of the same row, seen as one long signal."""
+        """Return the grid of the flattened signal, with one axis and one channel."""
         return Grid((self.n_features,), sampling_rate=self.sampling_rate)
 
     def without_units(self) -> "Grid":
@@ -124,35 +135,35 @@ class Grid:
         return replace(self, sampling_rate=None)
 
     def coordinates(self, device: torch.device) -> torch.Tensor:
-        """Position of each number along each axis, in [-1/2, 1/2); shape (D, T)."""
+        """Return the position of each value of a row, in [-1/2, 1/2), shape (D, T)."""
         return _coordinates(self.sizes, self.channels, device)
 
     def channel_indicator(self, device: torch.device) -> torch.Tensor:
-        """1 where a number belongs to a channel, shape (channels, T)."""
+        """Return 1 where a value belongs to a channel, else 0, shape (channels, T)."""
         return _channel_indicator(self.n_places, self.channels, device)
 
     def frequencies(self, like: torch.Tensor) -> torch.Tensor:
-        """Wave vectors in half-cycle steps, cycles over each axis; shape (F, D).
+        """Return wave vectors in half-cycle steps, cycles over each axis, shape (F, D).
 
-        The order is that of `spectra`; the last component is not negative.
+        The order is that of `spectra`. The last component is never negative.
         """
         *first, last = self.sizes
-        # Exact, which the frequencies of torch.fft are not.
+        # These values are exact, unlike those of torch.fft.fftfreq.
         lines = [((torch.arange(2 * n) + n) % (2 * n) - n) / 2 for n in first]
         lines.append(torch.arange(last + 1) / 2)
         mesh = torch.meshgrid(*lines, indexing="ij")
         return torch.stack([axis.reshape(-1) for axis in mesh], dim=1).to(like)
 
     def spectra(self, rows: torch.Tensor) -> torch.Tensor:
-        """Fourier transform of each channel at `frequencies`.
+        """Return the Fourier transform of each channel at `frequencies`.
 
-        Real or complex rows of shape (n, T) become (n, channels, F).
+        Real or complex rows of shape (n, T) become spectra of shape (n, channels, F).
         """
         signals = rows.reshape(-1, *self.sizes, self.channels).movedim(-1, 1)
         return self.transform(signals).flatten(2)
 
     def transform(self, signals: torch.Tensor) -> torch.Tensor:
-        """Fourier transform over the last axes, padded to twice their size."""
+        """Return the DFT over the last D axes, zero-padded to twice their size."""
         padded = [2 * n for n in self.sizes]
         axes = tuple(range(-len(padded), 0))
         if not signals.is_complex():

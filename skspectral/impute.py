@@ -1,4 +1,4 @@
-"""Missing entries of samples, given the others."""
+"""Imputation: the posterior of missing entries, given the observed entries."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ from skspectral.model import LinearModel
 from skspectral.priors import Prior
 from skspectral.priors.protocol import draw
 
-# Rows with the same entries missing that are filled at a time.
+# Memory for the rows that are filled at a time, which miss the same entries.
 _BATCH_BYTES = 64 * 2**20
-# So many are drawn at a time, whatever memory there is: the draws are to be the same.
+# Number of rows whose missing entries are drawn at a time. It does not depend on the
+# free memory, so that the same seed gives the same draws on every machine.
 _ROWS_DRAWN = 64
 
 
@@ -32,29 +33,34 @@ def impute(
     device: torch.device,
     batch_size: int | None = None,
 ) -> np.ndarray | None:
-    """Fill the missing entries of X, NaN, with their posterior mean, in place.
+    """Replace the missing entries (NaN) of X by their posterior mean, in place.
 
-    With a prior that is not made of Gaussians, ridge codes take its place. Returns, if
-    ``return_std``, the standard deviations of the missing entries with their noise, (n,
-    T), and 0 for the others.
+    If the prior is not made of Gaussians, the entries are those of the reconstruction
+    from ridge codes. With ``return_std``, the posterior standard deviations are
+    returned, (n, T), noise included; they are 0 for observed entries.
 
     Raises
     ------
     TypeError
-        If ``return_std`` and the prior is not made of Gaussians.
+        If ``return_std`` is True and the prior is not made of Gaussians.
     """
     mixture = mixture_or_ridge(model, prior, "impute with return_std" * return_std)
     std = np.zeros_like(X) if return_std else None
-    # Each component has coordinates of its own.
+    # A row needs memory for its entries, and for its coordinates in each component.
     n_numbers = max(X.shape[1], len(mixture) * model.rank)
     n_bytes = _BATCH_BYTES * X.shape[1] // n_numbers
     n_rows = batch_rows(X, batch_size, n_bytes, device)
-    for entries, posterior, mean, basis in _gaps(model, mixture, X, device, n_rows):
+    for entries, posterior, mean, basis in _posteriors(
+        model, mixture, X, device, n_rows
+    ):
         X[entries] = mean + posterior.mean(basis)
         if std is not None:
             std[entries] = np.sqrt(posterior.variance(basis) + model.noise_variance)
     if not np.isfinite(X).all():
-        raise NonFiniteError("The squares of X overflow. Scale X down.")
+        raise NonFiniteError(
+            "The squares of X overflow. Remove rows with values that large, or scale "
+            "the data down before fit."
+        )
     return std
 
 
@@ -67,9 +73,9 @@ def sample_posterior(
     *,
     device: torch.device,
 ) -> np.ndarray:
-    """Draws of X with its gaps filled, noise included, (n_samples, n, T).
+    """Return draws of X with its missing entries drawn, shape (n_samples, n, T).
 
-    Parameters are those of `impute`.
+    The drawn entries contain noise. The parameters are those of `impute`.
 
     Raises
     ------
@@ -81,7 +87,7 @@ def sample_posterior(
     if not prior.capabilities.gaussians:
         _fill_by_prior(model, prior, draws, rng)
         return draws
-    for entries, posterior, mean, basis in _gaps(
+    for entries, posterior, mean, basis in _posteriors(
         model, prior.mixture(), X, device, _ROWS_DRAWN
     ):
         drawn = posterior.draw(n_samples, rng, basis, model.noise_variance)
@@ -92,18 +98,19 @@ def sample_posterior(
 def _fill_by_prior(
     model: LinearModel, prior: Prior, draws: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Fill each of several draws (n_samples, n, T) by the prior's own method."""
+    """Fill draws (n_samples, n, T) in place by ``sample_given`` of the prior."""
     mean, _, basis = model.float64()
     noise_variance = model.noise_variance
-    # Draws of the prior have the share of the noise that is in the span.
-    rest = np.sqrt(noise_variance * (1 - len(basis) / len(mean)))
+    # Draws of the prior contain the noise inside the span. Noise outside the span is
+    # added to each entry, with its mean variance.
+    outside_std = np.sqrt(noise_variance * (1 - len(basis) / len(mean)))
     flat = draws.reshape(-1, draws.shape[-1])
     for rows, missing in rows_by_missing_entries(np.isnan(flat)):
-        there = ~missing
-        if there.any():
+        observed = ~missing
+        if observed.any():
             coordinates = prior.sample_given(
-                basis[:, there].T,
-                flat[rows][:, there] - mean[there],
+                basis[:, observed].T,
+                flat[rows][:, observed] - mean[observed],
                 len(rows),
                 noise_variance=noise_variance,
                 random_state=draw_seed(rng),
@@ -112,29 +119,34 @@ def _fill_by_prior(
             coordinates = draw(prior, len(rows), len(basis), None, rng)
         noise = rng.standard_normal((len(rows), missing.sum()))
         filled = coordinates @ basis[:, missing] + mean[missing]
-        flat[np.ix_(rows, missing)] = filled + rest * noise
+        flat[np.ix_(rows, missing)] = filled + outside_std * noise
 
 
-def _gaps(
+def _posteriors(
     model: LinearModel,
     mixture: Mixture,
     X: np.ndarray,
     device: torch.device,
     n_rows: int,
 ) -> Iterator[tuple[Any, Posterior, np.ndarray, torch.Tensor]]:
-    """Missing entries, posterior of the coordinates, mean and basis there."""
+    """Iterate over batches of rows that miss the same entries.
+
+    Yields the index of the missing entries in X, the posterior of the coordinates, and
+    the mean and the basis at the missing entries.
+    """
     noise, mean = model.noise_variance, as_array(model.mean, np.float64)
     clean = mixture.without_noise(noise)
-    # Entry by entry, so that those of a pattern are taken in whole rows.
-    by_entry = as_tensor(model.basis, device, torch.float64).T.contiguous()
-    for rows, missing in rows_by_missing_entries(np.isnan(X)):
-        there, gone = np.flatnonzero(~missing), np.flatnonzero(missing)
-        of_there, of_gone = (
-            by_entry[torch.from_numpy(entries).to(device)] for entries in (there, gone)
+    # Transposed, so that the basis at some entries consists of contiguous rows.
+    basis = as_tensor(model.basis, device, torch.float64).T.contiguous()
+    for rows, is_missing in rows_by_missing_entries(np.isnan(X)):
+        observed, missing = np.flatnonzero(~is_missing), np.flatnonzero(is_missing)
+        basis_observed, basis_missing = (
+            basis[torch.from_numpy(entries).to(device)]
+            for entries in (observed, missing)
         )
-        observation = LinearObservation(of_there, noise, device).factorise(clean)
+        observation = LinearObservation(basis_observed, noise, device).factorise(clean)
         for start in range(0, len(rows), n_rows):
             batch = rows[start : start + n_rows]
-            observed = X[np.ix_(batch, there)].astype(np.float64) - mean[there]
-            posterior = observation.condition(observed)
-            yield np.ix_(batch, gone), posterior, mean[gone], of_gone.T
+            values = X[np.ix_(batch, observed)].astype(np.float64) - mean[observed]
+            posterior = observation.condition(values)
+            yield np.ix_(batch, missing), posterior, mean[missing], basis_missing.T

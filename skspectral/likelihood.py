@@ -1,10 +1,12 @@
 """The likelihood of samples under x = mean + w S + noise and a prior.
 
-The coordinates u of x - mean in the orthonormal basis Q of the K atoms contain noise of
-the variance v. The prior was fitted on such coordinates, so that a component with the
-covariance C_k stands for clean coordinates with the covariance (C_k - v I)+, and
+The coordinates u of x - mean, in the orthonormal basis Q of the K atoms, contain noise
+of variance v. The prior was fitted to coordinates with noise, so that a component with
+the covariance C_k describes noise-free coordinates with the covariance (C_k - v I)+, in
+which negative eigenvalues are set to 0. With the residual r of x - mean outside the
+span,
 
-    p(x) = N(rest; 0, v I_{T-K}) sum_k weight_k N(u; mean_k, (C_k - v I)+ + v I).
+    p(x) = N(r; 0, v I_{T-K}) sum_k weight_k N(u; mean_k, (C_k - v I)+ + v I).
 
 For one Gaussian this is the density of probabilistic PCA (Tipping and Bishop 1999).
 """
@@ -21,7 +23,8 @@ from skspectral.gaussian import LinearObservation, Mixture
 from skspectral.model import LinearModel
 from skspectral.priors import Prior
 
-# Numbers of draws for a quantile; one of 0.05 is then between 0.047 and 0.053.
+# Number of draws from which a quantile is estimated. With this number, a sample is
+# below the estimated 0.05 quantile with a probability between 0.047 and 0.053.
 _DRAWS = 2**14
 
 
@@ -33,7 +36,7 @@ def score_samples(
     device: torch.device,
     batch_size: int | None = None,
 ) -> np.ndarray:
-    """Log-density of each row of X, shape (n,), in nats.
+    """Return the log-density of each row of X, shape (n,), in nats.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def component_probabilities(
     device: torch.device,
     batch_size: int | None = None,
 ) -> np.ndarray:
-    """Posterior probability of each Gaussian of the prior, for each row of X, (n, M).
+    """Return the posterior probability of each Gaussian per row of X, shape (n, M).
 
     Raises
     ------
@@ -66,24 +69,24 @@ def component_probabilities(
     prior.require("gaussians", "predict_component_proba")
     coordinates, _ = checked_coordinates(model, X, device=device, batch_size=batch_size)
     noise = model.noise_variance
-    # That outside the span of the atoms is common to all.
+    # The density outside the span of the atoms is the same for all components.
     return prior.mixture().responsibilities(coordinates, noise, noise)
 
 
 def n_parameters(model: LinearModel, prior: Prior) -> int:
-    """Number of parameters that information criteria count.
+    """Return the number of parameters that information criteria count.
 
-    Those of the prior, with the mean in the span of the atoms; where the atoms do not
-    span all, those of the atoms, the noise variance, and the mean outside the span, if
-    the model has a mean.
+    These are the parameters of the prior, including the mean in the span of the atoms.
+    If the atoms do not span the whole space, the parameters of the atoms, the noise
+    variance and, for a model with a mean, the mean outside the span count, too.
 
     Raises
     ------
     TypeError
-        If the prior does not tell its number.
+        If the prior has no ``n_parameters_``.
     """
-    of_prior = getattr(prior, "n_parameters_", None)
-    if of_prior is None:
+    n_of_prior = getattr(prior, "n_parameters_", None)
+    if n_of_prior is None:
         raise TypeError(
             f"aic and bic need a prior with n_parameters_, the number of its "
             f"parameters, but {prior.name} has none. Use GaussianPrior or "
@@ -91,9 +94,9 @@ def n_parameters(model: LinearModel, prior: Prior) -> int:
         )
     n_rest = model.grid.n_features - model.rank
     if n_rest == 0:
-        return int(of_prior)
-    of_mean = n_rest if as_array(model.mean).any() else 0
-    return int(of_prior) + model.dictionary.n_parameters + 1 + of_mean
+        return int(n_of_prior)
+    n_of_mean = n_rest if as_array(model.mean).any() else 0
+    return int(n_of_prior) + model.dictionary.n_parameters + 1 + n_of_mean
 
 
 def log_density(
@@ -103,11 +106,25 @@ def log_density(
     mixture: Mixture,
     noise_variance: float,
 ) -> np.ndarray:
-    """log p(x) of each sample, (n,), in nats; costs K^2 for each sample and component.
+    """Return log p(x) per sample, in nats; costs K^2 per sample and component.
 
-    From the coordinates u, (n, K), the squared norms ||x - mean||^2, (n,), the number T
-    of features, the distribution of the coordinates, noise included, and its variance v
-    > 0.
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n, K)
+        Coordinates u of the samples.
+    squared_norm : ndarray of shape (n,)
+        Squared norms ||x - mean||^2.
+    n_features : int
+        Number T of features.
+    mixture : Mixture
+        Distribution of the coordinates, noise included.
+    noise_variance : float
+        Variance v > 0 of the noise.
+
+    Returns
+    -------
+    log_density : ndarray of shape (n,)
+        Log-density of each sample.
     """
     observation = LinearObservation(None, noise_variance)
     inside = observation.condition(
@@ -122,19 +139,20 @@ def log_density(
 
 
 def log_density_quantile(
-    share: float, n_features: int, mixture: Mixture, noise_variance: float
+    probability: float, n_features: int, mixture: Mixture, noise_variance: float
 ) -> float:
-    """Value below which log p(x) is with the probability ``share``, for x from p.
+    """Return the value below which log p(x) is with a given probability, for x from p.
 
-    For one Gaussian -2 log p(x) is a constant plus a chi-squared variable with T
-    degrees of freedom; for several it is a quantile of draws of a fixed seed, in the
-    K coordinates and the energy of the others. Parameters are those of `log_density`.
+    For one Gaussian, -2 log p(x) is a constant plus a chi-squared variable with T
+    degrees of freedom. For several Gaussians the quantile is estimated from draws with
+    a fixed seed, of the K coordinates and of the squared norm outside the span. The
+    other parameters are those of `log_density`.
     """
     means = mixture.means
     if len(means) == 1:
         energy = (means**2).sum(1)
         peak = log_density(means, energy, n_features, mixture, noise_variance)
-        return float(peak[0] - 0.5 * chi2.isf(share, n_features))
+        return float(peak[0] - 0.5 * chi2.isf(probability, n_features))
     stream = random_stream(0)
     clean = mixture.without_noise(noise_variance).draw(_DRAWS, stream)
     coordinates = clean + noise_variance**0.5 * standard_normal(stream, *clean.shape)
@@ -143,7 +161,7 @@ def log_density_quantile(
     if n_rest:
         energy = energy + noise_variance * stream.chisquare(n_rest, _DRAWS)
     drawn = log_density(coordinates, energy, n_features, mixture, noise_variance)
-    return float(np.quantile(drawn, share))
+    return float(np.quantile(drawn, probability))
 
 
 def checked_coordinates(
@@ -153,8 +171,14 @@ def checked_coordinates(
     device: torch.device,
     batch_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates of X and ||x - mean||^2; a `NonFiniteError` if these overflow."""
+    """Return the coordinates of X, (n, K), and ||x - mean||^2, (n,).
+
+    A `NonFiniteError` is raised if the squared norms overflow.
+    """
     found = model.coordinates(X, device=device, batch_size=batch_size)
     if not np.isfinite(found[1]).all():
-        raise NonFiniteError("The squares of X overflow. Scale X down.")
+        raise NonFiniteError(
+            "The squares of X overflow. Remove rows with values that large, or scale "
+            "the data down before fit."
+        )
     return found

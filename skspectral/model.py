@@ -1,8 +1,8 @@
-"""The fitted model x = mean + w S + noise: what was learned, and what it can do.
+"""The fitted linear model x = mean + w S + noise.
 
-`LinearModel` maps samples to codes, to coordinates in an orthonormal basis of the span
-of the atoms, and back. It is all that likelihood, denoising, imputation, control and
-plots need to know of a fit, beside the prior.
+`LinearModel` maps samples to codes, and to coordinates in an orthonormal basis of the
+span of the atoms, and back. Together with the prior it contains all that likelihood,
+denoising, imputation, control and plots need to know of a fit.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -23,35 +23,37 @@ from skspectral.coding.whitening import Whitening
 from skspectral.grid import Grid
 from skspectral.stft import STFT
 
-# Two parameters are told apart where singular values are above this share.
+# Parameters count as independent if the singular values of the derivatives of an atom
+# are above this fraction of the largest.
 _INDEPENDENT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
-    """Learned atoms, with all that tells what they are.
+    """Learned atoms and their description.
 
     Attributes
     ----------
     components : array of shape (K, T)
-        Atoms of unit norm. With windows each wave is repeated, once for each window:
-        K = n_waves * n_windows.
+        Atoms of unit norm. With windows each wave occurs once per window: K = n_waves *
+        n_windows.
     atoms : AtomModel
-        The family of the waves, on the grid of the signals, with its units.
+        Family of the waves, on the grid of the signals.
     params : ndarray
-        Parameters of the waves.
+        Parameters of the waves, in the layout of the family.
     frequency : ndarray of shape (n_waves, D)
-        Of the nearest plain wave, in cycles over each axis of ``atoms.wave_grid``.
+        Wave vector of the nearest plain wave, in cycles over each axis of
+        ``atoms.wave_grid``.
     phase : ndarray of shape (n_waves,)
-        In radians at the first sample.
+        Phase of the nearest plain wave at the first sample, in radians.
     colour : ndarray of shape (n_waves, n_channels)
-        Of unit norm.
+        Relative strength of each wave in each channel, of unit norm.
     amplitude : ndarray of shape (n_waves,)
         Root mean square amplitude of the wave of unit norm.
     extras : mapping of str to ndarray
         Further quantities of the family, in public units.
     window_counts : tuple of int or None
-        Number of windows along each axis of the signals; None is no windows.
+        Number of windows along each axis of the signals. None means no windows.
     """
 
     components: Samples
@@ -76,7 +78,7 @@ class Dictionary:
 
     @property
     def windows(self) -> np.ndarray:
-        """Window functions, (n_windows, T): one of ones without windows."""
+        """Window functions, shape (n_windows, T). Without windows, one constant 1."""
         return self._windows_and_centers[0]
 
     @cached_property
@@ -88,23 +90,26 @@ class Dictionary:
 
     @property
     def n_parameters(self) -> int:
-        """Number of independent directions in which the waves of unit norm can change.
+        """Number of independent parameters of the waves of unit norm.
 
-        The length of an atom is not counted, nor is what cannot be told from another
-        parameter, such as the phase of a wave of frequency 0.
+        The length of an atom is not counted. Neither is a parameter whose effect is
+        that of another parameter, such as the phase of a wave of frequency 0.
         """
         params = torch.as_tensor(self.params)
         if not self.atoms.separable:
             return params.numel() - len(self.phase)
         waves = self.atoms.atoms(params)
         waves = waves / torch.linalg.vector_norm(waves, dim=1, keepdim=True)
-        slopes = self.atoms.jacobian(params, torch.float64)
-        along = slopes @ waves[:, :, None]
-        slopes = slopes - along * waves[:, None]
-        return int(torch.linalg.matrix_rank(slopes, rtol=_INDEPENDENT).sum())
+        jacobian = self.atoms.jacobian(params, torch.float64)
+        along_wave = jacobian @ waves[:, :, None]
+        jacobian = jacobian - along_wave * waves[:, None]
+        return int(torch.linalg.matrix_rank(jacobian, rtol=_INDEPENDENT).sum())
 
     def describe(self) -> dict[str, np.ndarray]:
-        """What users read of the K atoms, in public units, by name."""
+        """Return the public description of the K atoms, by name and in public units.
+
+        The estimator publishes each entry as an attribute, with an underscore added.
+        """
         vectors = self.frequency * self.wave_grid.units
         found = {
             "frequencies": np.linalg.norm(vectors, axis=1),
@@ -130,25 +135,27 @@ class Dictionary:
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
-    """x = mean + w S + noise, fitted.
+    """The fitted linear model x = mean + w S + noise.
 
-    Arrays are numpy's or, where the samples of the fit were tensors, tensors.
+    The arrays are numpy arrays or, if the training data were tensors, tensors.
 
     Attributes
     ----------
     mean : array of shape (T,)
+        Mean of the samples; zeros if the model was fitted without a mean.
     dictionary : Dictionary
         The atoms S.
     basis : array of shape (r, T), float64
-        Orthonormal rows that span the atoms.
+        Orthonormal basis of the span of the atoms.
     code_map : array of shape (K, T), float64
-        Maps centred samples to ridge least-squares codes.
+        Matrix that maps centred samples to ridge least-squares codes.
     noise_variance : float
-        Variance of each dimension outside the span.
+        Variance of the noise per dimension outside the span.
     ridge : float
         Penalty on squared codes.
     whitening : Whitening or None
-        What makes codes white. None is nothing.
+        Map from least-squares codes to white codes. None means that codes are not
+        whitened.
     """
 
     mean: Samples
@@ -171,19 +178,19 @@ class LinearModel:
 
     @property
     def rank(self) -> int:
-        """Number r of coordinates."""
+        """Number r of coordinates, the dimension of the span of the atoms."""
         return len(self.basis)
 
     @cached_property
     def encoder(self) -> Samples:
-        """What maps centred samples to codes, white if asked for, shape (K, T)."""
+        """Matrix that maps centred samples to public codes, shape (K, T)."""
         if self.whitening is None:
             return self.code_map
         return self.whitening.matrix @ as_array(self.code_map, np.float64)
 
     @cached_property
     def decoder(self) -> Samples:
-        """What maps such codes to centred signals, shape (K, T)."""
+        """Matrix that maps public codes to centred signals, shape (K, T)."""
         if self.whitening is None:
             return self.components
         return self.whitening.inverse.T @ as_array(self.components, np.float64)
@@ -197,10 +204,10 @@ class LinearModel:
         stft: STFT | None = None,
         stft_weight: float = 0.0,
     ) -> Samples:
-        """Return codes of shape (n, K), in the dtype of X; white if asked for.
+        """Return the public codes of samples, shape (n, K), in the dtype of X.
 
-        With ``stft``, finite codes are polished so that short-time spectra come nearer,
-        see ``coding/spectral.py``.
+        The codes are white if the model has a ``whitening``. With ``stft``, finite
+        codes are refined to lower the spectral loss, too, see ``coding/spectral.py``.
         """
         where: dict[str, Any] = {"device": device, "batch_size": batch_size}
         if stft is None:
@@ -219,19 +226,22 @@ class LinearModel:
             )
         if self.whitening is None:
             return codes
-        none = np.zeros(len(self.whitening.matrix))
-        return combine(codes, none, self.whitening.matrix.T, device=device)
+        no_mean = np.zeros(len(self.whitening.matrix))
+        return combine(codes, no_mean, self.whitening.matrix.T, device=device)
 
     def decode(self, codes: Samples, *, device: torch.device) -> Samples:
-        """Return mean + codes S, in the dtype of the codes; they are white if asked."""
+        """Return the signals of public codes, in the dtype of the codes.
+
+        The codes must be white if the model has a ``whitening``.
+        """
         return combine(codes, self.mean, self.decoder, device=device)
 
     def coordinates(
         self, X: Samples, *, device: torch.device, batch_size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return coordinates (x - mean) basis', (n, r), and ||x - mean||^2, (n,).
+        """Return the coordinates (x - mean) basis', (n, r), and ||x - mean||^2, (n,).
 
-        Both are numpy arrays in float64, in which priors are fitted.
+        Both are numpy arrays in float64, the precision in which priors are fitted.
         """
         return coordinates_and_energy(
             X, self.mean, self.basis, device=device, batch_size=batch_size
@@ -245,13 +255,16 @@ class LinearModel:
         dtype: torch.dtype,
         like: Samples,
     ) -> Samples:
-        """Return mean + coordinates basis, of a dtype, as arrays like ``like``."""
+        """Return the signals mean + coordinates basis, in the given dtype.
+
+        The result is an array of the kind and on the device of ``like``.
+        """
         return combine(
             coordinates, self.mean, self.basis, device=device, dtype=dtype, like=like
         )
 
     def converted(self, convert: Callable[[Samples], Samples]) -> "LinearModel":
-        """Return the model with its large arrays converted, to another device, say."""
+        """Return a copy with large arrays converted, for example to another device."""
         components = convert(self.components)
         return replace(
             self,
@@ -273,7 +286,7 @@ class LinearModel:
 
 
 def is_finite(array: Samples) -> bool:
-    """Whether all numbers are finite."""
+    """Return whether all entries of an array or tensor are finite."""
     if isinstance(array, torch.Tensor):
         return bool(array.isfinite().all())
     return bool(np.isfinite(array).all())

@@ -1,7 +1,7 @@
-"""Fitted models in files that hold numbers and no code.
+"""Estimators in files that contain numbers and no code.
 
-A pickle runs what its author wrote when it is loaded. The files of skops hold arrays
-and names of classes, and are loaded only if all of these classes are trusted.
+Loading a pickle runs whatever code its author put into it. A file of skops contains
+arrays and names of classes, and is loaded only if all of these classes are trusted.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -57,7 +57,7 @@ _OURS = """
     refinement.translator.SpectrumTranslator
     spectral_dictionary.SpectralDictionaryLearning
 """
-# Parameters, such as device, and what scikit-learn's KernelDensity holds.
+# Types of parameters, such as device, and of the parts of scikit-learn's KernelDensity.
 _OTHERS = """
     numpy.dtype
     pathlib.PosixPath
@@ -69,8 +69,8 @@ _OTHERS = """
     torch.device
 """
 
-#: Names of the classes that files of our estimators and priors may hold, beside those
-#: that skops trusts by itself. None of them runs code that a file brings.
+#: Full names of the classes that files of this package may contain, in addition to the
+#: classes that skops trusts by itself. None of them runs code from a file.
 TRUSTED_TYPES: tuple[str, ...] = (
     *(f"skspectral.{name}" for name in _OURS.split()),
     *_OTHERS.split(),
@@ -79,29 +79,30 @@ TRUSTED_TYPES: tuple[str, ...] = (
 
 @validated(estimator="no_validation", path=[str, os.PathLike])
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
-    """Write an estimator, fitted or not, to a file that holds no code.
+    """Write an estimator, fitted or not, to a file without code.
 
     Parameters
     ----------
     estimator : estimator, prior or transformer instance
-        One of this package, perhaps with scikit-learn's or your own in it.
-    path : path
-        File to write, usually ``*.skops``. One that exists is replaced once the new one
-        is complete.
+        Object of this package. It may contain objects of scikit-learn, or of your own
+        classes, for which `load_model` needs ``trusted``.
+    path : str or path-like
+        File to write, usually ``*.skops``. An existing file is replaced only after the
+        new one is complete.
 
     Raises
     ------
     ImportError
         If skops is not installed.
     TypeError
-        If it holds what is code, as a torch Module of yours or a function; or if it is
-        no estimator at all.
+        If ``estimator`` contains code, such as a torch Module of your own or a
+        function, or if it is not an estimator.
     OSError
         If the file cannot be written.
 
     See Also
     --------
-    load_model : Reads the file.
+    load_model : Read the file.
 
     Examples
     --------
@@ -114,30 +115,32 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> est = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
     >>> with TemporaryDirectory() as folder:
     ...     save_model(est, Path(folder) / "digits.skops")
-    ...     again = load_model(Path(folder) / "digits.skops")
-    >>> bool((again.transform(X) == est.transform(X)).all())
+    ...     loaded = load_model(Path(folder) / "digits.skops")
+    >>> print((loaded.transform(X) == est.transform(X)).all())
     True
     """
     files, path = _skops(), Path(path).resolve()
     if not _is_estimator(estimator):
         raise TypeError(
             f"estimator of type {type(estimator).__name__} must be an estimator: an "
-            "object, not its class, that has fit. Arrays are saved by numpy.save."
+            "instance, not a class, with the method fit. Use numpy.save for arrays."
         )
     if path.is_dir():
-        raise IsADirectoryError(f"path={str(path)!r} is a folder: name a file in it.")
+        raise IsADirectoryError(
+            f"path={str(path)!r} is a folder. Pass the path of a file in it."
+        )
     try:
         content = files.dumps(estimator)
-        # Classes and functions that exist only where they were written are noticed now.
+        # A trial shows now whether a class or function cannot be imported when loading.
         files.loads(content, trusted=files.get_untrusted_types(data=content))
-    # skops does not promise which errors an object raises that it cannot hold.
+    # skops does not document the errors that it raises for unsupported objects.
     except Exception as error:
         raise TypeError(
-            f"{type(estimator).__name__} cannot be saved without code "
-            f"({type(error).__name__}: {error}). Does it hold a torch Module, a "
-            "function or a class of yours? Save it with joblib.dump: a pickle."
+            f"estimator of type {type(estimator).__name__} cannot be saved without "
+            f"code ({type(error).__name__}: {error}). It may contain a torch Module, "
+            "or a function. Save it as a pickle, with joblib.dump."
         ) from error
-    # Another process may write the same file.
+    # The name is unique, because another process may write the same file.
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
         part.write_bytes(content)
@@ -148,65 +151,78 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
 
 @validated(path=[str, os.PathLike], trusted=["array-like"])
 def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
-    """Read what `save_model` wrote; no code in the file is run.
+    """Read an estimator that `save_model` has written.
 
-    The versions of scikit-learn and of this package should be those that wrote it.
+    No code in the file is run. The versions of scikit-learn and of this package should
+    be those with which the file was written.
 
     Parameters
     ----------
-    path : path
+    path : str or path-like
         File to read.
     trusted : sequence of str, default=()
-        Full names of more classes that you trust, as of a prior of your own.
+        Full names of further classes that you trust, such as "my_package.MyPrior".
 
     Returns
     -------
     estimator : object
+        The estimator, prior or transformer in the file.
 
     Raises
     ------
     ImportError
         If skops is not installed.
+    OSError
+        If the file cannot be read.
     ValueError
-        If the file is damaged, is no file of skops, or holds classes that are not
-        trusted, which are named.
+        If the file is damaged, or was not written by `save_model`.
+    ValueError
+        If the file contains classes that are not trusted. The error names them.
+
+    See Also
+    --------
+    save_model : Write the file.
     """
     files, path = _skops(), Path(path)
     content, known = path.read_bytes(), {*TRUSTED_TYPES, *trusted}
     damaged = (
-        f"{str(path)!r} is not a model that save_model has written, or is damaged. "
-        "Save it again. Pickles are read by joblib.load, if you trust their author."
+        f"path={str(path)!r} is not a model that save_model has written, or is "
+        "damaged. Save the model again. If the file is a pickle whose author you "
+        "trust, use joblib.load."
     )
     try:
         with ZipFile(path) as parts:
             if part := parts.testzip():
-                raise BadZipFile(f"{part} is not what was written")
+                raise BadZipFile(f"the checksum of {part} is wrong")
         foreign = sorted(set(files.get_untrusted_types(data=content)) - known)
     except Exception as error:
         raise ValueError(f"{damaged} ({type(error).__name__}: {error})") from error
     if foreign:
         raise ValueError(
-            f"{str(path)!r} holds classes that are not trusted: {', '.join(foreign)}. "
-            f"If you trust them, pass trusted={tuple(foreign)}."
+            f"path={str(path)!r} has classes that are not trusted: "
+            f"{', '.join(foreign)}. If you trust them, pass trusted={tuple(foreign)}."
         )
     try:
         model = files.loads(content, trusted=sorted(known))
     except Exception as error:
         raise ValueError(f"{damaged} ({type(error).__name__}: {error})") from error
     if not _is_estimator(model):
-        raise ValueError(f"{damaged} (It holds a {type(model).__name__}.)")
+        raise ValueError(f"{damaged} (It contains a {type(model).__name__}.)")
     return model
 
 
 def _is_estimator(model: Any) -> bool:
+    """Return whether an object is an instance with the method ``fit``."""
     return hasattr(model, "fit") and not isinstance(model, type)
 
 
 def _skops() -> Any:
+    """Return the module ``skops.io``, which is an optional dependency."""
     try:
         import skops.io
     except ImportError as error:
         raise ImportError(
-            "Files without code need skops: pip install 'skspectral[files]'."
+            "save_model and load_model need skops, which is not installed. Install it "
+            "with: pip install 'skspectral[files]'"
         ) from error
     return skops.io

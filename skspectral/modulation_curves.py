@@ -1,4 +1,4 @@
-"""Amplitude, phase and frequency of fitted atoms, place by place."""
+"""Amplitude, frequency and phase of fitted atoms as functions of position."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -17,21 +17,22 @@ _TINY = np.finfo(np.float64).tiny
 
 
 class ModulationCurves(NamedTuple):
-    """How each atom's sinusoid drifts over the signal.
+    """Drift of the amplitude, frequency and phase of each atom over the signal.
 
-    All are of shape ``(n_components, *signal_shape)``, for plane waves without the
-    channels, which drift together.
+    All arrays have the shape ``(n_components, *signal_shape)``. For plane waves the
+    axis of channels is left out, because all channels drift together.
 
     Attributes
     ----------
     amplitude : ndarray
-        A_i(t), in units of ``components_``; its root mean square is ``amplitudes_``.
-        With ``windows``, those are of whole waves, and A_i(t) is of the windowed one.
+        Amplitude A_i(t) in units of ``components_``. Its root mean square is
+        ``amplitudes_``. With ``windows`` it is the amplitude of the windowed atom,
+        whereas ``amplitudes_`` are those of the whole waves.
     frequency : ndarray
-        Derivative of the angle 2 pi f_i t + phi_i(t) over 2 pi, in the units of
-        ``frequencies_``.
+        Instantaneous frequency in the units of ``frequencies_``: the derivative of the
+        angle 2 pi f_i t + phi_i(t), divided by 2 pi.
     phase : ndarray
-        phi_i(t) in radians, near ``phases_`` and without jumps of 2 pi between
+        Phase phi_i(t) in radians, near ``phases_`` and without jumps of 2 pi between
         neighbours.
     """
 
@@ -41,18 +42,20 @@ class ModulationCurves(NamedTuple):
 
 
 def modulation_curves(estimator: Any) -> ModulationCurves:
-    """Amplitude, instantaneous frequency and phase of the atoms.
+    """Compute amplitude, instantaneous frequency and phase of each atom.
 
-    The atoms are A_i(t) sin(2 pi f_i t + phi_i(t)), times the colours of plane waves,
-    with the public ``frequencies_`` (``wave_vectors_``) for f_i.
+    The atoms are A_i(t) sin(2 pi f_i t + phi_i(t)), where f_i is ``frequencies_``.
+    Plane waves have ``wave_vectors_`` in place of f_i, and a colour as a factor.
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning, fitted
+    estimator : SpectralDictionaryLearning
+        Fitted estimator, with atoms of a family that derives from `WaveFamily`.
 
     Returns
     -------
     curves : ModulationCurves
+        Named tuple of the arrays ``amplitude``, ``frequency`` and ``phase``.
 
     Raises
     ------
@@ -61,27 +64,32 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
 
     Notes
     -----
-    The frequency is f_i and the central differences of phi_i, so that of plain waves is
-    exact. Of sinusoids of a flattened image it is that along the rows of pixels, of
-    plane waves the length of the local wave vector. What the samples do not tell is
-    chosen so that phi_i is nearest to ``phases_``: an angle a is pi - a as well.
+    The frequency is f_i plus the central differences of phi_i / (2 pi). It is therefore
+    exact for plain waves. For sinusoids of a flattened image it is the frequency along
+    the rows of pixels, and for plane waves the length of the local wave vector.
+
+    The samples of an atom determine the angle only up to the reflection a to pi - a,
+    which leaves the sine unchanged. The angle is chosen for which phi_i is nearest to
+    ``phases_``.
 
     Examples
     --------
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.modulation_curves import modulation_curves
-    >>> est = SpectralDictionaryLearning(5, signal_shape=(8, 8)).fit(load_digits().data)
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> est = SpectralDictionaryLearning(5, signal_shape=(8, 8)).fit(X)
     >>> modulation_curves(est).phase.shape
     (5, 8, 8)
     """
     check_is_fitted(estimator)
     learned = estimator.model_.dictionary
-    family, grid, on = learned.atoms.family, learned.grid, learned.wave_grid
+    family, grid, wave_grid = learned.atoms.family, learned.grid, learned.wave_grid
     if not isinstance(family, WaveFamily):
         raise TypeError(
-            f"Atoms of the family {type(family).__name__} have no amplitude and phase "
-            "at each place, because it does not derive from WaveFamily."
+            f"atoms={family!r} have no amplitude and phase at each position, because "
+            f"{type(family).__name__} does not derive from WaveFamily. Derive the "
+            "family from skspectral.atoms.WaveFamily, or use another kind of atoms."
         )
     params = as_tensor(learned.params, _CPU, torch.float64)
     angle, amplitude = map(as_array, family.angle_and_amplitude(params, grid))
@@ -90,66 +98,77 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
     windows = learned.windows
     atoms = as_array(learned.components)[:: len(windows)]
 
-    x = as_array(on.coordinates(_CPU)) + 0.5
-    carrier = 2 * math.pi * (learned.frequency @ x)
-    colour = learned.colour @ as_array(on.channel_indicator(_CPU))
+    position = as_array(wave_grid.coordinates(_CPU)) + 0.5
+    carrier = 2 * math.pi * (learned.frequency @ position)
+    colour = learned.colour @ as_array(wave_grid.channel_indicator(_CPU))
     waves = colour * amplitude * np.sin(angle)
-    # An atom may be the negative of its component.
-    agree = np.sum(waves * atoms, axis=1, keepdims=True) >= 0
-    angle = np.where(agree, angle, angle + math.pi)
-    middle = learned.phase[:, None]
-    offset = carrier + middle
-    phase = _nearest_phase(angle - offset, -angle - offset, amplitude**2)
+    # The parameters may describe the negative of the published component.
+    same_sign = np.sum(waves * atoms, axis=1, keepdims=True) >= 0
+    angle = np.where(same_sign, angle, angle + math.pi)
+    plain_phase = learned.phase[:, None]
+    plain_angle = carrier + plain_phase
+    phase = _nearest_phase(angle - plain_angle, -angle - plain_angle, amplitude**2)
 
     if len(windows) > 1:
         norms = np.linalg.norm(waves[:, None] * windows, axis=2, keepdims=True)
         amplitude = amplitude[:, None] * windows / np.maximum(norms, _TINY)
         amplitude = amplitude.reshape(-1, amplitude.shape[2])
 
-    # The channels of waves that run along the axes of images drift together.
-    places = grid.sizes if on.is_image or on.channels > 1 else grid.shape
+    # All channels of a wave drift together: the first channel is enough.
+    places = grid.shape
+    if wave_grid.is_image or wave_grid.channels > 1:
+        places = grid.sizes
     amplitude, phase = (
-        part[:, :: on.channels].reshape(-1, *places) for part in (amplitude, phase)
+        part[:, :: wave_grid.channels].reshape(-1, *places)
+        for part in (amplitude, phase)
     )
-    # Phases are without jumps along the places, their mean within half a turn of zero.
+    # Remove jumps of 2 pi between neighbours, and bring the mean of the phase to within
+    # half a turn of zero.
     axes = tuple(range(1, grid.n_axes + 1))
     for axis in reversed(axes):
         phase = np.unwrap(phase, axis=axis)
     turns = np.round(phase.mean(axis=axes, keepdims=True) / (2 * math.pi))
     phase = phase - 2 * math.pi * turns
-    frequency = _frequency(learned.frequency, phase, grid, on)
-    middle = middle.reshape(-1, *[1] * len(places))
+    frequency = _frequency(learned.frequency, phase, grid, wave_grid)
+    phase = phase + plain_phase.reshape(-1, *[1] * len(places))
     frequency, phase = (
-        np.repeat(part, len(windows), axis=0) for part in (frequency, phase + middle)
+        np.repeat(part, len(windows), axis=0) for part in (frequency, phase)
     )
     return ModulationCurves(amplitude, frequency, phase)
 
 
 def _nearest_phase(
-    phase: np.ndarray, of_negative: np.ndarray, weights: np.ndarray
+    phase: np.ndarray, reflected: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Whichever of ``phase`` and pi + ``of_negative`` is nearer to zero, wrapped."""
-    candidates = np.stack([phase, math.pi + of_negative])
+    """Return per atom ``phase`` or pi + ``reflected``, the one nearer to zero, wrapped.
+
+    All arrays have the shape (K, T). The positions are weighted by ``weights``.
+    """
+    candidates = np.stack([phase, math.pi + reflected])
     best = np.sum(weights * np.cos(candidates), axis=2).argmax(axis=0)
     chosen = np.take_along_axis(candidates, best[None, :, None], axis=0)[0]
     return np.remainder(chosen + math.pi, 2 * math.pi) - math.pi
 
 
 def _frequency(
-    vectors: np.ndarray, phase: np.ndarray, grid: Grid, on: Grid
+    vectors: np.ndarray, phase: np.ndarray, grid: Grid, wave_grid: Grid
 ) -> np.ndarray:
-    """Length of the local wave vector; along the rows of a flattened signal.
+    """Return the length of the local wave vector at each position, in public units.
 
-    The phase adds its central differences, one-sided at the ends, and 0 of one place.
+    The wave vectors (K, D) of the plain waves are changed by the differences of the
+    phase: central ones, one-sided at the ends, and 0 along an axis of length 1.
     """
-    # Axes of the phase along which waves run, and how many places make one unit.
+    # The axes of ``phase`` along which the waves run, and the number of samples over
+    # which their frequencies count cycles. A flattened image runs along its last axis.
     axes = (
         {grid.n_axes: grid.n_places}
-        if on.n_axes < grid.n_axes
-        else dict(enumerate(on.sizes, 1))
+        if wave_grid.n_axes < grid.n_axes
+        else dict(enumerate(wave_grid.sizes, 1))
     )
     cycles, local = phase / (2 * math.pi), []
-    for (axis, n), vector, unit in zip(axes.items(), vectors.T, on.units, strict=True):
+    for (axis, n), vector, unit in zip(
+        axes.items(), vectors.T, wave_grid.units, strict=True
+    ):
         slope, size = np.zeros_like(phase), phase.shape[axis]
         if size > 1:
             slope = np.gradient(cycles, axis=axis, edge_order=min(2, size - 1))

@@ -1,9 +1,10 @@
-"""Fitted models as ONNX graphs, which run where there is no Python.
+"""Fitted models as ONNX graphs, which run without Python.
 
-`to_onnx` turns one method of an estimator into a graph. After `register` skl2onnx also
-converts pipelines, in which the estimator is a transformer. Input is cast to float64,
-and the result back: the codes of nearly parallel atoms, and densities where variances
-differ by much, would lose digits in float32. onnxruntime has all operators in float64.
+`to_onnx` turns one method of an estimator into a graph. After `register`, skl2onnx also
+converts pipelines that contain the estimator as a transformer. A graph computes in
+float64, and casts its input and output. In float32 the codes of nearly parallel atoms
+would lose digits, and so would densities with variances of very different size. All
+operators used here exist in float64 in onnxruntime.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -22,21 +23,25 @@ from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 __all__ = ["register", "to_onnx"]
 
-# Of the operators; skl2onnx 1.20 knows those up to 22.
+# Default version of the operator set. skl2onnx 1.20 supports versions up to 22.
 _OPSET = 18
 _ALIAS = "SkspectralSpectralDictionaryLearning"
 
 
 def register() -> None:
-    """Tell skl2onnx how `SpectralDictionaryLearning` is converted: its ``transform``.
+    """Register the conversion of `SpectralDictionaryLearning` with skl2onnx.
 
-    ``skl2onnx.to_onnx`` then takes the estimator, also as a step of a pipeline. A
-    second call changes nothing.
+    ``skl2onnx.to_onnx`` then converts the ``transform`` of the estimator, also as a
+    step of a pipeline. Further calls change nothing.
 
     Raises
     ------
     ImportError
         If skl2onnx is not installed.
+
+    See Also
+    --------
+    to_onnx : Convert a single method of the estimator.
 
     Examples
     --------
@@ -73,36 +78,40 @@ def to_onnx(
     dtype: Any = np.float32,
     target_opset: int = _OPSET,
 ) -> Any:
-    """One method of a fitted estimator as an ONNX model.
+    """Convert one method of a fitted estimator to an ONNX model.
 
     Parameters
     ----------
     estimator : SpectralDictionaryLearning
-        Fitted.
+        Fitted estimator.
     method : {"transform", "inverse_transform", "score_samples"}, default="transform"
-        Which method the graph computes: codes, of shape (n_samples, n_components);
-        signals of codes; or the log-density of samples, of shape (n_samples,).
+        Method that the graph computes. The output is called "codes", "signals" or
+        "log_density", respectively, and has the shape that the method returns.
     dtype : {float32, float64}, default=float32
-        Type of the input, named "X", and of the output, named "codes", "signals" or
-        "log_density". In between is float64.
+        Type of the input, which is called "X", and of the output. The computation in
+        between is in float64.
     target_opset : int, default=18
-        Version of the operators, 13 or more.
+        Version of the ONNX operator set, at least 13. Choose one that your runtime
+        supports.
 
     Returns
     -------
     model : onnx.ModelProto
-        ``model.SerializeToString()`` is what runtimes load.
+        The model. Runtimes load ``model.SerializeToString()``.
 
     Raises
     ------
     ImportError
         If skl2onnx is not installed.
     ValueError
-        If ``transform_stft_weight`` is not 0: these codes are found by iterations; or
-        if a parameter does not fit.
+        If ``method="transform"`` and ``transform_stft_weight`` is not 0, because
+        iterations compute these codes.
+    ValueError
+        If a parameter has an invalid value.
     TypeError
-        If the estimator is another one; or if the prior is not made of Gaussians and
-        the method is "score_samples".
+        If ``estimator`` is not a `SpectralDictionaryLearning`.
+    TypeError
+        If ``method="score_samples"`` and the prior is not made of Gaussians.
 
     Examples
     --------
@@ -143,7 +152,7 @@ def to_onnx(
 
 
 def _name_of_type(dtype: Any) -> str:
-    """Name of a dtype; the empty string for None and for what is no dtype."""
+    """Return the name of a dtype, or an empty string if it is not a dtype."""
     try:
         return "" if dtype is None else np.dtype(dtype).name
     except TypeError:
@@ -151,7 +160,7 @@ def _name_of_type(dtype: Any) -> str:
 
 
 def _skl2onnx() -> ModuleType:
-    """The package, which is an extra."""
+    """Return the module ``skl2onnx``, which is an optional dependency."""
     try:
         import skl2onnx
     except ImportError as error:
@@ -163,7 +172,7 @@ def _skl2onnx() -> ModuleType:
 
 
 def _operators() -> ModuleType:
-    """Module of skl2onnx with one function for each operator of ONNX."""
+    """Return the module of skl2onnx with one function per ONNX operator."""
     _skl2onnx()
     from skl2onnx.algebra import onnx_ops
 
@@ -171,33 +180,33 @@ def _operators() -> ModuleType:
 
 
 def _check(estimator: Any, method: str = "transform") -> None:
-    """Raise where there is no graph for a method of an estimator."""
+    """Raise an error if there is no graph for this method of this estimator."""
     if not isinstance(estimator, SpectralDictionaryLearning):
         raise TypeError(
-            f"estimator={estimator!r} must be a SpectralDictionaryLearning. For a "
-            "pipeline that has one, call skspectral.onnx.register(), and then "
+            f"estimator={estimator!r} must be a SpectralDictionaryLearning. To convert "
+            "a pipeline that contains one, call skspectral.onnx.register(), and then "
             "skl2onnx.to_onnx."
         )
     weight = estimator.transform_stft_weight
     if method == "transform" and weight != 0:
         raise ValueError(
-            f"transform_stft_weight={weight!r}: codes are then found by iterations, "
-            "and a graph has closed forms alone. Set it to 0."
+            f"transform_stft_weight={weight!r} has no graph, because its codes are "
+            "computed by iterations. Set it to 0 to export least-squares codes."
         )
 
 
-# The graphs: functions of the model, the prior, the input and the operators. Constants
-# are arrays of numpy in float64.
+# The graphs are functions of the model, the prior, the input and the operators. Their
+# constants are numpy arrays in float64.
 
 
 def _codes(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
-    """(X - mean) encoder'."""
+    """Return the graph of (X - mean) encoder'."""
     centred = _centred(model, X, ops, opset)
     return ops.OnnxMatMul(centred, as_numbers(model.encoder).T, op_version=opset)
 
 
 def _signals(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
-    """Mean + X decoder."""
+    """Return the graph of mean + X decoder."""
     codes = ops.OnnxCast(X, to=np.float64, op_version=opset)
     decoder, mean = as_numbers(model.decoder), as_numbers(model.mean)
     combined = ops.OnnxMatMul(codes, decoder, op_version=opset)
@@ -205,17 +214,17 @@ def _signals(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> An
 
 
 def _log_density(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
-    """`skspectral.likelihood.log_density`, of all components at once."""
+    """Return the graph of `likelihood.log_density`, for all components at once."""
     prior.require("gaussians", "to_onnx with method='score_samples'")
     means, roots, peaks = _whitened(prior.mixture(), model.noise_variance)
     centred = _centred(model, X, ops, opset)
     basis = as_numbers(model.basis)
     coordinates = ops.OnnxMatMul(centred, basis.T, op_version=opset)
-    # Shapes (1, n, K) less (M, 1, K), times (M, K, K).
+    # The shapes are ((1, n, K) - (M, 1, K)) @ (M, K, K), hence (M, n, K).
     axis = np.zeros(1, np.int64)
-    each = ops.OnnxUnsqueeze(coordinates, axis, op_version=opset)
-    apart = ops.OnnxSub(each, means[:, None], op_version=opset)
-    white = ops.OnnxMatMul(apart, roots, op_version=opset)
+    repeated = ops.OnnxUnsqueeze(coordinates, axis, op_version=opset)
+    deviation = ops.OnnxSub(repeated, means[:, None], op_version=opset)
+    white = ops.OnnxMatMul(deviation, roots, op_version=opset)
     distance = _sum_of_squares(white, 2, ops, opset)
     half = ops.OnnxMul(distance, np.array([-0.5]), op_version=opset)
     joint = ops.OnnxAdd(half, peaks[:, None], op_version=opset)
@@ -239,10 +248,11 @@ def _log_density(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -
 def _whitened(
     mixture: Mixture, noise_variance: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means (M, K), roots of the precisions (M, K, K), and log-joints at the means.
+    """Return means (M, K), roots of precisions (M, K, K), and log-densities at means.
 
-    Components have the covariances (C - v I)+ + v I, that is, C with variances raised
-    to that of the noise. The roots are symmetric.
+    The log-densities contain the log-weights of the components. The components have the
+    covariances (C - v I)+ + v I: variances below the noise variance v are raised to v.
+    The roots are symmetric.
     """
     means, roots, peaks = [], [], []
     for weight, part in mixture:
@@ -262,6 +272,7 @@ def _whitened(
 
 
 def _centred(model: LinearModel, X: Any, ops: Any, opset: int) -> Any:
+    """Return the graph of X - mean in float64."""
     samples = ops.OnnxCast(X, to=np.float64, op_version=opset)
     return ops.OnnxSub(samples, as_numbers(model.mean), op_version=opset)
 
@@ -271,14 +282,17 @@ def _sum_of_squares(X: Any, axis: int, ops: Any, opset: int) -> Any:
 
 
 def _log_sum_exp(X: Any, ops: Any, opset: int) -> Any:
-    """Over the first axis; less the largest, so that nothing underflows."""
+    """Return the graph of the log of the sum of exponentials over the first axis.
+
+    The largest exponent is subtracted first, so that the sum cannot overflow or vanish.
+    """
     largest = ops.OnnxReduceMaxApi18(X, axes=[0], keepdims=0, op_version=opset)
     powers = ops.OnnxExp(ops.OnnxSub(X, largest, op_version=opset), op_version=opset)
     total = ops.OnnxReduceSumApi11(powers, axes=[0], keepdims=0, op_version=opset)
     return ops.OnnxAdd(ops.OnnxLog(total, op_version=opset), largest, op_version=opset)
 
 
-# For each method: the name of the output, and its graph.
+# Name of the output and function of the graph, per method.
 _GRAPHS: dict[str, tuple[str, Callable[..., Any]]] = {
     "transform": ("codes", _codes),
     "inverse_transform": ("signals", _signals),
@@ -286,10 +300,11 @@ _GRAPHS: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 
-# What skl2onnx calls for a step of a pipeline
+# Functions that skl2onnx calls to convert a step of a pipeline
 
 
 def _set_shape(operator: Any) -> None:
+    """Set type and shape of the output of the step."""
     tensors = _skl2onnx().common.data_types
     given = operator.inputs[0]
     double = isinstance(given.type, tensors.DoubleTensorType)
@@ -299,6 +314,7 @@ def _set_shape(operator: Any) -> None:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the graph of ``transform`` to that of the pipeline."""
     operators, tensors = _operators(), _skl2onnx().common.data_types
     estimator, opset = operator.raw_operator, container.target_opset
     _check(estimator)

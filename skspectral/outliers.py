@@ -1,4 +1,4 @@
-"""Outliers: samples that are unlikely under the model of all of them."""
+"""Outlier detection: samples with a low likelihood under the fitted model."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Real
@@ -24,65 +24,78 @@ from skspectral.model import LinearModel
 from skspectral.priors.protocol import as_prior
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
-# Relative: scores of one row differ by rounding from one batch to another.
+# Relative tolerance: the score of a row depends on its batch, up to rounding.
 _ROUNDING = 1e-9
 
 
 class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
-    """Outliers by their log-density under mean + w S + noise and the prior.
+    """Outlier detection by the log-likelihood of a spectral dictionary model.
 
-    It has the interface of `sklearn.ensemble.IsolationForest`. With as many atoms as
-    features and a Gaussian prior it ranks samples as their Mahalanobis distance does.
+    A sample is an outlier if its log-density under the fitted model (mean + w S +
+    noise, with a prior on w) is below a threshold. The class has the interface of
+    `sklearn.ensemble.IsolationForest`. With as many atoms as features and a Gaussian
+    prior, it ranks the samples by their Mahalanobis distance.
 
     Parameters
     ----------
     estimator : SpectralDictionaryLearning, default=None
-        The model, whose prior is made of Gaussians. It is cloned; one in a
-        ``FrozenEstimator`` is taken as it is. None is
-        ``SpectralDictionaryLearning(shrinkage="auto")``, for few samples, too. With a
-        number as ``contamination``, any estimator with ``score_samples`` will do, as a
-        pipeline that scales first.
+        The model, whose prior must be made of Gaussians. It is cloned and fitted; a
+        fitted model in a ``FrozenEstimator`` is used as it is. If ``contamination`` is
+        a number, any estimator with ``score_samples`` is possible, such as a pipeline
+        that scales the data first. None means
+        ``SpectralDictionaryLearning(shrinkage="auto")``, which is also suitable for few
+        samples.
     contamination : "auto" or float, default="auto"
-        Share of outliers in the training samples, in (0, 0.5], which says where the
-        threshold lies: at most this share of their weight is below. "auto" takes all of
-        them to be normal, and puts the threshold where ``false_alarm_rate`` says.
+        Fraction of outliers in the training data, in (0, 0.5]. The threshold is the
+        largest score for which at most this fraction of the training data is below the
+        threshold. "auto" assumes that the training data have no outliers, and computes
+        the threshold from ``false_alarm_rate``.
     false_alarm_rate : float, default=0.05
-        Used with "auto": the share of samples that follow the model, in (0, 0.5], which
-        are called outliers nevertheless.
+        Fraction, in (0, 0.5], of samples drawn from the fitted model that are labelled
+        as outliers. Used only if ``contamination="auto"``.
 
     Attributes
     ----------
     estimator_ : SpectralDictionaryLearning
         The fitted model.
     offset_ : float
-        The threshold of `score_samples`, in nats.
+        Threshold on `score_samples`, in nats. Samples below it are outliers.
     n_features_in_ : int
         Number T of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X has any.
+        Names of the features. Set only if X has feature names that are all strings.
+
+    See Also
+    --------
+    SpectralDictionaryLearning : The model, which has `score_samples`, too.
 
     Notes
     -----
-    Under the model with one Gaussian, minus twice the log-density is, but for a
-    constant, of the chi-squared distribution with T degrees of freedom: "auto" takes
-    its quantile. With a mixture it takes that of 16,384 draws, of a fixed seed. Neither
-    looks at the training samples. The law is that of the model, which was fitted to
-    those: where they are few for the number of atoms, or not Gaussian, more of new
-    normal samples are called outliers. Then set ``contamination``, or compare
-    `score_samples` with a quantile of normal samples that were held out.
+    With ``contamination="auto"`` the threshold is a quantile of the log-density under
+    the fitted model, and does not depend on the scores of the training data. With one
+    Gaussian, -2 times the log-density is a constant plus a chi-squared variable with T
+    degrees of freedom, whose quantile is known. With a mixture, the quantile is that of
+    16,384 draws with a fixed seed.
+
+    The rate of false alarms on new data is higher than ``false_alarm_rate`` if there
+    were few training samples for the number of atoms, or if the data are not Gaussian.
+    Then pass a number as ``contamination``, or compare `score_samples` with a quantile
+    of the scores of normal samples that were held out.
 
     Examples
     --------
-    >>> import numpy as np
+    Handwritten zeros are normal, and all other digits are outliers:
+
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning, SpectralOutlierDetector
     >>> X, y = load_digits(return_X_y=True)
-    >>> atoms = SpectralDictionaryLearning(16, signal_shape=(8, 8))
-    >>> detector = SpectralOutlierDetector(atoms, contamination=0.05).fit(X[y == 0])
-    >>> np.mean(detector.predict(X[y == 0]) == -1).round(2), np.mean(
-    ...     detector.predict(X[y != 0]) == -1
-    ... ) > 0.95
-    (np.float64(0.04), np.True_)
+    >>> zeros, others = X[y == 0], X[y != 0]
+    >>> model = SpectralDictionaryLearning(16, signal_shape=(8, 8))
+    >>> detector = SpectralOutlierDetector(model, contamination=0.05).fit(zeros)
+    >>> print((detector.predict(zeros) == -1).mean().round(2))
+    0.04
+    >>> print((detector.predict(others) == -1).mean().round(2))
+    1.0
     """
 
     _parameter_constraints = {
@@ -112,27 +125,32 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "SpectralOutlierDetector":
-        """Fit the model, and find the threshold.
+        """Fit the model and compute the threshold.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Training data, one signal or flattened image per row.
         y : array-like of shape (n_samples,), default=None
-            Passed on to the model, whose prior may take labels.
+            Labels, passed on to the ``fit`` of the model, whose prior may use them.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts a row twice, also for ``contamination``.
+            Non-negative weights of the rows. A weight of 2 has the same effect as a row
+            that occurs twice, also on ``contamination``. None means weights of 1.
 
         Returns
         -------
         self : SpectralOutlierDetector
+            The fitted detector.
 
         Raises
         ------
         TypeError
-            If the prior is not made of Gaussians; or if ``contamination`` is "auto" and
-            the estimator is no `SpectralDictionaryLearning`.
+            If the prior of the model is not made of Gaussians.
+        TypeError
+            If ``contamination="auto"`` and ``estimator`` is not a
+            `SpectralDictionaryLearning`.
         ValueError
-            As `SpectralDictionaryLearning.fit`.
+            For each reason for which `SpectralDictionaryLearning.fit` raises it.
         """
         estimator = self.estimator
         if estimator is None:
@@ -144,44 +162,55 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "SpectralOutlierDetector":
-        """Add rows to those seen before, and find the threshold of the new model.
+        """Add rows to those seen before, and compute the threshold of the new model.
 
-        The first call is `fit`. With "auto" the threshold is that of the model of all
-        rows. Rows are not kept, and scores of an earlier model tell nothing of the new
-        one: with a number as ``contamination`` it is the share of the rows of the last
-        call, of which there should be some hundred.
+        The first call does the same as `fit`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Further training data, one signal or flattened image per row.
         y : array-like of shape (n_samples,), default=None
-            As for `fit`.
+            Labels, passed on to the ``partial_fit`` of the model.
         sample_weight : array-like of shape (n_samples,), default=None
-            As for `fit`.
+            Non-negative weights of the rows, as in `fit`.
 
         Returns
         -------
         self : SpectralOutlierDetector
+            The updated detector.
 
         Raises
         ------
         AttributeError
             If the estimator has no ``partial_fit``.
-        TypeError, ValueError
-            As `fit`.
+        TypeError
+            For each reason for which `fit` raises it.
+        ValueError
+            For each reason for which `SpectralDictionaryLearning.partial_fit` raises
+            it.
+
+        Notes
+        -----
+        With ``contamination="auto"`` the threshold is that of the model of all rows.
+        With a number it is computed from the rows of the last call only, because
+        earlier rows are not kept, and their scores under an earlier model are not
+        comparable. The last call should then have some hundred rows.
         """
         if not hasattr(self, "estimator_"):
             return self.fit(X, y, sample_weight)
-        # scikit-learn looks at them at the first call alone.
+        # scikit-learn validates the parameters only in the first call.
         self._validate_params()
         return self._learn(self.estimator_, "partial_fit", X, y, sample_weight)
 
     def _learn(
         self, estimator: Any, method: str, X: Any, y: Any, sample_weight: Any
     ) -> "SpectralOutlierDetector":
+        """Call ``fit`` or ``partial_fit`` of the model, and compute the threshold."""
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         if isinstance(estimator, FrozenEstimator):
-            # It passes on all but fit, which does nothing.
+            # The `fit` of a FrozenEstimator does nothing, as intended. Its
+            # `partial_fit` would update the frozen model.
             method = "fit"
         getattr(estimator, method)(X, y, **weights)
         self.offset_ = self._threshold(estimator, X, sample_weight)
@@ -189,20 +218,21 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _check_density(self, estimator: Any) -> None:
-        """Raise before anything is learned where there will be no density."""
+        """Raise a TypeError before learning if the model will have no log-density."""
         if hasattr(estimator, "prior"):
             as_prior(estimator.prior).require("gaussians", type(self).__name__)
 
     def _threshold(self, estimator: Any, X: Any, sample_weight: Any) -> float:
+        """Compute the score below which samples are outliers."""
         if self.contamination != "auto":
             scores = as_numpy(estimator.score_samples(X))
             weights = row_weights(sample_weight, len(scores))
-            return threshold_of_share(scores, float(self.contamination), weights)
+            return contamination_threshold(scores, float(self.contamination), weights)
         model = getattr(estimator, "model_", None)
         if not isinstance(model, LinearModel):
             raise TypeError(
-                f'contamination="auto" needs a SpectralDictionaryLearning, whose '
-                f"density has a known law, but the estimator is a "
+                'contamination="auto" needs a SpectralDictionaryLearning, whose scores '
+                "have a known distribution, but the estimator is a "
                 f"{type(estimator).__name__}. Set contamination to a number."
             )
         prior = estimator.prior_
@@ -217,58 +247,67 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def fit_predict(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> np.ndarray:
-        """`fit`, and `predict` of the same samples.
+        """Fit the detector, and label the training data.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        y, sample_weight : default=None
-            As for `fit`.
+            Training data, one signal or flattened image per row.
+        y : array-like of shape (n_samples,), default=None
+            Labels, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows, as in `fit`.
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,)
+        labels : ndarray of shape (n_samples,), int
             1 for normal samples, -1 for outliers.
         """
         return self.fit(X, y, sample_weight).predict(X)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each sample; normal samples have higher values than outliers.
+        """Compute the log-likelihood of each sample; outliers have low values.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
-        log_density : ndarray of shape (n_samples,), float64, in nats
+        log_density : ndarray of shape (n_samples,), float64
+            Log-density of each sample under the model, in nats.
         """
         check_is_fitted(self)
         return as_numpy(self.estimator_.score_samples(X))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """`score_samples` less ``offset_``: negative for outliers.
+        """Compute `score_samples` minus ``offset_``, which is negative for outliers.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
-        decision : ndarray of shape (n_samples,), float64, in nats
+        decision : ndarray of shape (n_samples,), float64
+            Log-density minus the threshold, in nats.
         """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Whether each sample is normal, 1, or an outlier, -1.
+        """Label each sample as normal or as an outlier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int
+            1 for normal samples, -1 for outliers.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
@@ -276,12 +315,12 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
 
     @property
     def n_features_in_(self) -> int:
-        """Number of features."""
+        """Number of features seen during `fit`."""
         return self.estimator_.n_features_in_
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Names of the features, if X has any."""
+        """Names of the features seen during `fit`, if X had any."""
         return self.estimator_.feature_names_in_
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -297,23 +336,25 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         return tags
 
 
-def threshold_of_share(
-    scores: np.ndarray, share: float, weights: np.ndarray | None = None
+def contamination_threshold(
+    scores: np.ndarray, contamination: float, weights: np.ndarray | None = None
 ) -> float:
-    """Largest score below which lies at most a share of the weight.
+    """Return the largest score below which there is at most a fraction of the weight.
 
-    It is lowered by a rounding error, so that the row of this score is not below where
-    it is computed again. Rows of weight 0 do not count, and a weight of 2 is as good as
-    a row twice.
+    Scores and weights have the shape (n,); None means weights of 1. Rows of weight 0 do
+    not count, and a weight of 2 has the same effect as a row that occurs twice. The
+    threshold is lowered by a rounding error, so that the row with this score is not
+    below the threshold when its score is computed again.
     """
     weights = np.ones(len(scores)) if weights is None else weights
-    # As shares of the largest, so that no sum is out of range.
+    # Divided by the largest weight, so that the sum of the weights cannot overflow.
     weights = weights / weights.max()
     order = np.argsort(scores)
     order = order[weights[order] > 0]
-    until = np.cumsum(weights[order])
-    below = until - weights[order]
-    # The share of a whole number of rows may be rounded to less than that.
-    last = np.flatnonzero(below <= share * until[-1] * (1 + _ROUNDING))[-1]
+    cumulative = np.cumsum(weights[order])
+    below = cumulative - weights[order]
+    # If the fraction is a whole number of rows, rounding must not make it smaller.
+    allowed = contamination * cumulative[-1] * (1 + _ROUNDING)
+    last = np.flatnonzero(below <= allowed)[-1]
     score = float(scores[order[last]])
     return score - _ROUNDING * max(1.0, abs(score))

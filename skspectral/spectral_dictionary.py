@@ -1,4 +1,8 @@
-"""The estimator: it checks the input, calls one function a method, and stores."""
+"""The estimator `SpectralDictionaryLearning`.
+
+Each method checks its input, calls one function of the model and the prior, and stores
+or returns the result. The numerics are in other modules.
+"""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
@@ -78,182 +82,259 @@ class SpectralDictionaryLearning(
     TransformerMixin,
     BaseEstimator,
 ):
-    """Learn K sinusoidal atoms, codes in closed form, and a prior to draw from.
+    """Dictionary learning with sinusoidal atoms and a generative prior.
 
-    A signal or flattened image x of T samples is modelled as mean + w S + noise, where
-    the rows of S are sinusoids whose amplitude and phase may drift over the signal
-    (Kiruluta 2025, equations 1 to 6)::
+    The estimator writes each signal or flattened image x, of T samples, as mean + w S +
+    noise. The rows of S are K learned atoms, and w are the K codes of x. The atoms are
+    sinusoids whose amplitude and phase may drift over the signal (Kiruluta 2025,
+    equations 1 to 6)::
 
         s_i(t) = A_i(t) sin(2 pi f_i t + phi_i(t)),     t = 0, 1/T, .., (T-1)/T
 
-    The atoms minimise the squared error of the best codes, a function of the mean and
-    the second moment alone: one pass over the data, whatever its size.
+    Learning minimises the mean squared error that remains with the least-squares codes
+    of every sample. This error depends on the data only through the mean and the second
+    moment, so that one pass over the data is enough. A prior is then fitted to the
+    coordinates of the samples in the span of the atoms. With the prior the model is
+    generative: it can draw new signals, score samples by their likelihood, remove noise
+    and fill in missing entries.
 
     Parameters
     ----------
     n_components : int or None, default=None
-        Number K of atoms. None means min(64, n_features).
+        Number K of atoms, at most n_features. More atoms lower the reconstruction
+        error, and take more time. None means min(64, n_features).
     signal_shape : tuple of int or None, default=None
-        How a row unfolds in C order: (length,), (height, width) or (height, width,
-        channels). None means (n_features,).
+        Shape of the signal or image in each row of X, which is flattened in C order:
+        (length,), (height, width) or (height, width, channels). The product of the
+        sizes must be n_features. None means (n_features,), a signal with one channel.
     atoms : {"auto", "sinusoid", "plane_wave", "gabor", "chirp"} or AtomFamily, \
             default="auto"
-        Kind of the atoms: sinusoids of the flattened signal, the published way, also of
-        images; two-dimensional waves of images with a colour, s_i(y, x, c) = g_ic A_i
-        sin(2 pi (u_i y + v_i x) + phi_i), where A_i and phi_i may drift over y and x;
-        waves in a Gaussian window; linear sweeps; or an instance of a class of
-        `skspectral.atoms` or of your own, which is checked before it is used. "auto" is
-        "plane_wave" for images, and "sinusoid" for signals.
+        Kind of the atoms.
+
+        - "auto": "plane_wave" for images, "sinusoid" for signals.
+        - "sinusoid": sinusoids along the flattened signal. The published method uses
+          them for images, too.
+        - "plane_wave": two-dimensional waves with a colour, for images only: s_i(y, x,
+          c) = g_ic A_i sin(2 pi (u_i y + v_i x) + phi_i). A_i and phi_i may drift over
+          y and x.
+        - "gabor": plane waves in a Gaussian window with a learned centre and width.
+        - "chirp": linear frequency sweeps along the flattened signal.
+        - An instance of a class of `skspectral.atoms`, or of your own subclass of
+          `AtomFamily`, which is checked before it is used.
     init : {"greedy", "spectrum", "random"}, array-like or estimator, default="greedy"
-        First waves: greedy selection on the second moment's spectrum; the peaks of the
-        mean spectrum; at random; frequencies in units of ``frequencies_``, of shape
-        (n_components,) or, for images, (n_components, 2); or the atoms of a fitted
-        estimator (in a grid search, as ``FrozenEstimator``), missing ones being added.
+        Starting point of the atoms. A good start matters, because the error has many
+        local minima.
+
+        - "greedy": add one wave after the other, each the one that removes most of the
+          residual variance.
+        - "spectrum": the frequencies with the most power in the mean spectrum.
+        - "random": uniformly distributed frequencies and phases.
+        - An array of frequencies in the units of ``frequencies_``, of shape
+          (n_components,). For atoms that run along the axes of images, an array of
+          ``wave_vectors_``, of shape (n_components, 2).
+        - A fitted `SpectralDictionaryLearning`: its atoms, completed by greedy
+          selection if they are fewer than K. In a grid search, put the estimator into a
+          ``FrozenEstimator``.
     modulation : {"auto", "basis", "mlp"}, Modulation or None, default="auto"
-        Drift of amplitude and phase of sinusoids and plane waves. "basis" is
-        ``BasisModulation()``: smooth functions of the coordinates of ``signal_shape``;
-        "mlp" is ``MLPModulation()``, the published network; None keeps plain waves,
-        with fewer parameters and a faster fit. "auto" is "basis" for atoms that can
-        drift, and None for Gabor atoms and chirps.
+        Drift of the amplitude and phase of sinusoids and plane waves over the signal.
+
+        - "auto": "basis" for sinusoids and plane waves, None for all other atoms.
+        - "basis": ``BasisModulation()``, in which the drift is a sum of a few smooth
+          functions of the position in the signal.
+        - "mlp": ``MLPModulation()``, the published neural network of the position.
+        - An instance of `BasisModulation`, `MLPModulation` or of your own subclass of
+          ``Modulation``.
+        - None: no drift. This has fewer parameters per atom, and a faster fit.
     solver : {"auto", "gauss-newton", "lbfgs", "adam"}, default="auto"
-        The first three use the second moment: Gauss-Newton, L-BFGS, or the first where
-        it has at most 4,096 parameters. "adam" is the published alternation of
-        least-squares codes with steps on minibatches of X.
+        Optimiser of the parameters of the atoms.
+
+        - "auto": "gauss-newton" if there are at most 4,096 parameters and the atoms
+          share none of them, otherwise "lbfgs".
+        - "gauss-newton": damped Gauss-Newton iterations on the second moment. It is not
+          available with ``modulation="mlp"``, whose atoms share parameters.
+        - "lbfgs": L-BFGS on the second moment.
+        - "adam": the published method, which alternates between least-squares codes and
+          Adam steps on minibatches of X. It is slower than the others.
     stft_weight : float, default=0.0
-        Weight of the spectral loss. If positive, Adam lowers the sum of both losses
-        after the squared error was minimised. The two terms are equal at the weight
-        squared_error / stft_error of ``history_``.
+        Weight of the spectral loss during learning. The spectral loss is the L1
+        distance between the magnitudes of the short-time spectra of a sample and of its
+        reconstruction. The squared error and the weighted spectral loss are equal at
+        the weight squared_error / stft_error of ``history_``. With a positive weight,
+        Adam lowers the sum of both losses, after the solver has minimised the squared
+        error alone; ``solver="adam"`` lowers the sum from the start. 0 disables the
+        spectral loss.
     stft_window : int, default=64
-        Length of the Hann window of short-time spectra, in samples.
+        Length in samples of the Hann window of the short-time spectra, from 2 to
+        n_features. A long window resolves frequencies better, a short one resolves
+        times better. Ignored if both spectral weights are 0.
     stft_hop : int or None, default=None
-        Samples from one window to the next. None is a quarter of the window.
+        Distance in samples between the starts of neighbouring windows, at most half of
+        ``stft_window``. None means a quarter of ``stft_window``. Ignored if both
+        spectral weights are 0.
     transform_stft_weight : float, default=0.0
-        Weight of the spectral loss in `transform`; useful values are 0.1 to 3 times
-        the weight at which both terms are equal.
+        Weight of the spectral loss in `transform`. Useful values are 0.1 to 3 times the
+        weight at which both terms are equal, which is squared_error / stft_error. 0
+        means least-squares codes, which are much faster to compute.
     ridge : float, default=1e-6
-        Penalty on squared codes, in [0, 1).
+        Penalty on squared codes, in [0, 1), for atoms of unit norm. A larger value, up
+        to about 0.01, keeps the codes of nearly parallel atoms small, at the cost of
+        some explained variance.
     center : bool, default=True
-        Whether to subtract the mean.
+        Whether to subtract the mean of the data before learning. If False, the atoms
+        have to explain the mean, too.
     whiten : bool, default=False
-        Whether codes are made uncorrelated and of unit variance over the rows of fit:
-        by that map which leaves each code the most correlated with what it was. Of
-        fewer rows, or dependent atoms, directions that do not vary stay 0.
-        `inverse_transform` undoes it. Atoms and prior do not change.
+        Whether `transform` returns codes that are uncorrelated and have unit variance
+        over the training data. Among all whitening maps, the one is used that keeps
+        each code the most correlated with the unwhitened code of its atom. Directions
+        in which the training codes do not vary become 0. `inverse_transform` undoes the
+        whitening; atoms and prior do not depend on it.
     prior : object or None, default=None
-        Distribution of the `coordinates` of the samples, from which `sample` draws: one
-        of `skspectral.priors` (None: `GaussianPrior`), scikit-learn's mixtures or
-        `KernelDensity`, or any object with ``fit`` and ``sample``. It is cloned, and
-        fitted in float64.
+        Distribution of the `coordinates` of the samples. Draws, likelihoods, denoising
+        and imputation use it. It can be one of `skspectral.priors`, a mixture model or
+        ``KernelDensity`` of scikit-learn, or any object with ``fit`` and ``sample``.
+        The prior is cloned, and fitted in float64. None means `GaussianPrior`.
     max_iter : int, default=50
-        Largest number of Gauss-Newton iterations, of tens of L-BFGS or spectral steps,
-        or of epochs of Adam, in a stage. A stage in which weak atoms are replaced may
-        take up to three times as many again.
+        Largest number of iterations per stage of learning. An iteration is one
+        Gauss-Newton step, ten L-BFGS steps, ten Adam steps on the spectral loss, or one
+        epoch of ``solver="adam"``. After a stage weak atoms may be replaced up to three
+        times, each time with a further ``max_iter`` iterations at most.
     tol : float, default=2e-3
-        Stop when an iteration lowers the loss by less than this share.
+        Relative tolerance of the loss. Learning stops when two successive iterations
+        each lower the loss by less than this fraction (with L-BFGS, one iteration).
+        Smaller values fit more closely and take longer. With 0, Adam performs all
+        iterations.
     learning_rate : float, default=3e-3
-        Step size of Adam, in each parameter's own unit.
+        Step size of Adam, in each parameter's own unit. Useful values are 1e-3 to 0.1.
+        Used only if ``solver="adam"`` or ``stft_weight`` is positive.
     batch_size : int or None, default=None
-        Number of rows that are processed at a time. None chooses it by their size; for
-        Adam it is 256.
+        Number of rows that are processed at a time, and the size of the minibatches of
+        Adam. A smaller value needs less memory. None chooses it by the size of a row,
+        and uses 256 for Adam.
     shrinkage : "auto", float or None, default=None
-        Weight in [0, 1] of the stationary part of the covariance, its mean over the
-        places of ``signal_shape``, when atoms, noise and Gaussian prior are learned.
-        None is 0; "auto" estimates the best weight. It helps where samples are few.
-        Adam, spectral losses and other priors do not use it.
+        Weight in [0, 1] with which the covariance of the data is shrunk towards a
+        stationary covariance, in which each lag has its mean over all positions of
+        ``signal_shape``. Shrinkage helps with few samples of signals, textures or
+        photographs. "auto" estimates the best weight from the data, and None means 0.
+        The atoms, the noise and a `GaussianPrior` are learned from the shrunk
+        covariance. What is computed from the samples themselves ignores it:
+        ``solver="adam"``, the spectral loss, and all other priors.
     sampling_rate : float or None, default=None
-        Samples per second. If given, frequencies are in Hz.
+        Number of samples per second. If given, all frequencies are in Hz; for images,
+        which have pixels per unit of length, in cycles per unit of length. None means
+        that frequencies are in cycles per signal.
     windows : int, tuple of int or None, default=None
-        Number of smooth windows along each axis. If given, codes vary over the signal:
-        each learned wave becomes one atom for each window. All fitted attributes except
-        ``history_`` then have an entry for each windowed atom; ``amplitudes_`` remain
-        those of the whole waves.
+        Number of smooth, overlapping windows along each axis of the signal, so that
+        codes can vary over the signal. Each learned wave becomes one atom per window.
+        An int is used for all axes, and there may be at most four windowed atoms per
+        feature. All fitted attributes except ``history_`` and ``amplitudes_`` describe
+        the windowed atoms. None means no windows.
     device : str, torch.device or None, default=None
-        Where to compute. None is where X is: the CPU for numpy.
+        Device on which to compute, such as "cpu" or "cuda". None means the device of X,
+        which is the CPU for numpy arrays.
     random_state : int, RandomState instance or None, default=None
-        Seed of `sample`, of what is random in learning (by default nothing), and of the
-        prior if it has none.
+        Seed of `sample`, of a prior without a seed of its own, and of the random parts
+        of learning: ``init="random"``, ``modulation="mlp"``, ``solver="adam"`` and the
+        spectral loss. With the default parameters the atoms do not depend on it. Pass
+        an int for reproducible results.
     warm_start : bool, default=False
-        Whether `fit` starts from the atoms of the last fit.
+        Whether `fit` starts from the atoms of the last fit instead of from ``init``.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Atoms of unit norm, ordered by the variance they add; windows are neighbours.
+        Atoms, of unit norm, ordered by the variance that they add. With ``windows``,
+        the windowed atoms of a wave are neighbours.
     n_components_ : int
-        Number of atoms, those in windows counted one by one.
+        Number of atoms. With ``windows``, all windowed atoms are counted.
     basis_ : ndarray of shape (rank, n_features), float64
         Orthonormal basis of the span of the atoms, to which `coordinates` refer. The
-        rank is n_components, or less where atoms in windows depend on each other.
+        rank is ``n_components_``, or less if windowed atoms are linearly dependent.
     frequencies_ : ndarray of shape (n_components,)
         Frequency of the plain wave nearest to each atom, from 0 to the Nyquist
-        frequency: cycles per (flattened) signal, or Hz with ``sampling_rate``. Of waves
-        of images, the length of the wave vector.
+        frequency, in cycles per flattened signal or, with ``sampling_rate``, in Hz. For
+        waves of images, the length of the wave vector.
     phases_ : ndarray of shape (n_components,)
-        Its phase at the first sample in radians, in [0, pi).
+        Phase of the plain wave nearest to each atom, at the first sample, in radians in
+        [0, pi).
     amplitudes_ : ndarray of shape (n_components,)
-        Root mean square of A_i(t), in units of ``components_``: plain sinusoids are
-        ``amplitudes_ * sin(2 pi frequencies_ t + phases_)``.
+        Root mean square of A_i(t) over the signal, in units of ``components_``. Without
+        modulation an atom of a signal is ``amplitudes_[i] * sin(2 pi frequencies_[i] t
+        + phases_[i])``. With ``windows``, the amplitude of the whole wave is repeated
+        for each of its windows.
     wave_vectors_ : ndarray of shape (n_components, 2)
-        Set only for waves of images: cycles per height and width, or in units of
-        ``sampling_rate``.
+        Wave vector (u, v) of each atom, in cycles per height and per width or, with
+        ``sampling_rate``, in cycles per unit of length. Set only for waves of images.
     orientations_ : ndarray of shape (n_components,)
-        Set only for waves of images: angle of the wave vector, in [0, pi) radians, from
-        growing columns towards growing rows.
+        Angle of the wave vector, in radians in [0, pi), from the direction of
+        increasing column index towards that of increasing row index. Set only for waves
+        of images.
     colors_ : ndarray of shape (n_components, n_channels)
-        Set only for waves of images: share of each channel, of unit norm, with a sum
-        >= 0.
+        Relative strength of each atom in each channel, of unit norm and with a sum >=
+        0. Set only for waves of images.
     window_centers_ : ndarray of shape (n_components, n_axes)
-        Set only with ``windows``: where each atom is, from 0 to 1 along each axis.
+        Centre of the window of each atom along each axis, from 0 (first sample) to 1
+        (last sample). Set only with ``windows``.
     explained_variance_ratio_ : ndarray of shape (n_components,)
-        Share of the variance that each atom adds to those before; in sum, the model's.
+        Fraction of the variance of the data that each atom adds to the atoms before it.
+        The sum is the fraction that all atoms together explain. If ``center`` is False,
+        variances are mean squares about 0.
     explained_variance_ : ndarray of shape (n_components,)
-        The same in units of the data: sums over the features of mean squares. Means
-        over n rows divide by n, as for the other attributes, not by n - 1 as in PCA.
+        ``explained_variance_ratio_`` times the total variance, in squared units of the
+        data. The total variance is the sum of the variances of all features. Means over
+        n samples divide by n, not by n - 1 as in PCA.
     mean_ : ndarray of shape (n_features,)
-        Mean of the data; zero without ``center``.
+        Mean of the data; zeros if ``center`` is False.
     noise_variance_ : float
-        Mean residual variance of each dimension outside the span of the atoms.
+        Mean residual variance per dimension outside the span of the atoms, in squared
+        units of the data.
     shrinkage_ : float
-        Weight of the stationary part. If it is not 0, the variances and errors named
-        here are those of the shrunk covariance, with the trace of the data's.
+        Weight of the stationary covariance that was used. If it is not 0, all variances
+        and errors in the other attributes refer to the shrunk covariance, whose trace
+        is that of the sample covariance.
     prior_ : Prior
-        The fitted prior, a `ScaledPrior` of one that is no `Prior`: a distribution of
-        `coordinates`, not of the codes of `transform`; `inverse_coordinates` turns its
-        draws into signals.
+        Fitted prior: a distribution of `coordinates`, not of the codes of `transform`.
+        `inverse_coordinates` turns its draws into signals. A prior that is not a
+        subclass of ``Prior`` is wrapped in a `ScaledPrior`.
     model_ : LinearModel
-        Mean, atoms with their family and parameters, basis, code map and noise
-        variance in one frozen object, which `skspectral.control` and the displays use.
+        Mean, atoms, basis, map to codes and noise variance in one immutable object.
+        `skspectral.control` and the displays of `skspectral.plotting` use it.
     moments_ : Moments
-        Mean and second moment of all rows seen so far.
-    history_ : dict
-        "stage", "loss", "squared_error" and "stft_error" (NaN where not evaluated),
-        means over samples, before the first step and after each.
+        Mean and second moment of all rows seen so far. `partial_fit` adds to them.
+    history_ : dict of str to ndarray
+        Course of learning: arrays with one entry for the start, one for the start of
+        the spectral loss if there is one, and one per step. The keys are "stage",
+        "loss", "squared_error" and "stft_error". The losses and errors are means over
+        the samples; "stft_error" is NaN where it was not evaluated.
     n_iter_ : int
-        Number of steps, at least 1.
+        Number of optimisation steps, at least 1.
     converged_ : bool
-        Whether ``tol`` was reached.
+        Whether the last stage of learning reached ``tol``.
     n_samples_seen_ : int
-        Number of rows that `fit` and then `partial_fit` have seen.
+        Number of rows seen by `fit` and the later calls of `partial_fit`.
     n_features_in_ : int
         Number T of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X has any.
+        Names of the features. Set only if X has feature names that are all strings.
 
     See Also
     --------
-    skspectral.recipes.published_recipe : The published way of learning.
-    sklearn.decomposition.PCA : Least squared error on the training data; no sinusoids.
+    skspectral.recipes.published_recipe : Estimator that learns as the paper does.
+    sklearn.decomposition.PCA : Orthogonal components that are not sinusoids.
 
     Notes
     -----
-    fit costs n T^2 multiplications in one pass, O(K T^2) for the selection and, for
-    each iteration, O(K T^2 + (K p)^2 T) with p numbers an atom (3 without modulation).
-    It holds about two T x T matrices in float64, and keeps one for `partial_fit`. Sums
-    and solves are float64; the products of float32 data are float32. Only "adam",
-    spectral losses, "mlp" and ``init="random"`` depend on the seed.
+    Some kinds of atoms have further attributes: `Gabor` has ``centers_`` and
+    ``widths_``, and `Chirp` has ``sweep_rates_``.
 
-    With ``sklearn.set_config(array_api_dispatch=True)`` tensors, and arrays of other
-    libraries, go in and come out, and fitted attributes are of their kind.
+    `fit` costs n T^2 multiplications for the pass over the data, O(K T^2) for the
+    greedy selection and O(K T^2 + (K p)^2 T) per Gauss-Newton iteration, with p
+    parameters per atom (p = 3 for sinusoids without modulation). It holds about two T x
+    T matrices in float64, and keeps one of them for `partial_fit`. Sums and linear
+    systems are computed in float64, products of float32 data in float32.
+
+    With ``sklearn.set_config(array_api_dispatch=True)`` X can be a tensor, or an array
+    of another library that supports the array API. Results and fitted attributes are
+    then of the same kind.
 
     References
     ----------
@@ -265,10 +346,12 @@ class SpectralDictionaryLearning(
     >>> from skspectral import SpectralDictionaryLearning
     >>> X, _ = load_digits(return_X_y=True)
     >>> est = SpectralDictionaryLearning(20, signal_shape=(8, 8), random_state=0)
-    >>> est.fit_transform(X).shape, est.sample(3).shape
-    ((1797, 20), (3, 64))
-    >>> bool(est.explained_variance_ratio_.sum() > 0.8)
-    True
+    >>> est.fit_transform(X).shape
+    (1797, 20)
+    >>> print(est.explained_variance_ratio_.sum().round(2))
+    0.88
+    >>> est.sample(3).shape
+    (3, 64)
     """
 
     _parameter_constraints = {
@@ -313,10 +396,11 @@ class SpectralDictionaryLearning(
     prior_: Any
     model_: LinearModel
     moments_: Moments
-    # Names of the attributes that describe the atoms, which depend on their family.
+    # Names of the attributes that describe the atoms. They depend on the kind of atoms.
     _published: tuple[str, ...]
     _stream: np.random.Generator | None
-    # What a later `partial_fit` has to know of those before.
+    # Sum of squares of all rows when learning last started from `init`. `partial_fit`
+    # starts from `init` again once the sum has grown enough.
     _energy_at_start: float
 
     def __init__(
@@ -378,27 +462,39 @@ class SpectralDictionaryLearning(
     def fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "SpectralDictionaryLearning":
-        """Learn the atoms, then fit the prior on the coordinates of the samples.
+        """Learn the atoms, then fit the prior to the coordinates of the samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            A signal or image a row; float64, float32 or uint8, others are converted.
+            Training data: one signal or flattened image per row, and at least two rows.
+            float64, float32 and uint8 are used as they are, other types are converted
+            to float64.
         y : array-like of shape (n_samples,), default=None
-            Passed on to the prior, if its ``fit`` takes it.
+            Labels, passed on to the ``fit`` of the prior. Ignored by priors without
+            labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts a row twice.
+            Non-negative weights of the rows. A weight of 2 has the same effect as a row
+            that occurs twice. None means weights of 1.
 
         Returns
         -------
         self : SpectralDictionaryLearning
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If X is not finite, has one row or no variance, or a parameter does not fit.
+            If X has NaN or infinite values, fewer than two rows, or no variance.
+        ValueError
+            If a parameter has an invalid value, or does not fit X or another parameter.
+        ValueError
+            If the prior needs labels and ``y`` is None, or if it takes no weights and
+            ``sample_weight`` is given.
         TypeError
             If the prior lacks ``fit`` or ``sample``.
+        MemoryError
+            If a T x T matrix, or a batch of rows, does not fit into memory.
         """
         fitted = self.model_ if self.warm_start and hasattr(self, "model_") else None
         return self._learn(X, y, sample_weight, fitted=fitted)
@@ -409,31 +505,50 @@ class SpectralDictionaryLearning(
     ) -> "SpectralDictionaryLearning":
         """Add rows to those seen before, and refine the atoms on all of them.
 
-        The first call is `fit`. The moments are those of all rows, however they are
-        divided. The atoms move to a nearby minimum, or to the one that `fit` would find
-        where that is better: a call then takes as long as `fit` without its pass over
-        the rows. The second is left out while all rows since it was last tried have
-        less than a thousandth of the variance. Adam, spectral losses, and priors that
-        cannot be fitted from moments, see the rows of the last call alone.
+        The first call does the same as `fit`. Each later call adds its rows to
+        ``moments_``, and lets the atoms move to a nearby minimum of the error over all
+        rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Not modified. After the first call one row is enough, for a prior that is
-            fitted from moments.
+            Further training data, one signal or flattened image per row. After the
+            first call a single row is enough, if the prior is fitted from moments as
+            `GaussianPrior` is.
         y : array-like of shape (n_samples,), default=None
-            As for `fit`.
+            Labels, passed on to the ``fit`` of the prior.
         sample_weight : array-like of shape (n_samples,), default=None
-            In the same units at each call; without, 1.
+            Non-negative weights of the rows, in the same units in all calls. None means
+            weights of 1.
 
         Returns
         -------
         self : SpectralDictionaryLearning
+            The updated estimator.
 
         Raises
         ------
         ValueError
-            As `fit`.
+            For each reason for which `fit` raises it, except that later calls may have
+            a single row.
+        ValueError
+            If X has a single row, and the prior cannot be fitted from moments.
+        TypeError
+            If the prior lacks ``fit`` or ``sample``.
+        MemoryError
+            If a T x T matrix, or a batch of rows, does not fit into memory.
+
+        Notes
+        -----
+        The moments are those of all rows, however the rows are divided between the
+        calls. A call also learns the atoms anew from ``init``, and keeps them if their
+        error is lower than that of the refined atoms. It then takes as long as `fit`
+        without the pass over the data. This second start is left out while the rows
+        added since the last one have less than a thousandth of the total sum of
+        squares.
+
+        ``solver="adam"``, the spectral loss, and priors that cannot be fitted from
+        moments use the rows of the last call only.
         """
         if not hasattr(self, "model_"):
             return self._learn(X, y, sample_weight)
@@ -450,8 +565,12 @@ class SpectralDictionaryLearning(
         fitted: LinearModel | None = None,
         earlier: Moments | None = None,
     ) -> "SpectralDictionaryLearning":
-        """Learn, from the atoms of a fitted model, adding to earlier moments."""
-        # A stream of its own: `sample(random_state=...)` with the same int differs.
+        """Learn the atoms and the prior, and publish the result.
+
+        The start is ``fitted``, if given. The moments of X are added to ``earlier``.
+        """
+        # Two streams, for draws and for learning. Neither is the stream of
+        # `sample(random_state=...)` with the same seed.
         stream, rng = random_stream(self.random_state).spawn(2)
         y = refuse_missing(y, "y")
         prior = new_prior(self.prior, stream, y, sample_weight)
@@ -483,7 +602,8 @@ class SpectralDictionaryLearning(
                 )
                 monitor.close()
             self._publish(result, checked)
-        # Without a seed there is no state that copies, or workers, would share.
+        # Without a seed no stream is stored: copies of the estimator in other processes
+        # would all draw the same numbers from it.
         self._stream = None if self.random_state is None else stream
         if not (result.converged or result.stopped):
             warnings.warn(
@@ -507,9 +627,9 @@ class SpectralDictionaryLearning(
         self.basis_ = like_X(self.model_.basis)
         self.mean_ = like_X(self.model_.mean)
         self.n_components_ = int(self.components_.shape[0])
-        shares = result.explained_variance_ratio
-        self.explained_variance_ratio_ = like_X(shares)
-        self.explained_variance_ = like_X(shares * result.total_variance)
+        ratio = result.explained_variance_ratio
+        self.explained_variance_ratio_ = like_X(ratio)
+        self.explained_variance_ = like_X(ratio * result.total_variance)
         described = self.model_.dictionary.describe()
         for name, values in described.items():
             setattr(self, f"{name}_", like_X(values))
@@ -527,7 +647,11 @@ class SpectralDictionaryLearning(
     def _checked(
         self, X: ArrayLike, *, reset: bool = False, all_finite: bool | str = False
     ) -> Any:
-        """X of a dtype that is kept; whether it is finite is looked at later."""
+        """Check X by scikit-learn, and convert it to one of the supported dtypes.
+
+        By default NaN and infinite values pass: they are searched for only if a result
+        is not finite, which saves a pass over the data.
+        """
         refuse_unusable_tensors(X)
         if all_finite == "allow-nan":
             X = missing_as_nan(X)
@@ -544,7 +668,11 @@ class SpectralDictionaryLearning(
     def _input(
         self, X: ArrayLike, method: str, *, all_finite: bool | str = False
     ) -> tuple[Any, Samples, torch.device]:
-        """X checked for a method of a fitted estimator, as samples, and its device."""
+        """Check X for a method of the fitted estimator.
+
+        Returns the checked X, the same as a numpy array or tensor, and the device on
+        which to compute.
+        """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="components_", method=method)
         checked = self._checked(X, all_finite=all_finite)
@@ -554,28 +682,33 @@ class SpectralDictionaryLearning(
     # Codes and coordinates
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Ridge least-squares codes; one matrix product.
-
-        With ``transform_stft_weight`` the codes of each sample then lower, by a few
-        iterations on its short-time spectra (Kiruluta 2025, equation 8)::
-
-            ||x - x^||^2 + transform_stft_weight * || |STFT x| - |STFT x^| ||_1
+        """Compute the ridge least-squares codes of the samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            In the dtype of X; float32 for uint8.
+            Codes of the atoms, in the dtype of X (float32 for uint8).
 
         Raises
         ------
         ValueError
-            If X has NaN or infinite values, or not the features of fit.
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
         MemoryError
-            If a batch does not fit into memory.
+            If a batch of rows does not fit into memory.
+
+        Notes
+        -----
+        The codes are one matrix product. With ``transform_stft_weight`` > 0 up to 50
+        iterations per sample then lower the sum of the squared error and the spectral
+        loss (Kiruluta 2025, equation 8)::
+
+            ||x - x^||^2 + transform_stft_weight * || |STFT x| - |STFT x^| ||_1
         """
         checked, samples, device = self._input(X, "transform")
         stft = None
@@ -595,16 +728,25 @@ class SpectralDictionaryLearning(
         return to_namespace_of(checked, codes)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
-        """Signals with the given codes: mean + codes @ components.
+        """Compute the signals mean + codes @ components of the given codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` gives them.
+            Codes, as `transform` returns them. With ``whiten=True``, white codes.
 
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
+
+        Raises
+        ------
+        ValueError
+            If X has NaN or infinite values, or another number of columns than the codes
+            of `transform`.
+        MemoryError
+            If the result does not fit into memory.
         """
         check_is_fitted(self)
         refuse_unusable_tensors(X)
@@ -615,8 +757,8 @@ class SpectralDictionaryLearning(
         if checked.shape[1] != self.components_.shape[0]:
             raise ValueError(
                 f"X has {checked.shape[1]} features, but inverse_transform of "
-                f"{type(self).__name__} expects the {self.components_.shape[0]} codes "
-                "that transform returns."
+                f"{type(self).__name__} expects {self.components_.shape[0]} codes per "
+                "row. Pass the codes that transform returns."
             )
         codes = from_namespace(checked)
         device = resolve_device(self.device, codes)
@@ -625,24 +767,30 @@ class SpectralDictionaryLearning(
         return to_namespace_of(checked, signals)
 
     def coordinates(self, X: ArrayLike) -> np.ndarray:
-        """Coordinates (x - mean) basis' of samples in the basis of the atoms' span.
+        """Compute the coordinates (x - mean) @ basis.T of the samples.
 
-        The prior is fitted on these, because the codes of nearly parallel atoms are
-        huge and opposite, while coordinates are as large as the samples.
+        They are coordinates in ``basis_``, the orthonormal basis of the span of the
+        atoms. The prior is a distribution of these coordinates: they are never larger
+        than the centred samples, whereas the codes of nearly parallel atoms can be huge
+        and of opposite signs.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         coordinates : ndarray of shape (n_samples, rank), float64
-            In the precision in which priors are fitted.
+            Coordinates of the samples. The rank is that of ``basis_``.
 
         Raises
         ------
         ValueError
-            If X has NaN or infinite values, or not the features of fit.
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
+        MemoryError
+            If a batch of rows does not fit into memory.
 
         Examples
         --------
@@ -651,11 +799,21 @@ class SpectralDictionaryLearning(
         >>> X, _ = load_digits(return_X_y=True)
         >>> est = SpectralDictionaryLearning(20, signal_shape=(8, 8)).fit(X)
         >>> coordinates = est.coordinates(X)
-        >>> rebuilt = est.inverse_coordinates(coordinates)
-        >>> again = est.inverse_transform(est.transform(X))
-        >>> bool(abs(rebuilt - again).max() < 0.1)  # but for the ridge of the codes
+        >>> coordinates.shape
+        (1797, 20)
+
+        Codes and coordinates lead to the same reconstructions, up to the small change
+        that ``ridge`` makes to the codes:
+
+        >>> from_coordinates = est.inverse_coordinates(coordinates)
+        >>> from_codes = est.inverse_transform(est.transform(X))
+        >>> print(abs(from_coordinates - from_codes).max() < 0.02 * X.std())
         True
-        >>> draws = est.inverse_coordinates(est.prior_.sample(5))  # as est.sample(5)
+
+        Draws of the prior are coordinates. `sample` does these two steps in one:
+
+        >>> est.inverse_coordinates(est.prior_.sample(5)).shape
+        (5, 64)
         """
         checked, samples, device = self._input(X, "coordinates")
         with input_errors(samples, self, batch_size=self.batch_size):
@@ -667,22 +825,25 @@ class SpectralDictionaryLearning(
         return to_namespace_of(checked, found)
 
     def inverse_coordinates(self, coordinates: ArrayLike) -> np.ndarray:
-        """Signals with the given coordinates: mean + coordinates @ basis.
+        """Compute the signals mean + coordinates @ basis of the given coordinates.
 
         Parameters
         ----------
         coordinates : array-like of shape (n_samples, rank)
-            Such as draws of ``prior_``.
+            Coordinates, as `coordinates` and ``prior_.sample`` return them.
 
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
-            In the dtype of ``components_``.
+            Signals or flattened images, one per row, in the dtype of ``components_``.
 
         Raises
         ------
         ValueError
-            If the coordinates are not finite, or of another number.
+            If the coordinates have NaN or infinite values, or another number of columns
+            than ``basis_`` has rows.
+        MemoryError
+            If the result does not fit into memory.
         """
         check_is_fitted(self)
         numbers = as_numbers(coordinates, "coordinates")
@@ -692,12 +853,16 @@ class SpectralDictionaryLearning(
                 f"coordinates of shape {numbers.shape} must be of shape (n_samples, "
                 f"{rank}), as coordinates(X) and prior_.sample(n) return them."
             )
-        if not is_finite(numbers):
-            raise ValueError("coordinates must be finite.")
+        bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
+        if len(bad):
+            raise ValueError(
+                f"coordinates has NaN or infinite values in {len(bad)} of "
+                f"{len(numbers)} rows, first in row {bad[0]}. Remove these rows."
+            )
         return self._signals(numbers)
 
     def _signals(self, coordinates: np.ndarray) -> Any:
-        """Signals of coordinates, as ``components_`` are."""
+        """Return the signals of coordinates, as arrays like ``components_``."""
         atoms = self.model_.components
         with input_errors(atoms, self, batch_size=self.batch_size):
             signals = self.model_.signals(
@@ -711,7 +876,7 @@ class SpectralDictionaryLearning(
     # Draws
 
     def _draws_from(self, random_state: Any) -> np.random.Generator:
-        """The stream of draws that ``random_state`` asks for."""
+        """Return the generator of random numbers that ``random_state`` specifies."""
         if random_state is None and self._stream is not None:
             return self._stream
         return random_stream(random_state)
@@ -720,24 +885,37 @@ class SpectralDictionaryLearning(
     def sample(
         self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
     ) -> np.ndarray:
-        """Draw new signals: coordinates from the prior, then `inverse_coordinates`.
+        """Draw new signals from the model.
+
+        The prior draws coordinates, which `inverse_coordinates` turns into signals.
 
         Parameters
         ----------
         n_samples : int, default=1
-        y : object, default=None
-            Label to draw for, with a prior whose ``sample`` takes one.
+            Number of signals.
+        y : label or array-like of shape (n_samples,), default=None
+            Label of all draws, or one label per draw, for a prior whose ``sample``
+            takes labels. None draws labels as often as they were in `fit`.
         random_state : int, RandomState instance or None, default=None
-            None continues the stream that the ``random_state`` of the estimator seeded
-            at fit: two calls differ, two runs agree, and so do copies of the estimator,
-            in other processes, too. If that was None, all draws differ, in copies and
-            workers as well. An int repeats its draws.
+            Source of the random numbers. Two calls with the same int return the same
+            draws. None continues the stream that the ``random_state`` of the estimator
+            has seeded: two calls return different draws, but each run of a program, and
+            each copy of the estimator in another process, returns the same sequence. If
+            that ``random_state`` is None, too, all draws differ, also between copies.
 
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
-            In the span of the atoms. They include the noise inside the span, and none
-            outside.
+            New signals in the span of the atoms, one per row. They contain the noise of
+            the training data inside the span, and no noise outside of it.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` is given and the prior has no labels, or has not seen this label in
+            `fit`.
+        ValueError
+            If ``n_samples`` is less than 1.
         """
         check_is_fitted(self)
         stream = self._draws_from(random_state)
@@ -758,37 +936,49 @@ class SpectralDictionaryLearning(
         y: Any = None,
         random_state: Any = None,
     ) -> np.ndarray:
-        """Draw new signals of which linear functions are known.
+        """Draw new signals for which linear measurements are given.
 
-        The functions may be products with low-frequency atoms (the details are drawn),
-        local means (the resolution is raised), or any other measurements.
+        The measurements may be products with low-frequency atoms (details are drawn),
+        local means (the resolution is raised), or any other linear functions of the
+        signal.
 
         Parameters
         ----------
-        operator : array-like of shape (m, n_features)
-            What is measured of a signal: ``operator @ signal``.
-        observed : array-like of shape (m,) or (n_samples, m)
-            What was measured, for all draws or for each.
+        operator : array-like of shape (n_measurements, n_features)
+            Matrix of the measurements: ``operator @ signal`` are the measured values of
+            a signal.
+        observed : array-like of shape (n_measurements,) or (n_samples, n_measurements)
+            Measured values, the same for all draws or one row per draw.
         n_samples : int, default=1
+            Number of signals.
         noise_variance : float, default=0.0
-            Variance of white noise in what was measured; without, draws agree with it.
-        y : object, default=None
-            Label to draw for, with a prior that has labels and no closed form.
+            Variance of white noise in ``observed``. With 0 the draws agree with
+            ``observed`` up to rounding.
+        y : label, default=None
+            Label of the draws, for a prior that takes labels and is not made of
+            Gaussians, such as `DiffusionPrior`.
         random_state : int, RandomState instance or None, default=None
-            As for `sample`.
+            Source of the random numbers, as in `sample`.
 
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
-            In the span of the atoms, as those of `sample`, but for the least change
-            that makes them agree where atoms cannot.
+            New signals, one per row. They are in the span of the atoms, if signals in
+            the span can agree with ``observed``. Otherwise the smallest possible change
+            is added that makes them agree.
 
         Raises
         ------
         ValueError
-            If shapes do not fit, or ``y`` is given and the prior is made of Gaussians.
+            If ``operator`` or ``observed`` has a wrong shape, or NaN or infinite
+            values.
+        ValueError
+            If ``operator`` is empty or zero.
+        ValueError
+            If ``y`` is given and the prior is made of Gaussians.
         TypeError
-            If the prior has neither a closed form nor a ``sample_given`` of its own.
+            If the prior is not made of Gaussians and has no ``sample_given`` of its
+            own.
         """
         check_is_fitted(self)
         stream = self._draws_from(random_state)
@@ -814,25 +1004,39 @@ class SpectralDictionaryLearning(
     # Likelihood, denoising, imputation
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each sample under mean + w S + noise and the prior.
+        """Compute the log-likelihood of each sample under the model.
 
-        Costs one matrix product and O(K^2) more for each sample and component of the
-        prior. Anomalies have low values. The density is exact for priors made of
-        Gaussians: `GaussianPrior`, `GaussianMixture`, `ClassConditionalPrior` of these,
-        and scikit-learn's mixtures.
+        Outliers have low values. The log-density is exact for priors made of Gaussians:
+        `GaussianPrior`, `GaussianMixture`, a `ClassConditionalPrior` of these, and the
+        mixtures of scikit-learn.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
-        log_density : ndarray of shape (n_samples,), float64, in nats
+        log_density : ndarray of shape (n_samples,), float64
+            Log-density of each sample, in nats. It depends on the units of X.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
+        ValueError
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
+
+        Notes
+        -----
+        The cost is one matrix product, and O(K^2) per sample and component of the
+        prior. With one Gaussian this is the density of probabilistic PCA.
+
+        References
+        ----------
+        M. E. Tipping, C. M. Bishop (1999). Probabilistic principal component analysis.
+        Journal of the Royal Statistical Society B 61.
         """
         checked, samples, device = self._input(X, "score_samples")
         with input_errors(samples, self, batch_size=self.batch_size):
@@ -848,71 +1052,99 @@ class SpectralDictionaryLearning(
     def score(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Mean of `score_samples`, in nats; higher is better.
+        """Compute the mean log-likelihood of the samples; higher is better.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        y : Ignored
+            Signals or flattened images, one per row.
+        y : object, default=None
+            Ignored. It is present for compatibility with scikit-learn.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts a row twice.
+            Non-negative weights of the rows. A weight of 2 has the same effect as a row
+            that occurs twice. None means weights of 1.
 
         Returns
         -------
         score : float
+            Weighted mean of `score_samples`, in nats.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
+        ValueError
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
         """
         density = as_numbers(self.score_samples(X))
         if sample_weight is None:
             return float(density.mean())
         weights = row_weights(sample_weight, len(density))
-        # As shares of the largest, so that no sum is out of range.
+        # Divided by the largest weight, so that the sum of the weights cannot overflow.
         return float(np.average(density, weights=weights / weights.max()))
 
     def aic(self, X: ArrayLike) -> float:
-        """Akaike's information criterion of the model on X; lower is better.
+        """Compute the Akaike information criterion on X; lower is better.
 
-        -2 times the sum of `score_samples`, and 2 for each parameter: those of the
-        prior, the mean, the noise variance, and of the atoms as many as can be told
-        apart, which is 2 for a plain sinusoid. Where the atoms span all signals they do
-        not count, nor does the noise.
+        The criterion is -2 times the sum of `score_samples`, plus a penalty of 2 per
+        parameter of the model.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         aic : float
+            Value of the criterion.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians, or has no ``n_parameters_``.
+        ValueError
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
+
+        Notes
+        -----
+        The parameters are those of the prior, the mean, the noise variance and the
+        atoms. Of an atom only independent parameters count: a plain sinusoid has two,
+        its frequency and its phase. If the atoms span the whole space, the parameters
+        of the atoms and the noise variance do not count, because the likelihood does
+        not depend on them.
         """
         return self._criterion(X, lambda n_samples: 2.0)
 
     def bic(self, X: ArrayLike) -> float:
-        """Bayesian information criterion of the model on X; lower is better.
+        """Compute the Bayesian information criterion on X; lower is better.
 
-        As `aic`, with log(n_samples) for each parameter.
+        The criterion is -2 times the sum of `score_samples`, plus a penalty of
+        log(n_samples) per parameter of the model.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         bic : float
+            Value of the criterion.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians, or has no ``n_parameters_``.
+        ValueError
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
+
+        Notes
+        -----
+        The parameters are counted as in `aic`.
         """
         return self._criterion(X, np.log)
 
@@ -922,61 +1154,79 @@ class SpectralDictionaryLearning(
         return float(-2 * density.sum() + penalty(len(density)) * n_parameters)
 
     def get_covariance(self) -> np.ndarray:
-        """Covariance of samples under the model, noise included.
-
-        With as many atoms as features, a Gaussian prior and no shrinkage it is that of
-        the rows of fit, divided by n. Costs T^2 K.
+        """Compute the covariance of samples under the model, noise included.
 
         Returns
         -------
         covariance : ndarray of shape (n_features, n_features), float64
+            Covariance matrix of the model.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
+
+        Notes
+        -----
+        With as many atoms as features, a Gaussian prior and no shrinkage, the result is
+        the covariance of the training data, divided by n. The cost is T^2 K.
         """
         covariance = self._covariance("get_covariance").covariance()
         return to_namespace_of(self.components_, covariance)
 
     def get_precision(self) -> np.ndarray:
-        """Inverse of `get_covariance`, by way of the K coordinates; costs T^2 K.
+        """Compute the inverse of `get_covariance`.
 
         Returns
         -------
         precision : ndarray of shape (n_features, n_features), float64
+            Precision matrix of the model.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
+
+        Notes
+        -----
+        Only a K x K matrix is decomposed. The cost is T^2 K.
         """
         precision = self._covariance("get_precision").precision()
         return to_namespace_of(self.components_, precision)
 
-    def _covariance(self, asked: str) -> ModelCovariance:
+    def _covariance(self, method: str) -> ModelCovariance:
         check_is_fitted(self)
-        return ModelCovariance.of(self.model_, self.prior_, asked)
+        return ModelCovariance.of(self.model_, self.prior_, method)
 
     def mahalanobis(self, X: ArrayLike) -> np.ndarray:
-        """Squared Mahalanobis distance of samples to the mean, under `get_covariance`.
+        """Compute the squared Mahalanobis distance of each sample to the mean.
 
-        As `sklearn.covariance.EmpiricalCovariance.mahalanobis`. With a Gaussian prior
-        -1/2 of it is `score_samples` but for a constant. Costs one matrix product and
-        O(K^2) more for each sample.
+        The distance refers to the mean and the covariance of the model, see
+        `get_covariance`. The method corresponds to
+        `sklearn.covariance.EmpiricalCovariance.mahalanobis`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         squared_distances : ndarray of shape (n_samples,), float64
+            Squared distances, without a unit.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
+        ValueError
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
+
+        Notes
+        -----
+        With a Gaussian prior `score_samples` is -1/2 times the squared distance, plus a
+        constant. The cost is one matrix product, and O(K^2) per sample.
         """
         checked, samples, device = self._input(X, "mahalanobis")
         with input_errors(samples, self, batch_size=self.batch_size):
@@ -990,21 +1240,26 @@ class SpectralDictionaryLearning(
         return to_namespace_of(checked, distances)
 
     def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
-        """Posterior probability of each Gaussian of the prior, given each sample.
+        """Compute the posterior probability of each Gaussian component per sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_gaussians), float64
-            Rows sum to 1. The order is that of ``prior_.mixture().components``.
+            Posterior probabilities of the components of the prior, which sum to 1 per
+            row. The columns are in the order of ``prior_.mixture().components``.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
+        ValueError
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
 
         Examples
         --------
@@ -1029,21 +1284,25 @@ class SpectralDictionaryLearning(
         return to_namespace_of(checked, probabilities)
 
     def predict_component(self, X: ArrayLike) -> np.ndarray:
-        """Number of the Gaussian of the prior that a sample most probably came from.
+        """Find the Gaussian component from which each sample most probably came.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, one per row.
 
         Returns
         -------
         components : ndarray of shape (n_samples,), int
-            Position in ``prior_.mixture().components``.
+            Index of the most probable component in ``prior_.mixture().components``.
 
         Raises
         ------
         TypeError
             If the prior is not made of Gaussians.
+        ValueError
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
         """
         found = self.predict_component_proba(X)
         return to_namespace_of(found, as_numbers(found).argmax(axis=1))
@@ -1051,38 +1310,48 @@ class SpectralDictionaryLearning(
     def denoise(
         self, X: ArrayLike, noise_std: float | ArrayLike | None = None
     ) -> np.ndarray:
-        """Posterior mean of the samples without their noise.
+        """Remove white noise from the samples.
 
-        Costs two matrix products and O(K^2) more for each sample and component of the
-        prior. With a prior that is not made of Gaussians: the reconstruction from ridge
+        The result is the posterior mean of the signal, given the noisy sample. If the
+        prior is not made of Gaussians, the result is the reconstruction from ridge
         least-squares codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Noisy signals or flattened images, one per row.
         noise_std : float, array-like of shape (n_samples,) or None, default=None
-            Standard deviation of the white noise in X, or in each row. None is that of
-            the fitted model, ``noise_variance_ ** 0.5``: all that the atoms leave is
-            noise. Where it is less, the rest of what the atoms leave is signal, and is
-            kept in part; 0 returns X. Where it is more, X is noisier than the samples
-            of fit were.
+            Standard deviation of the white noise in X, in the units of X; an array has
+            one value per row. None means ``noise_variance_ ** 0.5``: the whole residual
+            outside the span of the atoms is treated as noise. With a smaller value part
+            of this residual is treated as signal and kept, and with 0 the result is X
+            up to rounding. A larger value means that X is noisier than the training
+            data.
 
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
-            In the dtype of X; float32 for uint8.
+            Denoised signals, in the dtype of X (float32 for uint8).
 
         Raises
         ------
         ValueError
-            If ``noise_std`` is negative, not finite, or of another length than X.
+            If X has NaN or infinite values, or another number of features than in
+            `fit`.
+        ValueError
+            If ``noise_std`` is negative, not finite, or neither one number nor one
+            number per row.
         TypeError
             If ``noise_std`` is given and the prior is not made of Gaussians.
 
         Notes
         -----
-        To clean data by what was learned from clean data, take atoms enough to leave
-        less than the noise to be removed: ``n_components`` up to ``n_features``.
+        To remove noise with a model of clean data, use enough atoms for
+        ``noise_variance_`` to be below the variance of the noise. ``n_components`` can
+        be as large as ``n_features``.
+
+        The cost is two matrix products, and O(K^2) per sample and component of the
+        prior.
         """
         checked, samples, device = self._input(X, "denoise")
         with input_errors(samples, self, batch_size=self.batch_size):
@@ -1097,32 +1366,40 @@ class SpectralDictionaryLearning(
         return to_namespace_of(checked, signals)
 
     def impute(self, X: ArrayLike, *, return_std: bool = False) -> Any:
-        """Fill missing entries with their posterior mean, given the others.
+        """Replace missing entries by their posterior mean, given the observed entries.
 
-        Rows that miss the same entries share their matrices: K^3 + K^2 T for each such
-        pattern, then O(K T) for each row, both for each component. With a prior that is
-        not made of Gaussians: from ridge least-squares codes of the entries that are
-        there.
+        If the prior is not made of Gaussians, the missing entries are taken from the
+        reconstruction by ridge least-squares codes of the observed entries.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN marks a missing entry; a row may miss any of them, or all.
+            Signals or flattened images, one per row, with NaN for missing entries. All
+            entries of a row may be missing.
         return_std : bool, default=False
             Whether to return the posterior standard deviations, too.
 
         Returns
         -------
         filled : ndarray of shape (n_samples, n_features)
-            X with the entries that were there unchanged; float32 for uint8.
+            X with the missing entries replaced, in the dtype of X (float32 for uint8).
+            Observed entries are unchanged.
         std : ndarray of shape (n_samples, n_features)
-            Only if ``return_std``: standard deviation of the missing entries with their
-            noise; 0 for the others.
+            Posterior standard deviation of each missing entry, noise included, and 0
+            for observed entries. Returned only if ``return_std`` is True.
 
         Raises
         ------
+        ValueError
+            If X has infinite values, or another number of features than in `fit`.
         TypeError
-            If ``return_std`` and the prior is not made of Gaussians.
+            If ``return_std`` is True and the prior is not made of Gaussians.
+
+        Notes
+        -----
+        Rows with the same missing entries are filled together. The cost is K^3 + K^2 T
+        per pattern of missing entries, and O(K T) per row, both per component of the
+        prior.
         """
         checked, filled, device = self._with_gaps(X, "impute")
         with input_errors(filled, self, batch_size=self.batch_size):
@@ -1142,40 +1419,48 @@ class SpectralDictionaryLearning(
     def sample_posterior(
         self, X: ArrayLike, n_samples: int = 1, random_state: Any = None
     ) -> np.ndarray:
-        """Draw what the missing entries may be, given the others.
+        """Draw the missing entries from their posterior, given the observed entries.
 
         Parameters
         ----------
         X : array-like of shape (n_samples_X, n_features)
-            NaN marks a missing entry.
+            Signals or flattened images, one per row, with NaN for missing entries.
         n_samples : int, default=1
-            Number of draws for each row.
+            Number of draws per row of X.
         random_state : int, RandomState instance or None, default=None
-            As for `sample`.
+            Source of the random numbers, as in `sample`.
 
         Returns
         -------
         draws : ndarray of shape (n_samples, n_samples_X, n_features)
-            Each draw is X with its gaps filled, noise included. With a prior made of
-            Gaussians their means and standard deviations tend to those of `impute`.
+            Copies of X in which the missing entries are drawn, noise included. With a
+            prior made of Gaussians, the mean and the standard deviation of many draws
+            tend to the results of `impute`.
 
         Raises
         ------
+        ValueError
+            If X has infinite values, or another number of features than in `fit`.
         TypeError
-            If the prior has neither a closed form nor a ``sample_given``.
+            If the prior is not made of Gaussians and has no ``sample_given`` of its
+            own.
         """
-        checked, known, device = self._with_gaps(X, "sample_posterior")
+        checked, observed, device = self._with_gaps(X, "sample_posterior")
         stream = self._draws_from(random_state)
-        with input_errors(known, self, batch_size=self.batch_size):
+        with input_errors(observed, self, batch_size=self.batch_size):
             draws = sample_posterior(
-                self.model_, self.prior_, known, n_samples, stream, device=device
+                self.model_, self.prior_, observed, n_samples, stream, device=device
             )
         return to_namespace_of(checked, draws)
 
     def _with_gaps(
         self, X: ArrayLike, method: str
     ) -> tuple[Any, np.ndarray, torch.device]:
-        """Checked X, a numpy copy that may be written to, and where to compute."""
+        """Check X, in which NaN marks missing entries.
+
+        Returns the checked X, a writable numpy copy of X, and the device on which to
+        compute.
+        """
         checked, samples, _ = self._input(X, method, all_finite="allow-nan")
         copy = np.array(as_array(samples, numpy_dtype(working_dtype(samples))))
         return checked, copy, resolve_device(self.device, self.model_.basis)
@@ -1183,18 +1468,20 @@ class SpectralDictionaryLearning(
     # scikit-learn's conventions
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the codes, with the number of the atom.
+        """Return the names of the codes, which contain the index of the atom.
 
-        With ``windows`` also with the place of the window, from 0 to 1.
+        With ``windows`` a name contains the index of the wave and the centre of the
+        window, from 0 to 1 along each axis.
 
         Parameters
         ----------
         input_features : object, default=None
-            Not used.
+            Ignored. It is present for compatibility with scikit-learn.
 
         Returns
         -------
         names : ndarray of str
+            Names such as "spectraldictionarylearning0", one per code.
         """
         names = super().get_feature_names_out(input_features)
         if not hasattr(self, "window_centers_"):
@@ -1222,9 +1509,9 @@ class SpectralDictionaryLearning(
         return tags
 
     def __sklearn_array_api_convert__(self, converter: Any) -> Any:
-        """Return a copy whose arrays are elsewhere; the prior and moments stay numpy's.
+        """Return a copy whose arrays are converted; prior and moments stay on the CPU.
 
-        Called by scikit-learn's ``move_estimator_to``.
+        scikit-learn's ``move_estimator_to`` calls this method.
         """
         new = clone(self)
         for name, value in vars(self).items():
@@ -1237,19 +1524,20 @@ class SpectralDictionaryLearning(
 def _noise_variances(
     noise_std: float | ArrayLike | None, n_samples: int
 ) -> np.ndarray | None:
-    """Variance of the noise in each row, shape (n_samples, 1)."""
+    """Return the noise variance per row, shape (n_samples, 1), or None."""
     if noise_std is None:
         return None
     given = as_numbers(noise_std, "noise_std")
     if given.shape not in ((), (n_samples,)):
         raise ValueError(
             f"noise_std of shape {given.shape} must be one number, or one for each of "
-            f"the {n_samples} rows of X."
+            f"the {n_samples} rows of X. Pass an array of shape ({n_samples},)."
         )
     with np.errstate(over="ignore"):
         variances = given**2
     if not (np.isfinite(variances) & (given >= 0)).all():
         raise ValueError(
-            f"noise_std={noise_std!r} must be standard deviations: finite and >= 0."
+            f"noise_std={noise_std!r} must be finite and >= 0: it is the standard "
+            "deviation of the noise in X. Pass None to use that of the fitted model."
         )
     return np.broadcast_to(variances, (n_samples,))[:, None]

@@ -1,7 +1,7 @@
-"""The short-time Fourier transform, and how far apart two signals sound.
+"""The short-time Fourier transform, and the spectral distance of two signals.
 
-Windows of Hann's shape start every ``hop`` samples; the signal is padded on both sides
-with half a window of zeros.
+Hann windows start every ``hop`` samples. The signal is padded on both sides with zeros,
+half a window long.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -12,21 +12,21 @@ import torch
 
 @dataclass(frozen=True)
 class STFT:
-    """Short-time Fourier transform of rows.
+    """Short-time Fourier transform of the rows of a matrix.
 
     Attributes
     ----------
     window : int
-        Length of the Hann window, and of the transform.
+        Length of the Hann window and of the Fourier transform, in samples.
     hop : int
-        Samples from one window to the next.
+        Distance between the starts of neighbouring windows, in samples.
     """
 
     window: int
     hop: int
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        """Spectra of (n, T) real rows, shape (n, window // 2 + 1, n_frames)."""
+        """Return the spectra of rows (n, T), shape (n, window // 2 + 1, n_frames)."""
         shape = torch.hann_window(self.window, dtype=rows.dtype, device=rows.device)
         return torch.stft(
             rows,
@@ -39,8 +39,8 @@ class STFT:
         )
 
     def magnitude_error(self, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-        """L1 distance of the magnitudes of each pair of rows, shape (n,).
+        """Return the L1 distance of the magnitude spectra per pair of rows, shape (n,).
 
-        Equation (7) of Kiruluta (2025) for one sample, without its weight.
+        This is equation (7) of Kiruluta (2025) for one sample, without the weight.
         """
         return (self(rows).abs() - self(others).abs()).abs().sum((1, 2))

@@ -1,2 +1,2 @@
-"""From samples to codes and back, for given atoms."""
+"""Compute codes of samples, and samples from codes, for given atoms."""
 # SPDX-License-Identifier: BSD-3-Clause

@@ -1,4 +1,4 @@
-"""Samples, their least-squares codes, and orthonormal coordinates of the span."""
+"""Least-squares codes, orthonormal coordinates, and linear combinations of atoms."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -16,30 +16,30 @@ from skspectral._device import (
 )
 from skspectral._linalg import cholesky
 
-# A batch of this size stays in the caches of a CPU between centring and product.
+# Size of a batch that remains in the CPU caches between centring and multiplication.
 _BATCH_BYTES = 12 * 2**20
 
 
 def least_squares_map(components: torch.Tensor, ridge: float) -> torch.Tensor:
-    """The matrix P of the ridge least-squares codes w = x P'.
+    """Return the matrix P (K, T) from centred samples x to ridge codes w = x P'.
 
-    P = (S S' + ridge I)^-1 S for the atoms S, shape (K, T), of unit norm; float64,
-    differentiable.
+    P = (S S' + ridge I)^-1 S for the atoms S (K, T), which have unit norm. The result
+    is differentiable with respect to S.
     """
     factor = cholesky(components @ components.T, ridge)
     return torch.cholesky_solve(components, factor)
 
 
 def orthonormal_basis(components: torch.Tensor) -> torch.Tensor:
-    """Orthonormal basis Q, shape (K, T), of the span of the atoms, with S = R Q.
+    """Return an orthonormal basis Q (K, T) of the span of the atoms S.
 
-    R is lower triangular with a positive diagonal, which makes Q unique. Priors are
-    fitted on the coordinates (x - mean) Q', because the codes of nearly parallel atoms
-    are huge and opposite.
+    S = R Q, where R is lower triangular and has a positive diagonal, which makes Q
+    unique. Priors are fitted on the coordinates (x - mean) Q' instead of codes, because
+    the codes of nearly parallel atoms may be huge and of opposite signs.
     """
     basis, triangle = torch.linalg.qr(components.T)
-    flipped = torch.where(triangle.diagonal() < 0, -1.0, 1.0)
-    return (basis * flipped).T.contiguous()
+    signs = torch.where(triangle.diagonal() < 0, -1.0, 1.0)
+    return (basis * signs).T.contiguous()
 
 
 def apply_centred(
@@ -50,9 +50,10 @@ def apply_centred(
     device: torch.device,
     batch_size: int | None = None,
 ) -> Samples:
-    """(X - mean) matrix', in the dtype of X (float32 for integers), batch by batch.
+    """Compute (X - mean) @ matrix.T batch by batch.
 
-    Computed on ``device``; of the kind and in the place of X.
+    The computation runs on ``device``. The result has the dtype of X, or float32 if X
+    has integers. It is an array or a tensor like X, on the device of X.
     """
     dtype = working_dtype(X)
     out = new_rows(X, (len(X), len(matrix)), dtype)
@@ -60,7 +61,7 @@ def apply_centred(
     centre = as_tensor(mean, device, dtype)
     right = as_tensor(matrix, device, dtype).T
     n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
-    # One buffer for all batches: fresh memory would cost page faults each time.
+    # All batches use the same buffer, because new memory would cost page faults.
     buffer = centre.new_empty(min(n_rows, len(X)), X.shape[1])
     for rows, batch in iter_batches(X, n_rows, device):
         centred = torch.sub(batch, centre, out=buffer[: len(batch)])
@@ -76,7 +77,7 @@ def coordinates_and_energy(
     device: torch.device,
     batch_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(X - mean) basis' and the squared norms of X - mean, float64, batch by batch."""
+    """Compute (X - mean) @ basis.T and the squared norms of X - mean, in float64."""
     coordinates, energy = np.empty((len(X), len(basis))), np.empty(len(X))
     centre = as_tensor(mean, device, torch.float64)
     right = as_tensor(basis, device, torch.float64).T
@@ -97,14 +98,16 @@ def combine(
     dtype: torch.dtype | None = None,
     like: Samples | None = None,
 ) -> Samples:
-    """Mean + codes matrix, in ``dtype``, by default that of the codes.
+    """Compute mean + codes @ matrix.
 
-    Computed on ``device``; of the kind and in the place of ``like``, by default codes.
+    The computation runs on ``device`` in ``dtype``; None means the dtype of the codes.
+    The result is an array or a tensor like ``like``, on the device of ``like``; None
+    means the codes.
     """
     like = codes if like is None else like
     dtype = working_dtype(codes) if dtype is None else dtype
-    # The mean is one more row of the matrix: adding it afterwards, or as addmm does
-    # before, would be another pass over the result.
+    # The mean becomes an additional row of the matrix, with codes of 1. Adding it in a
+    # separate step (also inside addmm) would be one more pass over the result.
     n_rows, n_codes = codes.shape
     left = as_destination(new_rows(codes, (n_rows, n_codes + 1), dtype))
     left[:, :n_codes] = as_tensor(codes, left.device)
@@ -123,16 +126,16 @@ def add_residuals(
     signals: Samples,
     X: Samples,
     mean: Samples,
-    share: np.ndarray,
+    fraction: np.ndarray,
     *,
     device: torch.device,
     batch_size: int | None = None,
 ) -> None:
-    """Add ``share`` (X - mean) to ``signals`` in place, with a share for each row."""
+    """Add fraction * (X - mean) to ``signals`` in place, with a fraction per row."""
     written = as_destination(signals)
     centre = as_tensor(mean, device, working_dtype(X))
-    shares = as_tensor(share, device, working_dtype(X))
+    fractions = as_tensor(fraction, device, working_dtype(X))
     n_rows = batch_rows(X, batch_size, _BATCH_BYTES, device)
     for rows, batch in iter_batches(X, n_rows, device):
-        added = shares[rows, None] * (batch - centre)
+        added = fractions[rows, None] * (batch - centre)
         written[rows] += added.to(written.device)

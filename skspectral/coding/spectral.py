@@ -1,4 +1,4 @@
-"""Codes that lower the error of short-time spectra, too."""
+"""Codes with a low squared error and a low error of short-time spectra."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
@@ -14,13 +14,14 @@ from skspectral._device import (
 )
 from skspectral.stft import STFT
 
-# Each row has its spectra at all frames, several times over.
-_ROWS = 256
-# Smallest difference of magnitudes that the reweighting tells from zero, as a share of
-# the mean magnitude.
+# Number of samples that are processed at a time. Memory holds several copies of the
+# spectra of a sample at all frames.
+_BATCH_ROWS = 256
+# Smallest difference of magnitudes that is used in the reweighting, as a fraction of
+# the mean magnitude. It prevents a division by zero.
 _SMALLEST_DIFFERENCE = 1e-2
 _CG_STEPS = 2
-# A row is done when an iteration lowers its loss by less than this share.
+# A sample has converged when the relative decrease of its loss is below this tolerance.
 _TOLERANCE = 1e-3
 _ITERATIONS = 50
 
@@ -37,17 +38,17 @@ def polish_codes(
     device: torch.device,
     batch_size: int | None = None,
 ) -> None:
-    """Change codes in place so that magnitudes of short-time spectra come nearer.
+    """Lower the spectral loss of codes in place.
 
-    See `polished_coordinates`. The codes move by the least-squares codes of what the
-    coordinates along the orthonormal ``basis`` change.
+    `polished_coordinates` changes the coordinates along the orthonormal ``basis``. The
+    least-squares codes of this change are added to the codes.
     """
     dtype = working_dtype(X)
     written = as_destination(codes)
     span = as_tensor(basis, device, torch.float64)
     to_codes = span @ as_tensor(code_map, device, torch.float64).T
     centre, span = as_tensor(mean, device, dtype), span.to(dtype)
-    n_rows = _ROWS if batch_size is None else batch_size
+    n_rows = _BATCH_ROWS if batch_size is None else batch_size
     for rows, batch in iter_batches(X, n_rows, device):
         start = (batch - centre) @ span.T
         polished = polished_coordinates(batch, span, centre, stft, weight)
@@ -63,21 +64,28 @@ def polished_coordinates(
     weight: float,
     n_iter: int = _ITERATIONS,
 ) -> torch.Tensor:
-    """Coordinates (n, K) that trade a little squared error for nearer spectra.
+    """Minimise the sum of squared error and weighted spectral error, sample by sample.
 
-    Lowers |x - m - q Q|^2 + weight * || |STFT x| - |STFT (m + q Q)| ||_1 (equation 8 of
-    Kiruluta 2025) over the coordinates q of each row x, (n, T), from the least-squares
-    ones; m is ``mean`` and Q ``basis``, (K, T). Each iteration minimises the quadratic
-    majoriser with the present phases, as Griffin and Lim (1984) do, and with weights
-    1/(2 |difference|), by a few steps of conjugate gradients. The best coordinates of
-    each row are returned: its loss is never above that of the least-squares ones. Rows
-    do not influence each other. Large weights take many more iterations than small
-    ones.
+    The loss of a sample x is
+
+        |x - m - q Q|^2 + weight * || |STFT x| - |STFT (m + q Q)| ||_1
+
+    (Kiruluta 2025, equation 8). It is minimised over the coordinates q, starting from
+    the least-squares coordinates. Samples are ``rows`` (n, T), m is ``mean`` (T,), and
+    Q is the orthonormal ``basis`` (K, T).
+
+    Each iteration applies a few steps of conjugate gradients to a quadratic majoriser
+    of the loss: the phases are those of the present spectrum (Griffin and Lim 1984),
+    and the L1 norm is replaced by squares with the weights 1 / (2 |difference|).
+
+    The result has the shape (n, K). It contains the best coordinates of each sample,
+    whose loss is at most that of the least-squares coordinates. Samples do not
+    influence each other. Large weights take many more iterations than small weights.
     """
     centred = rows - mean
     targets = stft(rows).abs()
     smallest = _SMALLEST_DIFFERENCE * targets.mean((1, 2), keepdim=True)
-    # A silent row has nothing to compare with: any unit will do.
+    # For a silent sample any positive value prevents the division by zero.
     smallest = torch.where(smallest > 0, smallest, 1.0)
     least_squares = centred @ basis.T
     outside = (centred**2).sum(1) - (least_squares**2).sum(1)
@@ -89,26 +97,25 @@ def polished_coordinates(
     coordinates, best = least_squares.clone(), least_squares.clone()
     losses = torch.full_like(outside, torch.inf)
     active = torch.arange(len(rows), device=rows.device)
-    # The last round only judges what the one before has found.
+    # The last round only computes the loss of the coordinates from the round before.
     for _ in range(n_iter + 1):
         q, target = coordinates[active], targets[active]
         value, adjoint = torch.func.vjp(linear, q)[:2]
         spectrum = torch.view_as_complex(value) + of_mean
         difference = (target - spectrum.abs()).abs()
-        from_best = least_squares[active] - q
-        loss = outside[active] + (from_best**2).sum(1)
+        to_least_squares = least_squares[active] - q
+        loss = outside[active] + (to_least_squares**2).sum(1)
         loss = loss + weight * difference.sum((1, 2))
         lower = loss < losses[active]
         best[active[lower]] = q[lower]
-        going = losses[active] - loss > _TOLERANCE * loss
+        improving = losses[active] - loss > _TOLERANCE * loss
         losses[active] = loss.minimum(losses[active])
         weights = weight / (2 * difference.maximum(smallest[active]))
-        step = _majoriser_step(
-            linear, adjoint, weights, target * torch.sgn(spectrum) - spectrum, from_best
-        )
+        missing = target * torch.sgn(spectrum) - spectrum
+        step = _majoriser_step(linear, adjoint, weights, missing, to_least_squares)
         coordinates[active] = q + step
-        # With a huge weight a step may overflow.
-        active = active[going & step.isfinite().all(1)]
+        # A step may overflow if the weight is huge.
+        active = active[improving & step.isfinite().all(1)]
         if len(active) == 0:
             break
     return best
@@ -119,26 +126,27 @@ def _majoriser_step(
     adjoint: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
     weights: torch.Tensor,
     missing: torch.Tensor,
-    from_best: torch.Tensor,
+    to_least_squares: torch.Tensor,
 ) -> torch.Tensor:
-    """Towards the least of a quadratic, for each row by itself.
+    """Approximate the step (n, K) that minimises a quadratic function per sample.
 
-    |step - from_best|^2 + sum of weights |linear(step) - missing|^2.
+    The function is the sum of |step - to_least_squares|^2 and of
+    weights * |linear(step) - missing|^2 over all frequencies and frames.
     """
 
-    def pull(spectra: torch.Tensor) -> torch.Tensor:
+    def weighted_adjoint(spectra: torch.Tensor) -> torch.Tensor:
         return adjoint(weights[..., None] * spectra)[0]
 
     return _conjugate_gradients(
-        lambda step: step + pull(linear(step)),
-        from_best + pull(torch.view_as_real(missing)),
+        lambda step: step + weighted_adjoint(linear(step)),
+        to_least_squares + weighted_adjoint(torch.view_as_real(missing)),
     )
 
 
 def _conjugate_gradients(
     operator: Callable[[torch.Tensor], torch.Tensor], right: torch.Tensor
 ) -> torch.Tensor:
-    """A few steps towards the solution of each row's system."""
+    """Take a few steps of conjugate gradients in the linear system of each sample."""
     solution = torch.zeros_like(right)
     residual, direction = right, right
     power = (residual**2).sum(1, keepdim=True)
@@ -149,6 +157,6 @@ def _conjugate_gradients(
         solution = solution + length * direction
         residual = residual - length * image
         previous, power = power, (residual**2).sum(1, keepdim=True)
-        share = torch.where(previous > 0, power / previous, 0.0)
-        direction = residual + share * direction
+        ratio = torch.where(previous > 0, power / previous, 0.0)
+        direction = residual + ratio * direction
     return solution

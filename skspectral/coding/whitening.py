@@ -1,4 +1,4 @@
-"""Codes that are uncorrelated and of unit variance, yet near the codes of the atoms."""
+"""Whiten codes, so that each white code is still close to the code of its atom."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """A linear map of codes, and its inverse.
+    """Linear map from codes to white codes, which are uncorrelated with unit variance.
 
-    Attributes
+    Parameters
     ----------
     matrix : ndarray of shape (K, K)
-        White codes are ``codes @ matrix.T``.
+        Matrix that whitens codes: white codes are ``codes @ matrix.T``.
     inverse : ndarray of shape (K, K)
-        Codes are ``white @ inverse.T``.
+        Matrix that restores codes: codes are ``white @ inverse.T``.
     """
 
     matrix: np.ndarray
@@ -23,18 +23,27 @@ class Whitening:
 
     @classmethod
     def of_covariance(cls, covariance: np.ndarray) -> "Whitening":
-        """Return the whitening of codes with a covariance matrix, shape (K, K).
+        """Return the whitening of codes with the given covariance.
 
-        Of all maps to uncorrelated codes of unit variance it is the one with the
-        largest correlation between each code and its white code: P^(-1/2) V^(-1/2),
-        with the correlations P and the variances V (Kessy, Lewin and Strimmer 2018,
-        "ZCA-cor"). White code i therefore still belongs to atom i. Directions in which
-        the codes do not vary become 0.
+        The matrix is P^(-1/2) V^(-1/2), with the correlation matrix P and the diagonal
+        matrix V of the variances of the codes. Among all whitening matrices it has the
+        largest mean correlation between a code and its white code ("ZCA-cor" [1]_), so
+        that white code i still belongs to atom i. Directions without variance become 0.
+
+        Parameters
+        ----------
+        covariance : ndarray of shape (K, K)
+            Covariance matrix of the codes.
+
+        Returns
+        -------
+        whitening : Whitening
+            The map and its inverse.
 
         References
         ----------
-        A. Kessy, A. Lewin, K. Strimmer (2018). Optimal whitening and decorrelation. The
-        American Statistician 72.
+        .. [1] A. Kessy, A. Lewin, K. Strimmer (2018). Optimal whitening and
+           decorrelation. The American Statistician 72(4), 309-314.
         """
         spread = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
         scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)

@@ -1,7 +1,7 @@
-"""Hands on the spectrum: bands of atoms, gains over frequency, paths between samples.
+"""Select atoms by frequency, filter and equalize signals, and interpolate between them.
 
-Functions take a fitted `SpectralDictionaryLearning`; the transformers fit one, and sit
-in a pipeline.
+The functions take a fitted `SpectralDictionaryLearning`. The transformers fit one as a
+step of a pipeline.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -1,4 +1,4 @@
-"""Gains over frequency, for signals that are there."""
+"""Apply gains over frequency to signals."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Any
@@ -21,62 +21,78 @@ from skspectral._validation import refuse_unusable_tensors
 from skspectral.coding.linear import least_squares_map
 from skspectral.control.atoms import Curve, Gains, atom_values, in_band
 
-_BANDS = ("bandpass", "bandstop")
-# Rows at a time, in float64.
-_ROWS = 1024
+# Number of signals that are processed at a time, in float64.
+_BATCH_ROWS = 1024
+# Smallest ridge with which signals are divided between atoms in windows.
 _WINDOWED_RIDGE = 1e-2
 
 
 def equalize(
     estimator: Any, X: ArrayLike, gains: Gains, *, residual: float = 1.0
 ) -> Any:
-    """Signals with each atom's share times the gain of its frequency.
+    """Multiply each atom's part of the signals by the gain at its frequency.
 
-    With the mean signal m, the least-squares codes w of x - m, and r what the atoms S
-    leave::
+    A signal x is the sum of the mean signal m, a combination w S of the atoms S with
+    least-squares codes w, and a residual r. The gains g change it as follows::
 
         x = m + w S + r      ->      G m + (g w) S + residual r
 
-    where G gives the mean, which the atoms need not tell, the gains of its own
-    frequencies, by a cosine transform.
+    G applies the gains to the frequencies of the mean signal itself, by a cosine
+    transform, because the mean need not be a combination of the atoms.
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning, fitted
+    estimator : SpectralDictionaryLearning
+        Fitted estimator whose atoms divide the signals into frequencies.
     X : array-like of shape (n_samples, n_features)
-        Not modified.
+        Signals to change. The array is not modified.
     gains : callable, array-like or float
-        g >= 0 of amplitudes; 10^(d / 20) for d decibels. A function of frequencies from
-        0 on, an array to an array; a table of shape (n, 2) with rows (frequency, gain),
-        interpolated linearly and constant beyond its ends; or one for each atom, such
-        as the mask of `select_atoms`, where the mean belongs to the residual.
-        Frequencies are in units of ``frequencies_``.
+        Factors >= 0 of the amplitudes; d decibels are the factor 10^(d / 20). They may
+        be given in four forms. Frequencies are in units of ``frequencies_``.
+
+        - A function from an array of frequencies >= 0 to an array of gains.
+        - A table of shape (n, 2) with rows (frequency, gain). Gains are interpolated
+          linearly between the rows, and are constant beyond them.
+        - An array of shape (n_components,) with one gain per atom, such as the mask of
+          `select_atoms`. The mean signal is then multiplied by ``residual``.
+        - One number, the gain of all frequencies.
     residual : float, default=1.0
-        Gain of what the atoms do not tell, which is of no known frequency.
+        Gain of the residual, which has no known frequency. 0 removes it.
 
     Returns
     -------
     equalized : ndarray of shape (n_samples, n_features)
-        In the dtype of X; float32 for uint8. Not clipped to the range of images.
+        Changed signals in the dtype of X, or in float32 if X is uint8. They are not
+        clipped to the range of images.
 
     Raises
     ------
     ValueError
-        If the gains fit no form above, are negative or infinite, or X is not what
-        ``transform`` takes.
+        If ``gains`` has none of the four forms, or a gain is negative or not finite.
+    ValueError
+        If ``residual`` is not finite, or ``transform`` would not accept X.
     TypeError
-        If the estimator has no atoms with frequencies.
+        If ``estimator`` has no atoms with frequencies.
+
+    See Also
+    --------
+    filter : Keep or remove a band of frequencies.
+    SpectralEqualizer : The same function as a step of a pipeline.
 
     Notes
     -----
-    An atom of a finite signal has a band about its frequency, of a width of about one
-    cycle per signal, and more where its amplitude drifts: neighbours with different
-    gains share what lies between them. With as many atoms as features nothing is left
-    to the residual. Codes of atoms in ``windows`` are split with a ridge of 0.01.
+    The spectrum of an atom is a peak at its frequency whose width is about one cycle
+    per signal, and more if the amplitude drifts. A frequency between two neighbouring
+    atoms is represented by both atoms, and is affected by both gains.
+
+    If there are as many independent atoms as features, the residual is zero.
+
+    Atoms in ``windows`` are nearly dependent. Their codes are computed with a ridge of
+    at least 0.01, so that codes of neighbours are not large and of opposite signs.
 
     Examples
     --------
-    Half of what is above 2 cycles per image:
+    Halve the amplitudes above 2 cycles per image, by a function and by a table:
 
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
@@ -97,23 +113,24 @@ def equalize(
     if signals.dtype != np.float64:
         signals = signals.astype(np.float32)
     mean, atoms = as_numbers(estimator.mean_), as_numbers(estimator.components_)
-    code_map = splitting_map(estimator)
-    of_mean = residual * mean
+    code_map = stable_code_map(estimator)
+    changed_mean = residual * mean
     if curve is not None:
-        of_mean = _mean_with_gains(estimator, mean, curve)
+        changed_mean = _equalized_mean(estimator, mean, curve)
     changed = np.empty_like(signals)
-    for rows in gen_batches(len(signals), _ROWS):
+    for rows in gen_batches(len(signals), _BATCH_ROWS):
         centred = signals[rows] - mean
         parts = (gain - residual) * (centred @ code_map.T) @ atoms
-        changed[rows] = of_mean + residual * centred + parts
+        changed[rows] = changed_mean + residual * centred + parts
     return to_namespace_of(checked, changed)
 
 
-def splitting_map(estimator: Any) -> np.ndarray:
-    """Maps centred signals to codes that a band may be cut out of, (K, T).
+def stable_code_map(estimator: Any) -> np.ndarray:
+    """Return the matrix (K, T) from centred signals to codes that gains may change.
 
-    Those of the estimator but for atoms in windows, which are nearly dependent: there
-    codes of the least ridge are huge and opposite, and a band cuts between them.
+    It is the code map of the estimator, except for atoms in windows. These are nearly
+    dependent, so that codes with a small ridge may be huge and of opposite signs, and
+    would no longer cancel after different gains. A larger ridge prevents this.
     """
     model = estimator.model_
     if model.dictionary.window_counts is None:
@@ -122,19 +139,20 @@ def splitting_map(estimator: Any) -> np.ndarray:
     return least_squares_map(atoms, max(model.ridge, _WINDOWED_RIDGE)).numpy()
 
 
-def _mean_with_gains(estimator: Any, mean: np.ndarray, curve: Curve) -> np.ndarray:
-    """The mean signal with gains of its own frequencies.
+def _equalized_mean(estimator: Any, mean: np.ndarray, curve: Curve) -> np.ndarray:
+    """Apply gains to the frequencies of the mean signal, by a cosine transform.
 
-    By the cosine transform along the axes of the waves: half cycles from one end to
-    the other, and no jump where the ends would meet.
+    The cosine transform treats the signal as if mirrored at its ends. Unlike the
+    Fourier transform it sees no jump between the last and the first sample. Its basis
+    functions have 0, 1, 2, ... half cycles per axis.
     """
-    on = estimator.model_.dictionary.wave_grid
-    places = mean.reshape(*on.sizes, -1)
-    along = tuple(range(on.n_axes))
-    half_cycles = on.units[:, None] * np.indices(on.sizes).reshape(on.n_axes, -1)
-    gains = curve(np.linalg.norm(half_cycles / 2, axis=0)).reshape(*on.sizes, 1)
-    spectrum = gains * dctn(places, axes=along, norm="ortho")
-    return idctn(spectrum, axes=along, norm="ortho").ravel()
+    grid = estimator.model_.dictionary.wave_grid
+    values = mean.reshape(*grid.sizes, -1)
+    axes = tuple(range(grid.n_axes))
+    half_cycles = grid.units[:, None] * np.indices(grid.sizes).reshape(grid.n_axes, -1)
+    gains = curve(np.linalg.norm(half_cycles / 2, axis=0)).reshape(*grid.sizes, 1)
+    spectrum = gains * dctn(values, axes=axes, norm="ortho")
+    return idctn(spectrum, axes=axes, norm="ortho").ravel()
 
 
 def filter(
@@ -146,34 +164,51 @@ def filter(
     btype: str = "bandpass",
     residual: float | None = None,
 ) -> Any:
-    """Signals with a band of atoms alone, or without it.
+    """Keep or remove a band of frequencies of the signals.
+
+    The filter is `equalize` with gains of 0 and 1.
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning, fitted
+    estimator : SpectralDictionaryLearning
+        Fitted estimator whose atoms divide the signals into frequencies.
     X : array-like of shape (n_samples, n_features)
-        Not modified.
+        Signals to filter. The array is not modified.
     low, high : float, default=None
-        The band, in units of ``frequencies_``: low <= f < high. None is no limit, so
-        that ``high`` alone is a low-pass filter and ``low`` alone a high-pass filter.
+        Limits of the band in units of ``frequencies_``. A frequency f is in the band if
+        low <= f < high. None means that there is no limit on this side: ``high`` alone
+        is a low-pass filter, and ``low`` alone is a high-pass filter.
     btype : {"bandpass", "bandstop"}, default="bandpass"
-        Whether the band is kept or taken out.
+        Type of the filter: "bandpass" keeps the band, and "bandstop" removes it.
     residual : float, default=None
-        Gain of what the atoms do not tell. None is 0 where the band is kept, and 1
-        where it is taken out: the two filters of a band add up to X.
+        Gain of the residual, the part of the signals that is not a combination of
+        atoms. None means 0 for "bandpass" and 1 for "bandstop", so that the results of
+        both filters add up to X.
 
     Returns
     -------
     filtered : ndarray of shape (n_samples, n_features)
-        As by `equalize`. Without limits, and with no residual, what the model tells.
+        Filtered signals in the dtype of X, or in float32 if X is uint8. "bandpass"
+        without limits returns the reconstructions of the signals by the atoms.
 
     Raises
     ------
     ValueError
-        If ``low`` is not below ``high``, or ``btype`` is neither.
+        If ``low`` is not below ``high``, or ``btype`` is not one of its two values.
+    ValueError
+        If ``residual`` is not finite, or ``transform`` would not accept X.
+    TypeError
+        If ``estimator`` has no atoms with frequencies.
+
+    See Also
+    --------
+    equalize : Apply any gains over frequency.
+    SpectralFilter : The same function as a step of a pipeline.
 
     Examples
     --------
+    A low-pass filter and the matching band-stop filter add up to the signals:
+
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.control import filter
@@ -191,12 +226,14 @@ def filter(
 def gains_of_band(
     low: float | None, high: float | None, btype: str, residual: float | None
 ) -> tuple[Curve, float]:
-    """Gains over frequency, and that of the residual, with which `filter` equalizes."""
-    if btype not in _BANDS:
-        raise ValueError(f"btype={btype!r} must be one of {_BANDS}.")
+    """Return the gains over frequency and the gain of the residual of a filter."""
+    if btype not in ("bandpass", "bandstop"):
+        raise ValueError(f"btype={btype!r} must be 'bandpass' or 'bandstop'.")
     passes = btype == "bandpass"
 
     def gains(frequencies: np.ndarray) -> np.ndarray:
-        return (in_band(frequencies, (low, high)) == passes).astype(float)
+        return (in_band(frequencies, (low, high), "(low, high)") == passes).astype(
+            float
+        )
 
     return gains, float(not passes) if residual is None else residual

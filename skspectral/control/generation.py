@@ -1,4 +1,4 @@
-"""Gains over frequency, and paths, for signals that are drawn."""
+"""Draw signals with gains over frequency, and interpolate between two signals."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Integral
@@ -10,13 +10,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import Interval, as_numbers, as_numpy, validated
 from skspectral.control.atoms import Gains, atom_values
-from skspectral.control.filtering import splitting_map
+from skspectral.control.filtering import stable_code_map
 from skspectral.gaussian.gaussian import principal_directions
 
-# Along the arc variances count as at least this share of the largest: signals that are
-# not of the training set have more than the prior's in its weakest directions, and
-# would be taken for far away. Sines below this are rounding.
-_LEAST_VARIANCE, _LEAST_SINE = 1e-2, 1e-6
+# On the arc, variances of the prior are raised to this fraction of the largest one. In
+# directions of small variance, new signals deviate more than training signals. Without
+# this limit these directions alone would determine the norms.
+_LEAST_VARIANCE_RATIO = 1e-2
+# Angles with a smaller sine are 0 or pi up to rounding.
+_LEAST_SINE = 1e-6
 
 
 def sample(
@@ -28,37 +30,54 @@ def sample(
     y: Any = None,
     random_state: Any = None,
 ) -> np.ndarray:
-    """Draw signals with bands that vary more or less, or are clamped.
+    """Draw signals whose bands of frequencies vary more or less than in training.
 
-    Deviations of the codes from the mean signal are limited, then multiplied.
+    Signals are drawn from the prior. The codes of their deviations from ``mean_`` are
+    clipped to the limits, and are then multiplied by the gains.
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning, fitted
+    estimator : SpectralDictionaryLearning
+        Fitted estimator from whose prior the signals are drawn.
     n_samples : int, default=1
+        Number of signals.
     gains : callable, array-like or float, default=1.0
-        As of `equalize`, of the deviations: a band's variance is multiplied by the
-        square. 0 leaves ``mean_`` there.
+        Factors >= 0 of the codes, in one of the four forms that `equalize` accepts. The
+        variance of a band is multiplied by the square of its gain. With a gain of 0 the
+        signals do not deviate from ``mean_`` in this band.
     limit : callable, array-like or float, default=inf
-        Of the same forms: largest deviation of a code, over the root mean square of
-        those of the training samples.
+        Largest absolute value of a code, in units of the root mean square of this code
+        over the training samples. It has one of the four forms that `equalize` accepts;
+        useful values are 1 to 3. The default means that codes are not limited.
     y : object, default=None
-        Label, for a prior that takes one.
+        Label of all signals, or one label per signal, for a prior with labels. None
+        draws the labels with their frequencies in training.
     random_state : int, RandomState instance or None, default=None
-        As in ``estimator.sample``: the same draws without gains and limits.
+        Controls the draws, like the parameter of ``estimator.sample``. An int that is
+        passed to both methods gives the same draws, before limits and gains are
+        applied.
 
     Returns
     -------
     signals : ndarray of shape (n_samples, n_features)
+        Drawn signals in the dtype of ``estimator.sample``.
 
     Raises
     ------
     ValueError
-        If gains or limits are of no form that `equalize` takes, or negative.
+        If ``gains`` or ``limit`` has none of the four forms, or has a negative value.
+    ValueError
+        If a gain is not finite.
+    TypeError
+        If ``estimator`` has no atoms with frequencies.
+
+    See Also
+    --------
+    equalize : Apply gains over frequency to signals that are given.
 
     Examples
     --------
-    Digits whose details are twice as strong:
+    Draw digits whose details, above 2 cycles per image, are twice as strong:
 
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
@@ -72,10 +91,10 @@ def sample(
     check_is_fitted(estimator)
     gain, _ = atom_values(estimator, gains, "gains")
     limits, _ = atom_values(estimator, limit, "limit", finite=False)
-    # Codes without variance have no deviation to be infinitely many of.
-    code_map, mean = splitting_map(estimator), as_numbers(estimator.mean_)
+    code_map, mean = stable_code_map(estimator), as_numbers(estimator.mean_)
     centre, covariance = estimator.moments_.project(code_map, mean)
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0) + centre**2)
+    # A limit of inf stays inf for codes without variance: inf * 0 would be NaN.
     largest = np.full(len(limits), np.inf)
     np.multiply(limits, deviations, out=largest, where=np.isfinite(limits))
     drawn = as_numpy(estimator.sample(n_samples, y=y, random_state=random_state))
@@ -94,36 +113,48 @@ def interpolate(
     *,
     prior: bool = True,
 ) -> np.ndarray:
-    """Signals on a path between two, in the space of codes.
+    """Interpolate between two signals in the space of their codes.
 
     Parameters
     ----------
-    estimator : SpectralDictionaryLearning, fitted
+    estimator : SpectralDictionaryLearning
+        Fitted estimator whose atoms and prior define the path.
     start, stop : array-like of shape (n_features,)
-        Two signals; the path is between their reconstructions.
+        Signals at the ends. The path connects their reconstructions by the atoms.
     n_samples : int, default=10
-        At least 2, both ends among them.
+        Number of signals on the path, at least 2. Both ends are included.
     prior : bool, default=True
-        Whether the path follows the prior: the arc of a circle in coordinates in which
-        the prior's covariance is the identity (but for its weakest directions, which
-        count as a hundredth of the strongest), where draws lie near a sphere. Signals
-        in the middle then vary as much as draws do. False is the straight line, on
-        which they fade into each other.
+        Whether the path follows the prior. True gives an arc about the mean of the
+        prior, and signals in the middle are about as strong as those at the ends. False
+        gives a straight line, on which ``start`` fades into ``stop`` and signals in the
+        middle are weaker.
 
     Returns
     -------
     signals : ndarray of shape (n_samples, n_features), float64
+        Signals at equal steps of the path, from ``start`` to ``stop``.
 
     Raises
     ------
     ValueError
-        If an end is not one finite signal.
+        If ``start`` or ``stop`` is not one finite signal.
+    ValueError
+        If ``n_samples`` is less than 2.
 
     Notes
     -----
-    The arc of spherical interpolation (Shoemake 1985), with norms between those of the
-    ends. Of a mixture mean and covariance of the whole are taken, and of a prior
-    without a closed form those of the training codes.
+    With ``prior=True`` coordinates are whitened, so that the covariance of the prior
+    becomes the identity and draws lie near a sphere. The path is the arc of spherical
+    linear interpolation [1]_, and norms are interpolated linearly. Variances below a
+    hundredth of the largest one are raised to this value.
+
+    Mean and covariance are taken from the prior, as a whole if it is a mixture of
+    Gaussians. They are taken from the training samples if the prior has no closed form.
+
+    References
+    ----------
+    .. [1] K. Shoemake (1985). Animating rotation with quaternion curves. SIGGRAPH
+       Computer Graphics 19(3), 245-254.
 
     Examples
     --------
@@ -139,41 +170,47 @@ def interpolate(
     ends = np.stack(
         [_signal(estimator, start, "start"), _signal(estimator, stop, "stop")]
     )
-    at = np.linspace(0, 1, n_samples)[:, None]
-    axes, mean = as_numbers(estimator.basis_), as_numbers(estimator.mean_)
-    coordinates = (ends - mean) @ axes.T
+    fractions = np.linspace(0, 1, n_samples)[:, None]
+    basis, mean = as_numbers(estimator.basis_), as_numbers(estimator.mean_)
+    first, last = coordinates = (ends - mean) @ basis.T
     if not prior:
-        return mean + ((1 - at) * coordinates[0] + at * coordinates[1]) @ axes
-    pooled = estimator.prior_
-    if pooled.capabilities.gaussians:
-        mixture = pooled.mixture()
+        return mean + ((1 - fractions) * first + fractions * last) @ basis
+    fitted = estimator.prior_
+    if fitted.capabilities.gaussians:
+        mixture = fitted.mixture()
         centre, covariance = mixture.mean, mixture.covariance
     else:
-        centre, covariance = estimator.moments_.project(axes, mean)
+        centre, covariance = estimator.moments_.project(basis, mean)
     vectors, variances = principal_directions(covariance)
-    spread = np.sqrt(np.maximum(variances, _LEAST_VARIANCE * variances[0]))
-    path = _arc((coordinates - centre) @ vectors / spread, at)
-    return mean + (path * spread @ vectors.T + centre) @ axes
+    spread = np.sqrt(np.maximum(variances, _LEAST_VARIANCE_RATIO * variances[0]))
+    path = _arc((coordinates - centre) @ vectors / spread, fractions)
+    return mean + (path * spread @ vectors.T + centre) @ basis
 
 
 def _signal(estimator: Any, signal: ArrayLike, name: str) -> np.ndarray:
+    """Return the signal in float64, or raise a ValueError that uses its ``name``."""
     values = as_numbers(signal, name)
     n_features = len(estimator.mean_)
     if values.shape != (n_features,) or not np.isfinite(values).all():
         raise ValueError(
             f"{name} of shape {values.shape} must be one signal of {n_features} finite "
-            "numbers, such as a row of X."
+            "numbers. Pass a one-dimensional array, such as a row of X."
         )
     return values
 
 
-def _arc(ends: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Points at shares ``at`` (n, 1) of the way, of shape (n, K)."""
+def _arc(ends: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """Return points (n, K) at ``fractions`` (n, 1) of the arc between two ends (2, K).
+
+    The arc is a straight line if the ends have the same or opposite directions.
+    """
     norms = np.linalg.norm(ends, axis=1, keepdims=True)
     first, last = ends / np.maximum(norms, np.finfo(float).tiny)
-    # More exact than the arc cosine where the two are close, or opposite.
+    # More accurate than the arc cosine if the directions are nearly equal or opposite.
     angle = 2 * np.arctan2(np.linalg.norm(first - last), np.linalg.norm(first + last))
     if np.sin(angle) < _LEAST_SINE:
-        return (1 - at) * ends[0] + at * ends[1]
-    directions = np.sin((1 - at) * angle) * first + np.sin(at * angle) * last
-    return ((1 - at) * norms[0] + at * norms[1]) * directions / np.sin(angle)
+        return (1 - fractions) * ends[0] + fractions * ends[1]
+    weights = np.sin((1 - fractions) * angle), np.sin(fractions * angle)
+    directions = weights[0] * first + weights[1] * last
+    lengths = (1 - fractions) * norms[0] + fractions * norms[1]
+    return lengths * directions / np.sin(angle)

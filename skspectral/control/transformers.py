@@ -1,4 +1,4 @@
-"""Gains over frequency as steps of a pipeline."""
+"""Transformers that apply gains over frequency as steps of a pipeline."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from abc import ABC, abstractmethod
@@ -16,41 +16,44 @@ from skspectral.control.filtering import equalize, gains_of_band
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 
-class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
-    """Fits atoms, and changes signals by them."""
+class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
+    """Base of the transformers: fits atoms, and multiplies them by gains."""
 
     estimator: Any
     estimator_: Any
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: Any = None) -> Any:
-        """Fit the atoms.
+        """Fit the atoms to signals.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        y : object, default=None
-            Passed on.
+            Training signals.
+        y : array-like of shape (n_samples,), default=None
+            Labels, which are passed to the ``fit`` of ``estimator``.
         sample_weight : array-like of shape (n_samples,), default=None
-            Passed on.
+            Weights of the signals, which are passed to the ``fit`` of ``estimator``.
+            None gives all signals the same weight.
 
         Returns
         -------
         self : object
+            The fitted transformer.
 
         Raises
         ------
         ValueError
-            If the gains or the band do not fit.
+            If the gains, or the limits of the band, are not valid.
         TypeError
-            If the estimator has no atoms with frequencies.
+            If ``estimator`` has no atoms with frequencies.
         """
         estimator = self.estimator
         if estimator is None:
             estimator = SpectralDictionaryLearning()
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator_ = clone(estimator).fit(X, y, **weights)
-        atom_values(self.estimator_, self._gains()[0], "gains")
+        atom_values(self.estimator_, self._gain_and_residual()[0], "gains")
         self.n_features_in_ = self.estimator_.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.estimator_, "feature_names_in_"):
@@ -61,24 +64,25 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         return hasattr(self, "estimator_")
 
     def transform(self, X: ArrayLike) -> Any:
-        """Signals with other gains.
+        """Apply the gains to signals.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Signals to change. The array is not modified.
 
         Returns
         -------
         signals : ndarray of shape (n_samples, n_features)
-            In the dtype of X; float32 for uint8.
+            Changed signals in the dtype of X, or in float32 if X is uint8.
         """
         check_is_fitted(self)
-        gains, residual = self._gains()
+        gains, residual = self._gain_and_residual()
         return equalize(self.estimator_, X, gains, residual=residual)
 
     @abstractmethod
-    def _gains(self) -> tuple[Gains, float]:
-        """Gains of the atoms, and that of the residual, as `equalize` takes them."""
+    def _gain_and_residual(self) -> tuple[Gains, float]:
+        """Return the parameters ``gains`` and ``residual`` of `equalize`."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -90,26 +94,39 @@ class _OfAtoms(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         return tags
 
 
-class SpectralEqualizer(_OfAtoms):
-    """Multiply each atom's share of a signal by the gain of its frequency.
+class SpectralEqualizer(_GainTransformer):
+    """Multiply each atom's part of the signals by the gain at its frequency.
 
-    `equalize` as a step of a pipeline.
+    This is the function `equalize` as a step of a pipeline. `fit` learns the atoms.
 
     Parameters
     ----------
     estimator : SpectralDictionaryLearning, default=None
-        Its atoms are fitted; one in a ``FrozenEstimator`` is taken as it is. None is
-        one with default parameters.
+        Estimator that learns the atoms. It is cloned before it is fitted; pass a fitted
+        one in a ``FrozenEstimator`` to use its atoms without fitting. None means an
+        estimator with default parameters.
     gains : callable, array-like or float, default=1.0
-        As of `equalize`: a function of frequencies, a table with rows (frequency,
-        gain), or one gain for each atom. A function has to be importable for pickling.
+        Factors >= 0 of the amplitudes, in one of the four forms that `equalize`
+        accepts: a function of frequencies, a table with rows (frequency, gain), one
+        gain per atom, or one number. A transformer can be pickled only if its function
+        can be imported, which excludes lambda functions.
     residual : float, default=1.0
-        Gain of what the atoms do not tell.
+        Gain of the residual, the part of the signals that is not a combination of
+        atoms. 0 removes it.
 
     Attributes
     ----------
     estimator_ : SpectralDictionaryLearning
+        Fitted estimator.
     n_features_in_ : int
+        Number of features of the training signals.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Set only if X has feature names that are strings.
+
+    See Also
+    --------
+    equalize : The function that changes the signals.
+    SpectralFilter : Keep or remove a band of frequencies.
 
     Examples
     --------
@@ -118,6 +135,9 @@ class SpectralEqualizer(_OfAtoms):
     >>> from skspectral.control import SpectralEqualizer
     >>> X, _ = load_digits(return_X_y=True)
     >>> atoms = SpectralDictionaryLearning(40, signal_shape=(8, 8), atoms="plane_wave")
+
+    The gains fall linearly from 1 at the frequency 0 to 0 at 4 cycles per image:
+
     >>> SpectralEqualizer(atoms, gains=[(0, 1.0), (4, 0.0)]).fit_transform(X).shape
     (1797, 64)
     """
@@ -135,26 +155,44 @@ class SpectralEqualizer(_OfAtoms):
         self.gains = gains
         self.residual = residual
 
-    def _gains(self) -> tuple[Gains, float]:
+    def _gain_and_residual(self) -> tuple[Gains, float]:
         return self.gains, self.residual
 
 
-class SpectralFilter(_OfAtoms):
-    """Keep a band of atoms alone, or take it out.
+class SpectralFilter(_GainTransformer):
+    """Keep or remove a band of frequencies of the signals.
 
-    `filter` as a step of a pipeline: in a grid search the band can be chosen.
+    This is the function `filter` as a step of a pipeline. `fit` learns the atoms. The
+    limits of the band can be chosen by a grid search.
 
     Parameters
     ----------
     estimator : SpectralDictionaryLearning, default=None
-        As of `SpectralEqualizer`.
-    low, high, btype, residual
-        As of `filter`.
+        Estimator that learns the atoms. It is cloned before it is fitted; pass a fitted
+        one in a ``FrozenEstimator`` to use its atoms without fitting. None means an
+        estimator with default parameters.
+    low, high : float, default=None
+        Limits of the band in units of ``frequencies_``. A frequency f is in the band if
+        low <= f < high. None means that there is no limit on this side.
+    btype : {"bandpass", "bandstop"}, default="bandpass"
+        Type of the filter: "bandpass" keeps the band, and "bandstop" removes it.
+    residual : float, default=None
+        Gain of the residual, the part of the signals that is not a combination of
+        atoms. None means 0 for "bandpass" and 1 for "bandstop".
 
     Attributes
     ----------
     estimator_ : SpectralDictionaryLearning
+        Fitted estimator.
     n_features_in_ : int
+        Number of features of the training signals.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Set only if X has feature names that are strings.
+
+    See Also
+    --------
+    filter : The function that changes the signals.
+    SpectralEqualizer : Apply any gains over frequency.
 
     Examples
     --------
@@ -193,5 +231,5 @@ class SpectralFilter(_OfAtoms):
         self.btype = btype
         self.residual = residual
 
-    def _gains(self) -> tuple[Gains, float]:
+    def _gain_and_residual(self) -> tuple[Gains, float]:
         return gains_of_band(self.low, self.high, self.btype, self.residual)

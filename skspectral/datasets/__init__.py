@@ -1,4 +1,4 @@
-"""Images and signals to learn from; nothing is downloaded."""
+"""Load or make images and signals to learn from; nothing is downloaded."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral.datasets.images import (

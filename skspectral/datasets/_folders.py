@@ -1,4 +1,4 @@
-"""Files below a folder, and what to tell the user of those that are skipped."""
+"""Read all files below a folder, and warn once about the files that are skipped."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import stat
@@ -11,25 +11,28 @@ from typing import Self, TypeVar
 
 Content = TypeVar("Content")
 
-# So many files are named in a warning.
-_NAMED = 5
+# Largest number of files that a warning names.
+_MAX_NAMED = 5
 
 
 class Folder:
-    """The files below a folder, sorted by name, as a context that warns at its end.
+    """Sorted files below a folder, as a context manager that warns at its end.
 
-    Hidden files and folders, and files of another ``suffix``, are left out. Links are
-    followed, and what is reached several times counts once, by the name that needs the
-    fewest links. Files that cannot be read are collected, as is what readers warn of.
-    The function that opens the context is to be called by the user, at whom warnings
-    point.
+    Hidden files, hidden folders and files with another ``suffix`` are ignored. Symbolic
+    links are followed. A file that can be reached by several paths is listed once,
+    under the path with the fewest links.
+
+    `read` collects the errors and the warnings of single files. At the end of the
+    context there is one warning for all skipped files, and one warning per category of
+    the collected warnings. They point to the caller of the function that opened the
+    context.
 
     Raises
     ------
     TypeError
-        If the folder is neither a str nor a path.
+        If the folder is neither a str nor a Path.
     FileNotFoundError
-        If it does not exist.
+        If the folder does not exist.
     """
 
     def __init__(self, folder: str | Path, suffix: str | None = None) -> None:
@@ -38,7 +41,10 @@ class Folder:
         except TypeError as error:
             raise TypeError(f"folder={folder!r} must be a str or a Path.") from error
         if not self.folder.is_dir():
-            raise FileNotFoundError(f"{folder} is not a folder.")
+            raise FileNotFoundError(
+                f"folder={str(folder)!r} is not a folder. Pass the path of a folder "
+                "that exists."
+            )
         self.skipped: dict[Path, str] = {}
         self.notes: dict[type[Warning], dict[Path, str]] = {}
         self.files = sorted(
@@ -60,24 +66,25 @@ class Folder:
             kinds = Counter(reason.split(":")[0] for reason in self.skipped.values())
             counts = ", ".join(f"{n} {name}" for name, n in kinds.most_common())
             warnings.warn(
-                f"Skipped {_number(self.skipped)} below {self.folder} ({counts}): "
-                f"{self._first(self.skipped)}.",
+                f"Skipped {_n_files(self.skipped)} below {self.folder} ({counts}): "
+                f"{self._summary(self.skipped)}.",
                 stacklevel=3,
             )
         for category, messages in self.notes.items():
             warnings.warn(
-                f"Of {_number(messages)} below {self.folder}: {self._first(messages)}.",
+                f"Warnings about {_n_files(messages)} below {self.folder}: "
+                f"{self._summary(messages)}.",
                 category,
                 stacklevel=3,
             )
 
     def read(self, path: Path, read: Callable[[Path], Content]) -> Content | None:
-        """What ``read`` returns for a file; None, and a note, where it raises."""
+        """Return what ``read`` returns for a file, or None if ``read`` fails."""
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 content = read(path)
-        # Readers of Pillow and SciPy raise almost anything on a broken file.
+        # Pillow and SciPy raise exceptions of almost any class for a broken file.
         except Exception as error:
             self._skip(path, error)
             return None
@@ -86,12 +93,12 @@ class Folder:
         return content
 
     def read_all(self, read: Callable[[Path], Content]) -> dict[Path, Content]:
-        """What ``read`` returns, by the path of each file for which it does."""
+        """Read every file; the result maps the paths of readable files to contents."""
         contents = ((path, self.read(path, read)) for path in self.files)
         return {path: content for path, content in contents if content is not None}
 
     def _walk(self) -> Iterator[Path]:
-        """Paths of the files; those that need a link come last."""
+        """Yield the paths of all files, those behind symbolic links last."""
         own, linked = deque([self.folder]), deque[Path]()
         seen: set[tuple[int, int]] = set()
         while own or linked:
@@ -102,7 +109,7 @@ class Folder:
             except OSError as error:
                 self._skip(path, error)
                 continue
-            # A folder that is linked from within itself would have no end.
+            # A link from a folder to itself, or to a parent, would never end.
             identity = (status.st_dev, status.st_ino)
             if identity in seen:
                 continue
@@ -113,11 +120,11 @@ class Folder:
             if stat.S_ISREG(status.st_mode):
                 yield path
             elif not stat.S_ISDIR(status.st_mode):
-                # To open a pipe would wait for ever.
-                self._skip(path, OSError("it is no regular file"))
+                # Opening a named pipe would block until somebody writes to it.
+                self._skip(path, OSError("it is not a regular file"))
 
     def _skip(self, path: Path, error: Exception) -> None:
-        # The error itself would keep alive what its function had in hand.
+        # The traceback of the error would keep the local variables of `read` in memory.
         self.skipped[path] = f"{type(error).__name__}: {error}"
 
     def _note(self, path: Path, category: type[Warning], message: str) -> None:
@@ -125,15 +132,15 @@ class Folder:
         known = of_category.get(path, message)
         of_category[path] = known if message in known else f"{known}; {message}"
 
-    def _first(self, messages: dict[Path, str]) -> str:
-        """Names and messages of the first few files, and the number of the others."""
+    def _summary(self, messages: dict[Path, str]) -> str:
+        """Names and messages of the first few files, and the count of other files."""
         lines = [
             f"{path.relative_to(self.folder)} ({message})"
-            for path, message in list(messages.items())[:_NAMED]
+            for path, message in list(messages.items())[:_MAX_NAMED]
         ]
         more = len(messages) - len(lines)
         return "; ".join(lines + [f"and {more} more"] * (more > 0))
 
 
-def _number(messages: dict[Path, str]) -> str:
+def _n_files(messages: dict[Path, str]) -> str:
     return f"{len(messages)} file{'s' * (len(messages) != 1)}"

@@ -1,4 +1,4 @@
-"""A picture file, whatever its mode and depth, as 8 bits of red, green and blue."""
+"""Read a picture file of any mode and bit depth as 8-bit red, green and blue."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from pathlib import Path
@@ -9,32 +9,36 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL import Image
 
-# Tags of TIFF, and of EXIF.
+# Numbers of tags of TIFF and EXIF.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339
+# Value of the tag "sample format" for signed integers.
 _SIGNED = 2
-# Orientations that exchange height and width.
-_LYING = (5, 6, 7, 8)
-# Formats whose integers of more than 8 bits Pillow brings to the range of 16 bits.
-_FILL_16_BITS = ("PNG", "PPM", "JPEG2000")
+# Values of the tag "orientation" that exchange height and width.
+_TRANSPOSED = (5, 6, 7, 8)
+# Formats in which Pillow scales integers of more than 8 bits to the range of 16 bits.
+_SCALED_TO_16_BITS = ("PNG", "PPM", "JPEG2000")
 
 
 def picture_size(path: Path, least: int) -> tuple[int, int]:
-    """Height and width that `read_picture` is expected to give, from the header."""
+    """Predict the height and width of the result of `read_picture` from the header."""
     from PIL import Image
 
     with path.open("rb") as file, Image.open(file) as picture:
         width, height = picture.size
-        # The method that a PNG has of its own would decode the whole of it.
+        # The method `getexif` of a PNG image would decode the whole picture.
         orientation = Image.Image.getexif(picture).get(_ORIENTATION)
-        # Pillow has turned the size of a TIFF.
-        if orientation in _LYING and picture.format != "TIFF":
+        # Pillow has already exchanged height and width of a TIFF.
+        if orientation in _TRANSPOSED and picture.format != "TIFF":
             width, height = height, width
     width, height = _enlarged((width, height), least)
     return height, width
 
 
 def read_picture(path: Path, least: int) -> np.ndarray:
-    """The first frame, upright, over white, enlarged to sides of at least ``least``.
+    """Read the first frame of a picture file, turned upright.
+
+    Transparent areas are blended with white. A picture whose shorter side has less than
+    ``least`` pixels is enlarged in proportion.
 
     Returns
     -------
@@ -43,13 +47,13 @@ def read_picture(path: Path, least: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the picture's numbers have no known range.
+        If the range of the pixel values is unknown.
     Exception
-        Whatever Pillow raises on a file that it cannot read.
+        If Pillow cannot read the file. Pillow raises exceptions of several classes.
     """
     from PIL import Image, ImageOps
 
-    # Of a TIFF that lies on its side, Pillow maps the file in a wrong shape if it can.
+    # Given a path, Pillow would map a rotated TIFF into memory in a wrong shape.
     with path.open("rb") as file, Image.open(file) as picture:
         ImageOps.exif_transpose(picture, in_place=True)
         colours = as_rgb(picture)
@@ -58,22 +62,22 @@ def read_picture(path: Path, least: int) -> np.ndarray:
 
 
 def _enlarged(size: tuple[int, int], least: int) -> tuple[int, int]:
-    """Size enlarged in proportion until its shorter side is at least ``least``."""
+    """Return the size, enlarged in proportion until no side is below ``least``."""
     scale = max(1, least / min(size))
     width, height = (max(least, round(side * scale)) for side in size)
     return width, height
 
 
 def as_rgb(picture: "Image.Image") -> "Image.Image":
-    """The picture in mode RGB, over white where it is transparent."""
+    """Convert a picture to mode RGB; transparent areas are blended with white."""
     from PIL import Image
 
     tags = getattr(picture, "tag_v2", {})
     if picture.mode == "L" and _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
-        # Pillow takes the bits of negative numbers for those of bright ones.
+        # Pillow would read negative values as bright pixels.
         raise ValueError(
-            "its numbers have a sign, so that black is not known. Save it with 8 or 16 "
-            "unsigned bits"
+            "its pixel values are signed integers, so that the value of black is "
+            "unknown. Save the picture with 8 or 16 unsigned bits"
         )
     if picture.mode == "F" or picture.mode.startswith("I"):
         picture = Image.fromarray(_as_8_bits(picture))
@@ -86,25 +90,25 @@ def as_rgb(picture: "Image.Image") -> "Image.Image":
     if not is_transparent:
         return picture if picture.mode == "RGB" else picture.convert("RGB")
     picture = picture.convert("RGBA")
-    ground = Image.new("RGB", picture.size, "white")
-    ground.paste(picture, mask=picture.getchannel("A"))
-    return ground
+    background = Image.new("RGB", picture.size, "white")
+    background.paste(picture, mask=picture.getchannel("A"))
+    return background
 
 
 def _as_8_bits(picture: "Image.Image") -> np.ndarray:
-    """Grey values of a picture of more than 8 bits, scaled to those of uint8."""
+    """Scale the grey values of a picture with more than 8 bits to uint8."""
     values = np.asarray(picture)
-    white = _white(picture)
-    # NaN is outside as well.
+    white = _white_value(picture)
+    # The comparison is written so that NaN fails it.
     if not (values.min() >= 0 and values.max() <= white):
         raise ValueError(
-            f"its values, from {values.min():g} to {values.max():g}, are outside of "
-            f"[0, {white:g}], so that white is not known. Save it with 8 bits"
+            f"its pixel values range from {values.min():g} to {values.max():g}, but "
+            f"must lie within [0, {white:g}]. Save the picture with 8 bits"
         )
     grey = np.rint(values * np.float32(255 / white)).astype(np.uint8)
     tags = getattr(picture, "tag_v2", {})
     if tags.get(_PHOTOMETRIC) == 0:
-        # White is zero, which Pillow heeds in files of 8 bits only.
+        # 0 is white in this file, which Pillow takes into account only with 8 bits.
         grey = 255 - grey
     transparent = picture.info.get("transparency")
     if transparent is not None:
@@ -112,21 +116,21 @@ def _as_8_bits(picture: "Image.Image") -> np.ndarray:
     return grey
 
 
-def _white(picture: "Image.Image") -> float:
-    """The value of white in a picture of mode F, I, or I;16 and its kin.
+def _white_value(picture: "Image.Image") -> float:
+    """Return the value of white in a picture of mode "F", "I" or "I;16" (and similar).
 
     Raises
     ------
     ValueError
-        If the file's format does not tell.
+        If the file's format does not specify the range of its integers.
     """
     if picture.mode == "F":
         return 1.0
-    if picture.format in _FILL_16_BITS:
+    if picture.format in _SCALED_TO_16_BITS:
         return 2.0**16 - 1
     if picture.format == "TIFF" and picture.mode != "I":
         return 2.0 ** picture.tag_v2[_BITS_PER_SAMPLE][0] - 1  # type: ignore[attr-defined]
     raise ValueError(
-        f"its integers, of mode {picture.mode} in a {picture.format} file, have no "
-        "known range. Save it with 8 or 16 unsigned bits"
+        f"its pixel values, integers of mode {picture.mode} in a {picture.format} "
+        "file, have no known range. Save the picture with 8 or 16 unsigned bits"
     )

@@ -1,4 +1,4 @@
-"""Where patches stand in images, chosen from the sizes of the images alone."""
+"""Choose the positions of patches from the sizes of the images alone."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-# One part in this many is kept for testing.
+# One fifth of the material is held out for testing.
 HELD_OUT = 5
 
 
 class Part(NamedTuple):
-    """The columns of an image from ``left`` on, ``width`` of them."""
+    """Strip of the image with index ``image``: ``width`` columns from ``left`` on."""
 
     image: int
     height: int
@@ -19,22 +19,25 @@ class Part(NamedTuple):
     width: int
 
 
-def whole(sizes: Sequence[tuple[int, int]]) -> list[Part]:
-    """All of each image, given by its height and width."""
+def whole_images(sizes: Sequence[tuple[int, int]]) -> list[Part]:
+    """Return one part per image, the whole image; ``sizes`` are (height, width)."""
     return [Part(i, height, 0, width) for i, (height, width) in enumerate(sizes)]
 
 
 def hold_out(
     sizes: Sequence[tuple[int, int]], size: int
 ) -> tuple[list[Part], list[Part]]:
-    """Parts for training and for testing that share no pixel.
+    """Return parts for training and parts for testing that share no pixel.
 
-    They are the sides and the middle of each image, given by its height and width;
-    where that is too narrow, every fifth image is kept for testing as a whole.
+    The middle band of each image is held out for testing: a fifth of its width, but at
+    least ``size`` columns. The columns to both sides of the band are for training. An
+    image with less than ``size`` columns beside the band is not divided. Such an image
+    is held out as a whole if its index is 4, 9, 14 and so on. The ``sizes`` are
+    (height, width).
     """
     train: list[Part] = []
     test: list[Part] = []
-    for part in whole(sizes):
+    for part in whole_images(sizes):
         i, height, _, width = part
         band = max(size, width // HELD_OUT)
         start = (width - band) // 2
@@ -50,19 +53,20 @@ def hold_out(
 def draw_places(
     parts: Sequence[Part], n_patches: int, size: int, stream: np.random.Generator
 ) -> np.ndarray:
-    """Image, first row and first column of each patch: integers (n_patches, 3).
+    """Draw the image, the top row and the left column of every patch.
 
-    The parts have equally many patches each, or one more.
+    The numbers of patches in two parts differ by at most one. The result is an array of
+    integers of shape (n_patches, 3).
     """
     image, height, left, width = np.array(parts).T
-    which = stream.permutation(np.arange(n_patches) % len(parts))
-    free = np.stack([height, width], axis=1)[which] - size + 1
+    chosen = stream.permutation(np.arange(n_patches) % len(parts))
+    free = np.stack([height, width], axis=1)[chosen] - size + 1
     row, column = stream.integers(free).T
-    return np.stack([image[which], row, left[which] + column], axis=1)
+    return np.stack([image[chosen], row, left[chosen] + column], axis=1)
 
 
-def of_each_image(places: np.ndarray) -> dict[int, np.ndarray]:
-    """Which patches stand in an image, by the number of the image."""
+def patches_by_image(places: np.ndarray) -> dict[int, np.ndarray]:
+    """Map the index of each image that has patches to the indices of its patches."""
     order = np.argsort(places[:, 0], kind="stable")
-    numbers, starts = np.unique(places[order, 0], return_index=True)
-    return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=False))
+    images, starts = np.unique(places[order, 0], return_index=True)
+    return dict(zip(images.tolist(), np.split(order, starts[1:]), strict=False))

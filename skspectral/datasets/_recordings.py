@@ -1,4 +1,4 @@
-"""WAV files of any length, as windows of float32."""
+"""Read WAV files of any length as windows of float32 samples."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import struct
@@ -9,17 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-# So many frames, of all channels, are decoded at a time, and at least two windows.
-_PIECE = 2**14
-# Channels cancel whose mean has less than this share of their power. Channels that are
-# independent keep one part in their number.
-_SILENT = 1e-4
-# Size of samples that were written before their number was known.
-_UNKNOWN = 2**32 - 1
+# A frame is one sample of each channel. A file is decoded in pieces of at most this
+# many frames, or of two windows if these are longer.
+_PIECE_FRAMES = 2**14
+# The user is warned if the variance of the mean of all channels is below this fraction
+# of the mean variance of the channels. For n independent channels it is 1 / n.
+_LEAST_POWER_RATIO = 1e-4
+# Size of the data in the header of a file that was written while it was recorded.
+_UNKNOWN_SIZE = 2**32 - 1
 
 
 class Header(NamedTuple):
-    """Sampling rate in Hz of a file, and its numbers of frames and channels."""
+    """Sampling rate in Hz, number of frames and number of channels of a WAV file."""
 
     rate: int
     n_frames: int
@@ -27,17 +28,18 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """What a WAV file holds; its samples are not read where they can be mapped."""
+    """Read the header of a WAV file, without its samples if the file can be mapped."""
     rate, samples = _open(path)
     if rate < 1:
-        raise ValueError(f"its sampling rate is {rate} Hz")
+        raise ValueError(f"its sampling rate of {rate} Hz is not positive")
     return Header(rate, *samples.shape[:2])
 
 
 def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray) -> int:
-    """Fill windows (n, length) with those of a file, piece by piece; return n.
+    """Read a file piece by piece into the array ``windows`` of shape (n, length).
 
-    Integers are scaled to [-1, 1). One channel is taken, or the mean of all.
+    Integers are scaled to [-1, 1). If ``channel`` is None, the windows are those of the
+    mean of all channels. The result is the number n of windows.
 
     Raises
     ------
@@ -47,11 +49,11 @@ def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray)
     Warns
     -----
     UserWarning
-        If the channels cancel in their mean.
+        If the channels cancel each other in their mean.
     """
     n_windows, length = windows.shape
     _, samples = _open(path)
-    at_once = max(length, _PIECE - length) // hop + 1
+    at_once = max(length, _PIECE_FRAMES - length) // hop + 1
     power = power_of_channels = 0.0
     for first in range(0, n_windows, at_once):
         rows = windows[first : first + at_once]
@@ -66,34 +68,35 @@ def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray)
         power_of_channels += channels.var(axis=0).mean() * len(signal)
         signal = signal.astype(np.float32)
         rows[:] = np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
-    if power < _SILENT * power_of_channels:
+    if power < _LEAST_POWER_RATIO * power_of_channels:
         warnings.warn(
-            f"the mean of its {samples.shape[1]} channels is nearly silent, as they "
-            "cancel; pass channel=0 for the first",
+            f"its {samples.shape[1]} channels cancel each other, so that their mean is "
+            "nearly silent; pass channel=0 to take the first channel",
             stacklevel=2,
         )
     return n_windows
 
 
 def _open(path: Path) -> tuple[int, np.ndarray]:
-    """Sampling rate and samples (n_frames, n_channels), mapped where they can be.
+    """Return the sampling rate and the samples, of shape (n_frames, n_channels).
 
-    Samples of 3 bytes have a third axis: that of their bytes, the least first.
+    Samples are mapped into memory if possible. Samples of 3 bytes have a third axis for
+    the bytes, the least significant byte first.
     """
     from scipy.io import wavfile
 
     try:
         rate, samples = wavfile.read(path, mmap=True)
     except ValueError as error:
-        # Neither those of 3 bytes nor those of a file that is cut short are mapped.
+        # SciPy maps neither samples of 3 bytes nor the samples of a truncated file.
         rate, samples = _read_whole_frames(path, "3-byte" in str(error))
     return rate, samples[:, None] if samples.ndim == 1 else samples
 
 
 def _read_whole_frames(path: Path, of_3_bytes: bool) -> tuple[int, np.ndarray]:
-    """Map a file that SciPy cannot map, up to its last whole frame.
+    """Read or map a file that SciPy cannot map, up to its last complete frame.
 
-    Files that are big-endian, or of a kind for more than 4 GiB, are left to SciPy.
+    Big-endian files, and files of the formats for more than 4 GiB, are read by SciPy.
     """
     from scipy.io import wavfile
 
@@ -101,27 +104,27 @@ def _read_whole_frames(path: Path, of_3_bytes: bool) -> tuple[int, np.ndarray]:
     if chunk is None or chunk.n_frames == 0:
         return wavfile.read(path)
     if not of_3_bytes:
-        whole = chunk.start + chunk.n_frames * chunk.frame_size
-        return wavfile.read(BytesIO(path.read_bytes()[:whole]))
-    if chunk.is_cut_short:
-        warnings.warn("it is cut short", wavfile.WavFileWarning, stacklevel=2)
+        stop = chunk.start + chunk.n_frames * chunk.frame_size
+        return wavfile.read(BytesIO(path.read_bytes()[:stop]))
+    if chunk.is_truncated:
+        warnings.warn("the file is truncated", wavfile.WavFileWarning, stacklevel=2)
     shape = (chunk.n_frames, chunk.n_channels, 3)
     return chunk.rate, np.memmap(path, np.uint8, "r", chunk.start, shape)
 
 
 class _DataChunk(NamedTuple):
-    """Where the samples of a file are, and how many bytes a frame of them has."""
+    """Position, number and size of the frames in a WAV file."""
 
     rate: int
     n_channels: int
     frame_size: int
     start: int
     n_frames: int
-    is_cut_short: bool
+    is_truncated: bool
 
 
 def _data_chunk(path: Path) -> _DataChunk | None:
-    """The samples of a little-endian file of at most 4 GiB; None for others."""
+    """Find the samples of a little-endian file of up to 4 GiB; None for other files."""
     with path.open("rb") as file:
         if file.read(12)[:4] != b"RIFF":
             return None
@@ -135,20 +138,20 @@ def _data_chunk(path: Path) -> _DataChunk | None:
                 )
             if name != b"data":
                 file.seek(start + size + size % 2)
-    there = min(size, path.stat().st_size - start)
-    is_cut_short = there < size < _UNKNOWN
-    n_frames = there // frame_size
-    return _DataChunk(rate, n_channels, frame_size, start, n_frames, is_cut_short)
+    present = min(size, path.stat().st_size - start)
+    is_truncated = present < size < _UNKNOWN_SIZE
+    n_frames = present // frame_size
+    return _DataChunk(rate, n_channels, frame_size, start, n_frames, is_truncated)
 
 
 def _as_floats(samples: np.ndarray) -> np.ndarray:
-    """Samples (n_frames, n_channels) in float64, integers scaled to [-1, 1)."""
+    """Convert samples to float64, (n_frames, n_channels); integers go to [-1, 1)."""
     if samples.ndim == 3:
         padded = np.zeros((*samples.shape[:2], 4), np.uint8)
         padded[..., 1:] = samples
         samples = padded.view("<i4")[..., 0]
     if samples.dtype.kind == "f":
         return samples.astype(np.float64)
-    # Of integers only those of 8 bits have no sign; SciPy shifts 24 bits to 32.
+    # Only 8-bit integers are unsigned. Samples of 24 bits have been shifted to 32 bits.
     middle = 128.0 if samples.dtype.kind == "u" else 0.0
     return (samples - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)

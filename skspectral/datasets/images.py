@@ -1,4 +1,4 @@
-"""Patches of images to learn from, as arrays (n, height, width, channels)."""
+"""Load patches of images as arrays of shape (n, height, width, channels)."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
@@ -17,40 +17,51 @@ from skspectral.datasets._places import (
     HELD_OUT,
     draw_places,
     hold_out,
-    of_each_image,
-    whole,
+    patches_by_image,
+    whole_images,
 )
 
-# An array whose last axis is no longer than this may be a single image in colour.
-_MOST_COLOURS = 4
+# An array whose last axis has at most this length may be a single colour image.
+_MAX_CHANNELS = 4
 
 
 def load_photograph_patches(
     n_patches: int = 5000, size: int = 32, *, random_state: Any = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colour patches of the two photographs bundled with scikit-learn.
+    """Load colour patches of the two photographs bundled with scikit-learn.
 
-    A band in the middle of each photograph is kept apart for the second array, so that
-    no pixel is in both. A third of the patches show the photograph at half its size.
+    Patches for training and patches for testing share no pixel: a band in the middle of
+    each photograph is held out for testing. One third of the patches are cut from the
+    photographs at half their size.
 
     Parameters
     ----------
     n_patches : int, default=5000
-        Patches for training; a fifth as many more are for testing.
+        Number of patches for training. There are a fifth as many patches for testing.
     size : int, default=32
         Height and width of a patch in pixels, at most 64.
     random_state : int, RandomState instance or None, default=0
-        Seed of the positions.
+        Controls the random positions of the patches. Pass an int for the same patches
+        in every call.
 
     Returns
     -------
     train : ndarray of shape (n_patches, size, size, 3), uint8
+        Patches for training.
     test : ndarray of shape (n_patches // 5, size, size, 3), uint8
+        Patches for testing.
 
     Raises
     ------
     ValueError
-        If ``n_patches`` or ``size`` is not positive, or ``size`` is more than 64.
+        If ``n_patches`` or ``size`` is not a positive integer.
+    ValueError
+        If ``size`` is more than 64.
+
+    See Also
+    --------
+    load_image_folder : Load patches of your own pictures.
+    cut_patches : Cut patches from images in memory.
 
     Examples
     --------
@@ -76,50 +87,64 @@ def load_photograph_patches(
 def load_image_folder(
     folder: str | Path, n_patches: int = 5000, size: int = 32, *, random_state: Any = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Square colour patches of all pictures below a folder, whatever their size.
+    """Load square colour patches of all pictures below a folder.
 
-    A band in the middle of each picture is kept apart for the second array; where a
-    picture is too narrow for that, every fifth picture is. Pictures smaller than a
-    patch are enlarged.
+    The pictures may have any size. Patches for training and patches for testing share
+    no pixel: a band in the middle of each picture is held out for testing. A picture
+    that is too narrow for this is not divided, and every fifth picture may be held out
+    as a whole. Pictures smaller than a patch are enlarged.
 
-    Pictures are read one at a time, turned upright, and brought to 8 bits a channel:
-    integers by the depth of their file, floats from [0, 1]. What is transparent lies
-    over white. Of several frames the first is taken. A file that is no readable
-    picture, or whose numbers have no known range, is skipped, and one warning names
-    such files.
+    Pictures are read one at a time, turned upright, and converted to 8 bits per
+    channel. Integers are scaled from the bit depth of their file, and floats from the
+    interval [0, 1]. Transparent areas are blended with white. Only the first frame of a
+    file is read.
 
     Parameters
     ----------
     folder : str or Path
-        Searched with its subfolders, links included; hidden files and folders are left
-        out, and a file that is reached twice counts once.
+        Folder that is searched for pictures, with its subfolders. Symbolic links are
+        followed. Hidden files and folders are ignored, and a file that can be reached
+        by several paths counts once.
     n_patches : int, default=5000
-        Patches for training, spread evenly over the pictures; a fifth as many more are
-        for testing.
+        Number of patches for training, spread evenly over the pictures. There are a
+        fifth as many patches for testing.
     size : int, default=32
         Height and width of a patch in pixels.
     random_state : int, RandomState instance or None, default=0
-        Seed of the positions.
+        Controls the random positions of the patches. Pass an int for the same patches
+        in every call.
 
     Returns
     -------
     train : ndarray of shape (n_patches, size, size, 3), uint8
+        Patches for training.
     test : ndarray of shape (n_patches // 5, size, size, 3), uint8
+        Patches for testing.
 
     Raises
     ------
     TypeError
-        If the folder is no path.
+        If ``folder`` is neither a str nor a Path.
     FileNotFoundError
-        If it does not exist.
+        If ``folder`` is not an existing folder.
     ValueError
-        If it has no readable picture, or too few to keep some for testing, or
-        ``n_patches`` or ``size`` is not positive.
+        If the folder has no readable picture.
+    ValueError
+        If the folder has too few pictures to hold out some for testing.
+    ValueError
+        If ``n_patches`` or ``size`` is not a positive integer.
 
     Warns
     -----
     UserWarning
-        If files are skipped, or a reader warns of them.
+        If files are skipped, because they are not readable pictures or because the
+        range of their pixel values is unknown. One warning names these files.
+    Warning
+        If Pillow warns about a file. The category is that of Pillow's warning.
+
+    See Also
+    --------
+    cut_patches : Cut patches from images in memory.
 
     Examples
     --------
@@ -135,15 +160,16 @@ def load_image_folder(
     n_patches = check_count("n_patches", n_patches, "patch")
     size = check_count("size", size, "pixel")
     seed = draw_seed(random_stream(random_state))
-    numbers = (n_patches, n_patches // HELD_OUT)
+    counts = (n_patches, n_patches // HELD_OUT)
     patches = None
     with Folder(folder) as files:
         sizes = files.read_all(lambda path: picture_size(path, size))
         if not hold_out(list(sizes.values()), size)[1]:
-            # Few as they are, look at the pictures: a header may not tell all.
+            # The headers leave nothing to hold out, but headers may be wrong. There are
+            # less than five pictures, so they are decoded to measure their sizes.
             sizes = files.read_all(lambda path: read_picture(path, size).shape[:2])
         while patches is None:
-            patches = _cut_files(files, sizes, numbers, size, seed)
+            patches = _cut_files(files, sizes, counts, size, seed)
     return patches[:n_patches], patches[n_patches:]
 
 
@@ -154,33 +180,49 @@ def cut_patches(
     *,
     random_state: Any = 0,
 ) -> np.ndarray:
-    """Patches at random places of the images, equally many of each (or one more).
+    """Cut patches at random positions from images.
+
+    The numbers of patches of two images differ by at most one.
 
     Parameters
     ----------
     images : list of array-like of shape (height, width, n_channels) or (height, width)
-        All grey, or all with the same number of channels; of one dtype, or all of
-        floats. An array (n, height, width, n_channels) or (n, height, width) is a list
-        of n images. Entries that are masked, or NA of pandas, become NaN, which
+        Images of any sizes. Either all are grey, or all have the same number of
+        channels. Either all have the same dtype, or all are floats. An array of shape
+        (n, height, width, n_channels) or (n, height, width) is a list of n images.
+        Masked entries and NA of pandas become NaN, which
         :meth:`~skspectral.SpectralDictionaryLearning.impute` fills.
     n_patches : int
+        Total number of patches.
     size : int
-        Height and width of a patch in pixels.
+        Height and width of a patch in pixels, at most the shortest side of an image.
     random_state : int, RandomState instance or None, default=0
-        Seed of the positions.
+        Controls the random positions of the patches. Pass an int for the same patches
+        in every call.
 
     Returns
     -------
     patches : ndarray of shape (n_patches, size, size, n_channels) or \
             (n_patches, size, size)
-        In the dtype of the images, of floats of several sizes in the largest. Where an
-        entry is marked as missing, integers become floats, with the same values.
+        Patches in random order, in the dtype of the images. Images of several floating
+        dtypes give patches in the largest one. Integers become floats of the same
+        values if an entry is missing.
 
     Raises
     ------
     ValueError
-        If there is no image, an image is smaller than a patch, the images are not of
-        one kind as told above, or ``n_patches`` or ``size`` is not positive.
+        If ``images`` is empty, is not a list of images, or may be a single image.
+    ValueError
+        If the images differ in their channels, or in dtypes that are not all floating.
+    ValueError
+        If an image is smaller than a patch.
+    ValueError
+        If ``n_patches`` or ``size`` is not a positive integer.
+
+    See Also
+    --------
+    load_image_folder : Load patches of all pictures below a folder.
+    cut_windows : Cut windows from signals.
 
     Examples
     --------
@@ -200,67 +242,76 @@ def cut_patches(
 def load_cifar10(
     folder: str | Path, *, train: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """CIFAR-10 from its Python version on disk, read by torchvision.
+    """Load the CIFAR-10 data set from a folder.
+
+    The files are read by torchvision. They are not downloaded.
 
     Parameters
     ----------
     folder : str or Path
-        Holds ``cifar-10-batches-py``. Nothing is downloaded.
+        Folder that contains the folder ``cifar-10-batches-py``, the Python version of
+        the data set.
     train : bool, default=True
-        The 50,000 training images, or the 10,000 test images.
+        Whether to load the 50,000 training images. False loads the 10,000 test images.
 
     Returns
     -------
     images : ndarray of shape (n, 32, 32, 3), uint8
+        Colour images.
     labels : ndarray of shape (n,), int64
+        Class of each image, from 0 to 9.
 
     Raises
     ------
     ImportError
-        If torchvision is missing, or does not fit the installed PyTorch.
+        If torchvision is not installed, or was built for another version of PyTorch.
     FileNotFoundError
-        If the folder does not hold the complete data set.
+        If ``folder`` does not contain the complete data set.
     """
     try:
         from torchvision import datasets
     except ImportError as error:
         raise ImportError(
-            "CIFAR-10 is read by torchvision: pip install 'skspectral[vision]'."
+            "load_cifar10 requires torchvision, which is not installed. Install it by: "
+            "pip install 'skspectral[vision]'"
         ) from error
     except RuntimeError as error:
         import torch
 
         raise ImportError(
-            f"torchvision is installed, but was built for another PyTorch than the "
-            f"{torch.__version__} here ({error}). Install both from one index."
+            "The installed torchvision was built for another PyTorch than version "
+            f"{torch.__version__}, which is installed ({error}). Install both packages "
+            "from the same index."
         ) from error
     try:
         data = datasets.CIFAR10(root=str(folder), train=train, download=False)
     except RuntimeError as error:
         raise FileNotFoundError(
-            f"{folder} does not hold CIFAR-10 complete and unchanged: it must contain "
-            f"the folder {datasets.CIFAR10.base_folder} of the Python version."
+            f"folder={str(folder)!r} does not contain the complete CIFAR-10 data set. "
+            f"It must contain the folder {datasets.CIFAR10.base_folder} with the "
+            "unchanged files of the Python version."
         ) from error
     return data.data, np.array(data.targets)
 
 
 def _as_images(images: Any) -> tuple[list[np.ndarray], np.dtype]:
-    """The images as arrays that agree in their channels, and the dtype of patches."""
+    """Return the images as arrays with the same channels, and the dtype of patches."""
     listed = _as_list(images)
     arrays = [as_real_array(image, f"images[{i}]") for i, image in enumerate(listed)]
     for i, array in enumerate(arrays):
         if array.ndim not in (2, 3) or 0 in array.shape[2:]:
             raise ValueError(
-                f"images[{i}] has the shape {array.shape}, but an image is of shape "
-                "(height, width) or (height, width, n_channels), one channel at least."
+                f"images[{i}] has the shape {array.shape}, but an image must have the "
+                "shape (height, width) or (height, width, n_channels), with at least "
+                "one channel."
             )
         if array.shape[2:] != arrays[0].shape[2:]:
             raise ValueError(
                 f"images[0] of shape {arrays[0].shape} and images[{i}] of shape "
                 f"{array.shape} differ in their channels. Pass images that are all "
-                "grey, or all with the same channels."
+                "grey, or images that all have the same number of channels."
             )
-    # A mask turns integers into floats, which are in the same units.
+    # The dtypes before masks turned integers into floats, which keep their values.
     given = {
         given_dtype(image, array) for image, array in zip(listed, arrays, strict=True)
     }
@@ -268,25 +319,29 @@ def _as_images(images: Any) -> tuple[list[np.ndarray], np.dtype]:
     if len(names) > 1 and any(dtype.kind != "f" for dtype in given):
         raise ValueError(
             f"images have the dtypes {' and '.join(names)}, whose ranges differ. "
-            "Convert them to one, such as image.astype(np.float32) / 255 for uint8."
+            "Convert them to one dtype, for example images of uint8 by "
+            "image.astype(np.float32) / 255."
         )
     return arrays, np.result_type(*{array.dtype for array in arrays})
 
 
 def _as_list(images: Any) -> list[Any]:
-    """The images one by one; an array is a list along its first axis."""
+    """Return a list of the images; an array is a list along its first axis."""
     shape = tuple(getattr(images, "shape", ()))
-    if len(shape) == 2 or (len(shape) == 3 and shape[-1] <= _MOST_COLOURS):
-        several = f" or {shape[0]} grey ones" if len(shape) == 3 else ""
+    if len(shape) == 2 or (len(shape) == 3 and shape[-1] <= _MAX_CHANNELS):
+        if len(shape) == 2:
+            raise ValueError(
+                f"images of shape {shape} is a single image. Pass the list [images]."
+            )
         raise ValueError(
-            f"images of shape {shape} may be one image{several}. Pass [images] for "
-            "one, list(images) for several."
+            f"images of shape {shape} may be one image or {shape[0]} grey images. Pass "
+            "[images] for one image, or list(images) for several images."
         )
     try:
         listed = list(images)
     except TypeError as error:
         raise ValueError(
-            f"images={images!r} must be a list of arrays, one for each image."
+            f"images={images!r} must be a list of arrays, one array per image."
         ) from error
     if not listed:
         raise ValueError("images is empty. Pass a list of at least one array.")
@@ -300,17 +355,17 @@ def _cut(
     stream: np.random.Generator,
     dtype: Any = np.uint8,
 ) -> np.ndarray:
-    """Patches at random places of images that are in memory."""
+    """Cut patches at random positions from arrays."""
     sides = [min(pair) for pair in _sizes(images)]
     if min(sides) < size:
         i = int(np.argmin(sides))
         raise ValueError(
-            f"size={size} is larger than an image, whose shorter side is {sides[i]}: "
-            f"the one at index {i}, of shape {images[i].shape}. Pass a size of at most "
-            "that, or leave the image out."
+            f"size={size} is larger than an image: the image with index {i} has the "
+            f"shape {images[i].shape}. Pass a size of at most {sides[i]}, or remove "
+            "this image."
         )
     patches = np.empty((n_patches, size, size, *images[0].shape[2:]), dtype=dtype)
-    places = draw_places(whole(_sizes(images)), n_patches, size, stream)
+    places = draw_places(whole_images(_sizes(images)), n_patches, size, stream)
     for patch, (i, row, column) in zip(patches, places, strict=True):
         patch[:] = images[i][row : row + size, column : column + size]
     return patches
@@ -319,33 +374,38 @@ def _cut(
 def _cut_files(
     files: Folder,
     sizes: dict[Path, tuple[int, int]],
-    numbers: tuple[int, int],
+    counts: tuple[int, int],
     size: int,
     seed: int,
 ) -> np.ndarray | None:
-    """Patches of pictures, those for training first; one picture is held at a time.
+    """Cut patches from picture files, first for training, then for testing.
 
-    Where a picture cannot be decoded, or is of another size than its header says, the
-    ``sizes`` are corrected and there is no result.
+    Only one picture is in memory at a time. The ``counts`` are the numbers of patches
+    for training and for testing. If a picture cannot be decoded, or if its size differs
+    from that in ``sizes``, then ``sizes`` is corrected and the result is None.
     """
     if not sizes:
-        raise ValueError(f"{files.folder} has no readable picture.")
+        raise ValueError(
+            f"folder={str(files.folder)!r} has no readable picture. Pass a folder that "
+            "contains pictures."
+        )
     parts = hold_out(list(sizes.values()), size)
     if not parts[1]:
         raise ValueError(
-            f"{files.folder} has too few pictures to keep some for testing: needed are "
-            f"five, or one of at least {3 * size} pixels in width."
+            f"folder={str(files.folder)!r} has too few pictures to hold out some for "
+            "testing. Add pictures until there are five, or add one that is at least "
+            f"{3 * size} pixels wide."
         )
     stream = random_stream(seed)
     places = np.concatenate(
         [
-            draw_places(part, number, size, stream)
-            for part, number in zip(parts, numbers, strict=True)
+            draw_places(part, count, size, stream)
+            for part, count in zip(parts, counts, strict=True)
         ]
     )
     patches = np.empty((len(places), size, size, 3), dtype=np.uint8)
     expected = list(sizes.items())
-    for i, of_picture in of_each_image(places).items():
+    for i, patches_of_picture in patches_by_image(places).items():
         path, shape = expected[i]
         picture = files.read(path, lambda path: read_picture(path, size))
         if picture is None:
@@ -353,10 +413,10 @@ def _cut_files(
             continue
         sizes[path] = picture.shape[:2]
         if sizes[path] == shape:
-            for k in of_picture:
+            for k in patches_of_picture:
                 _, row, column = places[k]
                 patches[k] = picture[row : row + size, column : column + size]
-        # Before the next one is read.
+        # Free the memory before the next picture is read.
         del picture
     return patches if list(sizes.items()) == expected else None
 
@@ -366,7 +426,7 @@ def _sizes(images: list[np.ndarray]) -> list[tuple[int, int]]:
 
 
 def _halved(images: list[np.ndarray]) -> list[np.ndarray]:
-    """Means of 2 x 2 pixels."""
+    """Return the images at half their size: means of blocks of 2 x 2 pixels."""
     halves = []
     for image in images:
         height, width = (side // 2 * 2 for side in image.shape[:2])

@@ -1,4 +1,4 @@
-"""Sound and other signals to learn from, as arrays (n, length) of windows."""
+"""Load or make signals as arrays of windows, of shape (n_windows, length)."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
@@ -19,14 +19,15 @@ from skspectral.datasets._signal_lists import as_signals, n_windows, refuse_long
 
 # The open strings of a guitar, E2 to E4, in Hz.
 _GUITAR = (82.41, 110.0, 146.83, 196.0, 246.94, 329.63)
-# Where the string is plucked, as a share of its length.
+# Position where the string is plucked, as a fraction of its length.
 _PLUCKED_AT = 0.2
-# Seconds in which the fundamental falls by a factor of e; harmonic h takes 1/h of it.
+# Seconds in which the fundamental decays by a factor of e; harmonic h decays h times as
+# fast.
 _DECAY = 0.5
-# Root mean square of the loudest note as it is plucked, in units of full scale.
+# Root mean square of the loudest note when it is plucked, in units of full scale.
 _LEVEL = 0.2
 
-# Matplotlib's gallery draws the 800 samples of the EEG over 10 seconds.
+# Samples and channels in the file. Matplotlib's gallery draws them over 10 seconds.
 _EEG_SHAPE = (800, 4)
 _EEG_SECONDS = 10
 
@@ -34,33 +35,42 @@ _EEG_SECONDS = 10
 def cut_windows(
     signals: ArrayLike | Sequence[ArrayLike], length: int, hop: int | None = None
 ) -> np.ndarray:
-    """Windows of one or several signals, one after the other.
+    """Cut one or several signals into windows of equal length.
 
-    What is left at the end of a signal, being shorter than a window, is dropped, and a
-    signal that is shorter altogether gives no window.
+    The samples after the last whole window of a signal are dropped. A signal that is
+    shorter than a window gives no window.
 
     Parameters
     ----------
     signals : array-like of shape (n,) or (m, n), or list of array-like of shape (n_i,)
-        One signal, or several, which may differ in length; the rows of a matrix are
-        several. Entries that are masked, or NA of pandas, become NaN, which
+        One signal, a matrix whose rows are signals, or a list of signals, which may
+        differ in length. Masked entries and NA of pandas become NaN, which
         :meth:`~skspectral.SpectralDictionaryLearning.impute` fills.
     length : int
-        Samples of a window.
+        Length of a window in samples.
     hop : int or None, default=None
-        Samples from the start of a window to that of the next. None is ``length``:
-        no sample is in two windows.
+        Number of samples from the start of one window to the start of the next. None
+        means ``length``: the windows are adjacent and do not overlap.
 
     Returns
     -------
     windows : ndarray of shape (n_windows, length)
-        A copy, in the floating dtype of the signals, or float64 for integers.
+        Windows in the order of the signals and of time. They are a copy, in the
+        floating dtype of the signals, or in float64 if these are integers.
 
     Raises
     ------
     ValueError
-        If ``length`` or ``hop`` is not positive, a signal has more than one dimension
-        or no real numbers, or every signal is shorter than ``length``.
+        If ``length`` or ``hop`` is not a positive integer.
+    ValueError
+        If a signal has more than one dimension, or is not made of real numbers.
+    ValueError
+        If all signals are shorter than ``length``.
+
+    See Also
+    --------
+    load_recordings : Cut the WAV files below a folder into windows.
+    cut_patches : Cut patches from images.
 
     Examples
     --------
@@ -73,9 +83,9 @@ def cut_windows(
     length, hop = _check_cut(length, hop)
     arrays, dtype = as_signals(signals, length)
     kept = [array for array in arrays if array.shape[1] >= length]
-    numbers = [len(array) * n_windows(array.shape[1], length, hop) for array in kept]
-    windows = np.empty((sum(numbers), length), dtype=dtype)
-    ends = np.cumsum(numbers)
+    counts = [len(array) * n_windows(array.shape[1], length, hop) for array in kept]
+    windows = np.empty((sum(counts), length), dtype=dtype)
+    ends = np.cumsum(counts)
     for array, rows in zip(kept, np.split(windows, ends[:-1]), strict=True):
         views = np.lib.stride_tricks.sliding_window_view(array, length, axis=1)
         views = views[:, ::hop]
@@ -97,41 +107,52 @@ def make_tones(
     noise: float = 0.005,
     random_state: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of notes such as those of a plucked string, made by formula.
+    """Make windows of decaying harmonic tones, similar to those of a plucked string.
 
-    Each window sounds one of a few pitches, from a random moment of the first half
-    second on. Its harmonics start with the amplitudes of an ideal string's velocity,
-    plucked at a fifth of its length, the higher ones decay sooner, and their phases are
-    random; so is the loudness.
+    Each window contains one tone. Its pitch, its loudness and the phases of its
+    harmonics are random, and the string was plucked up to half a second before the
+    window starts. The initial amplitude of harmonic h is proportional to
+    sin(pi h / 5) / h, like that of the velocity of an ideal string plucked at a fifth
+    of its length. Amplitudes decay exponentially, and faster for higher harmonics.
 
     Parameters
     ----------
     n_samples : int, default=1000
         Number of windows.
     length : int, default=512
-        Samples of a window.
+        Length of a window in samples.
     sampling_rate : float, default=8000.0
-        Samples per second.
+        Number of samples per second. Harmonics above half of it are left out.
     pitches : sequence of float, default=(82.41, 110.0, 146.83, 196.0, 246.94, 329.63)
-        Frequencies of the fundamentals in Hz. The default are a guitar's open strings.
+        Frequencies of the fundamentals in Hz, one of which is drawn per window. The
+        default is the pitches of the open strings of a guitar.
     noise : float, default=0.005
-        Standard deviation of the white noise that is added; that of a loud note is 0.2.
+        Standard deviation of the white noise that is added. 0 adds no noise. For
+        comparison, the loudest tone has the root mean square 0.2 when it is plucked.
     random_state : int, RandomState instance or None, default=None
-        Seed of pitches, loudness, moments, phases and noise.
+        Controls all random properties of the tones, and the noise. Pass an int for the
+        same windows in every call.
 
     Returns
     -------
     X : ndarray of shape (n_samples, length), float64
-        In units of full scale: nearly always within [-1, 1].
+        Windows in units of full scale: few samples are outside [-1, 1].
     y : ndarray of shape (n_samples,), float64
         Pitch of each window in Hz.
 
     Raises
     ------
     ValueError
-        If a pitch is missing, or not between 0 and the Nyquist frequency, if
-        ``n_samples``, ``length`` or ``sampling_rate`` is not positive, or ``noise`` is
-        negative or not finite.
+        If ``pitches`` is empty, or a pitch is missing or is not between 0 and the
+        Nyquist frequency.
+    ValueError
+        If ``n_samples`` or ``length`` is not a positive integer.
+    ValueError
+        If ``sampling_rate`` is not positive, or ``noise`` is negative or not finite.
+
+    See Also
+    --------
+    load_recordings : Load windows of recorded sound.
 
     Examples
     --------
@@ -147,8 +168,8 @@ def make_tones(
     possible = (fundamentals > 0) & (fundamentals < nyquist)
     if not (possible.size and possible.all()):
         raise ValueError(
-            f"pitches={tuple(fundamentals.tolist())} must be above 0 and below "
-            f"{nyquist:g} Hz, half of sampling_rate={sampling_rate:g}."
+            f"pitches={tuple(fundamentals.tolist())} must be frequencies above 0 and "
+            f"below {nyquist:g} Hz, half of sampling_rate={sampling_rate:g}."
         )
     stream = random_stream(random_state)
     y = stream.choice(fundamentals, n_samples)
@@ -170,52 +191,62 @@ def load_recordings(
     *,
     channel: int | None = None,
 ) -> tuple[np.ndarray, float]:
-    """Windows of all WAV files below a folder, in the order of the files' names.
+    """Load windows of all WAV files below a folder.
 
-    Integers are scaled to [-1, 1). A file that is shorter than a window does not
-    matter. One that cannot be read, or has samples that are NaN or too large for
-    float32, is skipped, and one warning names such files. Files are read in pieces.
+    The files are read piece by piece, in the order of their paths. Integers are scaled
+    to [-1, 1). Recordings that are shorter than a window give no window.
 
     Parameters
     ----------
     folder : str or Path
-        Searched with its subfolders, links included, for names that end in .wav, in
-        any case; hidden files and folders are left out, and a file that is reached
-        twice counts once.
+        Folder that is searched, with its subfolders, for files whose name ends in .wav,
+        in upper or lower case. Symbolic links are followed. Hidden files and folders
+        are ignored, and a file that can be reached by several paths counts once.
     length : int
-        Samples of a window.
+        Length of a window in samples.
     hop : int or None, default=None
-        Samples from the start of a window to that of the next. None is ``length``.
+        Number of samples from the start of one window to the start of the next. None
+        means ``length``: the windows are adjacent and do not overlap.
     channel : int or None, default=None
-        The channel that is taken, from 0 on. None is the mean of all.
+        Index of the channel that is read; 0 is the first channel. None reads the mean
+        of all channels.
 
     Returns
     -------
     windows : ndarray of shape (n_windows, length), float32
+        Windows in the order of the files and of time.
     sampling_rate : float
-        Samples per second.
+        Number of samples per second, which is equal in all recordings.
 
     Raises
     ------
     TypeError
-        If the folder is no path.
+        If ``folder`` is neither a str nor a Path.
     FileNotFoundError
-        If it does not exist.
+        If ``folder`` is not an existing folder.
     ValueError
-        If it has no readable WAV file, every recording is shorter than a window, the
-        others differ in their sampling rates, or one of them lacks the ``channel``; if
-        ``length`` or ``hop`` is not positive, or ``channel`` is negative.
+        If the folder has no readable WAV file.
+    ValueError
+        If all recordings are shorter than a window.
+    ValueError
+        If the recordings, without those that are shorter than a window, differ in their
+        sampling rates, or one of them does not have the ``channel``.
+    ValueError
+        If ``length`` or ``hop`` is not a positive integer, or ``channel`` is negative.
 
     Warns
     -----
     UserWarning
-        If files are skipped, or channels cancel in their mean.
+        If files are skipped, because they are not readable or because a sample is NaN
+        or too large for float32. One warning names these files.
+    UserWarning
+        If the channels of a recording cancel each other in their mean.
     scipy.io.wavfile.WavFileWarning
-        If a file is cut short, or has a part that SciPy does not know.
+        If a file is truncated, or has a part that SciPy does not know.
 
     See Also
     --------
-    cut_windows : The same for arrays.
+    cut_windows : Cut signals in memory into windows.
 
     Examples
     --------
@@ -235,51 +266,57 @@ def load_recordings(
     with Folder(folder, ".wav") as files:
         headers = files.read_all(read_header)
         if not headers:
-            raise ValueError(f"{folder} has no readable WAV file.")
+            raise ValueError(_no_wav_file(folder))
         longest = max(header.n_frames for header in headers.values())
         refuse_longer(length, longest, len(headers))
         used = {path: h for path, h in headers.items() if h.n_frames >= length}
         rate = _common_rate(used)
         _refuse_absent(channel, used)
-        numbers = [n_windows(h.n_frames, length, hop) for h in used.values()]
-        windows = np.empty((sum(numbers), length), dtype=np.float32)
+        counts = [n_windows(h.n_frames, length, hop) for h in used.values()]
+        windows = np.empty((sum(counts), length), dtype=np.float32)
         end = 0
-        for path, number in zip(used, numbers, strict=True):
-            rows = windows[end : end + number]
+        for path, count in zip(used, counts, strict=True):
+            rows = windows[end : end + count]
             fill = partial(read_windows, hop=hop, channel=channel, windows=rows)
             end += files.read(path, fill) or 0
         if end == 0:
-            raise ValueError(f"{folder} has no readable WAV file.")
+            raise ValueError(_no_wav_file(folder))
     return windows[:end], float(rate)
 
 
 def load_eeg(length: int = 64, hop: int | None = None) -> tuple[np.ndarray, float]:
-    """Windows of the electroencephalogram among Matplotlib's sample data.
+    """Load windows of the electroencephalogram in Matplotlib's sample data.
 
-    Four channels of 800 samples, each of zero mean and unit variance. The file does not
-    say at which rate it was sampled; Matplotlib's gallery ("MRI with EEG") draws it
-    over 10 seconds, which are 80 samples per second.
+    The recording has four channels of 800 samples. Each channel has zero mean and unit
+    variance. The file does not specify the sampling rate: Matplotlib's gallery ("MRI
+    with EEG") draws the recording over 10 seconds, which gives 80 samples per second.
 
     Parameters
     ----------
     length : int, default=64
-        Samples of a window.
+        Length of a window in samples, at most 800.
     hop : int or None, default=None
-        Samples from the start of a window to that of the next. None is ``length``.
+        Number of samples from the start of one window to the start of the next. None
+        means ``length``: the windows are adjacent and do not overlap.
 
     Returns
     -------
     windows : ndarray of shape (n_windows, length), float64
-        Those of the first channel come first.
+        Windows in the order of the channels and of time.
     sampling_rate : float
-        Samples per second.
+        Number of samples per second: 80.
 
     Raises
     ------
     FileNotFoundError
         If Matplotlib was installed without its sample data.
     ValueError
-        If ``length`` is more than 800, or ``length`` or ``hop`` is not positive.
+        If ``length`` or ``hop`` is not a positive integer, or ``length`` is more than
+        800.
+
+    See Also
+    --------
+    cut_windows : Cut signals in memory into windows.
 
     Examples
     --------
@@ -295,46 +332,55 @@ def load_eeg(length: int = 64, hop: int | None = None) -> tuple[np.ndarray, floa
     if not path.is_file():
         raise FileNotFoundError(
             f"Matplotlib is installed without its sample data: {path} is missing. "
-            "Install Matplotlib from the Python package index."
+            "Install Matplotlib by pip, which includes these data."
         )
-    # Written on a little-endian machine, whatever this one is.
+    # The file is little-endian, which this machine need not be.
     channels = np.fromfile(path, dtype="<f8").astype(np.float64).reshape(_EEG_SHAPE).T
     return cut_windows(channels, length, hop), _EEG_SHAPE[0] / _EEG_SECONDS
 
 
 def _check_cut(length: int, hop: int | None) -> tuple[int, int]:
-    """Length and hop as positive integers."""
+    """Return ``length`` and ``hop`` as positive integers."""
     length = check_count("length", length, "sample")
     return length, length if hop is None else check_count("hop", hop, "sample")
 
 
+def _no_wav_file(folder: str | Path) -> str:
+    return (
+        f"folder={str(folder)!r} has no readable WAV file. Pass a folder that contains "
+        "WAV files."
+    )
+
+
 def _common_rate(headers: dict[Path, Header]) -> int:
-    """The sampling rate in Hz, or an error if there are several."""
+    """Return the sampling rate in Hz; raise a ValueError if there are several."""
     (first, expected), *others = headers.items()
     for path, header in others:
         if header.rate != expected.rate:
             raise ValueError(
                 f"The sampling rates differ: {first} has {expected.rate} Hz, {path} "
-                f"has {header.rate} Hz. Resample them to one rate, or put them into "
-                "folders of their own."
+                f"has {header.rate} Hz. Resample the recordings to one rate, or put "
+                "the recordings of each rate into a separate folder."
             )
     return expected.rate
 
 
 def _refuse_absent(channel: int | None, headers: dict[Path, Header]) -> None:
-    """Raise if a recording does not have the channel."""
+    """Raise a ValueError if a recording does not have the channel."""
     path, header = min(headers.items(), key=lambda item: item[1].n_channels)
-    if channel is not None and channel >= header.n_channels:
+    n_channels = header.n_channels
+    if channel is not None and channel >= n_channels:
         raise ValueError(
-            f"channel={channel} must be from 0 to {header.n_channels - 1}, or None for "
-            f"the mean of all channels, as {path} has {header.n_channels} of them."
+            f"channel={channel} must be from 0 to {n_channels - 1}, because {path} has "
+            f"{n_channels} channel{'s' * (n_channels != 1)}. Pass channel=None for the "
+            "mean of all channels."
         )
 
 
 def _plucked_string(
     seconds: np.ndarray, pitch: float, nyquist: float, stream: np.random.Generator
 ) -> np.ndarray:
-    """Sound of a string at (n, length) times after it was plucked, phases random."""
+    """Return tones with random phases at (n, length) times, 0 when they are plucked."""
     harmonics = np.arange(1, int(np.ceil(nyquist / pitch)))
     amplitudes = np.sin(np.pi * _PLUCKED_AT * harmonics) / harmonics
     amplitudes *= _LEVEL / np.sqrt((amplitudes**2).sum() / 2)

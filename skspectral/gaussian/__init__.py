@@ -1,4 +1,4 @@
-"""Gaussians, mixtures of them, and what a linear observation tells of a draw."""
+"""Gaussian distributions, their mixtures, and posteriors given linear observations."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral.gaussian.gaussian import Gaussian

@@ -1,7 +1,9 @@
-"""How good reconstructions and generated samples are: functions on arrays.
+"""Measure the quality of reconstructions and of generated samples.
 
-Real or original samples come first, generated or reconstructed ones second. Features
-are rows of numbers of any kind: samples, codes, or what a network makes of images.
+All metrics are functions on arrays. The first argument holds the real or original
+samples, the second argument the generated or reconstructed samples. Metrics that take
+features accept any array of shape (n_samples, n_features): the samples themselves,
+their codes, or the outputs of a neural network for images (`extract_features`).
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

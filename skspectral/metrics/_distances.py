@@ -1,8 +1,8 @@
-"""Squared Euclidean distances of many pairs: fast, and exact where it matters.
+"""Squared Euclidean distances between many pairs of samples.
 
-A matrix product gives them fast, but to the digits of the squared norms only: near
-duplicates come out at any small distance. So whatever is near a threshold that decides
-something is computed again, from differences.
+A matrix product computes them fast, but its rounding errors grow with the squared
+norms, so that the distances of near duplicates are inaccurate. Distances that are close
+to a threshold are therefore computed again, from the differences of the samples.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -11,33 +11,33 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.utils import gen_batches
 
-# Distances that are held at once: 16 MiB, beside masks and copies, near the caches; but
-# of fewer rows than these a matrix product is slow.
+# Number of distances in memory at once: 16 MiB, about the size of a processor cache.
 _BLOCK_SIZE = 2**21
-_LEAST_ROWS = 32
-# Differences, of all features, that are held at once.
+# A block has at least this many rows, because smaller matrix products are slow.
+_MIN_BLOCK_ROWS = 32
+# Number of differences (pairs times features) in memory at once.
 _EXACT_SIZE = 2**23
 
 
 class SquaredDistances:
-    """Squared distances between the rows of X (n, d) and of Y (m, d)."""
+    """Squared distances between the rows of X (n, d) and the rows of Y (m, d)."""
 
     def __init__(self, X: np.ndarray, Y: np.ndarray) -> None:
         self.X, self.Y = X, Y
-        # Without the common offset the norms, and so the errors, are smaller.
+        # Subtracting the common mean makes the norms, and the rounding errors, smaller.
         centre = Y.mean(axis=0)
         self._A, self._B = X - centre, Y - centre
         self._a, self._b = ((Z**2).sum(axis=1) for Z in (self._A, self._B))
         self._B *= -2
-        # Bound of the rounding errors of sums of d products.
+        # Relative bound of the rounding error of a sum of d products.
         self._error = 4 * (X.shape[1] + 4) * np.finfo(np.float64).eps
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Consecutive rows of X and their distances to all rows of Y, not exact.
+        """Yield slices of rows of X with their approximate distances to all rows of Y.
 
-        The memory of a block is used again for the next.
+        The memory of a block is used again for the next block.
         """
-        step = max(_LEAST_ROWS, _BLOCK_SIZE // len(self.Y))
+        step = max(_MIN_BLOCK_ROWS, _BLOCK_SIZE // len(self.Y))
         memory = np.empty((min(step, len(self.X)), len(self.Y)))
         for rows in gen_batches(len(self.X), step):
             block = memory[: rows.stop - rows.start]
@@ -46,14 +46,16 @@ class SquaredDistances:
             block += self._b
             yield rows, block
 
-    def settle_(self, rows: slice, block: np.ndarray, threshold: np.ndarray) -> None:
-        """Make exact, in place, the distances that may be on either side of another.
+    def correct_near_(
+        self, rows: slice, block: np.ndarray, threshold: np.ndarray
+    ) -> None:
+        """Recompute, in place, the distances that are within rounding of a threshold.
 
-        ``threshold`` broadcasts against the block.
+        ``threshold`` holds squared distances and broadcasts against ``block``.
         """
         largest = self._error * (self._a[rows].max() + self._b.max())
         i, j = np.nonzero(np.abs(block - threshold) <= largest)
-        # Outliers have large errors; the others' are smaller.
+        # Use the bound of each pair: only outliers have bounds near the largest one.
         errors = self._error * (self._a[rows][i] + self._b[j])
         threshold = np.broadcast_to(threshold, block.shape)
         near = np.abs(block[i, j] - threshold[i, j]) <= errors
@@ -64,26 +66,30 @@ class SquaredDistances:
 
 
 def kth_nearest(X: np.ndarray, Y: np.ndarray, k: int = 1) -> np.ndarray:
-    """Squared distance from each row of X to the k-th nearest row of Y, exact.
+    """Return the exact squared distance of each row of X to its k-th nearest row of Y.
 
-    Where X and Y are one object, a row is no neighbour of itself; its duplicates are.
+    If X and Y are the same object, a row does not count as its own neighbour, but its
+    duplicates do.
     """
     distances = SquaredDistances(X, Y)
     result = np.empty(len(X))
     for rows, block in distances.blocks():
         if X is Y:
             block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = np.inf
-        distances.settle_(rows, block, _kth_smallest(block, k)[:, None])
+        distances.correct_near_(rows, block, _kth_smallest(block, k)[:, None])
         result[rows] = _kth_smallest(block, k)
     return result
 
 
 def nearest(X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distance from each row of X to the nearest row of Y, and which it is."""
+    """Find the nearest row of Y for each row of X.
+
+    The result holds the squared distances and the indices of the nearest rows.
+    """
     distances = SquaredDistances(X, Y)
     squared, index = np.empty(len(X)), np.empty(len(X), dtype=int)
     for rows, block in distances.blocks():
-        distances.settle_(rows, block, block.min(axis=1, keepdims=True))
+        distances.correct_near_(rows, block, block.min(axis=1, keepdims=True))
         index[rows] = block.argmin(axis=1)
         squared[rows] = block[np.arange(len(block)), index[rows]]
     return squared, index

@@ -1,4 +1,4 @@
-"""What the metrics of images and signals ask of their arrays, and batches of them."""
+"""Input checks of the metrics of images and signals, and iteration over batches."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Iterator
@@ -18,31 +18,35 @@ Check = Callable[[ArrayLike, str], np.ndarray]
 ChannelAxis = int | None | Literal["auto"]
 
 CHANNEL_AXIS_OPTION = {"channel_axis": [StrOptions({"auto"}), Integral, None]}
-# Grey, grey and alpha, colours, colours and alpha: more have to be asked for.
-_MOST_CHANNELS = 4
-# One colour image has sides of this many pixels or more.
-_LEAST_SIDE = 8
+# "auto" accepts grey or colour images, with or without an alpha channel.
+_MAX_CHANNELS = 4
+# An array is taken for one colour image only if both sides have this many pixels.
+_MIN_SIDE = 8
 
-# Weights of red, green and blue in luma (ITU-R BT.601).
+# Weights of red, green and blue in the luma of ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114])
-# 8 MiB in float64: a batch and its copies stay near the caches.
+# Number of values per batch: 8 MiB in float64, about the size of a processor cache.
 _BATCH_VALUES = 2**20
 
 
 def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
-    """Real, finite numbers of any shape with two axes or more, of numpy; dtype kept.
+    """Return samples as a numpy array of at least two axes, without changing the dtype.
 
-    They must be so small that their powers do not overflow.
+    The first axis counts the samples. An error is raised unless the values are real and
+    finite, and small enough that their powers do not overflow.
     """
     array = as_numpy(samples, name)
     if array.dtype.kind not in "buif":
-        # Of a table, only its objects may show what is missing.
+        # A table with missing entries has dtype object: name these entries first.
         refuse_missing(array, name)
-        raise ValueError(f"{name} has dtype {array.dtype}. Pass an array of reals.")
+        raise ValueError(
+            f"{name} has dtype {array.dtype}, but only real numbers are accepted. "
+            "Convert it to float64 first."
+        )
     if array.ndim < 2 or array.size == 0:
         raise ValueError(
             f"{name} has shape {array.shape}. Pass at least one sample along the first "
-            "axis, and its values along the others."
+            "axis, with the values of each sample along the other axes."
         )
     assert_all_finite(array, input_name=name)
     refuse_overflow(array, name)
@@ -52,7 +56,7 @@ def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
 def check_images(
     images: ArrayLike, name: str, channel_axis: ChannelAxis = "auto"
 ) -> np.ndarray:
-    """Finite images of numpy as (n, height, width, channels), not copied."""
+    """Return finite images of shape (n, height, width, channels), without a copy."""
     return channels_last(check_samples(images, name), name, channel_axis)
 
 
@@ -63,23 +67,26 @@ def channels_last(
     *,
     known: bool = False,
 ) -> np.ndarray:
-    """A view of images, of shape (n, height, width, channels).
+    """Return a view of images, of shape (n, height, width, channels).
 
-    The only place that decides where channels are: at ``channel_axis``, or nowhere if
-    that is None. "auto" is for images without channels, and for up to four of them in
-    the last place, where more are rows or columns most of the time. Where the shape is
-    ``known``, so that the result is compared with it, there may be more.
+    Only this function decides which axis holds the channels. An integer
+    ``channel_axis`` is the index of this axis; None means that images have no channels.
+    "auto" accepts images without channels, and images with at most four channels on the
+    last axis; a last axis with more entries usually holds rows or columns of pixels. If
+    the shape is ``known``, because the caller compares the result with an expected
+    shape, "auto" accepts any number of channels.
 
     Raises
     ------
     ValueError
-        If the shape is none of images, or not what ``channel_axis`` says.
+        If the shape is not that of a set of images, or does not agree with
+        ``channel_axis``.
     """
     shape, ndim = images.shape, images.ndim
     if ndim not in (3, 4):
         raise ValueError(
-            f"{name} has shape {shape}. Images are (n, height, width) or "
-            "(n, height, width, channels): reshape rows to that."
+            f"{name} has shape {shape}, but images must have shape (n, height, width) "
+            "or (n, height, width, channels). Reshape flattened images first."
         )
     if channel_axis == "auto":
         if not known:
@@ -89,52 +96,60 @@ def channels_last(
         return images[..., None]
     if channel_axis is None or channel_axis not in (-3, -2, -1, 1, 2, 3) or ndim == 3:
         raise ValueError(
-            f"{name} has shape {shape}, which does not go with channel_axis="
-            f"{channel_axis!r}. Pass None for (n, height, width), and of four axes "
-            "that of the channels: -1 if they are last, 1 if they come first."
+            f"{name} has shape {shape}, which does not agree with channel_axis="
+            f"{channel_axis!r}. Pass channel_axis=None for images of shape (n, height, "
+            "width). For arrays with four axes, pass channel_axis=-1 if the channels "
+            "are on the last axis, or channel_axis=1 if they are on axis 1."
         )
     return np.moveaxis(images, channel_axis, -1)
 
 
 def _refuse_other_layouts(shape: tuple[int, ...], name: str) -> None:
-    """Raise where channels are not last, most likely, or where there is one image."""
-    if len(shape) == 4 and shape[-1] > _MOST_CHANNELS:
-        advice = f"Pass channel_axis=-1 if these are images of {shape[-1]} channels"
-        if shape[1] <= _MOST_CHANNELS:
+    """Raise an error for a likely single image, or likely channels on another axis."""
+    if len(shape) == 4 and shape[-1] > _MAX_CHANNELS:
+        advice = f"Pass channel_axis=-1 if the images have {shape[-1]} channels"
+        if shape[1] <= _MAX_CHANNELS:
             advice = "Pass channel_axis=1, or move the axis of the channels to the end"
         raise ValueError(
-            f"{name} has shape {shape}, and channels are expected last, at most "
-            f"{_MOST_CHANNELS} of them. {advice}."
+            f"{name} has shape {shape}, but channel_axis='auto' expects at most "
+            f"{_MAX_CHANNELS} channels, on the last axis. {advice}."
         )
-    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) >= _LEAST_SIDE:
+    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) >= _MIN_SIDE:
         raise ValueError(
             f"{name} has shape {shape}, which looks like one image with channels. Pass "
-            "images[None] for a set of one, or channel_axis=None if these are "
+            "images[None] for a set that contains one image, or channel_axis=None for "
             f"{shape[0]} images of {shape[1]} x {shape[2]} pixels."
         )
 
 
 def check_signals(signals: ArrayLike, name: str) -> np.ndarray:
-    """Signals of shape (n, length), not copied."""
+    """Return signals of shape (n, length), without a copy."""
     array = check_samples(signals, name)
     if array.ndim != 2:
-        raise ValueError(f"{name} has shape {array.shape}. Signals are (n, length).")
+        raise ValueError(
+            f"{name} has shape {array.shape}, but signals must have shape (n, length)."
+        )
     return array
 
 
 def check_pair(
     check: Check, /, first: int = 0, **pair: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two arrays by their names, each checked, of one shape from axis ``first`` on.
+    """Check two arrays, given by name, and return them.
 
-    The gate of all metrics that compare two sets: their values are of one range, too.
+    ``check`` is applied to each array. Both must have the same shape from axis
+    ``first`` on, and the same range of values. Every metric that compares two sets of
+    images or signals calls this function.
     """
     array, other = (check(values, name) for name, values in pair.items())
     name, other_name = pair
     if array.shape[first:] != other.shape[first:]:
-        what = "Both must be of the same shape" if first == 0 else "Samples must agree"
+        expected = "both must have the same shape"
+        if first > 0:
+            expected = "the samples of both must have the same shape"
         raise ValueError(
-            f"{name} has shape {array.shape}, {other_name} {other.shape}. {what}."
+            f"{name} has shape {array.shape} and {other_name} has shape "
+            f"{other.shape}, but {expected}."
         )
     check_one_range(name, Values.of(array), other_name, Values.of(other))
     return array, other
@@ -143,47 +158,57 @@ def check_pair(
 def check_image_pair(
     channel_axis: ChannelAxis, /, first: int = 0, **pair: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same of images, as (n, height, width, channels)."""
+    """Check two sets of images like `check_pair`.
+
+    Both sets are returned with shape (n, height, width, channels).
+    """
     check = partial(check_images, channel_axis=channel_axis)
     return check_pair(check, first, **pair)
 
 
 def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
-    """The range asked for, or 255 where all arrays are uint8.
+    """Return the data range to use: ``data_range``, or 255 if all arrays are uint8.
 
-    A range has to be given for other types, whose values do not tell it, and must not
-    be that of floats where some arrays are bytes.
+    Arrays of other types require ``data_range``, because their dtype does not imply it.
+    If only some of the arrays are uint8, a data range of 2 or less is refused: the
+    arrays then have different scales.
     """
-    bytes_too = {array.dtype == np.uint8 for array in arrays} == {True, False}
-    if data_range is not None and data_range <= 2 and bytes_too:
+    mixed = {array.dtype == np.uint8 for array in arrays} == {True, False}
+    if data_range is not None and data_range <= 2 and mixed:
         raise ValueError(
-            f"data_range={data_range} with uint8 beside another type: are the values "
-            "of one from 0 to 255, and of the other from 0 to 1? Bring both to one."
+            f"data_range={data_range} does not fit an array of type uint8, with values "
+            "up to 255. Convert both arrays to floats in the same range."
         )
     if data_range is not None:
         return float(data_range)
     others = [array.dtype for array in arrays if array.dtype != np.uint8]
     if others:
         raise ValueError(
-            f"data_range=None is for uint8, but there is data of type {others[0]}. "
-            "Pass the largest possible value minus the smallest: 1.0 for data in "
-            "[0, 1], 2.0 for [-1, 1], 255 for bytes that became floats."
+            f"data_range=None is for arrays of type uint8 only, but one array has type "
+            f"{others[0]}. Pass the largest possible value minus the smallest: 1.0 for "
+            "data in [0, 1], 2.0 for [-1, 1], 255 for bytes converted to floats."
         )
     return 255.0
 
 
 def iter_slices(array: np.ndarray, n_values: int | None = None) -> Iterator[slice]:
-    """Slices of the first axis; a row is worth ``n_values``, by default its size."""
+    """Yield slices of the first axis that hold about `_BATCH_VALUES` values each.
+
+    A row counts as ``n_values`` values. None is the size of a row.
+    """
     n_values = array[0].size if n_values is None else n_values
     return gen_batches(len(array), max(1, _BATCH_VALUES // n_values))
 
 
 def iter_floats(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """The same rows of all arrays, batch by batch, as float64: read-only."""
+    """Yield batches of the same rows of all arrays, as float64.
+
+    The batches may be views of the arrays: do not write to them.
+    """
     for rows in iter_slices(arrays[0]):
         yield tuple(array[rows].astype(np.float64, copy=False) for array in arrays)
 
 
 def power_of(spectra: np.ndarray) -> np.ndarray:
-    """|Z|^2 of complex spectra Z."""
+    """Return ``|Z|^2`` for complex spectra Z."""
     return spectra.real**2 + spectra.imag**2

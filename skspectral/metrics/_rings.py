@@ -1,4 +1,4 @@
-"""Rings: sets of the bins of ``rfft2`` whose frequencies are about equal."""
+"""Rings: sets of bins of ``rfft2`` with about the same frequency."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Literal
@@ -10,12 +10,13 @@ from scipy import fft
 def ring_frequencies(
     shape: tuple[int, ...], convention: Literal["shorter", "longer", "square"]
 ) -> np.ndarray:
-    """Frequency of each bin, (height, width // 2 + 1); rounded, it numbers the ring.
+    """Return the frequency of each bin, of shape (height, width // 2 + 1).
 
-    ``shape`` is (height, width), or more. The unit is one cycle along the shorter or
-    the longer side, with ``hypot(u, v)`` as the frequency of bin (u, v). "square" is
-    ``max(abs(u), abs(v))`` in cycles along the longer side, so that rings are squares
-    and together hold every bin.
+    The frequency, rounded to an integer, is the index of the bin's ring. ``shape``
+    starts with (height, width). The frequency of bin (u, v) is ``hypot(u, v)``, in
+    cycles along the "shorter" or the "longer" side. The convention "square" uses
+    ``max(abs(u), abs(v))`` in cycles along the longer side: the rings are then squares,
+    which together contain every bin.
     """
     height, width = shape[:2]
     u, v = fft.fftfreq(height)[:, None], fft.rfftfreq(width)
@@ -26,10 +27,11 @@ def ring_frequencies(
 
 
 def ring_means(values: np.ndarray, rings: np.ndarray, width: int) -> np.ndarray:
-    """Mean over the bins of each ring, of the whole plane; (channels, n_rings).
+    """Average values over each ring of the whole plane; return (channels, n_rings).
 
-    ``values`` are (channels, height, width // 2 + 1), and ``rings`` the number of the
-    ring of each bin. The mean is 0 for a ring without bins, as elongated images have.
+    ``values`` have shape (channels, height, width // 2 + 1), and ``rings`` holds the
+    index of each bin's ring. The mean is 0 for rings without bins, which occur for
+    elongated images.
     """
     weights = np.broadcast_to(columns_of_half_plane(width), rings.shape)
     n_bins = np.bincount(rings.ravel(), weights.ravel())
@@ -38,7 +40,7 @@ def ring_means(values: np.ndarray, rings: np.ndarray, width: int) -> np.ndarray:
 
 
 def columns_of_half_plane(width: int) -> np.ndarray:
-    """How many bins of the plane each column of ``rfft2`` stands for: 1 or 2."""
+    """Return the number of bins of the plane, 1 or 2, per column of ``rfft2``."""
     columns = np.full(width // 2 + 1, 2.0)
     columns[0] = 1.0
     if width % 2 == 0:

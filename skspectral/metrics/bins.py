@@ -1,4 +1,4 @@
-"""Number of statistically different bins: a histogram of clusters."""
+"""Number of statistically different bins: a comparison of histograms over clusters."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Integral, Real
@@ -16,16 +16,17 @@ from skspectral.metrics._checks import check_feature_sets
 
 
 class NDBScore(NamedTuple):
-    """Differences between two histograms.
+    """Differences between the histograms of training and generated samples.
 
-    Attributes
+    Parameters
     ----------
     different : float
-        Share of the bins with a significant difference, in [0, 1]. About ``alpha`` for
-        equal distributions.
+        Fraction of the bins with a significant difference, from 0 to 1. Equal
+        distributions have about ``alpha``, the level of the tests.
     js_divergence : float
-        Jensen-Shannon divergence of the histograms in nats, in [0, log 2]. Positive
-        even for equal distributions, by about n_bins (1/n + 1/m) / 8.
+        Jensen-Shannon divergence between the two histograms in nats, from 0 to log 2.
+        The value is positive even for two sets of n and m samples from the same
+        distribution: about ``n_bins * (1/n + 1/m) / 8``.
     """
 
     different: float
@@ -45,48 +46,58 @@ def ndb_score(
     alpha: float = 0.05,
     random_state: int | np.random.RandomState | None = None,
 ) -> NDBScore:
-    """Share of bins in which training and generated samples differ significantly.
+    """Count the bins in which training and generated samples differ significantly.
 
-    The bins are the cells of k-means on the training samples. In each the shares p and
-    q of the two sets, of n and m samples, are compared by the test of two
-    proportions::
+    The bins are the clusters that k-means finds in the training samples. In each bin,
+    the test of two proportions compares the fraction p of the n training samples with
+    the fraction q of the m generated samples::
 
-        z = (p - q) / sqrt(r (1 - r) (1/n + 1/m)),     r the share of both together
+        z = (p - q) / sqrt(r (1 - r) (1/n + 1/m))
 
-    and differ where the two-sided probability of z is below ``alpha``: the NDB/K of
-    Richardson and Weiss (2018). It needs no network: pixels and signals will do.
+    Here r is the fraction of all n + m samples that lie in the bin. The bin counts as
+    different if the two-sided probability of z is below ``alpha``. The fraction of
+    different bins is the score "NDB/K" of Richardson and Weiss (2018). Pixels and
+    signals can be compared directly, without the features of a neural network.
 
     Parameters
     ----------
     X_train : array-like of shape (n_train, n_features)
-        At least ``n_bins`` samples.
+        Training samples, at least ``n_bins`` of them.
     X_generated : array-like of shape (n_generated, n_features)
-        Generated samples, or held-out ones to see what a perfect generator has.
+        Generated samples. Pass held-out samples to see the score of a perfect
+        generator.
     n_bins : int, default=100
-        Number of clusters.
+        Number of clusters. Choose about a tenth of the number of samples or less.
     alpha : float, default=0.05
-        Level of the tests, and so about the result for equal distributions.
+        Significance level of the tests, between 0 and 1. Equal distributions have about
+        this fraction of different bins.
     random_state : int, RandomState instance or None, default=None
-        Seed of k-means.
+        Seed of k-means. Pass an int for reproducible results.
 
     Returns
     -------
     score : NDBScore
-        ``different`` and ``js_divergence``.
+        Named tuple with the fields ``different``, the fraction of different bins, and
+        ``js_divergence``, the divergence between the histograms.
 
     Raises
     ------
     ValueError
-        If there are fewer training samples than bins, a set is not finite, or the
-        numbers of features differ.
+        If ``X_train`` has fewer than ``n_bins`` samples.
+    ValueError
+        If a set contains NaN or infinite values.
+    ValueError
+        If the two sets have different numbers of features.
 
     Notes
     -----
-    More samples find smaller differences: compare only results of equal numbers of
-    samples and bins. The test wants some ten samples in a bin. Bins that are empty in
-    both sets, as for duplicates, are left out, and k-means warns of them.
+    Larger sets reveal smaller differences. Compare only scores with the same numbers of
+    samples and bins. The test needs about ten samples per bin. Bins that are empty in
+    both sets are ignored. They occur if there are fewer distinct training samples than
+    bins; k-means then raises a warning.
 
-    K-means goes by Euclidean distance: features of large variance decide.
+    k-means uses Euclidean distances, so features of large variance determine the
+    clusters.
 
     References
     ----------
@@ -97,7 +108,8 @@ def ndb_score(
     >>> import numpy as np
     >>> from skspectral.metrics import ndb_score
     >>> X, Y = np.random.default_rng(0).normal(size=(2, 2000, 4))
-    >>> same, shifted = (ndb_score(X, Z, n_bins=20, random_state=0) for Z in (Y, Y + 1))
+    >>> same = ndb_score(X, Y, n_bins=20, random_state=0)
+    >>> shifted = ndb_score(X, Y + 1, n_bins=20, random_state=0)
     >>> same.different < 0.2, shifted.different > 0.5
     (True, True)
     """
@@ -105,7 +117,7 @@ def ndb_score(
     if len(train) < n_bins:
         raise ValueError(
             f"n_bins={n_bins} is more than the {len(train)} samples of X_train. Pass "
-            "fewer bins, about a tenth of the samples or less."
+            f"n_bins={max(2, len(train) // 10)}, a tenth of the samples, or less."
         )
     seed = draw_seed(random_stream(random_state))
     clusters = KMeans(n_bins, random_state=seed).fit(train)
@@ -115,12 +127,15 @@ def ndb_score(
 
 
 def _compare(counts: np.ndarray, alpha: float) -> NDBScore:
-    """Score of the counts (2, n_bins) of two sets, no bin empty in both."""
+    """Score two histograms.
+
+    ``counts`` has shape (2, n_bins), without bins that are empty in both histograms.
+    """
     totals = counts.sum(axis=1)
     p, q = counts / totals[:, None]
     pooled = counts.sum(axis=0) / totals.sum()
     error = np.sqrt(pooled * (1 - pooled) * (1 / totals).sum())
-    # A product, as one bin with everything in it has no error, and no difference.
+    # Do not divide by the error: it is zero for a bin that contains all samples.
     different = np.abs(p - q) > norm.isf(alpha / 2) * error
     middle = (p + q) / 2
     divergence = (rel_entr(p, middle) + rel_entr(q, middle)).sum() / 2

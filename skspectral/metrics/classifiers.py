@@ -1,4 +1,8 @@
-"""Samples judged by classifiers: one of objects, or one of real and generated."""
+"""Scores from classifiers.
+
+`classifier_score` uses a classifier of objects, `classifier_two_sample_score` a
+classifier that separates real from generated samples.
+"""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Integral
@@ -18,19 +22,19 @@ from skspectral._random import draw_seed, random_stream, seed_unseeded
 from skspectral._sklearn_compat import HasMethods, Interval, validated
 from skspectral.metrics._checks import check_feature_sets, check_features
 
-# What the probabilities of a sample may lack to a sum of 1, as those of float16 do.
+# Tolerance for the sum of a sample's probabilities, which float16 rounds.
 _TOLERANCE = 1e-3
 
 
 class ClassifierScore(NamedTuple):
-    """The score over parts of the samples.
+    """Mean and spread of a score over parts of the samples.
 
-    Attributes
+    Parameters
     ----------
     mean : float
-        From 1 to the number of classes.
+        Mean of the score over the parts, from 1 to the number of classes.
     std : float
-        Standard deviation over the parts.
+        Standard deviation of the score over the parts.
     """
 
     mean: float
@@ -41,39 +45,47 @@ class ClassifierScore(NamedTuple):
 def classifier_score(
     probabilities: ArrayLike, *, n_splits: int = 10
 ) -> ClassifierScore:
-    """How sure a classifier is of each sample, and how varied its answers are.
+    """Compute the Inception score from the probabilities of a classifier.
 
-    With p(y|x) its probabilities for a sample, and p(y) their mean::
+    The score is high if the classifier is certain about every sample and if its
+    predictions vary between samples. With the probabilities p(y|x) for a sample x and
+    their mean p(y) over the samples, the score is::
 
-        exp mean_x KL(p(y|x) || p(y))
+        exp(mean_x KL(p(y|x) || p(y)))
 
-    It is the Inception score (Salimans et al. 2016) if, and only if, the classifier is
-    the Inception network of 2015, whose logits are taken without their biases.
+    The score may be called "Inception score" (Salimans et al. 2016) only if the
+    classifier is the Inception network of 2015, with logits without their biases
+    (`inception_extractor`).
 
     Parameters
     ----------
     probabilities : array-like of shape (n_samples, n_classes)
-        Each row sums to 1. Of logits they are
-        ``scipy.special.softmax(logits, axis=1)``.
+        Probabilities of the classes for each sample. Each row sums to 1. Convert logits
+        by ``scipy.special.softmax(logits, axis=1)``.
     n_splits : int, default=10
-        Consecutive parts that are scored by themselves. Samples that are sorted, as by
-        class, are to be shuffled first.
+        Number of consecutive parts of the samples. A score is computed for each part.
+        Shuffle the samples first if they are sorted, for example by class.
 
     Returns
     -------
     score : ClassifierScore
-        ``mean`` and ``std`` over the parts.
+        Named tuple with the fields ``mean`` and ``std``: the mean and the standard
+        deviation of the score over the parts.
 
     Raises
     ------
     ValueError
-        If a probability is negative, a row does not sum to 1, or there are fewer
-        samples than parts.
+        If a probability is negative or not finite.
+    ValueError
+        If a row does not sum to 1.
+    ValueError
+        If there are fewer samples than parts.
 
     Notes
     -----
-    Real samples do not enter: one perfect picture of each class has the best score.
-    Parts of few samples score too low; compare only results of equal numbers.
+    The score does not use real samples: a generator with one perfect image per class
+    has the highest score. The score of small parts is biased downwards. Compare only
+    scores with the same numbers of samples and parts.
 
     References
     ----------
@@ -82,32 +94,36 @@ def classifier_score(
 
     Examples
     --------
+    Four classes, each predicted with certainty for a quarter of the samples:
+
     >>> import numpy as np
     >>> from scipy.special import softmax
     >>> from skspectral.metrics import classifier_score
     >>> logits = 50 * np.eye(4)[np.arange(100) % 4]
-    >>> print(f"{classifier_score(softmax(logits, axis=1), n_splits=5).mean:.3f}")
-    4.000
+    >>> score = classifier_score(softmax(logits, axis=1), n_splits=5)
+    >>> round(score.mean, 3)
+    4.0
     """
     p = check_features(probabilities, "probabilities")
     if p.min() < 0:
         raise ValueError(
-            f"probabilities has a negative entry, {p.min():.3g}. Pass "
-            "scipy.special.softmax(logits, axis=1)."
+            f"probabilities has a negative entry, {p.min():.3g}. If these are logits, "
+            "pass scipy.special.softmax(logits, axis=1)."
         )
     sums = p.sum(axis=1, keepdims=True)
     worst = int(np.abs(sums - 1).argmax())
     if abs(sums[worst, 0] - 1) > _TOLERANCE:
         raise ValueError(
-            f"probabilities[{worst}] sums to {sums[worst, 0]:.4g} and not to 1. Pass "
-            "scipy.special.softmax(logits, axis=1)."
+            f"probabilities[{worst}] sums to {sums[worst, 0]:.4g}, but each row must "
+            "sum to 1. If these are logits, pass scipy.special.softmax(logits, axis=1)."
         )
     if len(p) < n_splits:
         raise ValueError(
-            f"n_splits={n_splits} is more than the {len(p)} samples of probabilities."
+            f"n_splits={n_splits} is more than the {len(p)} samples of probabilities. "
+            f"Pass n_splits={len(p)} or less."
         )
     edges = np.arange(1, n_splits) * len(p) // n_splits
-    scores = [np.exp(_information(part)) for part in np.split(p / sums, edges)]
+    scores = [np.exp(_mutual_information(part)) for part in np.split(p / sums, edges)]
     return ClassifierScore(float(np.mean(scores)), float(np.std(scores)))
 
 
@@ -124,43 +140,50 @@ def classifier_two_sample_score(
     cv: int = 5,
     random_state: int | np.random.RandomState | None = None,
 ) -> float:
-    """Held-out accuracy of a classifier that tells real from generated samples.
+    """Compute the accuracy of a classifier that separates real from generated samples.
 
-    0.5: it cannot tell them apart. 1: it always can. The classifier two-sample test of
-    Lopez-Paz and Oquab (2017), cross-validated, on equally many samples of both sets.
+    An accuracy of 0.5 means that the classifier cannot separate the sets; 1 means that
+    it always can. The score is the classifier two-sample test of Lopez-Paz and Oquab
+    (2017), with cross-validation and the same number of samples from both sets.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_features)
-        Features. Of the larger set a random subset is used, as large as the other.
+        Features of the real and of the generated samples. From the larger set, a random
+        subset with the size of the smaller set is used.
     classifier : scikit-learn classifier or None, default=None
-        It is cloned, and seeded if it has no seed. None is a logistic regression on
-        standardised features, which sees a difference of means only: a forest or a
-        network sees more.
+        Classifier to train. A clone is fitted, with a seed if its ``random_state`` is
+        None. None is a logistic regression on standardised features. It detects only a
+        difference between means; a random forest or a neural network detects more.
     cv : int, default=5
-        Number of folds, shuffled and stratified.
+        Number of folds of the cross-validation, at least 2. The folds are shuffled and
+        stratified.
     random_state : int, RandomState instance or None, default=None
-        Seed of the subset, the folds and the classifier.
+        Seed of the random subset, the folds and the classifier. Pass an int for
+        reproducible results.
 
     Returns
     -------
     accuracy : float
-        In [0, 1].
+        Mean accuracy over the held-out folds, from 0 to 1.
 
     Raises
     ------
     ValueError
-        If a set has fewer samples than ``cv``, or is not finite, or the numbers of
-        features differ.
+        If a set has fewer samples than ``cv``.
+    ValueError
+        If a set contains NaN or infinite values.
+    ValueError
+        If the two sets have different numbers of features.
 
     Notes
     -----
-    For equal distributions the result is near 0.5 by a standard error of about
-    1 / sqrt(8 n), with n the size of the smaller set.
+    For equal distributions, the accuracy is about 0.5 with a standard error of about
+    ``1 / sqrt(8 n)``, where n is the size of the smaller set.
 
-    Below 0.5 by more than that, look for copies: a real sample and its copy are
-    labelled differently, so that a classifier that has learnt one is wrong about the
-    other.
+    An accuracy clearly below 0.5 indicates copies. A real sample and its generated copy
+    have different labels, so a classifier that has learned the label of one of them
+    predicts the wrong label for the other.
 
     References
     ----------
@@ -171,8 +194,8 @@ def classifier_two_sample_score(
     >>> import numpy as np
     >>> from skspectral.metrics import classifier_two_sample_score
     >>> X, Y = np.random.default_rng(0).normal(size=(2, 500, 4))
-    >>> f"{classifier_two_sample_score(X, Y, random_state=0):.1f}"
-    '0.5'
+    >>> round(classifier_two_sample_score(X, Y, random_state=0), 1)
+    0.5
     >>> classifier_two_sample_score(X, Y + 3, random_state=0) > 0.95
     True
     """
@@ -180,8 +203,9 @@ def classifier_two_sample_score(
     n = min(len(X) for X in sets)
     if n < cv:
         raise ValueError(
-            f"cv={cv} folds need as many samples in each set, but X_real has "
-            f"{len(sets[0])} and X_generated {len(sets[1])}."
+            f"cv={cv} folds need at least {cv} samples in each set, but X_real has "
+            f"{len(sets[0])} and X_generated has {len(sets[1])}. Pass more samples or "
+            "a smaller cv."
         )
     stream = random_stream(random_state)
     X = np.concatenate(
@@ -193,7 +217,7 @@ def classifier_two_sample_score(
     classifier = clone(classifier)
     seed_unseeded(classifier, stream)
     folds = StratifiedKFold(cv, shuffle=True, random_state=draw_seed(stream))
-    # A classifier may be a network.
+    # The classifier may be a neural network that is trained by torch.
     with training_mode():
         scores = cross_val_score(
             classifier, X, y, cv=folds, scoring="accuracy", error_score="raise"
@@ -201,10 +225,10 @@ def classifier_two_sample_score(
     return float(scores.mean())
 
 
-def _information(p: np.ndarray) -> float:
-    """Mean of KL(p(y|x) || p(y)) in nats, as a difference of entropies.
+def _mutual_information(p: np.ndarray) -> float:
+    """Return the mean of KL(p(y|x) || p(y)) in nats, as a difference of entropies.
 
-    As a sum over log(p / mean) it would be infinite where a mean of tiny probabilities
+    The sum over ``log(p / mean)`` would be infinite if a mean of tiny probabilities
     underflows.
     """
     mean = p.mean(axis=0)

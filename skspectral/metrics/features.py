@@ -1,4 +1,4 @@
-"""Features of images: what the distances between sets of images are taken in."""
+"""Features of images, for the metrics that compare sets of feature vectors."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
@@ -45,47 +45,57 @@ def extract_features(
     device: str | torch.device | None = None,
     channel_axis: ChannelAxis = "auto",
 ) -> Features:
-    """Features of images, in batches, from a network or any function.
+    """Compute features of images, in batches, with a neural network or any function.
 
-    Images are first brought to 8 bits, as files hold them: values are clipped, and
-    rounded to the nearest of 256 levels. Distances between features see differences
-    that no eye sees, and otherwise a generator of floats would be told from
-    photographs by its lack of rounding.
+    The images are first converted to 8 bits, as in image files: values are clipped to
+    [0, 1] and rounded to 256 levels. Distances between features are sensitive to
+    differences that the eye cannot see. Without this conversion, they would separate a
+    generator of floats from photographs by the missing rounding.
 
     Parameters
     ----------
-    images : array-like of shape (n_samples, height, width[, n_channels])
-        uint8, or floats from 0 to 1 but for some that overshoot. Grey images without
-        channels are given one.
+    images : array-like of shape (n_samples, height, width) or \
+            (n_samples, height, width, n_channels)
+        Images of type uint8, or floats from 0 to 1. Floats may exceed this range by a
+        small overshoot. An axis with one channel is added to images without channels.
     extractor : callable, nn.Module, str or Path
-        A module, or the path of a TorchScript file, is given tensors of shape (n,
-        n_channels, height, width), float32 from 0 to 1, in evaluation mode, without
-        gradients. Another callable, such as `inception_extractor`'s, is given arrays of
-        shape (n, height, width, n_channels), uint8.
+        Network or function that computes the features. A torch module, or the path of a
+        TorchScript file, receives float32 tensors of shape (n, n_channels, height,
+        width) from 0 to 1, in evaluation mode and without gradients. Any other
+        callable, such as the one from `inception_extractor`, receives uint8 arrays of
+        shape (n, height, width, n_channels).
     batch_size : int, default=250
-        Images at a time.
+        Number of images per batch. Lower it if a batch does not fit into memory.
     device : str, torch.device or None, default=None
-        Where a TorchScript file computes; None is the CPU. A module computes where its
-        parameters are.
+        Device on which a TorchScript file is run. None is the CPU. Ignored for other
+        extractors; a torch module runs on the device of its parameters.
     channel_axis : int, None or "auto", default="auto"
-        Where images have their channels, as in `radial_power_spectrum`. Extractors are
-        given them as above.
+        Axis of ``images`` that holds the channels, like in `radial_power_spectrum`. It
+        does not change the layout that the extractor receives.
 
     Returns
     -------
-    features : ndarray of shape (n_samples, n_features), float64
-        Or a tuple of such arrays, if the extractor returns several. More than two
-        dimensions are flattened.
+    features : ndarray of shape (n_samples, n_features) or tuple of ndarray
+        Features as float64. If the extractor returns a tuple, this is a tuple of such
+        arrays. Outputs with more than two axes are flattened.
 
     Raises
     ------
     ValueError
-        If images are not of such a shape, are not finite, are floats of another range,
-        the extractor returns another number of rows, or a file is no TorchScript.
+        If ``images`` do not have one of the shapes above, or contain NaN or infinite
+        values.
+    ValueError
+        If ``images`` are floats of another range, or integers other than uint8.
+    ValueError
+        If the extractor returns a number of rows other than the number of images.
+    ValueError
+        If the file is not a TorchScript file.
+    TypeError
+        If the extractor does not return numbers.
     FileNotFoundError
-        If there is no such file.
+        If there is no file at the path ``extractor``.
     MemoryError
-        If a batch does not fit.
+        If a batch does not fit into memory.
 
     See Also
     --------
@@ -93,14 +103,15 @@ def extract_features(
 
     Notes
     -----
-    A TorchScript file can run code: take it from where you would take a program.
-    Compare distances only between features of the same network, on images that were
-    stored, cropped and resized alike: another resize, or JPEG on one side only, can
-    count for more than the generator.
+    A TorchScript file can run code. Use only files from sources that you trust.
+
+    Compare only distances between features of the same network. The images must be
+    stored, cropped and resized in the same way: another interpolation, or JPEG
+    compression of one set only, can change a distance more than the generator does.
 
     Examples
     --------
-    Any function of arrays will do:
+    The extractor may be any function of arrays. This one returns the mean colours:
 
     >>> import numpy as np
     >>> from skspectral.metrics import extract_features
@@ -112,12 +123,13 @@ def extract_features(
     _check_values(checked)
     if isinstance(extractor, str | Path):
         extractor = _load(Path(extractor), device)
-    run = _of_tensors(extractor) if isinstance(extractor, nn.Module) else extractor
+    if isinstance(extractor, nn.Module):
+        extractor = _as_array_function(extractor)
     parts = []
     with memory_advice(batch_size):
         for start in range(0, len(checked), batch_size):
             batch = _as_bytes(checked[start : start + batch_size])
-            parts.append(_rows(run(batch), len(batch)))
+            parts.append(_as_matrices(extractor(batch), len(batch)))
     columns = tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
     return columns[0] if len(columns) == 1 else columns
 
@@ -126,39 +138,45 @@ def extract_features(
 def inception_extractor(
     weights: str | Path, *, device: str | torch.device | None = None
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The Inception network of 2015, in which the Frechet Inception distance is taken.
+    """Load the Inception network of 2015, for the Frechet Inception distance.
 
-    Only distances in its features may be called so; published ones are of 50,000
-    samples, mostly against the training images. Needs the extra ``fid``. Nothing is
-    downloaded.
+    Only distances between the features of this network may be called FID and KID.
+    Published values use 50,000 generated samples, mostly against the training images.
+    This function needs the optional dependency ``fid``. It downloads nothing.
 
     Parameters
     ----------
     weights : str or Path
-        Local file of the weights as torch-fidelity publishes them. It is unpickled,
-        and can run code: take it from where you would take a program.
+        Local file with the weights that torch-fidelity publishes. The file is unpickled
+        and can run code: use only files from sources that you trust.
     device : str, torch.device or None, default=None
-        Where to compute; None is the CPU, which takes about 0.1 s an image.
+        Device on which the network is run. None is the CPU, which takes about 0.1 s per
+        image.
 
     Returns
     -------
     extractor : callable
-        For `extract_features`: from uint8 images of three channels to the features of
-        the last pooling, of shape (n_samples, 2048), and the logits without their
-        bias, of shape (n_samples, 1008), for `classifier_score`.
+        Function for `extract_features`, from uint8 images with three channels to a
+        tuple of two arrays. The first array, of shape (n_samples, 2048), holds the
+        features of the last pooling layer. The second array, of shape (n_samples,
+        1008), holds the logits without their biases; their softmax is the input of
+        `classifier_score`.
 
     Raises
     ------
     ImportError
-        If torch-fidelity is not there.
+        If torch-fidelity is not installed.
     FileNotFoundError
-        If there is no such file.
+        If there is no file at the path ``weights``.
 
     References
     ----------
-    M. Heusel et al. (2017). GANs trained by a two time-scale update rule converge to a
-    local Nash equilibrium. A. Obukhov et al. (2020). High-fidelity performance metrics
-    for generative models in PyTorch.
+    M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter (2017). GANs
+    trained by a two time-scale update rule converge to a local Nash equilibrium.
+    NeurIPS.
+
+    A. Obukhov, M. Seitzer, P.-W. Wu, S. Zhydenko, J. Kyl, E. Y.-J. Lin (2020).
+    High-fidelity performance metrics for generative models in PyTorch. Zenodo.
 
     Examples
     --------
@@ -166,85 +184,88 @@ def inception_extractor(
     >>> extractor = inception_extractor("weights.pth")  # doctest: +SKIP
     >>> features, logits = extract_features(images, extractor)  # doctest: +SKIP
     """
-    path = _existing(Path(weights))
-    where = resolve_device(device)
+    path = _check_exists(Path(weights))
+    target = resolve_device(device)
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import (
             FeatureExtractorInceptionV3,
         )
     except ImportError as error:
         raise ImportError(
-            f"inception_extractor needs torch-fidelity ({error}): "
-            "pip install 'skspectral[fid]'."
+            "inception_extractor needs torch-fidelity, which cannot be imported "
+            f"({error}). Install it with: pip install 'skspectral[fid]'."
         ) from error
-    wanted = ["2048", "logits_unbiased"]
-    network = FeatureExtractorInceptionV3("inception", wanted, str(path)).to(where)
+    outputs = ["2048", "logits_unbiased"]
+    network = FeatureExtractorInceptionV3("inception", outputs, str(path)).to(target)
 
     def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
-            features, logits = network(as_tensor(np.moveaxis(images, -1, 1), where))
+            features, logits = network(as_tensor(np.moveaxis(images, -1, 1), target))
         return as_array(features), as_array(logits)
 
     return extract
 
 
 def _check_values(images: np.ndarray) -> None:
-    """Raise unless images are uint8, or floats from about 0 to 1."""
+    """Raise an error unless images are uint8, or floats from about 0 to 1."""
     if images.dtype == np.uint8:
         return
     if images.dtype.kind != "f":
         raise ValueError(
-            f"images of type {images.dtype} must be uint8, or floats from 0 to 1."
+            f"images have type {images.dtype}, but they must be uint8, or floats from "
+            "0 to 1. Pass images.astype('uint8') if the values are from 0 to 255."
         )
     if not is_within_reach(images, (0.0, 1.0)):
         raise ValueError(
-            f"images are floats from about {images.min():.3g} to {images.max():.3g}, "
-            "and must be from 0 to 1. Shift and divide them, or pass uint8."
+            f"images are floats from {images.min():.3g} to {images.max():.3g}, but "
+            "floats must be from 0 to 1. Shift and scale them, or pass uint8."
         )
 
 
 def _as_bytes(images: np.ndarray) -> np.ndarray:
-    """A copy as uint8."""
+    """Return a copy of images as uint8."""
     if images.dtype == np.uint8:
         return images.copy()
     return np.rint(images.clip(0, 1) * 255).astype(np.uint8)
 
 
-def _existing(path: Path) -> Path:
+def _check_exists(path: Path) -> Path:
+    """Return the path, or raise an error if it is not a file."""
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(f"There is no file {path}. Pass an existing path.")
     return path
 
 
 def _load(path: Path, device: str | torch.device | None) -> nn.Module:
-    """The module of a TorchScript file, in evaluation mode."""
-    where = resolve_device(device)
+    """Return the module of a TorchScript file, in evaluation mode."""
+    target = resolve_device(device)
     with warnings.catch_warnings():
-        # That torch would rather have another format is no news to the user of a file.
+        # torch recommends another format, but users cannot change the file they have.
         warnings.filterwarnings(
             "ignore", message=r"`torch\.jit\.load`", category=DeprecationWarning
         )
         try:
-            module: nn.Module = torch.jit.load(_existing(path), map_location=where)  # type: ignore[no-untyped-call]
+            module: nn.Module = torch.jit.load(_check_exists(path), map_location=target)  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             raise ValueError(
-                f"extractor={str(path)!r} is no TorchScript file, or is damaged "
-                f"({str(error).splitlines()[0]}). torch.jit.save writes such files."
+                f"extractor={str(path)!r} is not a TorchScript file, or is damaged "
+                f"({str(error).splitlines()[0]}). Pass a file that was written by "
+                "torch.jit.save."
             ) from error
     return module.eval()
 
 
-def _of_tensors(module: nn.Module) -> Callable[[np.ndarray], Any]:
-    """A function of uint8 arrays from a module of tensors."""
+def _as_array_function(module: nn.Module) -> Callable[[np.ndarray], Any]:
+    """Return a function of uint8 arrays that runs a torch module."""
     device = next((part.device for part in module.parameters()), torch.device("cpu"))
 
     def run(images: np.ndarray) -> Any:
         planes = as_tensor(np.moveaxis(images, -1, 1), device, torch.float32)
-        # Of each part: some may be kept in evaluation mode while others are trained.
+        # Store the mode of each submodule: users may keep some in evaluation mode.
         training = [part for part in module.modules() if part.training]
         module.eval()
         try:
-            # What a module keeps of a call can then be trained.
+            # Tensors that the module stores during the call can be trained later on.
             with training_mode(), torch.no_grad():
                 return module(planes / 255)
         finally:
@@ -254,19 +275,19 @@ def _of_tensors(module: nn.Module) -> Callable[[np.ndarray], Any]:
     return run
 
 
-def _rows(outputs: Any, n_images: int) -> list[np.ndarray]:
-    """Outputs of an extractor, one or a tuple of them, as float64 matrices."""
+def _as_matrices(outputs: Any, n_images: int) -> list[np.ndarray]:
+    """Convert the outputs of an extractor, an array or a tuple, to float64 matrices."""
     several = outputs if isinstance(outputs, tuple) else (outputs,)
-    matrices = [as_numpy(output, "What extractor returned") for output in several]
+    matrices = [as_numpy(output, "The output of extractor") for output in several]
     for matrix in matrices:
         if matrix.dtype.kind not in "buif":
             raise TypeError(
-                f"extractor returned {matrix.dtype} values; it must return an array of "
-                "real numbers, or a tuple of such arrays."
+                f"extractor returned values of type {matrix.dtype}, but it must return "
+                "an array of real numbers, or a tuple of such arrays."
             )
         if matrix.ndim < 1 or len(matrix) != n_images:
             raise ValueError(
-                f"extractor returned an array of shape {matrix.shape} for "
-                f"{n_images} images; it must return a row for each."
+                f"extractor returned an array of shape {matrix.shape} for a batch of "
+                f"{n_images} images, but it must return one row per image."
             )
     return [matrix.reshape(n_images, -1).astype(np.float64) for matrix in matrices]

@@ -1,4 +1,4 @@
-"""Spectra of sets of images: their mean power on rings of equal frequency."""
+"""Radial power spectra: the mean power of images on rings of equal frequency."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Real
@@ -32,13 +32,15 @@ _RING_OPTIONS = {
 class RadialSpectrum(NamedTuple):
     """Mean power of a set of images on rings of equal frequency.
 
-    Attributes
+    Parameters
     ----------
     frequencies : ndarray of shape (n_rings,)
-        1, 2, ... cycles per image; of the shorter side, where sides differ.
+        Frequencies 1, 2, ... of the rings, in cycles per image. If the sides of the
+        image differ, the unit is cycles along the shorter side.
     power : ndarray of shape (n_rings,) or (n_channels, n_rings)
-        Mean over images and bins of ``|DFT|^2 / (height * width)``, in squared units of
-        the pixels: white noise has its variance in every ring.
+        Mean of ``|DFT|^2 / (height * width)`` over the images and the bins of each
+        ring, in squared units of the pixels. White noise has its variance as the power
+        of every ring.
     """
 
     frequencies: np.ndarray
@@ -54,62 +56,71 @@ def radial_power_spectrum(
     corners: bool = False,
     channel_axis: ChannelAxis = "auto",
 ) -> RadialSpectrum:
-    """Power of a set of images at each frequency, whatever the direction.
+    """Compute the mean power of images at each frequency, averaged over directions.
 
-    The mean of each image is subtracted; power is averaged over the images, and over
-    the bins (u, v) of the discrete Fourier transform with
-    round(hypot(u, v)) = r, for r = 1 ... floor(side / 2).
+    The mean of each image is subtracted first. The power is averaged over the images
+    and over the rings of the discrete Fourier transform: ring r contains the bins (u,
+    v) with ``round(hypot(u, v)) == r``, for r = 1, ..., floor(side / 2).
 
     Parameters
     ----------
     images : array-like of shape (n, height, width) or (n, height, width, channels)
-        Of any real type.
+        Set of images of any real type, at least 2 x 2 pixels each.
     window : {"hann"} or None, default=None
-        Taper of the images, its mean square being 1. None takes the image as periodic:
-        the jump from an edge to the opposite one then adds power at high frequencies.
+        Window that the images are multiplied by, scaled to a mean square of 1. None
+        takes the image as periodic: jumps between opposite edges then add power at high
+        frequencies.
     channels : {"luma", "separate"}, default="luma"
-        Of colours their luma 0.299 R + 0.587 G + 0.114 B (BT.601), or the spectrum of
-        each channel.
+        Treatment of colour images. "luma" uses 0.299 R + 0.587 G + 0.114 B (BT.601),
+        "separate" computes a spectrum per channel.
     corners : bool, default=False
-        Whether to go on beyond side / 2, where rings are not closed, to the highest
-        frequency that there is. A fifth of all bins is there, and so are checkerboards.
+        Whether to include the frequencies above side / 2, up to the highest frequency
+        in the corners of the spectrum. The rings are not complete there. The corners
+        hold about a fifth of all bins, and the frequencies of checkerboard patterns.
     channel_axis : int, None or "auto", default="auto"
-        Axis of the channels: -1 if they are last, 1 if they come first, None if there
-        are none. "auto" takes images without channels, or with up to four in the last
-        place, and refuses what looks like another layout.
+        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
+        the images have no channels. "auto" accepts images without channels, or with up
+        to four channels on the last axis, and raises an error for shapes that look like
+        another layout.
 
     Returns
     -------
     spectrum : RadialSpectrum
-        Its ``power`` has a first axis of channels if they are "separate".
+        Named tuple with the fields ``frequencies`` and ``power``. With
+        ``channels="separate"``, the first axis of ``power`` is the channel.
 
     Raises
     ------
     ValueError
-        If ``images`` is not a set of images of at least 2 x 2 finite pixels, has its
-        channels elsewhere, or neither one nor three and "luma" was asked for.
+        If ``images`` is not a set of images with at least 2 x 2 pixels, or contains NaN
+        or infinite values.
+    ValueError
+        If the shape of ``images`` does not agree with ``channel_axis``.
+    ValueError
+        If ``channels="luma"`` and the images have neither one nor three channels.
 
     See Also
     --------
-    radial_spectrum_distance : How far apart two such spectra are.
+    radial_spectrum_distance : Distance between the radial spectra of two sets.
 
     Notes
     -----
-    Of the conventions in use this is mean, then log: the curve of
-    ``10 * log10(power)`` lies above the mean of the images' own logarithms, for
-    natural images by 1 to 2 dB. The window matters as much: without one, slopes are
-    less steep. Compare only curves of the same convention.
+    Several conventions are in use. This function averages the powers; the logarithm is
+    left to the caller. The curve of ``10 * log10(power)`` lies above the mean of the
+    logarithms of the single images, by 1 to 2 dB for natural images. The window has an
+    effect of the same size: without a window, spectra fall less steeply. Compare only
+    spectra of the same convention.
 
-    Where the sides differ, bins are placed by their frequency, so that a ring is round
-    in the image; r counts the cycles along the shorter side. Of images more than twice
-    as long as high, waves of less than half a cycle along the shorter side are left
-    out.
+    If the sides of the images differ, bins are assigned by their frequency per pixel,
+    so that all waves of a ring have about the same wavelength. If one side is more than
+    twice as long as the other, waves with less than half a cycle along the shorter side
+    are left out.
 
-    Costs O(n height width log(height width)).
+    The cost is O(n height width log(height width)).
 
     Examples
     --------
-    A plane wave of amplitude 1 with five cycles across the image:
+    A plane wave with five cycles across the image has its power at frequency 5:
 
     >>> import numpy as np
     >>> from skspectral.metrics import radial_power_spectrum
@@ -133,47 +144,71 @@ def radial_spectrum_distance(
     dynamic_range: float = 100.0,
     channel_axis: ChannelAxis = "auto",
 ) -> float:
-    """Root mean square over the rings of the ratio of two mean powers, in dB.
+    """Compute the difference between two radial power spectra, in dB.
 
-    ``sqrt(mean_r (10 log10(P_generated(r) / P_real(r)))^2)`` with P of
-    `radial_power_spectrum`. Images whose contrast is a times too large are
-    20 log10(a) dB away.
+    The distance is the root mean square over the rings r of the ratio in dB,
+    ``sqrt(mean_r (10 log10(P_generated(r) / P_real(r)))^2)``, where P are the powers of
+    `radial_power_spectrum`. Images with a contrast that is too large by a factor a are
+    at a distance of ``20 log10(a)`` dB.
 
     Parameters
     ----------
     images_real, images_generated : array-like of shape (n, height, width) or \
             (n, height, width, channels)
-        Two sets of images of one size, on the same scale. Their numbers may differ.
-    window, channels, corners, channel_axis
-        As in `radial_power_spectrum`.
+        Sets of real and generated images of the same size and range of values. The
+        numbers of images may differ.
+    window : {"hann"} or None, default=None
+        Window that the images are multiplied by, scaled to a mean square of 1. None
+        takes the image as periodic: jumps between opposite edges then add power at high
+        frequencies.
+    channels : {"luma", "separate"}, default="luma"
+        Treatment of colour images. "luma" uses 0.299 R + 0.587 G + 0.114 B (BT.601),
+        "separate" computes a spectrum per channel.
+    corners : bool, default=False
+        Whether to include the frequencies above side / 2, up to the highest frequency
+        in the corners of the spectrum. The rings are not complete there. The corners
+        hold about a fifth of all bins, and the frequencies of checkerboard patterns.
     dynamic_range : float, default=100.0
-        Rings more than that many dB below the strongest real one (of its channel) are
-        raised to there: images without any high frequencies are far away, not
-        infinitely far.
+        Lower bound of the powers, in dB below the strongest ring of the real images (of
+        the same channel). Smaller powers are replaced by this bound, so that the
+        distance stays finite for images without high frequencies.
+    channel_axis : int, None or "auto", default="auto"
+        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
+        the images have no channels. "auto" accepts images without channels, or with up
+        to four channels on the last axis, and raises an error for shapes that look like
+        another layout.
 
     Returns
     -------
     distance : float
-        In dB; 0 for equal spectra.
+        Distance in dB, 0 for equal spectra.
 
     Raises
     ------
     ValueError
-        As `radial_power_spectrum`, and if image sizes or ranges of values differ, such
-        as those of bytes and of floats from 0 to 1, or all real images are constant.
+        If a set is invalid for `radial_power_spectrum`.
+    ValueError
+        If the two sets have different image sizes.
+    ValueError
+        If the ranges of values differ, such as bytes and floats from 0 to 1.
+    ValueError
+        If all real images are constant.
 
     See Also
     --------
-    radial_power_spectrum : The spectra, and what their conventions mean.
+    radial_power_spectrum : The spectra, and the effect of their conventions.
 
     Notes
     -----
-    Never use it alone: it does not look at phases. Draws of a Gaussian with the right
-    covariance, or real images with random phases, have the right spectrum and look
-    like clouds. Two real sets are not at 0 either: measure theirs as a reference.
+    Do not use this distance alone: it ignores phases. Samples of a Gaussian
+    distribution with the right covariance have the right spectrum, and so do real
+    images with random phases, but both look like clouds. The distance between two sets
+    of real images is not 0 either; report it as a reference.
 
     Examples
     --------
+    A factor of 10 in amplitude is 20 dB:
+
     >>> import numpy as np
     >>> from skspectral.metrics import radial_spectrum_distance
     >>> images = np.random.default_rng(0).normal(size=(20, 16, 16))
@@ -187,11 +222,11 @@ def radial_spectrum_distance(
     power = _radial_spectrum(generated, window, channels, corners).power
     peak = reference.max(axis=-1, keepdims=True)
     largest = max(float(real.max()), -float(real.min()))
-    # What is left of constants is their rounding.
+    # The power of constant images is due to rounding only.
     if (peak <= (np.finfo(np.float64).eps * largest) ** 2).any():
         raise ValueError(
-            "images_real have no power beside their means: all are constant, in one "
-            "channel at least."
+            "images_real have no power except in their means: in at least one channel, "
+            "all images are constant. Pass images that vary, or leave this channel out."
         )
     floor = peak * 10 ** (-dynamic_range / 10)
     ratio = np.log10(np.maximum(power, floor) / np.maximum(reference, floor))
@@ -201,17 +236,18 @@ def radial_spectrum_distance(
 def _radial_spectrum(
     images: np.ndarray, window: str | None, channels: str, corners: bool
 ) -> RadialSpectrum:
+    """Return the spectrum of images of shape (n, height, width, channels)."""
     _, height, width, n_channels = images.shape
     shorter = min(height, width)
     if shorter < 2:
         raise ValueError(
-            f"Images of {height} x {width} pixels have no rings: both sides must have "
-            "at least 2."
+            f"Images of {height} x {width} pixels have no rings of equal frequency. "
+            "Pass images with at least 2 x 2 pixels."
         )
     if channels == "luma" and n_channels not in (1, 3):
         raise ValueError(
-            f"channels='luma' is for one or three channels; images have "
-            f"{n_channels}. Pass channels='separate', or the three colours only."
+            "channels='luma' requires one or three channels, but the images have "
+            f"{n_channels}. Pass channels='separate', or only the three colours."
         )
     rings = np.rint(ring_frequencies((height, width), "shorter")).astype(int)
     n_rings = int(rings.max()) if corners else shorter // 2
@@ -223,11 +259,14 @@ def _radial_spectrum(
 
 
 def _mean_power(images: np.ndarray, window: str | None, channels: str) -> np.ndarray:
-    """Mean over the images of |DFT|^2, of half the plane, (channels, height, ...)."""
+    """Return the mean of |DFT|^2 over the images, for the half plane of ``rfft2``.
+
+    The result has shape (channels, height, width // 2 + 1).
+    """
     taper: np.ndarray | float = 1.0
     if window == "hann":
         taper = np.outer(*(hann(size, sym=False) for size in images.shape[1:3]))
-        # White noise keeps its power under it.
+        # With this scale, the window does not change the power of white noise.
         taper /= np.sqrt(np.mean(taper**2))
     total: np.ndarray | float = 0.0
     for (batch,) in iter_floats(images):

@@ -1,4 +1,4 @@
-"""Kernel distance: the unbiased squared maximum mean discrepancy of features."""
+"""Kernel distance: the unbiased squared maximum mean discrepancy between features."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
@@ -14,23 +14,23 @@ from skspectral._random import random_stream
 from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._checks import check_feature_sets
 
-# Kernel values that are held at once: 64 MiB.
+# Number of kernel values in memory at once: 64 MiB.
 _BLOCK_SIZE = 2**23
-# Of inner products.
+# Function from inner products to kernel values.
 Kernel = Callable[[np.ndarray], np.ndarray]
 
 
 class KernelDistance(NamedTuple):
     """Squared maximum mean discrepancy over random subsets.
 
-    Attributes
+    Parameters
     ----------
     mean : float
-        Estimate; its expectation is 0 for equal distributions, so that it may be
-        negative.
+        Mean over the subsets. Its expectation is 0 for equal distributions, so the
+        value may be negative.
     std : float
-        Standard deviation over the subsets: the spread of one subset's value, not the
-        uncertainty of the mean.
+        Standard deviation over the subsets. It describes the spread of the values of
+        single subsets, not the uncertainty of ``mean``.
     """
 
     mean: float
@@ -56,58 +56,66 @@ def kernel_distance(
     coef0: float = 1.0,
     random_state: int | np.random.RandomState | None = None,
 ) -> KernelDistance:
-    """Unbiased squared maximum mean discrepancy with a polynomial kernel.
+    """Compute the unbiased squared maximum mean discrepancy with a polynomial kernel.
 
-    For m samples x of one set and m samples y of the other::
+    For m samples x of one set and m samples y of the other set, the distance is::
 
         sum_{i != j} [k(x_i, x_j) + k(y_i, y_j)] / (m (m - 1))
             - 2 sum_{i, j} k(x_i, y_j) / m^2,     k(x, y) = (gamma x'y + coef0)^degree
 
-    (Gretton et al. 2012), over random subsets of both sets. With the defaults and
-    Inception features it is the kernel Inception distance (Binkowski et al. 2018).
+    (Gretton et al. 2012). It is averaged over random subsets of both sets. With the
+    default parameters and the features of `inception_extractor`, it is the kernel
+    Inception distance, KID (Binkowski et al. 2018).
 
-    Unlike the Frechet distance it does not depend on the number of samples, but for its
-    spread, and with degree 3 it sees the first three moments.
+    Unlike the Frechet distance, its expectation does not depend on the number of
+    samples. With ``degree=3``, it depends on the first three moments of the features.
 
     Parameters
     ----------
     X_real, X_generated : array-like of shape (n_samples, n_features)
+        Features of the real and of the generated samples, at least ``subset_size``
+        samples each.
     n_subsets : int, default=100
-        Number of pairs of subsets.
+        Number of pairs of subsets. More subsets reduce the variance of the mean.
     subset_size : int, default=1000
-        Samples of a subset, drawn without replacement. With as many as there are in
-        both sets, one subset is enough.
+        Number of samples per subset, at least 2, drawn without replacement. If this is
+        the size of both sets, ``n_subsets=1`` is enough.
     degree : int, default=3
-        Power in the kernel. With 1 only means are compared, with 2 and a positive
-        ``coef0`` also covariances.
+        Degree of the kernel. With 1, only means are compared. With 2 and a positive
+        ``coef0``, covariances are compared, too.
     gamma : float or None, default=None
-        Factor in the kernel. None is 1 / n_features.
+        Positive factor of the inner products in the kernel. None is ``1 / n_features``.
     coef0 : float, default=1.0
-        Constant in the kernel.
+        Constant of the kernel, 0 or more.
     random_state : int, RandomState instance or None, default=None
-        Seed of the subsets.
+        Seed of the subsets. Pass an int for reproducible results.
 
     Returns
     -------
     distance : KernelDistance
-        ``mean`` and ``std`` over the subsets, not clipped at 0.
+        Named tuple with the fields ``mean`` and ``std``: the mean and the standard
+        deviation over the subsets. Negative values are not clipped.
 
     Raises
     ------
     ValueError
-        If a set has fewer samples than ``subset_size``, or is not finite, or the
-        numbers of features differ.
+        If a set has fewer than ``subset_size`` samples.
+    ValueError
+        If a set contains NaN or infinite values.
+    ValueError
+        If the two sets have different numbers of features.
 
     See Also
     --------
-    frechet_distance : Of two moments, in units that are easier to read.
+    frechet_distance : Distance of the first two moments of the features.
 
     Notes
     -----
-    Costs O(n_subsets * subset_size^2 * n_features), in little memory.
+    The cost is O(n_subsets * subset_size^2 * n_features). The memory is limited to
+    blocks of 64 MiB.
 
-    The kernel is not invariant to scaling or shifting the features: values compare only
-    for one extractor.
+    The distance changes if the features are scaled or shifted. Compare only values for
+    features of the same extractor.
 
     References
     ----------
@@ -123,7 +131,8 @@ def kernel_distance(
     >>> from skspectral.metrics import kernel_distance
     >>> X, Y = np.random.default_rng(0).normal(size=(2, 500, 8))
     >>> options = {"n_subsets": 10, "subset_size": 200, "random_state": 0}
-    >>> same, shifted = (kernel_distance(X, Z, **options) for Z in (Y, Y + 1))
+    >>> same = kernel_distance(X, Y, **options)
+    >>> shifted = kernel_distance(X, Y + 1, **options)
     >>> abs(same.mean) < 0.05, shifted.mean > 5
     (True, True)
     """
@@ -135,7 +144,7 @@ def kernel_distance(
                 f"{name}. Pass subset_size={min(len(real), len(generated))} or less."
             )
     gamma = 1 / real.shape[1] if gamma is None else gamma
-    kernel = partial(_polynomial, degree=degree, gamma=gamma, coef0=coef0)
+    kernel = partial(_polynomial_kernel, degree=degree, gamma=gamma, coef0=coef0)
     stream = random_stream(random_state)
     values = []
     for _ in range(n_subsets):
@@ -148,28 +157,28 @@ def kernel_distance(
 
 
 def _discrepancy(X: np.ndarray, Y: np.ndarray, kernel: Kernel) -> float:
-    """Unbiased estimate from equally many rows."""
+    """Return the unbiased estimate from two sets with the same number of rows."""
     m = len(X)
     within = 0.0
     for Z in (X, Y):
-        within += _sum(Z, Z, kernel) - float(kernel((Z**2).sum(axis=1)).sum())
-    return within / (m * (m - 1)) - 2 * _sum(X, Y, kernel) / m**2
+        within += _kernel_sum(Z, Z, kernel) - float(kernel((Z**2).sum(axis=1)).sum())
+    return within / (m * (m - 1)) - 2 * _kernel_sum(X, Y, kernel) / m**2
 
 
-def _sum(X: np.ndarray, Y: np.ndarray, kernel: Kernel) -> float:
-    """Sum of k(x, y) over all pairs."""
+def _kernel_sum(X: np.ndarray, Y: np.ndarray, kernel: Kernel) -> float:
+    """Return the sum of k(x, y) over all pairs of rows."""
     batches = gen_batches(len(X), max(1, _BLOCK_SIZE // len(Y)))
     return sum(float(kernel(X[rows] @ Y.T).sum()) for rows in batches)
 
 
-def _polynomial(
+def _polynomial_kernel(
     products: np.ndarray, degree: int, gamma: float, coef0: float
 ) -> np.ndarray:
-    """Kernel values of inner products, which are overwritten."""
+    """Return the kernel values for inner products, which are overwritten."""
     products *= gamma
     products += coef0
     values = products.copy()
-    # Several times as fast as a power.
+    # Repeated products are several times faster than a power.
     for _ in range(degree - 1):
         values *= products
     return values

@@ -1,4 +1,4 @@
-"""The distance of mean log-spectra, and what chance alone would make of it."""
+"""Distance between mean log-spectra, and its expected value for real images."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -25,13 +25,15 @@ _GREY_LEVELS = 255.0
 
 
 class MeanSpectrumDistance(NamedTuple):
-    """A distance of mean spectra, beside what chance alone would give.
+    """Distance between mean log-spectra, with its expected value for real images.
 
-    Attributes
+    Parameters
     ----------
     distance : float
+        Distance between the mean log-spectra of the two sets.
     floor : float
-        The distance of two independent sets of real images, of the same two sizes.
+        Expected distance between two independent sets of real images with the same
+        numbers of images.
     """
 
     distance: float
@@ -48,66 +50,83 @@ def mean_spectrum_distance(
     data_range: float | None = None,
     channel_axis: ChannelAxis = "auto",
 ) -> MeanSpectrumDistance:
-    """Distance of mean log-spectra: "LFD" of the work on spectral artefacts.
+    """Compute the distance between the mean log-spectra of two sets of images.
 
-    ``log(1 + sum_{c, u, v} (255 (s_real - s_generated))^2)`` with s the mean over a set
-    of the spectra ``log(1 + abs(DFT))`` of its images, each stretched to [0, 1] over
-    all its channels and bins.
+    The distance is called "LFD" in work on spectral artefacts. It is
+    ``log(1 + sum_{c, u, v} (255 (s_real - s_generated))^2)``. Here s is the mean over a
+    set of the log-spectra ``log(1 + abs(DFT))`` of its images. The log-spectrum of each
+    image is scaled to [0, 1] over all its channels c and bins (u, v).
 
     Parameters
     ----------
     images_real, images_generated : array-like of shape (n, height, width) or \
             (n, height, width, channels)
-        Two sets of images of one size, with values from 0 to ``data_range``: add 1 to
-        images in [-1, 1], as brightness is part of the spectrum.
+        Sets of real and generated images of the same size, with values from 0 to
+        ``data_range``. Add 1 to images in [-1, 1], because the spectrum includes the
+        mean brightness. At least two real images are needed.
     data_range : float or None, default=None
-        The value of white. Images are divided by it before the transform. None is 255,
-        for uint8 only.
+        Largest possible value of a pixel. Images are divided by it before the
+        transform. None is 255, and is accepted only if both sets are uint8.
     channel_axis : int, None or "auto", default="auto"
-        As in `radial_power_spectrum`.
+        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
+        the images have no channels. "auto" accepts images without channels, or with up
+        to four channels on the last axis.
 
     Returns
     -------
     result : MeanSpectrumDistance
-        ``distance``, and its ``floor`` for sets of these sizes. Show both.
+        Named tuple with the fields ``distance``, and ``floor``, the expected distance
+        between real sets of these sizes. Report both.
 
     Raises
     ------
     ValueError
-        If the sets are not images of one size and range, if there are fewer than two
-        real ones, or if ``data_range`` is missing.
+        If the sets are not images of the same size and the same range of values.
+    ValueError
+        If there are fewer than two real images.
+    ValueError
+        If ``data_range`` is None and a set is not uint8.
+
+    See Also
+    --------
+    radial_spectrum_distance : Distance between mean power spectra, in dB.
 
     Notes
     -----
-    A poor measure, here for comparison with published values. The authors' code
-    computes in 8 bits, where the squares of differences above 15 wrap around.
+    This distance has several weaknesses. It is provided for comparison with published
+    values. The published code computes in 8 bits, where squares of differences above 15
+    overflow; this function does not reproduce the overflow.
 
-    - It sums over bins: values for different image sizes do not compare.
-    - It depends on the numbers of images. With v the variance of a bin over real
-      images, two independent sets of n and m of them are expected to differ by
-      ``255^2 sum v (1/n + 1/m)``; ``floor`` is the logarithm of 1 plus that. It is a
-      mean, not a bound: brightness and contrast move all bins together, so real sets
-      scatter around it, small ones by 1 and more. Near the floor or below it, sets
-      cannot be told apart, and a lower value is not a better one.
-    - Only means are compared. A fixed filter, in closed form, brings any set of images
-      to the floor, and so does a Gaussian with about the right spectrum. Neither looks
-      right for that.
-    - The stretch ties all bins to the brightness of the image. For images of 32 x 32,
-      high frequencies are so weak that the logarithm is hardly one.
+    - It is a sum over bins. Values for different image sizes are not comparable.
+    - It depends on the numbers of images. Let v be the variance of a bin over the real
+      images. For two independent sets of n and m real images, the expected sum is
+      ``255^2 sum v (1/n + 1/m)``, and ``floor`` is the logarithm of 1 plus this sum.
+      The floor is an expected value, not a lower bound. Brightness and contrast change
+      all bins together, so the distances of real sets scatter around the floor, by 1 or
+      more for small sets. If the distance is close to the floor or below it, the sets
+      cannot be distinguished, and a smaller distance is not better.
+    - Only means are compared. A fixed filter can bring any set of images to the
+      floor, and so can a Gaussian distribution with about the right spectrum, although
+      neither produces images that look right.
+    - The scaling to [0, 1] makes all bins depend on the brightness of the image. For
+      images of 32 x 32 pixels, the magnitudes at high frequencies are so small that
+      ``log(1 + x)`` is almost linear.
 
-    The focal-frequency "LFD" of pairs of images is another quantity: a function of the
-    mean squared error.
+    The focal frequency distance of Jiang et al. (2021), also called "LFD", is a
+    different quantity: a function of the mean squared error of pairs of images.
 
     References
     ----------
     L. Jiang, B. Dai, W. Wu, C. C. Loy (2021). Focal frequency loss for image
-    reconstruction and synthesis. ICCV. (The name, for the other quantity.)
+    reconstruction and synthesis. ICCV.
 
     S. Lee, S.-W. Jung, H. Seo (2024). Spectrum translation for refinement of image
     generation (STIG) based on contrastive learning and spectral filter profile. AAAI.
 
     Examples
     --------
+    Two halves of a set of random images are at a distance close to the floor:
+
     >>> import numpy as np
     >>> from skspectral.metrics import mean_spectrum_distance
     >>> images = np.random.default_rng(0).integers(256, size=(60, 8, 8), dtype=np.uint8)
@@ -121,11 +140,11 @@ def mean_spectrum_distance(
     scale = check_data_range(data_range, real, generated)
     if len(real) < 2:
         raise ValueError(
-            "images_real has 1 image. Pass two or more: the floor is made of their "
-            "variance."
+            "images_real has 1 image, but the floor requires the variance of the real "
+            "images. Pass two or more."
         )
-    mean, variance, _ = statistic_of(_stretched_log_spectra(real, scale))
-    other = statistic_of(_stretched_log_spectra(generated, scale)).mean
+    mean, variance, _ = statistic_of(_scaled_log_spectra(real, scale))
+    other = statistic_of(_scaled_log_spectra(generated, scale)).mean
     multiplicity = columns_of_half_plane(real.shape[2])
     squared = float(((mean - other) ** 2 * multiplicity).sum())
     noise = float((variance * multiplicity).sum())
@@ -135,11 +154,14 @@ def mean_spectrum_distance(
     )
 
 
-def _stretched_log_spectra(images: np.ndarray, scale: float) -> Iterator[np.ndarray]:
-    """Batches (n, channels, height, width // 2 + 1) of stretched log-spectra."""
+def _scaled_log_spectra(images: np.ndarray, scale: float) -> Iterator[np.ndarray]:
+    """Yield batches of log-spectra that are scaled to [0, 1] per image.
+
+    The batches have shape (n, channels, height, width // 2 + 1).
+    """
     for (batch,) in iter_floats(images):
         spectra = np.log1p(np.abs(fft.rfft2(np.moveaxis(batch, 3, 1) / scale)))
         low = spectra.min(axis=(1, 2, 3), keepdims=True)
         spread = spectra.max(axis=(1, 2, 3), keepdims=True) - low
-        # A black image has no spectrum to stretch.
+        # The spectrum of a black image is constant: avoid a division by zero.
         yield (spectra - low) / np.where(spread > 0, spread, 1.0)

@@ -1,4 +1,4 @@
-"""How near reconstructions are to what they reconstruct, sample by sample."""
+"""Quality of reconstructions, compared with the original samples one by one."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Real
@@ -20,10 +20,10 @@ from skspectral.metrics._images import (
     iter_floats,
 )
 
-# Wang et al. (2004): a Gaussian of 11 x 11 pixels, and two small constants.
+# Wang et al. (2004): a Gaussian window of 11 x 11 pixels, and two small constants.
 _SIGMA, _WINDOW = 1.5, 11
 _K1, _K2 = 0.01, 0.03
-# Values of a batch, so that every step stays in the caches.
+# Number of values per batch, so that every step stays in the processor's caches.
 _BATCH_VALUES = 2**15
 Planes = TypeVar("Planes", np.ndarray, torch.Tensor)
 _RANGE_OPTION = {"data_range": [Interval(Real, 0, None, closed="neither"), None]}
@@ -33,36 +33,45 @@ _RANGE_OPTION = {"data_range": [Interval(Real, 0, None, closed="neither"), None]
 def psnr(
     X: ArrayLike, X_reconstructed: ArrayLike, *, data_range: float | None = None
 ) -> float:
-    """Peak signal-to-noise ratio: mean over the samples, in dB.
+    """Compute the peak signal-to-noise ratio in dB, averaged over the samples.
 
-    ``10 log10(data_range^2 / MSE)`` of each sample, then the mean.
+    The ratio of one sample is ``10 log10(data_range^2 / MSE)``, where MSE is the mean
+    squared error of this sample.
 
     Parameters
     ----------
     X, X_reconstructed : array-like of shape (n, ...)
-        Signals or images, rows or not.
+        Original and reconstructed signals or images, of the same shape. Images may be
+        flattened.
     data_range : float or None, default=None
-        Largest possible value minus the smallest: 1.0 for data in [0, 1], 2.0 for
-        [-1, 1]. None is 255, for uint8 only.
+        Largest possible value minus the smallest possible value: 1.0 for data in [0,
+        1], 2.0 for [-1, 1]. None is 255, and is accepted only if both arrays are uint8.
 
     Returns
     -------
     ratio : float
-        In dB; infinite as soon as one sample is reconstructed exactly.
+        Mean ratio in dB. It is infinite if at least one sample is reconstructed
+        exactly.
 
     Raises
     ------
     ValueError
-        If shapes or ranges of values differ, values are not finite, or ``data_range``
-        is missing.
+        If the two arrays have different shapes or ranges of values.
+    ValueError
+        If an array contains NaN or infinite values.
+    ValueError
+        If ``data_range`` is None and an array is not uint8.
 
     Notes
     -----
-    Some libraries take the MSE of all samples together first. That value is never
-    higher, and the worst samples decide it.
+    Some libraries first average the squared error over all samples. Their value is
+    never higher than the result of this function, and is dominated by the worst
+    samples.
 
     Examples
     --------
+    An error of 0.1 for data in [0, 1] is a ratio of 20 dB:
+
     >>> import numpy as np
     >>> from skspectral.metrics import psnr
     >>> X = np.random.default_rng(0).uniform(size=(5, 64))
@@ -89,44 +98,57 @@ def ssim(
     data_range: float | None = None,
     channel_axis: ChannelAxis = "auto",
 ) -> float:
-    """Structural similarity: mean over images, channels and places.
+    """Compute the structural similarity, averaged over images, channels and pixels.
 
-    At each place ``(2 m m' + a)(2 c + b) / ((m^2 + m'^2 + a)(v + v' + b))`` with the
-    local means m, variances v and covariance c of the two images under a Gaussian
-    window, a = (0.01 data_range)^2 and b = (0.03 data_range)^2.
+    The similarity at a pixel is
+    ``(2 m m' + a)(2 c + b) / ((m^2 + m'^2 + a)(v + v' + b))``. Here m and m' are the
+    local means, v and v' the local variances and c the local covariance of the two
+    images under a Gaussian window. The constants are ``a = (0.01 data_range)^2`` and
+    ``b = (0.03 data_range)^2`` (Wang et al. 2004).
 
     Parameters
     ----------
     images, images_reconstructed : array-like of shape (n, height, width) or \
             (n, height, width, channels)
-        At least 11 pixels high and wide.
+        Original and reconstructed images of the same shape, at least 11 pixels high and
+        wide.
     data_range : float or None, default=None
-        As in `psnr`.
+        Largest possible value minus the smallest possible value: 1.0 for data in [0,
+        1], 2.0 for [-1, 1]. None is 255, and is accepted only if both sets are uint8.
     channel_axis : int, None or "auto", default="auto"
-        As in `radial_power_spectrum`.
+        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
+        the images have no channels. "auto" accepts images without channels, or with up
+        to four channels on the last axis.
 
     Returns
     -------
     similarity : float
-        1 for equal images; about 0 for unrelated ones, and below for negatives.
+        Mean similarity: 1 for equal images, about 0 for unrelated images, negative for
+        an image and its negative.
 
     Raises
     ------
     ValueError
-        If shapes or ranges of values differ, images are smaller than the window, values
-        are not finite, or ``data_range`` is missing.
+        If the two sets have different shapes or ranges of values.
+    ValueError
+        If the images are smaller than 11 x 11 pixels.
+    ValueError
+        If a set contains NaN or infinite values.
+    ValueError
+        If ``data_range`` is None and a set is not uint8.
 
     Notes
     -----
-    The convention of the paper: Gaussian of standard deviation 1.5 on 11 x 11 pixels,
-    population covariances, and only places where the window is inside of the image, so
-    the outermost 5 pixels are left out. It is scikit-image's
-    ``structural_similarity(gaussian_weights=True, sigma=1.5,
-    use_sample_covariance=False)``. On small images, conventions matter more than
-    methods: averages that include the border, or a uniform window, differ by several
-    hundredths. State it with the value.
+    This function follows the convention of the paper: a Gaussian window of 11 x 11
+    pixels with a standard deviation of 1.5, and population covariances. Only pixels
+    whose window lies inside the image are used, so 5 pixels at each border are left
+    out. The result equals the one of scikit-image's ``structural_similarity`` with
+    ``gaussian_weights=True``, ``sigma=1.5`` and ``use_sample_covariance=False``. On
+    small images, results of different conventions, such as a uniform window or averages
+    that include the border, differ by several hundredths. Report the convention with
+    the value.
 
-    Costs O(n height width channels); images are filtered in batches.
+    The cost is O(n height width channels). Images are processed in batches.
 
     References
     ----------
@@ -150,7 +172,7 @@ def ssim(
     if min(height, width) < _WINDOW:
         raise ValueError(
             f"images of {height} x {width} pixels are smaller than the window of "
-            f"{_WINDOW} x {_WINDOW}. For smaller images take psnr."
+            f"{_WINDOW} x {_WINDOW} pixels. Use psnr for smaller images."
         )
     total = 0.0
     for rows in gen_batches(len(true), max(1, _BATCH_VALUES // true[0].size)):
@@ -163,32 +185,37 @@ def ssim(
 
 
 def explained_variance(X: ArrayLike, X_reconstructed: ArrayLike) -> float:
-    """Share of the variance of the data that a reconstruction keeps: pooled R^2.
+    """Compute the fraction of the variance of the data that a reconstruction explains.
 
-    ``1 - sum((X - X_reconstructed)^2) / sum((X - mean)^2)`` with the mean over samples
-    of each feature: scikit-learn's ``r2_score(multioutput="variance_weighted")``.
+    The fraction is the pooled R^2,
+    ``1 - sum((X - X_reconstructed)^2) / sum((X - mean)^2)``, where ``mean`` is the mean
+    of each feature over the samples. It equals scikit-learn's
+    ``r2_score(multioutput="variance_weighted")``.
 
     Parameters
     ----------
     X, X_reconstructed : array-like of shape (n, ...)
-        Two samples or more.
+        Original and reconstructed samples of the same shape, at least two samples.
 
     Returns
     -------
-    share : float
-        1 for an exact reconstruction, 0 for the mean of each feature; negative where it
-        is worse than that.
+    fraction : float
+        1 for an exact reconstruction, 0 if each sample is reconstructed as the mean. It
+        is negative if the reconstruction is worse than the mean.
 
     Raises
     ------
     ValueError
-        If shapes or ranges of values differ, values are not finite, or all samples of
-        ``X`` are equal.
+        If the two arrays have different shapes or ranges of values.
+    ValueError
+        If an array contains NaN or infinite values.
+    ValueError
+        If all samples of ``X`` are equal.
 
     Notes
     -----
-    scikit-learn's ``explained_variance_score`` forgives a constant error of each
-    feature, and is larger.
+    scikit-learn's ``explained_variance_score`` ignores a constant error of each
+    feature. It is therefore at least as large as this fraction.
 
     Examples
     --------
@@ -204,35 +231,36 @@ def explained_variance(X: ArrayLike, X_reconstructed: ArrayLike) -> float:
     for a, b in iter_floats(true, other):
         error += float(((a - b) ** 2).sum())
         variance += float(((a - mean) ** 2).sum())
-    # Of equal samples only the rounding of their mean is left.
+    # The variance of equal samples is due to the rounding of their mean.
     largest = max(float(true.max()), -float(true.min()))
     if variance <= true.size * (np.finfo(np.float64).eps * largest) ** 2:
         raise ValueError(
             f"X has no variance: its {len(true)} samples are equal. Pass two or more "
-            "that differ."
+            "samples that differ."
         )
     return 1 - error / variance
 
 
 def similarity_map(x: Planes, y: Planes, data_range: float = 1.0) -> Planes:
-    """Structural similarity of two sets of planes at each place.
+    """Return the structural similarity of two sets of planes at each pixel.
 
-    From (n, channels, height, width) to (n, channels, height', width'), the places that
-    have the whole window. It is cut to the shorter side of smaller planes.
+    The planes have shape (n, channels, height, width). The map contains only the pixels
+    whose window lies inside the plane. In planes smaller than the window, the window is
+    reduced to the length of the shorter side.
     """
     size = min(_WINDOW, *x.shape[2:])
     mean_x, mean_y = _local_mean(x, size), _local_mean(y, size)
-    # Variances and covariance, from the mean of products.
+    # A variance is the mean of the squares minus the square of the mean.
     product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
     spread = _local_mean(x**2 + y**2, size) - squares
-    shared = _local_mean(x * y, size) - product
+    covariance = _local_mean(x * y, size) - product
     luminance, contrast = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
-    numerator = (2 * product + luminance) * (2 * shared + contrast)
+    numerator = (2 * product + luminance) * (2 * covariance + contrast)
     return numerator / ((squares + luminance) * (spread + contrast))
 
 
 def _local_mean(planes: Planes, size: int) -> Planes:
-    """Mean under a Gaussian window, as a sum of shifted planes."""
+    """Return the mean under a Gaussian window, as a sum of shifted planes."""
     window = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * _SIGMA**2))
     first, *others = (window / window.sum()).tolist()
     n_rows, n_columns = (length - size + 1 for length in planes.shape[2:])

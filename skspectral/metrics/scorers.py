@@ -1,4 +1,4 @@
-"""Metrics of reconstructions and draws as scorers of scikit-learn's model selection."""
+"""Scorers for scikit-learn's model selection, made from metrics."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ _OPTIONS = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scorer:
-    """What ``scoring`` takes: a callable (estimator, X, y=None) -> float.
+    """Callable for ``scoring``, from (estimator, X, y=None) to a float.
 
-    Made by `reconstruction_scorer` and `generation_scorer`: ``draws`` is None for the
-    first, and the number and the seed of the draws for the second. It can be pickled if
-    the metric can.
+    `reconstruction_scorer` and `generation_scorer` make scorers. ``draws`` is None for
+    the former, and holds the number and the seed of the samples for the latter. A
+    scorer can be pickled if its metric can be pickled.
     """
 
     metric: Metric
@@ -38,66 +38,74 @@ class Scorer:
     draws: dict[str, Any] | None = None
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        """Score of a fitted estimator on ``X``: greater is better. y is not used."""
+        """Return the score of a fitted estimator on ``X``; ``y`` is ignored."""
         rows = as_numpy(X, "X")
         if self.draws is None:
-            answer = _reconstruction(estimator, X)
+            output = _reconstruct(estimator, X)
         else:
-            answer = _draws(estimator, **({"n_samples": len(rows)} | self.draws))
+            output = _draw(estimator, **({"n_samples": len(rows)} | self.draws))
         pair = (
             self._unfolded(rows),
-            self._unfolded(as_numpy(answer, "What the estimator returned")),
+            self._unfolded(as_numpy(output, "The output of the estimator")),
         )
         number = self._number(self.metric(*pair, **self.options))
         return number if self.greater_is_better else -number
 
     def _unfolded(self, rows: np.ndarray) -> np.ndarray:
+        """Reshape flattened rows to ``signal_shape``."""
         if self.signal_shape is None:
             return rows
         shape = Grid.of(self.signal_shape, rows[0].size).shape
         return rows.reshape(len(rows), *shape)
 
     def _number(self, value: Any) -> float:
+        """Return the chosen field of the metric's result as a number."""
         fields = getattr(value, "_fields", ())
         if self.field is not None and self.field not in fields:
+            advice = "The result has no fields. Pass field=None"
+            if fields:
+                advice = f"Pass one of: {', '.join(fields)}"
             raise ValueError(
-                f"field={self.field!r} is not in what {_name(self.metric)} returns: "
-                f"{', '.join(fields) or 'one value. Pass field=None'}."
+                f"field={self.field!r} is not a field of the result of "
+                f"{_name_of(self.metric)}. {advice}."
             )
         chosen = value if self.field is None else getattr(value, self.field)
         if isinstance(chosen, tuple) or np.ndim(chosen) != 0:
-            advice = "Pass a function of it that returns one"
+            advice = "Pass a function that computes one number from this result"
             if fields and self.field is None:
-                advice = f"Pass field, one of: {', '.join(fields)}"
+                advice = f"Pass field as one of: {', '.join(fields)}"
             raise TypeError(
-                f"{_name(self.metric)} returns {type(chosen).__name__}, but a score is "
-                f"one number. {advice}."
+                f"{_name_of(self.metric)} returns {type(chosen).__name__}, but a score "
+                f"must be one number. {advice}."
             )
         return float(chosen)
 
     def __repr__(self) -> str:
-        """The call that makes this scorer."""
+        """Return the call that makes this scorer."""
         name = "generation_scorer" if self.draws else "reconstruction_scorer"
-        common = {"signal_shape": self.signal_shape, "field": self.field}
-        given = {key: value for key, value in common.items() if value is not None}
-        parts = [_name(self.metric), f"greater_is_better={self.greater_is_better}"]
+        optional = {"signal_shape": self.signal_shape, "field": self.field}
+        given = {key: value for key, value in optional.items() if value is not None}
+        parts = [_name_of(self.metric), f"greater_is_better={self.greater_is_better}"]
         options = given | (self.draws or {}) | self.options
         parts += [f"{key}={value!r}" for key, value in options.items()]
         return f"{name}({', '.join(parts)})"
 
 
-def _reconstruction(estimator: Any, X: Any) -> Any:
+def _reconstruct(estimator: Any, X: Any) -> Any:
+    """Return the reconstruction of X by an estimator."""
     for method in ("transform", "inverse_transform"):
         _require(estimator, method, "reconstruction_scorer")
     return estimator.inverse_transform(estimator.transform(X))
 
 
-def _draws(estimator: Any, n_samples: int, random_state: int | None) -> Any:
+def _draw(estimator: Any, n_samples: int, random_state: int | None) -> Any:
+    """Return samples drawn from an estimator."""
     _require(estimator, "sample", "generation_scorer")
     if "random_state" not in signature(estimator.sample).parameters:
         raise TypeError(
-            "generation_scorer needs sample(n_samples, random_state=...), but that "
-            f"of {type(estimator).__name__} takes no random_state."
+            "generation_scorer calls sample(n_samples, random_state=...), but the "
+            f"method sample of {type(estimator).__name__} has no random_state. Pass an "
+            "estimator whose sample has this parameter."
         )
     return estimator.sample(n_samples, random_state=random_state)
 
@@ -111,44 +119,58 @@ def reconstruction_scorer(
     field: str | None = None,
     **kwargs: Any,
 ) -> Scorer:
-    """Make a scorer of what an estimator keeps of its input.
+    """Make a scorer that measures the reconstructions of an estimator.
 
-    It compares X with ``estimator.inverse_transform(estimator.transform(X))``.
+    The metric compares X with ``estimator.inverse_transform(estimator.transform(X))``.
 
     Parameters
     ----------
     metric : callable
-        ``metric(X, X_reconstructed, **kwargs)``: `psnr`, `ssim`, ...
+        Function ``metric(X, X_reconstructed, **kwargs)`` that returns a number, such as
+        `psnr`, `ssim` or `explained_variance`.
     greater_is_better : bool, default=True
-        False for distances: the score is then minus the metric.
+        Whether larger values of the metric are better. Pass False for distances; the
+        score is then the negative of the metric.
     signal_shape : tuple of int or None, default=None
-        How a row unfolds before it is measured: (length,), (height, width) or (height,
-        width, channels). None leaves rows as they are.
+        Shape to which each row of X is reshaped before the metric is called: (length,),
+        (height, width) or (height, width, channels). None leaves the rows as they are.
     field : str or None, default=None
-        Which number, where the metric returns a named tuple: "distance" of
-        `mean_spectrum_distance`.
-    **kwargs
-        Passed to the metric. A parameter of it that has one of the names above comes
-        from `functools.partial` instead.
+        Name of the field to use as the score, if the metric returns a named tuple. An
+        example is "distance" for `mean_spectrum_distance`. None is for metrics that
+        return one number.
+    **kwargs : dict
+        Further arguments of the metric. If the metric has a parameter with one of the
+        names above, set this parameter with `functools.partial`.
 
     Returns
     -------
     scorer : Scorer
-        A callable (estimator, X, y=None) -> float, for ``scoring`` of `GridSearchCV`,
-        `cross_val_score` and the like.
+        Callable from (estimator, X, y=None) to a float, for the parameter ``scoring``
+        of `GridSearchCV`, `cross_val_score` and similar functions.
 
     Raises
     ------
-    TypeError, ValueError
-        When it scores: if the estimator lacks a method, ``signal_shape`` does not fit
-        the rows, or the metric returns more than a number and ``field`` does not name
-        one.
+    TypeError
+        If, when the scorer is called, the estimator has no ``transform`` or
+        ``inverse_transform``.
+    TypeError
+        If, when the scorer is called, the metric returns more than one number and
+        ``field`` is None.
+    ValueError
+        If, when the scorer is called, ``field`` is not a field of the result.
+    ValueError
+        If, when the scorer is called, ``signal_shape`` does not agree with the number
+        of features.
+
+    See Also
+    --------
+    generation_scorer : Scorer of the samples drawn from an estimator.
 
     Notes
     -----
-    Rows that the estimator has not seen, too, are reconstructed the better the more
-    components it has: `GridSearchCV` will choose the most on offer. Choose their number
-    by hand, where the score levels off, or by a score of draws.
+    The reconstruction of held-out rows usually improves with every additional
+    component. `GridSearchCV` therefore chooses the largest number of components. Choose
+    the number where the score levels off, or use `generation_scorer`.
 
     Examples
     --------
@@ -158,7 +180,8 @@ def reconstruction_scorer(
     >>> from skspectral.metrics import psnr, reconstruction_scorer
     >>> X = load_digits().data[:200] / 16
     >>> scorer = reconstruction_scorer(psnr, data_range=1.0)
-    >>> few, many = (cross_val_score(PCA(k), X, scoring=scorer) for k in (5, 20))
+    >>> few = cross_val_score(PCA(5), X, scoring=scorer)
+    >>> many = cross_val_score(PCA(20), X, scoring=scorer)
     >>> bool((many > few).all())
     True
     """
@@ -180,42 +203,64 @@ def generation_scorer(
     random_state: int | None = 0,
     **kwargs: Any,
 ) -> Scorer:
-    """Make a scorer of what an estimator draws.
+    """Make a scorer that measures the samples drawn from an estimator.
 
-    It compares X, of which the estimator has seen nothing in a cross-validation, with
-    ``estimator.sample(n_samples, random_state=random_state)``.
+    The metric compares X with
+    ``estimator.sample(n_samples, random_state=random_state)``. In a cross-validation, X
+    holds the held-out rows.
 
     Parameters
     ----------
     metric : callable
-        ``metric(X_real, X_generated, **kwargs)``, of two sets.
+        Function ``metric(X_real, X_generated, **kwargs)`` of two sets that returns a
+        number, such as `frechet_distance`.
     greater_is_better : bool, default=False
-        Whether the metric is a score; of a distance the score is minus the metric.
+        Whether larger values of the metric are better. With False, for distances, the
+        score is the negative of the metric.
     n_samples : int or None, default=None
-        Number of draws. None draws as many as X has rows.
-    signal_shape, field
-        As in `reconstruction_scorer`.
+        Number of samples to draw. None draws as many samples as X has rows.
+    signal_shape : tuple of int or None, default=None
+        Shape to which each row of X is reshaped before the metric is called: (length,),
+        (height, width) or (height, width, channels). None leaves the rows as they are.
+    field : str or None, default=None
+        Name of the field to use as the score, if the metric returns a named tuple. An
+        example is "distance" for `mean_spectrum_distance`. None is for metrics that
+        return one number.
     random_state : int or None, default=0
-        Seed of the draws, the same in every call, so that equal estimators score
-        alike. None leaves it to the estimator.
-    **kwargs
-        Passed to the metric, as in `reconstruction_scorer`.
+        Seed that is passed to ``sample``. An int is used in every call, so that equal
+        estimators have equal scores. None is passed on to the estimator.
+    **kwargs : dict
+        Further arguments of the metric. If the metric has a parameter with one of the
+        names above, set this parameter with `functools.partial`.
 
     Returns
     -------
     scorer : Scorer
-        A callable (estimator, X, y=None) -> float, as of `reconstruction_scorer`.
+        Callable from (estimator, X, y=None) to a float, for the parameter ``scoring``
+        of `GridSearchCV`, `cross_val_score` and similar functions.
 
     Raises
     ------
-    TypeError, ValueError
-        As by `reconstruction_scorer`, of an estimator that has to have ``sample`` with
-        ``random_state``.
+    TypeError
+        If, when the scorer is called, the estimator has no method ``sample`` with a
+        parameter ``random_state``.
+    TypeError
+        If, when the scorer is called, the metric returns more than one number and
+        ``field`` is None.
+    ValueError
+        If, when the scorer is called, ``field`` is not a field of the result.
+    ValueError
+        If, when the scorer is called, ``signal_shape`` does not agree with the number
+        of features.
+
+    See Also
+    --------
+    reconstruction_scorer : Scorer of the reconstructions of an estimator.
 
     Notes
     -----
-    Distances of sets are biased by their sizes: scores of folds of different sizes, or
-    with other ``n_samples``, do not compare.
+    Distances between sets are biased by the numbers of samples. Do not compare scores
+    from folds of different sizes, or with different ``n_samples``.
 
     Examples
     --------
@@ -227,24 +272,25 @@ def generation_scorer(
     >>> scorer
     generation_scorer(radial_spectrum_distance, greater_is_better=False,
                       signal_shape=(8, 8), random_state=0)
-    >>> few, many = (
-    ...     SpectralDictionaryLearning(k, signal_shape=(8, 8)).fit(X) for k in (2, 20)
-    ... )
+    >>> few = SpectralDictionaryLearning(2, signal_shape=(8, 8)).fit(X)
+    >>> many = SpectralDictionaryLearning(20, signal_shape=(8, 8)).fit(X)
     >>> scorer(many, X) > scorer(few, X)
     True
     """
-    number = {} if n_samples is None else {"n_samples": n_samples}
-    draws = {**number, "random_state": random_state}
+    fixed = {} if n_samples is None else {"n_samples": n_samples}
+    draws = {**fixed, "random_state": random_state}
     return Scorer(metric, greater_is_better, signal_shape, field, kwargs, draws)
 
 
 def _require(estimator: Any, method: str, scorer: str) -> None:
+    """Raise an error unless the estimator has a method."""
     if not hasattr(estimator, method):
         raise TypeError(
-            f"{scorer} needs an estimator with {method}, which "
-            f"{type(estimator).__name__} has not."
+            f"{scorer} needs an estimator with the method {method}, but "
+            f"{type(estimator).__name__} has no such method."
         )
 
 
-def _name(metric: Metric) -> str:
+def _name_of(metric: Metric) -> str:
+    """Return the name of a metric for messages."""
     return getattr(metric, "__name__", repr(metric))

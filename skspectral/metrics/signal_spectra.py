@@ -1,7 +1,8 @@
-"""How far apart two signals sound: distances of short-time spectra.
+"""Distances between the short-time spectra of two sets of signals.
 
-Frames are Hann windows, the first centred at the first sample, with the signal
-reflected at both ends, as in ``torch.stft`` for even lengths. Phases do not count.
+Frames are multiplied by Hann windows. The first window is centred at the first sample,
+and signals are reflected at both ends. For even window lengths, ``torch.stft`` has the
+same convention. The phases of the spectra are ignored.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -16,7 +17,7 @@ from scipy.signal.windows import hann
 from skspectral._sklearn_compat import Interval, validated
 from skspectral.metrics._images import check_pair, check_signals, iter_slices, power_of
 
-# Those of Parallel WaveGAN: (n_fft, hop, window).
+# Resolutions (n_fft, hop, window) of Parallel WaveGAN.
 _RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 _FRAME_OPTIONS = {
     "n_fft": [Interval(Integral, 2, None, closed="left")],
@@ -35,47 +36,66 @@ def log_spectral_distance(
     window: int | None = None,
     dynamic_range: float = 80.0,
 ) -> float:
-    """Log-spectral distance, in dB.
+    """Compute the log-spectral distance between signals, in dB.
 
-    Of each frame ``sqrt(mean_f (10 log10(P(f) / Q(f)))^2)`` with the powers P and Q of
-    the two signals; then the mean over frames, and over signals. Symmetric. A gain of a
-    is 20 log10(a) dB away.
+    With the powers P and Q of the two signals, the distance of a frame is
+    ``sqrt(mean_f (10 log10(P(f) / Q(f)))^2)``, with the mean over the frequencies f.
+    The distances are averaged over frames and signals. The distance is symmetric. A
+    signal amplified by a factor a is at a distance of ``20 abs(log10(a))`` dB.
 
     Parameters
     ----------
     X, X_reconstructed : array-like of shape (n, length)
+        Original and reconstructed signals, of the same shape. The signals must not be
+        shorter than the window.
     n_fft : int, default=512
-        Length of the transform.
+        Length of the Fourier transform of a frame, in samples. It determines the
+        frequency resolution.
     hop : int or None, default=None
-        Samples from one frame to the next. None is a quarter of the window.
+        Number of samples between the starts of consecutive frames, at most the length
+        of the window. None is a quarter of the window.
     window : int or None, default=None
-        Length of the window, at most ``n_fft``, around which zeros are put. None is
-        ``n_fft``.
+        Length of the window in samples, at most ``n_fft``. Shorter windows are padded
+        with zeros. None is ``n_fft``.
     dynamic_range : float, default=80.0
-        Powers more than that many dB below the largest of the pair of signals are
-        raised to there: the logarithm of silence would drown all the rest.
+        Lower bound of the powers, in dB below the largest power of each pair of
+        signals. Smaller powers are replaced by this bound. Otherwise, the logarithms of
+        nearly silent parts would dominate the distance.
 
     Returns
     -------
     distance : float
-        In dB, from 0 to ``dynamic_range``.
+        Mean distance in dB, from 0 to ``dynamic_range``.
 
     Raises
     ------
     ValueError
-        If the two are not signals of one shape, or are shorter than the window.
+        If the two arrays are not signals of the same shape and range of values.
+    ValueError
+        If an array contains NaN or infinite values.
+    ValueError
+        If the signals are shorter than the window, the window is longer than ``n_fft``,
+        or ``hop`` is larger than the window.
+
+    See Also
+    --------
+    spectral_convergence : Relative error of the magnitudes, dominated by loud parts.
 
     Notes
     -----
-    Scaling both by the same factor changes nothing. All frequencies count alike, also
-    those with hardly any power: where the distance is large, the ear may hear little.
-    Published code differs (square outside of the mean, logarithms without the 10, sum
-    for the floor): compare values of the same definition only.
+    The distance does not change if both signals are scaled by the same factor. All
+    frequencies have the same weight, including frequencies with little power. A large
+    distance can therefore be inaudible. Published definitions differ (a square root
+    outside the mean, logarithms without the factor 10, a constant added to the powers):
+    compare only values of the same definition.
 
-    Each signal is transformed as a whole: cut hours of sound into pieces.
+    Each signal is transformed as a whole. Split very long recordings to limit the
+    memory.
 
     Examples
     --------
+    A factor of 10 in amplitude is 20 dB:
+
     >>> import numpy as np
     >>> from skspectral.metrics import log_spectral_distance
     >>> X = np.random.default_rng(0).normal(size=(3, 400))
@@ -88,7 +108,7 @@ def log_spectral_distance(
     total = 0.0
     for P, Q in _powers(real, other, transform):
         peak = np.maximum(P, Q).max(axis=(1, 2), keepdims=True)
-        # Two silent signals are equal.
+        # Two silent signals have the distance 0.
         least = np.where(peak > 0, floor * peak, 1.0)
         ratio = 10 * np.log10(np.maximum(P, least) / np.maximum(Q, least))
         total += float(np.sqrt((ratio**2).mean(axis=1)).mean(axis=1).sum())
@@ -104,34 +124,54 @@ def spectral_convergence(
     hop: int | None = None,
     window: int | None = None,
 ) -> float:
-    """Relative error of short-time magnitudes.
+    """Compute the relative error of short-time magnitudes.
 
-    ``norm(S - R) / norm(S)`` with the magnitudes S of a signal and R of its
-    reconstruction, the norms being over all frames and frequencies; then the mean over
-    signals. Not symmetric: X is what counts as true.
+    The error of a signal is ``norm(S - R) / norm(S)``, with the magnitudes S of the
+    signal and R of its reconstruction. The norms are taken over all frames and
+    frequencies. The errors are averaged over the signals. The result is not symmetric:
+    X is the reference.
 
     Parameters
     ----------
     X, X_reconstructed : array-like of shape (n, length)
-    n_fft, hop, window
-        As in `log_spectral_distance`.
+        Original and reconstructed signals, of the same shape. The signals must not be
+        shorter than the window.
+    n_fft : int, default=512
+        Length of the Fourier transform of a frame, in samples. It determines the
+        frequency resolution.
+    hop : int or None, default=None
+        Number of samples between the starts of consecutive frames, at most the length
+        of the window. None is a quarter of the window.
+    window : int or None, default=None
+        Length of the window in samples, at most ``n_fft``. Shorter windows are padded
+        with zeros. None is ``n_fft``.
 
     Returns
     -------
     convergence : float
-        0 for equal magnitudes, 1 for a silent reconstruction.
+        Mean relative error: 0 for equal magnitudes, 1 for a silent reconstruction.
 
     Raises
     ------
     ValueError
-        If the two are not signals of one shape, are shorter than the window, or if a
-        signal of ``X`` is silent.
+        If the two arrays are not signals of the same shape and range of values.
+    ValueError
+        If an array contains NaN or infinite values.
+    ValueError
+        If the signals are shorter than the window, the window is longer than ``n_fft``,
+        or ``hop`` is larger than the window.
+    ValueError
+        If a signal of ``X`` is silent.
+
+    See Also
+    --------
+    log_spectral_distance : Distance in which all frequencies have the same weight.
 
     Notes
     -----
-    Scaling both by the same factor changes nothing. Loud frequencies decide.
-    Each signal has a norm of its own; code that takes one norm of a whole batch gives
-    values that depend on the size of the batch.
+    The error does not change if both signals are scaled by the same factor. Frequencies
+    and frames with much power dominate it. Each signal is divided by its own norm. Code
+    that uses one norm for a whole batch gives values that depend on the batch size.
 
     References
     ----------
@@ -164,38 +204,52 @@ def multi_resolution_stft_distance(
     resolutions: Sequence[tuple[int, int, int]] | None = None,
     eps: float = 1e-7,
 ) -> float:
-    """Mean over several resolutions of errors of magnitudes and log-magnitudes.
+    """Compute a spectral distance between signals, averaged over several resolutions.
 
-    At each resolution `spectral_convergence` plus ``mean(abs(log(S / R)))``, natural
-    logarithms, over all frames, frequencies and signals.
+    The distance at one resolution is `spectral_convergence` plus
+    ``mean(abs(log(S / R)))``, the mean over all frames, frequencies and signals, with
+    natural logarithms of the magnitudes S and R.
 
     Parameters
     ----------
     X, X_reconstructed : array-like of shape (n, length)
-        On the scale of samples in [-1, 1].
+        Original and reconstructed signals, of the same shape, with samples in [-1, 1].
     resolutions : sequence of (n_fft, hop, window) or None, default=None
-        None takes (1024, 120, 600), (2048, 240, 1200) and (512, 50, 240), but of these
-        only what is not longer than the signals.
+        Lengths of the transform, of the step between frames and of the window, in
+        samples. None is (1024, 120, 600), (2048, 240, 1200) and (512, 50, 240), without
+        the resolutions whose window is longer than the signals.
     eps : float, default=1e-7
-        Smallest power in the logarithms.
+        Lower bound of the powers in the logarithms, in squared units of the data.
 
     Returns
     -------
     distance : float
-        0 for equal magnitudes.
+        Mean distance over the resolutions, 0 for equal magnitudes.
 
     Raises
     ------
     ValueError
-        If the two are not signals of one shape, a signal of ``X`` is silent, or a
-        window is longer than the signals: without ``resolutions`` at 239 samples.
+        If the two arrays are not signals of the same shape and range of values.
+    ValueError
+        If an array contains NaN or infinite values.
+    ValueError
+        If a signal of ``X`` is silent.
+    ValueError
+        If ``resolutions`` is empty, or is not a sequence of valid triples.
+    ValueError
+        If a window is longer than the signals. With ``resolutions=None``, signals need
+        at least 240 samples.
+
+    See Also
+    --------
+    spectral_convergence : The first term, at one resolution.
 
     Notes
     -----
-    As ``eps`` is not relative, the logarithmic part depends on the scale of the data.
-    Signals of different lengths may be measured at different default resolutions:
-    state them with the value. Rows that are images laid out flat have frames across
-    rows and colours; for these, see `radial_spectrum_distance`.
+    ``eps`` is an absolute bound, so the logarithmic term depends on the scale of the
+    data. The default resolutions depend on the length of the signals: report them with
+    the value. For flattened images, frames would extend over several rows of pixels;
+    use `radial_spectrum_distance` instead.
 
     References
     ----------
@@ -205,6 +259,8 @@ def multi_resolution_stft_distance(
 
     Examples
     --------
+    For half the amplitude, the relative error is 0.5 and the logarithmic term is log 2:
+
     >>> import numpy as np
     >>> from skspectral.metrics import multi_resolution_stft_distance
     >>> X = np.random.default_rng(0).normal(size=(3, 400))
@@ -227,24 +283,24 @@ def multi_resolution_stft_distance(
 def _transform(
     n_fft: int, hop: int | None, window: int | None, length: int
 ) -> ShortTimeFFT:
-    """The transform, with the defaults filled in, for signals of a length."""
+    """Return the short-time transform for signals of a given length."""
     window_length = n_fft if window is None else window
     step = max(1, window_length // 4) if hop is None else hop
     if window_length > n_fft:
         raise ValueError(
-            f"window={window} is longer than the transform, n_fft={n_fft}. Pass "
+            f"window={window} is longer than the transform with n_fft={n_fft}. Pass "
             f"window<={n_fft}, or n_fft>={window}."
         )
     if window_length > length:
         name = "n_fft" if window is None else "window"
         raise ValueError(
-            f"{name}={window_length} is longer than the signals, of {length} samples. "
-            f"Pass {name}<={length}."
+            f"{name}={window_length} is longer than the signals, which have {length} "
+            f"samples. Pass {name}<={length}."
         )
     if step > window_length:
         raise ValueError(
-            f"hop={hop} is longer than the window, of {window_length} samples: some "
-            f"samples would not count. Pass hop<={window_length}."
+            f"hop={hop} is longer than the window of {window_length} samples, so some "
+            f"samples would be in no frame. Pass hop<={window_length}."
         )
     taper = hann(window_length, sym=False)
     return ShortTimeFFT(taper, step, fs=1.0, mfft=n_fft, phase_shift=None)
@@ -253,14 +309,14 @@ def _transform(
 def _checked_resolutions(
     resolutions: Sequence[tuple[int, int, int]] | None, length: int
 ) -> list[ShortTimeFFT]:
-    """The resolutions asked for, checked, or those of the default that fit."""
+    """Return a transform per resolution, or per default resolution that fits."""
     if resolutions is None:
         shortest = min(window for _, _, window in _RESOLUTIONS)
         if shortest > length:
             raise ValueError(
-                f"resolutions=None has windows of {shortest} samples and more, longer "
-                f"than the signals, of {length}. Pass resolutions=[(n_fft, hop, "
-                f"window), ...] with windows of at most {length}."
+                f"resolutions=None uses windows of at least {shortest} samples, but "
+                f"the signals have {length} samples. Pass resolutions=[(n_fft, hop, "
+                f"window), ...] with windows of at most {length} samples."
             )
         resolutions = [each for each in _RESOLUTIONS if each[2] <= length]
     chosen = []
@@ -269,19 +325,25 @@ def _checked_resolutions(
         whole = all(isinstance(size, Integral) and size > 0 for size in sizes)
         if len(sizes) != 3 or not whole or sizes[2] < 2:
             raise ValueError(
-                f"resolutions={resolutions!r} must be triples of integers (n_fft, hop, "
-                "window), with windows of at least 2 samples."
+                f"resolutions={resolutions!r} must be a list of triples (n_fft, hop, "
+                "window) of positive integers, with window of at least 2."
             )
         chosen.append(_transform(*sizes, length))
     if not chosen:
-        raise ValueError("resolutions is empty. Pass at least one, or None.")
+        raise ValueError(
+            "resolutions is empty. Pass at least one triple (n_fft, hop, window), or "
+            "None."
+        )
     return chosen
 
 
 def _powers(
     X: np.ndarray, Y: np.ndarray, transform: ShortTimeFFT
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Short-time powers of the same rows of both, each (rows, frequencies, frames)."""
+    """Yield batches of short-time powers of both arrays.
+
+    The powers of a batch have shape (rows, frequencies, frames).
+    """
     n_frames = X.shape[1] // transform.hop + 1
     frames = {"p0": 0, "p1": n_frames, "padding": "even"}
     for rows in iter_slices(X, n_frames * transform.mfft):
@@ -291,11 +353,11 @@ def _powers(
 
 
 def _relative_errors(S: np.ndarray, R: np.ndarray) -> np.ndarray:
-    """Frobenius norm of S - R over that of S, for each signal."""
+    """Return the Frobenius norm of S - R divided by the norm of S, per signal."""
     norms = np.linalg.norm(S, axis=(1, 2))
     if not norms.all():
         raise ValueError(
-            "X has silent signals, to which no error can be relative. Leave these rows "
-            "out, here and in X_reconstructed."
+            "X has silent signals, for which a relative error is undefined. Remove "
+            "these rows from X and from X_reconstructed."
         )
     return np.linalg.norm(S - R, axis=(1, 2)) / norms

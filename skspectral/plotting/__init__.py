@@ -1,8 +1,9 @@
-"""Pictures of what was learned: displays as scikit-learn has them.
+"""Plots of a fitted dictionary, its codes and its samples, as scikit-learn displays.
 
-``XxxDisplay.from_estimator(est, ...)`` computes arrays, which are attributes, and calls
-``plot``, which draws them into the Axes given or into a new figure. Displays of several
-panels divide the place of the Axes given among them. Nothing is shown or saved.
+``XxxDisplay.from_estimator(est, ...)`` computes arrays, stores them as attributes and
+calls ``plot``. The method ``plot`` draws into the given Axes or into a new figure.
+Displays with several panels divide the area of the given Axes among the panels. No
+figure is shown or saved.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -1,4 +1,4 @@
-"""What the displays share: axes and panels, colours, the choice of atoms, units."""
+"""Helpers of the displays: axes and panels, colours, the choice of atoms, units."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from numbers import Integral
@@ -13,7 +13,8 @@ from skspectral.grid import Grid
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito (2008): told apart with any colour vision. Yellow, pale on white, last.
+# Colours of Okabe and Ito (2008), which all kinds of colour vision can distinguish.
+# Yellow is last because it is pale on white.
 PALETTE = (
     "#0072B2",
     "#E69F00",
@@ -26,12 +27,13 @@ PALETTE = (
 )
 LINE_STYLES = ("-", "--", "-.", ":")
 MAGNITUDE_MAP, SIGNED_MAP = "cividis", "RdBu_r"
-SMALL = 8
-_MOST_TICKS = 10
+# Font size of labels in small panels, in points.
+SMALL_FONT = 8
+_MAX_TICKS = 10
 
 
 def axes_for(ax: Any, width: float, height: float) -> "Axes":
-    """The Axes given, or those of a new figure of a size in inches."""
+    """Return the given Axes, or the Axes of a new figure with a size in inches."""
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -39,13 +41,13 @@ def axes_for(ax: Any, width: float, height: float) -> "Axes":
     return ax
 
 
-def panels(ax: "Axes", n_rows: int, n_columns: int, **options: Any) -> np.ndarray:
-    """Axes of shape (n_rows, n_columns) in the place of ``ax``, which is emptied."""
+def split_axes(ax: "Axes", n_rows: int, n_columns: int, **options: Any) -> np.ndarray:
+    """Replace ``ax`` by an array of Axes with shape (n_rows, n_columns)."""
     spec = ax.get_subplotspec()
     if spec is None:
         raise ValueError(
-            "ax has no place in a grid that several panels could share. Make it with "
-            "plt.subplots() or figure.add_subplot()."
+            "ax is not part of a grid, so it cannot be divided into panels. Create it "
+            "with plt.subplots() or figure.add_subplot()."
         )
     ax.set_axis_off()
     return spec.subgridspec(n_rows, n_columns).subplots(squeeze=False, **options)
@@ -54,28 +56,42 @@ def panels(ax: "Axes", n_rows: int, n_columns: int, **options: Any) -> np.ndarra
 def grid_of_panels(
     ax: Any, n: int, n_columns: int | None, size: tuple[float, float], **options: Any
 ) -> tuple["Axes", np.ndarray]:
-    """The Axes to use, and n panels in them: by default about a square."""
+    """Return the parent Axes and n panels in it.
+
+    ``size`` is the size of a panel in inches. If ``n_columns`` is None, the panels are
+    arranged approximately as a square.
+    """
     if n_columns is None:
         n_columns = int(np.ceil(np.sqrt(n)))
     if not isinstance(n_columns, Integral) or n_columns < 1:
-        raise ValueError(f"n_columns={n_columns!r} must be a positive integer or None.")
+        raise ValueError(
+            f"n_columns={n_columns!r} must be a positive integer, or None for about as "
+            "many columns as rows."
+        )
     n_columns = min(n_columns, n)
     n_rows = -(-n // n_columns)
     ax = axes_for(ax, max(2.5, size[0] * n_columns), max(2.0, size[1] * n_rows))
-    grid = panels(ax, n_rows, n_columns, **options).ravel()
+    grid = split_axes(ax, n_rows, n_columns, **options).ravel()
     for unused in grid[n:]:
         unused.set_axis_off()
     return ax, grid[:n]
 
 
-def choose_in_order(atoms: Any, keys: np.ndarray) -> np.ndarray:
-    """Indices as of `choose_atoms`, by rising keys, of which each atom has one."""
+def choose_sorted_atoms(atoms: Any, keys: np.ndarray) -> np.ndarray:
+    """Return the indices that `choose_atoms` selects, sorted by increasing key.
+
+    ``keys`` holds one key per atom.
+    """
     chosen = choose_atoms(atoms, len(keys))
     return chosen[np.argsort(keys[chosen], kind="stable")]
 
 
 def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
-    """Indices of a number of first atoms, a mask, or given ones; None is all."""
+    """Return the indices of the selected atoms.
+
+    ``atoms`` is the number of first atoms to select, a mask, an array of indices, or
+    None for all atoms.
+    """
     if atoms is None:
         return np.arange(n_atoms)
     chosen = np.asarray(atoms)
@@ -87,73 +103,83 @@ def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
     if whole and chosen.min() >= 0 and chosen.max() < n_atoms:
         return chosen
     raise ValueError(
-        f"atoms={atoms!r} must be a positive number of atoms, indices from 0 to "
-        f"{n_atoms - 1}, a mask of {n_atoms} entries, not all False, or None."
+        f"atoms={atoms!r} must be a positive number of atoms, an array of indices from "
+        f"0 to {n_atoms - 1}, a mask with {n_atoms} entries of which at least one is "
+        "True, or None for all atoms."
     )
 
 
 def check_rows(values: Any, name: str, n_columns: int | None = None) -> np.ndarray:
-    """Rows of finite numbers, float64."""
+    """Return rows of finite numbers as float64."""
     rows = as_numbers(values, name)
     if rows.ndim != 2 or rows.size == 0 or not np.isfinite(rows).all():
         raise ValueError(
-            f"{name} of shape {rows.shape} must be rows of finite numbers, one row a "
-            "sample."
+            f"{name} has shape {rows.shape}, but it must be a non-empty array of "
+            "finite numbers, with one row per sample."
         )
     if n_columns is not None and rows.shape[1] != n_columns:
         raise ValueError(
-            f"{name} has {rows.shape[1]} columns, but {n_columns} are needed."
+            f"{name} has {rows.shape[1]} columns, but it must have {n_columns} columns."
         )
     return rows
 
 
-def fitted(estimator: Any, name: str) -> np.ndarray:
-    """A fitted attribute, of whatever library, as an array of numpy."""
+def fitted_array(estimator: Any, name: str) -> np.ndarray:
+    """Return a fitted attribute as a numpy array."""
     check_is_fitted(estimator)
     return as_numpy(getattr(estimator, name))
 
 
 def frequency_unit(estimator: Any) -> str:
-    """Unit of ``frequencies_``, in words."""
+    """Return the unit of ``frequencies_`` in words."""
     return unit_of_frequency(estimator.model_.dictionary.wave_grid)
 
 
 def unit_of_frequency(grid: Grid) -> str:
-    """Unit of the frequencies of images, or of signals, in words."""
+    """Return the unit of frequencies on a grid of signals or images in words."""
     if grid.sampling_rate is None:
         return f"cycles per {'image' if grid.is_image else 'signal'}"
     return "cycles per unit of length" if grid.is_image else "Hz"
 
 
-def number(value: float) -> str:
-    """Two decimals at most, and about three digits."""
+def format_number(value: float) -> str:
+    """Format a number with at most two decimals and about three digits."""
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def with_unit(frequency: float, unit: str) -> str:
-    """A frequency, short enough for a title."""
-    return f"{number(frequency)} {unit.replace(' per ', '/')}"
+def format_frequency(frequency: float, unit: str) -> str:
+    """Format a frequency with its unit, short enough for a title."""
+    return f"{format_number(frequency)} {unit.replace(' per ', '/')}"
 
 
 def label_atoms(ax: "Axes", frequencies: np.ndarray, unit: str) -> None:
-    """Frequencies on the x axis, where atoms are at 0, 1, ...; few of many."""
-    ax.set_xticks(*frequency_ticks(frequencies, _MOST_TICKS))
+    """Label the x axis with the frequencies of atoms at the positions 0, 1, ....
+
+    If there are many atoms, only some of them are labelled.
+    """
+    ax.set_xticks(*frequency_ticks(frequencies, _MAX_TICKS))
     ax.set_xlabel(f"frequency of the atom ({unit})")
 
 
-def frequency_ticks(frequencies: np.ndarray, most: int) -> tuple[range, list[str]]:
-    """Places of a number of atoms at most, which are at 0, 1, ..., and their labels."""
-    ticks = range(0, len(frequencies), -(-len(frequencies) // most))
-    return ticks, [number(frequencies[i]) for i in ticks]
+def frequency_ticks(frequencies: np.ndarray, max_ticks: int) -> tuple[range, list[str]]:
+    """Return the tick positions, out of 0, 1, ..., and their labels.
+
+    There are at most ``max_ticks`` ticks.
+    """
+    ticks = range(0, len(frequencies), -(-len(frequencies) // max_ticks))
+    return ticks, [format_number(frequencies[i]) for i in ticks]
 
 
-def largest(values: np.ndarray) -> float:
-    """Largest magnitude, at which a diverging map ends; 1 where all is zero."""
+def largest_magnitude(values: np.ndarray) -> float:
+    """Return the largest magnitude, or 1 if all values are zero."""
     return float(np.abs(values).max()) or 1.0
 
 
-def limits_of(values: np.ndarray) -> tuple[float, float]:
-    """Lowest and highest, a little apart where only rounding tells them apart."""
+def value_limits(values: np.ndarray) -> tuple[float, float]:
+    """Return the lowest and the highest value.
+
+    If they differ only by rounding, a margin is added on both sides.
+    """
     low, high = float(values.min()), float(values.max())
     size = max(-low, high)
     margin = 0.0 if high - low > 1e-9 * size else 0.1 * size or 0.1
@@ -168,17 +194,20 @@ def draw_signal(
     *,
     signed: bool = False,
 ) -> Any:
-    """Image, or curve over time, of one row; values are clipped to the limits."""
+    """Draw one row as an image, or as a curve over time.
+
+    Values outside the limits are clipped. ``signed`` selects a diverging colour map.
+    """
     if not grid.is_image:
-        t, label = times(grid.n_features, grid.sampling_rate)
+        t, label = sample_times(grid.n_features, grid.sampling_rate)
         ax.set_ylim(*limits)
-        ax.set_xlabel(label, fontsize=SMALL)
-        ax.tick_params(labelsize=SMALL)
+        ax.set_xlabel(label, fontsize=SMALL_FONT)
+        ax.tick_params(labelsize=SMALL_FONT)
         return ax.plot(t, signal, color=PALETTE[0], linewidth=1)[0]
     if grid.channels not in (1, 3):
         raise ValueError(
-            f"Images of {grid.channels} channels have no colours to be shown in: one "
-            "or three are needed."
+            f"Images with {grid.channels} channels cannot be drawn. Pass images with "
+            "one or three channels."
         )
     ax.set(xticks=[], yticks=[])
     low, high = limits
@@ -189,8 +218,8 @@ def draw_signal(
     return ax.imshow(image[..., 0], cmap=colours, vmin=low, vmax=high)
 
 
-def times(length: int, sampling_rate: float | None) -> tuple[np.ndarray, str]:
-    """Time of each sample, and its label."""
+def sample_times(length: int, sampling_rate: float | None) -> tuple[np.ndarray, str]:
+    """Return the times of the samples of a signal, and the label of the time axis."""
     if sampling_rate is None:
         return np.arange(length), "time (samples)"
     return np.arange(length) / sampling_rate, "time (s)"

@@ -1,4 +1,4 @@
-"""Plain features of images and signals, and their correlation with codes."""
+"""Simple features of images and signals, and their correlation with codes."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Feature = Callable[[np.ndarray], np.ndarray]
 
 
 def default_features(grid: Grid) -> dict[str, Feature]:
-    """Features of signals by name: functions (n, *signal_shape) -> (n,)."""
+    """Return features by name, as functions from (n, *signal_shape) to (n,)."""
     if not grid.is_image:
         return {
             "mean": _mean,
@@ -28,16 +28,16 @@ def default_features(grid: Grid) -> dict[str, Feature]:
 
 
 def correlations(features: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of columns, (n, F) and (n, K) -> (F, K).
+    """Return Pearson's correlation of columns, (n, F) and (n, K) -> (F, K).
 
-    NaN where one of the two is constant: there is none.
+    The correlation with a constant column is NaN.
     """
     first, second = _standardised(features), _standardised(codes)
     return np.clip(first.T @ second, -1, 1)
 
 
 def _standardised(columns: np.ndarray) -> np.ndarray:
-    """Columns without their mean, of unit norm; NaN where only rounding is left."""
+    """Return centred columns with unit norm; constant columns become NaN."""
     centred = columns - columns.mean(axis=0)
     norms = np.linalg.norm(centred, axis=0)
     rounding = 1e-12 * np.linalg.norm(columns, axis=0)
@@ -53,14 +53,14 @@ def _contrast(images: np.ndarray) -> np.ndarray:
 
 
 def _edges(images: np.ndarray) -> np.ndarray:
-    """Mean magnitude of the gradient of the mean over the channels."""
+    """Return the mean magnitude of the gradient, after averaging over the channels."""
     grey = images if images.ndim == 3 else images.mean(axis=3)
     down, right = np.gradient(grey, axis=(1, 2))
     return np.hypot(down, right).mean(axis=(1, 2))
 
 
 def _colourfulness(images: np.ndarray) -> np.ndarray:
-    """Spread and distance from grey of the opponent colours.
+    """Return the colourfulness: spread and mean of the opponent colours.
 
     Hasler and Süsstrunk (2003), Measuring colourfulness in natural images.
     """
@@ -75,13 +75,16 @@ def _rms(signals: np.ndarray) -> np.ndarray:
 
 
 def _zero_crossings(signals: np.ndarray) -> np.ndarray:
-    """How often a signal crosses its own mean."""
+    """Return the number of times that a signal crosses its own mean."""
     above = signals > signals.mean(axis=1, keepdims=True)
     return np.count_nonzero(above[:, 1:] != above[:, :-1], axis=1).astype(float)
 
 
 def _spectral_centroid(signals: np.ndarray) -> np.ndarray:
-    """Mean frequency, weighted with the power about the mean; 0 of constants."""
+    """Return the mean frequency, weighted by the power around the mean of the signal.
+
+    The result is 0 for constant signals.
+    """
     power = np.abs(np.fft.rfft(signals - signals.mean(axis=1, keepdims=True))) ** 2
     total = power.sum(axis=1)
     return power @ np.arange(power.shape[1]) / np.where(total > 0, total, 1.0)

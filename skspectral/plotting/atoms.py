@@ -1,4 +1,4 @@
-"""The atoms themselves."""
+"""Display of the atoms."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -8,42 +8,60 @@ import numpy as np
 
 from skspectral.grid import Grid
 from skspectral.plotting._common import (
-    SMALL,
+    SMALL_FONT,
     choose_atoms,
     draw_signal,
-    fitted,
+    fitted_array,
+    format_frequency,
     frequency_unit,
     grid_of_panels,
-    largest,
-    with_unit,
+    largest_magnitude,
 )
 
 
 @dataclass(eq=False)
 class AtomDisplay:
-    """Atoms as images or curves, with frequency, orientation and share of variance.
+    """Plot of atoms as images or curves.
 
-    Atoms are signed. Images of one channel have a diverging map with zero in the
-    middle, colour images are ``0.5 + 0.5 s / max |s|``, each atom by its own maximum.
+    The title of each panel shows the frequency of the atom, its fraction of the
+    variance and, for images, its orientation. Atoms have positive and negative values.
+    Images with one channel use a diverging colour map with zero in the middle. An atom
+    s with three channels is drawn as ``0.5 + 0.5 s / max(abs(s))``. Every atom is
+    scaled by its own largest magnitude.
 
     Parameters
     ----------
     components : ndarray of shape (n_atoms, n_features)
-    frequencies, shares : ndarray of shape (n_atoms,)
-        Frequency and share of variance of each.
+        Atoms to draw.
+    frequencies : ndarray of shape (n_atoms,)
+        Frequencies of the atoms.
+    shares : ndarray of shape (n_atoms,)
+        Fraction of the variance that each atom adds, ``explained_variance_ratio_`` of
+        the estimator.
     orientations : ndarray of shape (n_atoms,) or None
-        In radians.
+        Orientations of the atoms in radians. None for signals.
     signal_shape : tuple of int
+        Shape of a signal: (length,), (height, width) or (height, width, channels).
     frequency_unit : str
+        Unit of ``frequencies``, for labels.
     sampling_rate : float or None
+        Number of samples per second, for the time axis of signals. None shows sample
+        numbers.
 
     Attributes
     ----------
-    figure_, ax_ : Figure, Axes
-        Where the panels are.
-    axes_ : ndarray of shape (n_atoms,)
-        The panels.
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes whose area contains the panels.
+    axes_ : ndarray of Axes of shape (n_atoms,)
+        Panels, one per atom.
     artists_ : list of AxesImage or Line2D
+        Image or curve of each atom.
+
+    See Also
+    --------
+    ModulationDisplay : Amplitude, frequency and phase of the atoms.
 
     Examples
     --------
@@ -69,37 +87,72 @@ class AtomDisplay:
     def from_estimator(
         cls, estimator: Any, *, atoms: Any = 16, ax: Any = None, **kwargs: Any
     ) -> "AtomDisplay":
-        """Show atoms of a fitted estimator.
+        """Plot atoms of a fitted estimator.
 
         Parameters
         ----------
         estimator : SpectralDictionaryLearning
+            Fitted estimator.
         atoms : int, array-like of int or of bool, or None, default=16
-            Number of first atoms (at most), indices, a mask, or None: all.
-        ax : Axes, default=None
-        **kwargs
-            For `plot`.
+            Atoms to show: a number n for the first n atoms, indices, or a mask. None
+            shows all atoms.
+        ax : Axes or None, default=None
+            Matplotlib Axes whose area is divided into panels. It must be part of a
+            grid, like the Axes from ``plt.subplots()``. None creates a new figure.
+        **kwargs : dict
+            Further arguments of `plot`.
+
+        Returns
+        -------
+        display : AtomDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If there are no such atoms, or images have neither one nor three channels.
+            If ``atoms`` does not select atoms of the estimator.
+        ValueError
+            If the images have neither one nor three channels.
         """
-        components = fitted(estimator, "components_")
+        components = fitted_array(estimator, "components_")
         chosen = choose_atoms(atoms, len(components))
-        plane = hasattr(estimator, "orientations_")
+        has_orientations = hasattr(estimator, "orientations_")
         return cls(
             components[chosen],
-            fitted(estimator, "frequencies_")[chosen],
-            fitted(estimator, "explained_variance_ratio_")[chosen],
-            fitted(estimator, "orientations_")[chosen] if plane else None,
+            fitted_array(estimator, "frequencies_")[chosen],
+            fitted_array(estimator, "explained_variance_ratio_")[chosen],
+            fitted_array(estimator, "orientations_")[chosen]
+            if has_orientations
+            else None,
             estimator.model_.grid.shape,
             frequency_unit(estimator),
             estimator.sampling_rate,
         ).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, n_columns: int | None = None) -> "AtomDisplay":
-        """Draw into ``ax`` or a new figure; None for ``n_columns`` makes a square."""
+        """Draw the atoms.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Matplotlib Axes whose area is divided into panels. It must be part of a
+            grid, like the Axes from ``plt.subplots()``. None creates a new figure.
+        n_columns : int or None, default=None
+            Number of columns of panels. None arranges the panels approximately as a
+            square.
+
+        Returns
+        -------
+        display : AtomDisplay
+            Display with the finished plot.
+
+        Raises
+        ------
+        ValueError
+            If ``n_columns`` is not a positive integer.
+        ValueError
+            If the images have neither one nor three channels.
+        """
         n_atoms, n_features = self.components.shape
         grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
         size = (1.6, 1.9) if grid.is_image else (2.0, 1.7)
@@ -108,11 +161,11 @@ class AtomDisplay:
         self.artists_ = []
         for i, panel in enumerate(self.axes_):
             atom = self.components[i]
-            limits = -largest(atom), largest(atom)
+            limits = -largest_magnitude(atom), largest_magnitude(atom)
             self.artists_.append(draw_signal(panel, atom, grid, limits, signed=True))
-            title = with_unit(self.frequencies[i], self.frequency_unit)
+            title = format_frequency(self.frequencies[i], self.frequency_unit)
             if self.orientations is not None:
                 title += f", {np.degrees(self.orientations[i]):.0f}°"
             title += f"\n{self.shares[i]:.1%} of variance"
-            panel.set_title(title, fontsize=SMALL)
+            panel.set_title(title, fontsize=SMALL_FONT)
         return self

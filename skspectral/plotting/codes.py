@@ -1,4 +1,4 @@
-"""The codes of samples, and where in a sample each atom contributes."""
+"""Display of the codes of samples, and of the contribution of each atom."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -12,59 +12,80 @@ from skspectral.grid import Grid
 from skspectral.plotting._common import (
     PALETTE,
     SIGNED_MAP,
-    SMALL,
+    SMALL_FONT,
     axes_for,
     check_rows,
-    choose_in_order,
+    choose_sorted_atoms,
     draw_signal,
-    fitted,
+    fitted_array,
+    format_frequency,
     frequency_unit,
     label_atoms,
-    largest,
-    limits_of,
-    panels,
-    with_unit,
+    largest_magnitude,
+    split_axes,
+    value_limits,
 )
 
 _KINDS = ("bar", "line", "heatmap", "map")
-_MOST_SAMPLES = len(PALETTE)
-_MAPPED = 4
-# Share of the codes within the colours of a heatmap.
-_SHOWN = 0.98
+_MAX_SAMPLES = len(PALETTE)
+# Number of contributions in a map by default.
+_DEFAULT_MAPS = 4
+# Fraction of the codes that the colour range of a heatmap covers.
+_HEATMAP_QUANTILE = 0.98
 
 
 @dataclass(eq=False)
 class CodeDisplay:
-    """Codes of samples as bars, lines or a heatmap, or as contributions to a sample.
+    """Plot of the codes of samples, or of the contributions of the atoms to samples.
 
-    The first three are the ways of Kiruluta (2025), figure 2; the atoms come in order.
-    A "map" has a row of panels for each sample: the sample, its reconstruction, and the
-    contributions w_i s_i, whose sum over all atoms is the reconstruction less the mean.
-    Contributions to a sample share a scale, zero in its middle.
+    The codes are drawn as bars, lines or a heatmap, like in figure 2 of Kiruluta
+    (2025). The kind "map" has one row of panels per sample. It shows the sample, its
+    reconstruction, and the contribution ``w_i s_i`` of each chosen atom, which is the
+    code times the atom. The sum of the contributions of all atoms is the reconstruction
+    minus the mean. The contributions to one sample have a common colour scale with zero
+    in the middle.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_atoms)
-    frequencies, shares : ndarray of shape (n_atoms,)
-        Frequency and share of variance of each atom.
+        Codes of the samples.
+    frequencies : ndarray of shape (n_atoms,)
+        Frequencies of the atoms.
+    shares : ndarray of shape (n_atoms,)
+        Fraction of the variance that each atom adds, ``explained_variance_ratio_`` of
+        the estimator.
     frequency_unit : str
+        Unit of ``frequencies``, for labels.
     components : ndarray of shape (n_atoms, n_features) or None, default=None
-        Atoms, for maps only, as what follows.
+        Atoms. Required only by ``kind="map"``.
     mean : ndarray of shape (n_features,) or None, default=None
+        Mean of the data. Required only by ``kind="map"``.
     samples : ndarray of shape (n_samples, n_features) or None, default=None
+        Signals or flattened images. Required only by ``kind="map"``.
     signal_shape : tuple of int or None, default=None
+        Shape of a signal, used only by ``kind="map"``. None is (n_features,).
     sampling_rate : float or None, default=None
+        Number of samples per second, used only by ``kind="map"``. None shows sample
+        numbers.
 
     Attributes
     ----------
-    order_ : ndarray
-        Indices of the atoms shown, in their order.
-    figure_, ax_ : Figure, Axes
-    axes_ : ndarray of shape (n_samples, 2 + n_shown)
-        Panels of maps.
+    order_ : ndarray of int of shape (n_shown,)
+        Indices of the atoms shown, in the order of the plot.
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes with the plot, or whose area contains the panels of a map.
+    axes_ : ndarray of Axes of shape (n_samples, 2 + n_shown)
+        Panels. Set only for ``kind="map"``.
     artists_ : list
-        For each sample a BarContainer, a Line2D, or what its panels of a map hold; or
-        the AxesImage of the heatmap.
+        One BarContainer or Line2D per sample for bars and lines, the AxesImage for a
+        heatmap, and one list of AxesImage or Line2D per sample for maps.
+
+    See Also
+    --------
+    WindowedCodeDisplay : Codes of an estimator with windows, by position and frequency.
+    CorrelationDisplay : Correlation of codes with features of the samples.
 
     Examples
     --------
@@ -94,30 +115,40 @@ class CodeDisplay:
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, *, ax: Any = None, **kwargs: Any
     ) -> "CodeDisplay":
-        """Show the codes that a fitted estimator gives to samples.
+        """Plot the codes that a fitted estimator computes for samples.
 
         Parameters
         ----------
         estimator : SpectralDictionaryLearning
+            Fitted estimator.
         X : array-like of shape (n_samples, n_features)
-            At most eight rows, but for heatmaps.
-        ax : Axes, default=None
-        **kwargs
-            For `plot`: ``kind``, ``atoms``, ``by``.
+            Signals or flattened images to encode, with the number of features of `fit`.
+            At most eight samples, except for ``kind="heatmap"``.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+        **kwargs : dict
+            Arguments ``kind``, ``atoms`` and ``by`` of `plot`.
+
+        Returns
+        -------
+        display : CodeDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If X has other features than in fit; and as `plot`.
+            If ``X`` does not have the number of features of `fit`.
+        ValueError
+            If the arguments are invalid for `plot`.
         """
-        components = fitted(estimator, "components_")
+        components = fitted_array(estimator, "components_")
         return cls(
             as_numbers(estimator.transform(X)),
-            fitted(estimator, "frequencies_"),
-            fitted(estimator, "explained_variance_ratio_"),
+            fitted_array(estimator, "frequencies_"),
+            fitted_array(estimator, "explained_variance_ratio_"),
             frequency_unit(estimator),
             components,
-            fitted(estimator, "mean_"),
+            fitted_array(estimator, "mean_"),
             check_rows(X, "X"),
             estimator.model_.grid.shape,
             estimator.sampling_rate,
@@ -134,10 +165,39 @@ class CodeDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> "CodeDisplay":
-        """Show codes (n_samples, n_atoms) of atoms of given frequencies; no maps.
+        """Plot given codes; ``kind="map"`` is not available.
 
-        Without ``shares``, (n_atoms,), the atoms are taken to be ordered by variance,
-        as an estimator's are. Else as `from_estimator`.
+        Parameters
+        ----------
+        codes : array-like of shape (n_samples, n_atoms)
+            Codes of the samples. At most eight samples, except for ``kind="heatmap"``.
+        frequencies : array-like of shape (n_atoms,)
+            Frequencies of the atoms.
+        shares : array-like of shape (n_atoms,) or None, default=None
+            Fraction of the variance that each atom adds, for ``by="variance"``. None
+            means that the atoms are ordered by decreasing variance, like those of an
+            estimator.
+        frequency_unit : str, default="cycles per signal"
+            Unit of ``frequencies``, for the label of the axis.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+        **kwargs : dict
+            Arguments ``kind``, ``atoms`` and ``by`` of `plot`.
+
+        Returns
+        -------
+        display : CodeDisplay
+            Display with the finished plot.
+
+        Raises
+        ------
+        ValueError
+            If ``codes`` is not a two-dimensional array of finite numbers.
+        ValueError
+            If ``frequencies`` or ``shares`` does not have one entry per column of
+            ``codes``.
+        ValueError
+            If the arguments are invalid for `plot`.
         """
         rows = check_rows(codes, "codes")
         if shares is None:
@@ -146,8 +206,8 @@ class CodeDisplay:
         for name, values in zip(("frequencies", "shares"), of_atoms, strict=True):
             if values.shape != rows.shape[1:]:
                 raise ValueError(
-                    f"{name} of shape {values.shape} must have one entry for each of "
-                    f"{rows.shape[1]} columns of codes."
+                    f"{name} has shape {values.shape}, but it must have shape "
+                    f"({rows.shape[1]},): one entry per column of codes."
                 )
         return cls(rows, *of_atoms, frequency_unit).plot(ax, **kwargs)
 
@@ -159,39 +219,53 @@ class CodeDisplay:
         atoms: Any = None,
         by: str = "frequency",
     ) -> "CodeDisplay":
-        """Draw into ``ax`` or a new figure.
+        """Draw the codes.
 
         Parameters
         ----------
-        ax : Axes, default=None
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure. For ``kind="map"``,
+            its area is divided into panels.
         kind : {"bar", "line", "heatmap", "map"}, default="bar"
+            Kind of the plot. "bar" and "line" draw the codes of each sample over the
+            atoms. "heatmap" has a row per sample. "map" draws the contribution of each
+            atom.
         atoms : int, array-like of int or of bool, or None, default=None
-            Number of first atoms (at most), indices, or a mask. None is all; for maps,
-            the four that contribute most.
+            Atoms to show: a number n for the first n atoms, indices, or a mask. None
+            shows all atoms or, for ``kind="map"``, the four atoms that contribute most.
         by : {"frequency", "variance"}, default="frequency"
-            Order: frequency rising, or share of variance falling.
+            Order of the atoms: by increasing frequency, or by decreasing fraction of
+            the variance.
+
+        Returns
+        -------
+        display : CodeDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If there is no such kind, order or atom; if there are more than eight
-            samples, but for heatmaps; if there are codes only, for maps.
+            If ``kind``, ``by`` or ``atoms`` is invalid.
+        ValueError
+            If there are more than eight samples, except for ``kind="heatmap"``.
+        ValueError
+            If ``kind="map"`` and the display was made from codes only.
         """
         keys = {"frequency": self.frequencies, "variance": -self.shares}
         if kind not in _KINDS or by not in keys:
             raise ValueError(
-                f"kind={kind!r} must be one of {[*_KINDS]}, and by={by!r} one of "
-                f"{[*keys]}."
+                f"kind={kind!r} must be one of {[*_KINDS]}, and by={by!r} must be one "
+                f"of {[*keys]}."
             )
-        if kind != "heatmap" and len(self.codes) > _MOST_SAMPLES:
+        if kind != "heatmap" and len(self.codes) > _MAX_SAMPLES:
             raise ValueError(
-                f"kind={kind!r} is for at most {_MOST_SAMPLES} samples, but there are "
-                f"{len(self.codes)}. Pass fewer, or kind='heatmap'."
+                f"kind={kind!r} can show at most {_MAX_SAMPLES} samples, but there are "
+                f"{len(self.codes)}. Pass fewer samples, or kind='heatmap'."
             )
         if kind == "map" and atoms is None:
             energy = np.sum(self.codes**2, axis=0)
-            atoms = np.argsort(-energy, kind="stable")[:_MAPPED]
-        self.order_ = choose_in_order(atoms, keys[by])
+            atoms = np.argsort(-energy, kind="stable")[:_DEFAULT_MAPS]
+        self.order_ = choose_sorted_atoms(atoms, keys[by])
         if kind == "map":
             self._draw_maps(ax)
         elif kind == "heatmap":
@@ -201,11 +275,12 @@ class CodeDisplay:
         self.figure_ = self.ax_.figure
         if kind != "map":
             unit = self.frequency_unit
-            order = "" if by == "frequency" else "; by share of variance"
+            order = "" if by == "frequency" else "; by fraction of variance"
             label_atoms(self.ax_, self.frequencies[self.order_], unit + order)
         return self
 
     def _draw_rows(self, ax: Any, of_bars: bool) -> None:
+        """Draw bars or a line per sample."""
         self.ax_ = axes_for(ax, 6.4, 3.2)
         self.artists_: list[Any] = []
         self.ax_.axhline(0, color="0.6", linewidth=0.8, zorder=0)
@@ -213,21 +288,24 @@ class CodeDisplay:
         width = 0.8 / len(self.codes)
         places = np.arange(len(self.order_)) - 0.4 + width / 2
         for i, row in enumerate(self.codes[:, self.order_]):
-            look: dict[str, Any] = {"color": PALETTE[i]}
+            style: dict[str, Any] = {"color": PALETTE[i]}
             if of_bars:
-                bars = self.ax_.bar(places + i * width, row, width, **look)
+                bars = self.ax_.bar(places + i * width, row, width, **style)
                 self.artists_.append(bars)
             else:
-                self.artists_ += self.ax_.plot(row, "o-", markersize=3, **look)
+                self.artists_ += self.ax_.plot(row, "o-", markersize=3, **style)
         if len(self.artists_) > 1:
             names = [f"sample {i}" for i in range(len(self.artists_))]
-            self.ax_.legend(self.artists_, names, fontsize=SMALL, ncols=2)
+            self.ax_.legend(self.artists_, names, fontsize=SMALL_FONT, ncols=2)
 
     def _draw_heatmap(self, ax: Any) -> None:
+        """Draw a heatmap with a row per sample and a column per atom."""
         self.ax_ = axes_for(ax, 6.4, 4.2)
         codes = self.codes[:, self.order_]
-        # A few codes are far larger than all others, which would be left pale.
-        limit = float(np.quantile(np.abs(codes), _SHOWN)) or largest(codes)
+        # A few codes are very large. If they set the scale, all others would be pale.
+        limit = float(
+            np.quantile(np.abs(codes), _HEATMAP_QUANTILE)
+        ) or largest_magnitude(codes)
         image = self.ax_.imshow(
             codes, cmap=SIGNED_MAP, vmin=-limit, vmax=limit, aspect="auto"
         )
@@ -237,14 +315,15 @@ class CodeDisplay:
         self.ax_.set_ylabel("sample")
 
     def _draw_maps(self, ax: Any) -> None:
+        """Draw a row of panels per sample."""
         if self.components is None or self.samples is None:
             raise ValueError(
-                "kind='map' needs atoms and samples beside the codes: use "
-                "from_estimator."
+                "kind='map' needs the atoms and the samples, not only the codes. Use "
+                "CodeDisplay.from_estimator."
             )
         n_rows, n_columns = len(self.codes), 2 + len(self.order_)
         self.ax_ = axes_for(ax, 1.5 * n_columns, max(2.0, 1.7 * n_rows))
-        self.axes_ = panels(self.ax_, n_rows, n_columns)
+        self.axes_ = split_axes(self.ax_, n_rows, n_columns)
         parts = self.codes[:, self.order_, None] * self.components[self.order_]
         reconstructions = self.codes @ self.components + self.mean
         grid = Grid.of(self.signal_shape, self.samples.shape[1], self.sampling_rate)
@@ -252,7 +331,10 @@ class CodeDisplay:
         for row, *pair, contributions in zip(
             self.axes_, self.samples, reconstructions, parts, strict=True
         ):
-            limits, limit = limits_of(np.stack(pair)), largest(contributions)
+            limits, limit = (
+                value_limits(np.stack(pair)),
+                largest_magnitude(contributions),
+            )
             artists = [
                 draw_signal(panel, signal, grid, limits)
                 for panel, signal in zip(row[:2], pair, strict=True)
@@ -264,9 +346,12 @@ class CodeDisplay:
             self.artists_.append(artists)
             if grid.is_image and grid.channels == 1:
                 bar = self.ax_.figure.colorbar(artists[-1], ax=list(row[2:]))
-                bar.ax.tick_params(labelsize=SMALL)
+                bar.ax.tick_params(labelsize=SMALL_FONT)
         shown = self.frequencies[self.order_]
-        names = [f"part of\n{with_unit(f, self.frequency_unit)}" for f in shown]
+        names = [
+            f"contribution of\n{format_frequency(f, self.frequency_unit)}"
+            for f in shown
+        ]
         titles = ["sample", "reconstruction", *names]
         for panel, title in zip(self.axes_[0], titles, strict=True):
-            panel.set_title(title, fontsize=SMALL)
+            panel.set_title(title, fontsize=SMALL_FONT)

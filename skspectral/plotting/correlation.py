@@ -1,4 +1,4 @@
-"""What codes tell of images and signals: their correlation with plain features."""
+"""Display of the correlation between codes and simple features of the samples."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from skspectral._sklearn_compat import as_numbers
 from skspectral.plotting._common import (
     SIGNED_MAP,
-    SMALL,
+    SMALL_FONT,
     axes_for,
     check_rows,
-    choose_in_order,
-    fitted,
+    choose_sorted_atoms,
+    fitted_array,
     frequency_unit,
     label_atoms,
 )
@@ -24,27 +24,34 @@ from skspectral.plotting._features import correlations, default_features
 
 @dataclass(eq=False)
 class CorrelationDisplay:
-    """Pearson's correlation of codes with features of the samples, as a heatmap.
+    """Heatmap of Pearson's correlation between codes and features of the samples.
 
     Parameters
     ----------
     correlations : ndarray of shape (n_features, n_atoms)
-        From -1 to 1; NaN, shown in grey, where a feature or a code is constant.
+        Correlations from -1 to 1. They are NaN, and drawn in grey, if a feature or a
+        code is constant.
     names : list of str
-        Of the features.
+        Names of the features.
     frequencies : ndarray of shape (n_atoms,)
-        Of the atoms, in the order shown.
+        Frequencies of the atoms, in the order of the columns.
     frequency_unit : str
+        Unit of ``frequencies``, for labels.
 
     Attributes
     ----------
-    figure_, ax_ : Figure, Axes
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes with the heatmap.
     image_ : AxesImage
+        The heatmap.
 
     Notes
     -----
-    An atom's sign is free, and so is that of its correlations. A weak correlation does
-    not exclude that a code tells much in another than a linear way.
+    The sign of an atom is arbitrary, and therefore also the sign of its correlations. A
+    code with a weak correlation may still have a strong nonlinear relation to the
+    feature.
 
     Examples
     --------
@@ -75,41 +82,58 @@ class CorrelationDisplay:
         atoms: Any = None,
         ax: Any = None,
     ) -> "CorrelationDisplay":
-        """Show the correlation of codes of samples with features of them.
+        """Plot the correlation between codes and features of samples.
 
         Parameters
         ----------
         estimator : SpectralDictionaryLearning
+            Fitted estimator.
         X : array-like of shape (n_samples, n_features)
-            At least two rows.
+            Signals or flattened images to encode, with the number of features of `fit`.
+            At least two samples.
         features : dict or None, default=None
-            By name, functions of samples ``(n, *signal_shape)`` that give (n,)
-            numbers, or such numbers. None: of images brightness (mean), contrast
-            (standard deviation), edges (mean magnitude of the gradient), and of three
-            channels the colourfulness of Hasler and Süsstrunk (2003); of signals mean,
-            root mean square, crossings of the mean, and spectral centroid.
+            Features by name. A value is an array of shape (n_samples,), or a function
+            that computes this array from the samples with shape
+            ``(n_samples, *signal_shape)``. For images, None uses the brightness (mean),
+            the contrast (standard deviation) and the edges (mean magnitude of the
+            gradient). For images with three channels, None also uses the colourfulness
+            of Hasler and Süsstrunk (2003). For signals, None uses the mean, the root
+            mean square, the number of crossings of the mean, and the spectral centroid.
         atoms : int, array-like of int or of bool, or None, default=None
-            Number of first atoms (at most), indices, a mask, or None: all. They are
-            shown in order of frequency.
-        ax : Axes, default=None
+            Atoms to show: a number n for the first n atoms, indices, or a mask. None
+            shows all atoms. The atoms are drawn in the order of their frequencies.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : CorrelationDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If there are fewer than two samples, no features, or a feature is not one
-            finite number for each sample.
+            If there are fewer than two samples.
+        ValueError
+            If ``features`` is empty, or a feature is not one finite number per sample.
+        ValueError
+            If ``atoms`` does not select atoms of the estimator.
         """
         codes = as_numbers(estimator.transform(X))
         if len(codes) < 2:
-            raise ValueError("X has one sample, but correlations need at least two.")
+            raise ValueError(
+                "X has one sample, but correlations need at least two. Pass more rows."
+            )
         grid = estimator.model_.grid
         given = default_features(grid) if features is None else dict(features)
         if not given:
-            raise ValueError("features is empty. Pass at least one, by its name.")
+            raise ValueError(
+                "features is empty. Pass at least one feature by name, or None."
+            )
         signals = check_rows(X, "X").reshape(-1, *grid.shape)
         columns = [_values(name, feature, signals) for name, feature in given.items()]
-        frequencies = fitted(estimator, "frequencies_")
-        chosen = choose_in_order(atoms, frequencies)
+        frequencies = fitted_array(estimator, "frequencies_")
+        chosen = choose_sorted_atoms(atoms, frequencies)
         return cls(
             correlations(np.stack(columns, axis=1), codes[:, chosen]),
             [str(name) for name in given],
@@ -118,7 +142,18 @@ class CorrelationDisplay:
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> "CorrelationDisplay":
-        """Draw into ``ax`` or a new figure."""
+        """Draw the heatmap.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : CorrelationDisplay
+            Display with the finished plot.
+        """
         self.ax_ = axes_for(ax, 6.4, 1.4 + 0.35 * len(self.names))
         self.figure_ = self.ax_.figure
         self.ax_.set_facecolor("0.75")
@@ -128,17 +163,18 @@ class CorrelationDisplay:
         self.figure_.colorbar(self.image_, ax=self.ax_, label="correlation")
         self.ax_.set_yticks(range(len(self.names)), self.names)
         label_atoms(self.ax_, self.frequencies, self.frequency_unit)
-        self.ax_.tick_params(labelsize=SMALL)
+        self.ax_.tick_params(labelsize=SMALL_FONT)
         return self
 
 
 def _values(name: str, feature: Any, signals: np.ndarray) -> np.ndarray:
-    # A function could change what it is given.
+    """Return the values of a feature, checked for one finite number per signal."""
+    # The function might modify its argument.
     given = feature(signals.copy()) if callable(feature) else feature
     values = as_numbers(given, f"features[{name!r}]")
     if values.shape != (len(signals),) or not np.isfinite(values).all():
         raise ValueError(
-            f"features[{name!r}] of shape {values.shape} must be a finite number for "
-            f"each of {len(signals)} samples."
+            f"features[{name!r}] has shape {values.shape}, but it must have shape "
+            f"({len(signals)},): one finite number per sample."
         )
     return values

@@ -1,4 +1,4 @@
-"""Samples as points: their codes, projected to two dimensions."""
+"""Display of samples as points: their codes, projected to two dimensions."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -14,32 +14,41 @@ from skspectral._sklearn_compat import as_numbers, as_numpy
 from skspectral.plotting._common import (
     MAGNITUDE_MAP,
     PALETTE,
-    SMALL,
+    SMALL_FONT,
     axes_for,
     check_rows,
 )
 
 _MARKERS = ("o", "^", "s", "D")
-_MOST_LABELS = len(PALETTE) * len(_MARKERS)
+_MAX_LABELS = len(PALETTE) * len(_MARKERS)
 
 
 @dataclass(eq=False)
 class LatentDisplay:
-    """Codes projected to the plane, coloured by label or by a quantity.
+    """Scatter plot of codes projected to two dimensions.
+
+    The points are coloured by a label or by a quantity.
 
     Parameters
     ----------
     points : ndarray of shape (n_samples, 2)
+        Projected codes.
     y : ndarray of shape (n_samples,) or None
-        Labels have a legend, with a colour and a marker each. Numbers that are not
-        whole, or of more than 32 values, are a quantity and have a colour bar.
+        Labels or a quantity. Each label has its own colour and marker, shown in a
+        legend. Numbers with a fractional part, or with more than 32 different values,
+        are a quantity, shown with a colour bar. None draws all points in the same
+        colour.
     axis_labels : tuple of str
+        Labels of the x and the y axis.
 
     Attributes
     ----------
-    figure_, ax_ : Figure, Axes
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes with the plot.
     points_ : list of PathCollection
-        One for each label, or one.
+        One collection of points per label, or a single collection.
 
     Examples
     --------
@@ -62,9 +71,32 @@ class LatentDisplay:
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, y: ArrayLike | None = None, **kwargs: Any
     ) -> "LatentDisplay":
-        """Show the codes that a fitted estimator gives to X, (n_samples, n_features).
+        """Plot the codes that a fitted estimator computes for samples.
 
-        Else as `from_codes`.
+        Parameters
+        ----------
+        estimator : SpectralDictionaryLearning
+            Fitted estimator.
+        X : array-like of shape (n_samples, n_features)
+            Signals or flattened images to encode, with the number of features of `fit`.
+        y : array-like of shape (n_samples,) or None, default=None
+            Labels or a quantity that determine the colours.
+        **kwargs : dict
+            Arguments ``projection``, ``ax`` and ``size`` of `from_codes`.
+
+        Returns
+        -------
+        display : LatentDisplay
+            Display with the finished plot.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not have the number of features of `fit`.
+        TypeError
+            If ``projection`` has no method ``fit_transform``.
+        ValueError
+            If the arguments are invalid for `from_codes`.
         """
         return cls.from_codes(estimator.transform(X), y, **kwargs)
 
@@ -78,26 +110,39 @@ class LatentDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> "LatentDisplay":
-        """Show given codes.
+        """Plot given codes.
 
         Parameters
         ----------
         codes : array-like of shape (n_samples, n_atoms)
-        y : array-like of shape (n_samples,), default=None
-            Labels or a quantity, for the colours.
+            Codes of the samples.
+        y : array-like of shape (n_samples,) or None, default=None
+            Labels or a quantity that determine the colours.
         projection : object or None, default=None
-            What has ``fit_transform``, and gives two columns: ``TSNE()`` for example. A
-            copy of it is fitted. None is ``PCA(2)``.
-        ax : Axes, default=None
-        **kwargs
-            For `plot`.
+            Transformer with a method ``fit_transform`` that returns two columns, such
+            as ``TSNE()``. A copy of it is fitted. None is ``PCA(2)``.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+        **kwargs : dict
+            Argument ``size`` of `plot`.
+
+        Returns
+        -------
+        display : LatentDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If y is of another length, or the projection does not give two columns.
+            If ``codes`` is not a two-dimensional array of finite numbers.
+        ValueError
+            If ``y`` does not have one entry per sample.
+        ValueError
+            If ``projection`` does not return two columns.
+        ValueError
+            If ``projection`` is None, and there are fewer than two samples or codes.
         TypeError
-            If the projection has no ``fit_transform``.
+            If ``projection`` has no method ``fit_transform``.
         """
         rows = check_rows(codes, "codes")
         labels = None if y is None else column_or_1d(as_numpy(y, "y"))
@@ -107,31 +152,47 @@ class LatentDisplay:
             projection = PCA(2)
             if min(rows.shape) < 2:
                 raise ValueError(
-                    f"codes of shape {rows.shape}: PCA to two dimensions needs at "
-                    "least two samples, and two codes of each."
+                    f"codes has shape {rows.shape}, but PCA to two dimensions needs at "
+                    "least two samples with at least two codes each."
                 )
         if not hasattr(projection, "fit_transform"):
-            raise TypeError(f"projection={projection!r} must have fit_transform.")
-        # The user's own stays unfitted.
+            raise TypeError(
+                f"projection={projection!r} has no method fit_transform. Pass a "
+                "transformer such as PCA(2) or TSNE()."
+            )
+        # Do not fit the object that belongs to the user.
         projection = clone(projection, safe=False)
         points = as_numbers(projection.fit_transform(rows))
         if points.shape != (len(rows), 2):
             raise ValueError(
-                f"projection gave an array of shape {points.shape}; two columns for "
-                f"{len(rows)} samples are needed. Set its number of components to 2."
+                f"projection returned an array of shape {points.shape}, but it must "
+                f"have two columns and {len(rows)} rows. Set n_components=2 in it."
             )
         return cls(points, labels, _axis_labels(projection)).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, size: float = 14.0) -> "LatentDisplay":
-        """Draw into ``ax`` or a new figure, points of an area of ``size`` pt^2."""
+        """Draw the points.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+        size : float, default=14.0
+            Area of the points, in squared points (1/72 inch).
+
+        Returns
+        -------
+        display : LatentDisplay
+            Display with the finished plot.
+        """
         self.ax_ = axes_for(ax, 5.4, 4.2)
         self.figure_ = self.ax_.figure
-        look: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.8}
+        style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.8}
         if self.y is None:
-            self.points_ = [self.ax_.scatter(*self.points.T, color=PALETTE[0], **look)]
+            self.points_ = [self.ax_.scatter(*self.points.T, color=PALETTE[0], **style)]
         elif _is_quantity(self.y):
-            look |= {"c": self.y, "cmap": MAGNITUDE_MAP}
-            points = self.ax_.scatter(*self.points.T, **look)
+            style |= {"c": self.y, "cmap": MAGNITUDE_MAP}
+            points = self.ax_.scatter(*self.points.T, **style)
             self.points_ = [points]
             self.figure_.colorbar(points, ax=self.ax_, label="y")
         else:
@@ -141,13 +202,13 @@ class LatentDisplay:
                     color=PALETTE[i % len(PALETTE)],
                     marker=_MARKERS[i // len(PALETTE) % len(_MARKERS)],
                     label=str(label),
-                    **look,
+                    **style,
                 )
                 for i, label in enumerate(np.unique(self.y))
             ]
             self.ax_.legend(
                 title="y",
-                fontsize=SMALL,
+                fontsize=SMALL_FONT,
                 markerscale=1.5,
                 loc="center left",
                 bbox_to_anchor=(1, 0.5),
@@ -157,12 +218,14 @@ class LatentDisplay:
 
 
 def _is_quantity(y: np.ndarray) -> bool:
+    """Return whether y holds a quantity and not labels."""
     if y.dtype.kind not in "iuf":
         return False
-    return len(np.unique(y)) > _MOST_LABELS or bool(np.any(y != np.round(y)))
+    return len(np.unique(y)) > _MAX_LABELS or bool(np.any(y != np.round(y)))
 
 
 def _axis_labels(projection: Any) -> tuple[str, str]:
+    """Return axis labels: the name of the projection, and its variances if known."""
     name = type(projection).__name__
     shares = getattr(projection, "explained_variance_ratio_", None)
     if shares is None:

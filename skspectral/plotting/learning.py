@@ -1,4 +1,4 @@
-"""How learning went: the losses of a fit, step by step."""
+"""Display of the losses during a fit."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -7,29 +7,39 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral.plotting._common import PALETTE, SMALL, axes_for
+from skspectral.plotting._common import PALETTE, SMALL_FONT, axes_for
 
 
 @dataclass(eq=False)
 class LearningDisplay:
-    """Losses after each step, the stages of learning marked.
+    """Plot of the losses after each step of learning.
+
+    Vertical lines mark the stages of learning. The loss axis is logarithmic if the
+    losses fall to less than a tenth.
 
     Parameters
     ----------
     steps : ndarray of shape (n_steps,)
+        Positions on the x axis.
     losses : dict of str to ndarray of shape (n_steps,)
-        By name.
+        Losses by name.
     stages : ndarray of str of shape (n_steps,) or None
-    step_label, loss_label : str
-        Of the axes, with units.
+        Name of the stage of each step. None draws no stages.
+    step_label : str
+        Label of the x axis.
+    loss_label : str
+        Label of the y axis, with the unit.
 
     Attributes
     ----------
-    figure_, ax_ : Figure, Axes
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes with the plot.
     lines_ : list of Line2D
-        One a loss.
+        One curve per loss.
     stage_lines_ : list of Line2D
-        Where a stage ends and another one begins.
+        Vertical lines between consecutive stages.
 
     Examples
     --------
@@ -51,9 +61,21 @@ class LearningDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "LearningDisplay":
-        """Show ``history_`` of a fitted `SpectralDictionaryLearning`.
+        """Plot the attribute ``history_`` of a fitted estimator.
 
-        Where there was a spectral loss, the squared error is shown beside the sum.
+        If the loss includes a spectral term, the squared error is plotted, too.
+
+        Parameters
+        ----------
+        estimator : SpectralDictionaryLearning
+            Fitted estimator.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : LearningDisplay
+            Display with the finished plot.
         """
         check_is_fitted(estimator)
         history = estimator.history_
@@ -61,30 +83,56 @@ class LearningDisplay:
         if (losses["loss"] == losses["squared_error"]).all():
             del losses["squared_error"]
         steps = np.arange(len(history["loss"]))
-        label = "loss of a sample (squared unit of data)"
+        label = "loss per sample (squared units of the data)"
         return cls(steps, losses, history["stage"], "step", label).plot(ax)
 
     @classmethod
     def from_prior(cls, prior: Any, *, ax: Any = None) -> "LearningDisplay":
-        """Show ``history_`` of a fitted `DiffusionPrior`, as ``prior_`` may be.
+        """Plot the attribute ``history_`` of a fitted diffusion prior.
+
+        Parameters
+        ----------
+        prior : DiffusionPrior
+            Fitted prior, such as the attribute ``prior_`` of an estimator.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : LearningDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If the prior keeps no history: it is not learned in steps.
+            If the prior has no ``history_``, because it is not learned in steps.
         """
         check_is_fitted(prior)
         if not hasattr(prior, "history_"):
             raise ValueError(
-                f"{type(prior).__name__} has no history_: it is not learned in steps."
+                f"{type(prior).__name__} has no history_, because it is not learned in "
+                "steps. Pass a DiffusionPrior."
             )
         history = prior.history_
-        label = "squared error / that of Wiener's estimate"
+        label = "squared error relative to the Wiener estimate"
         losses = {"loss": history["loss"]}
-        return cls(history["n_images"], losses, None, "rows seen", label).plot(ax)
+        return cls(
+            history["n_images"], losses, None, "number of rows processed", label
+        ).plot(ax)
 
     def plot(self, ax: Any = None) -> "LearningDisplay":
-        """Draw; on a log axis where the losses fall to less than a tenth."""
+        """Draw the losses.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : LearningDisplay
+            Display with the finished plot.
+        """
         self.ax_ = axes_for(ax, 5.6, 3.6)
         self.figure_ = self.ax_.figure
         self.lines_ = []
@@ -104,13 +152,13 @@ class LearningDisplay:
         if self.stages is not None:
             self._mark_stages(self.stages)
         self.ax_.set_xlabel(self.step_label)
-        self.ax_.set_ylabel(self.loss_label, fontsize=SMALL + 1)
+        self.ax_.set_ylabel(self.loss_label, fontsize=SMALL_FONT + 1)
         if len(self.losses) > 1:
-            self.ax_.legend(fontsize=SMALL)
+            self.ax_.legend(fontsize=SMALL_FONT)
         return self
 
     def _mark_stages(self, stages: np.ndarray) -> None:
-        """A line where a stage begins, and its name above it."""
+        """Draw a line at the start of each new stage, and the name of the stage."""
         for i in np.flatnonzero(stages[1:] != stages[:-1]):
             place = (self.steps[i] + self.steps[i + 1]) / 2
             line = self.ax_.axvline(place, color="0.6", linewidth=0.8, zorder=0)
@@ -121,6 +169,6 @@ class LearningDisplay:
                 xycoords=("data", "axes fraction"),
                 rotation=30,
                 va="bottom",
-                fontsize=SMALL,
+                fontsize=SMALL_FONT,
                 color="0.4",
             )

@@ -1,4 +1,4 @@
-"""Draws from an estimator, or any images or signals, in a grid."""
+"""Display of generated samples, or of any images or signals, in a grid."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Sequence
@@ -13,36 +13,45 @@ from skspectral.grid import Grid
 from skspectral.plotting._common import (
     check_rows,
     draw_signal,
-    fitted,
+    fitted_array,
     grid_of_panels,
-    limits_of,
+    value_limits,
 )
 
 
 @dataclass(eq=False)
 class SampleGridDisplay:
-    """Images, or curves over time, in a grid, all on one scale.
+    """Grid of images, or of curves over time, with a common scale.
 
-    The scale of images is guessed from the mean of the data (``mean_``): 0 to 1 if all
-    of it is in there; 0 to 255 if it is in there and somewhere above 32; else from the
-    lowest to the highest hundredth of the values shown. ``vmin`` and ``vmax`` of `plot`
-    say it. That of curves is all values.
+    The scale of curves covers all values. The scale of images is guessed from the mean
+    of the data, ``mean_`` for an estimator. It is 0 to 1 if the mean lies in this range
+    everywhere. It is 0 to 255 if the mean lies in this range everywhere and exceeds 32
+    somewhere. Otherwise, the scale extends from the 1 % to the 99 % quantile of the
+    values shown. Set the scale with the arguments ``vmin`` and ``vmax`` of `plot`.
 
     Parameters
     ----------
     samples : ndarray of shape (n_samples, n_features)
+        Signals or flattened images.
     signal_shape : tuple of int
-    value_range : (float, float)
-        What is black and white, or bottom and top.
+        Shape of a signal: (length,), (height, width) or (height, width, channels).
+    value_range : tuple of float
+        Lowest and highest value of the scale: black and white for images, bottom and
+        top for curves.
     sampling_rate : float or None
+        Number of samples per second, for the time axis of signals. None shows sample
+        numbers.
 
     Attributes
     ----------
-    figure_, ax_ : Figure, Axes
-        Where the panels are.
-    axes_ : ndarray of shape (n_samples,)
-        The panels.
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes whose area contains the panels.
+    axes_ : ndarray of Axes of shape (n_samples,)
+        Panels, one per sample.
     artists_ : list of AxesImage or Line2D
+        Image or curve of each sample.
 
     Examples
     --------
@@ -72,25 +81,37 @@ class SampleGridDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> "SampleGridDisplay":
-        """Show draws from a fitted estimator.
+        """Plot samples drawn from a fitted estimator.
 
         Parameters
         ----------
         estimator : SpectralDictionaryLearning
+            Fitted estimator.
         n_samples : int, default=16
+            Number of samples to draw.
         y : object, default=None
-            Label to draw for, with a prior that knows labels.
+            Label of the samples to draw, for a prior that was fitted with labels.
         random_state : int, RandomState instance or None, default=None
-        ax : Axes, default=None
-        **kwargs
-            For `plot`.
+            Seed of the samples. None continues the random stream of the estimator.
+        ax : Axes or None, default=None
+            Matplotlib Axes whose area is divided into panels. It must be part of a
+            grid, like the Axes from ``plt.subplots()``. None creates a new figure.
+        **kwargs : dict
+            Further arguments of `plot`.
+
+        Returns
+        -------
+        display : SampleGridDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If images have neither one nor three channels.
+            If the images have neither one nor three channels.
+        ValueError
+            If the arguments are invalid for `plot` or for ``estimator.sample``.
         """
-        mean = fitted(estimator, "mean_")
+        mean = fitted_array(estimator, "mean_")
         rows = as_numbers(estimator.sample(n_samples, y=y, random_state=random_state))
         grid = estimator.model_.grid
         values = _guess_range(mean, rows, grid)
@@ -106,10 +127,39 @@ class SampleGridDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> "SampleGridDisplay":
-        """Show rows (n_samples, n_features) that unfold to ``signal_shape``.
+        """Plot given images or signals.
 
-        None means signals, of ``sampling_rate`` samples per second. Else as
-        `from_estimator`.
+        Parameters
+        ----------
+        images : array-like of shape (n_samples, n_features)
+            Signals or flattened images.
+        signal_shape : tuple of int or None, default=None
+            Shape of a row: (length,), (height, width) or (height, width, channels).
+            None is (n_features,), a signal.
+        sampling_rate : float or None, default=None
+            Number of samples per second, for the time axis of signals. None counts
+            samples.
+        ax : Axes or None, default=None
+            Matplotlib Axes whose area is divided into panels. It must be part of a
+            grid, like the Axes from ``plt.subplots()``. None creates a new figure.
+        **kwargs : dict
+            Further arguments of `plot`.
+
+        Returns
+        -------
+        display : SampleGridDisplay
+            Display with the finished plot.
+
+        Raises
+        ------
+        ValueError
+            If ``images`` is not a two-dimensional array of finite numbers.
+        ValueError
+            If ``signal_shape`` does not agree with the number of features.
+        ValueError
+            If the images have neither one nor three channels.
+        ValueError
+            If the arguments are invalid for `plot`.
         """
         rows = check_rows(images, "images")
         grid = Grid.of(signal_shape, rows.shape[1])
@@ -124,26 +174,41 @@ class SampleGridDisplay:
         vmin: float | None = None,
         vmax: float | None = None,
     ) -> "SampleGridDisplay":
-        """Draw into ``ax`` or a new figure.
+        """Draw the samples.
 
         Parameters
         ----------
-        ax : Axes, default=None
+        ax : Axes or None, default=None
+            Matplotlib Axes whose area is divided into panels. It must be part of a
+            grid, like the Axes from ``plt.subplots()``. None creates a new figure.
         n_columns : int or None, default=None
-            None makes a square of panels.
+            Number of columns of panels. None arranges the panels approximately as a
+            square.
         vmin, vmax : float or None, default=None
-            What is black and white, or bottom and top; values beyond are clipped. None
-            is that of ``value_range``.
+            Lowest and highest value of the scale. Values outside the scale are clipped.
+            None is the corresponding entry of ``value_range``.
+
+        Returns
+        -------
+        display : SampleGridDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
             If ``vmin`` is not less than ``vmax``.
+        ValueError
+            If ``n_columns`` is not a positive integer.
+        ValueError
+            If the images have neither one nor three channels.
         """
         low, high = self.value_range
         limits = low if vmin is None else vmin, high if vmax is None else vmax
         if not limits[0] < limits[1]:
-            raise ValueError(f"vmin={limits[0]} must be less than vmax={limits[1]}.")
+            raise ValueError(
+                f"vmin={limits[0]} must be less than vmax={limits[1]}. Pass other "
+                "limits, or None."
+            )
         n_samples, n_features = self.samples.shape
         grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
         curves = not grid.is_image
@@ -162,10 +227,11 @@ class SampleGridDisplay:
 
 
 def _guess_range(mean: np.ndarray, rows: np.ndarray, grid: Grid) -> tuple[float, float]:
+    """Return the scale described in `SampleGridDisplay`."""
     if not grid.is_image:
-        return limits_of(rows)
+        return value_limits(rows)
     if mean.min() >= 0 and 0 < mean.max() <= 1:
         return 0.0, 1.0
     if mean.min() >= 0 and 32 < mean.max() <= 255:
         return 0.0, 255.0
-    return limits_of(np.quantile(rows, [0.01, 0.99]))
+    return value_limits(np.quantile(rows, [0.01, 0.99]))

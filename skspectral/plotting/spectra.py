@@ -1,4 +1,4 @@
-"""Energy by frequency: of data, of reconstructions, of draws."""
+"""Display of power spectra of data, reconstructions and generated samples."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from skspectral.metrics import radial_power_spectrum
 from skspectral.plotting._common import (
     LINE_STYLES,
     PALETTE,
-    SMALL,
+    SMALL_FONT,
     axes_for,
     check_rows,
     unit_of_frequency,
@@ -24,24 +24,32 @@ from skspectral.plotting._common import (
 
 @dataclass(eq=False)
 class SpectrumDisplay:
-    """Mean power of sets of signals or images at each frequency, on a log axis.
+    """Plot of the mean power spectra of sets of signals or images.
 
-    Of images the mean over rings of equal frequency and over colours
-    (`skspectral.metrics.radial_power_spectrum`), of signals the mean periodogram. The
-    mean of each sample is subtracted first, and the frequency 0 not shown.
+    The power axis is logarithmic. For signals, the curve is the mean periodogram. For
+    images, the curve is the mean power over rings of equal frequency and over channels,
+    from `skspectral.metrics.radial_power_spectrum`. The mean of each sample is
+    subtracted first, and the frequency 0 is not shown.
 
     Parameters
     ----------
     frequencies : ndarray of shape (n_frequencies,)
+        Frequencies of the curves.
     powers : dict of str to ndarray of shape (n_frequencies,)
-        Of each set, by its name.
-    frequency_unit, power_unit : str
-        For the labels.
+        Mean power of each set, by the name of the set.
+    frequency_unit : str
+        Unit of ``frequencies``, for the label of the axis.
+    power_unit : str
+        Unit of ``powers``, for the label of the axis.
 
     Attributes
     ----------
-    figure_, ax_ : Figure, Axes
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes with the plot.
     lines_ : list of Line2D
+        One curve per set.
 
     Examples
     --------
@@ -71,22 +79,33 @@ class SpectrumDisplay:
         random_state: Any = 0,
         ax: Any = None,
     ) -> "SpectrumDisplay":
-        """Show data, their reconstruction, and samples drawn from the estimator.
+        """Plot the spectra of data, their reconstruction, and generated samples.
 
         Parameters
         ----------
         estimator : SpectralDictionaryLearning
+            Fitted estimator.
         X : array-like of shape (n_samples, n_features)
+            Signals or flattened images, with the number of features of `fit`.
         n_samples : int, default=500
-            Number of draws.
+            Number of samples to draw from the estimator.
         random_state : int, RandomState instance or None, default=0
-            Of the draws.
-        ax : Axes, default=None
+            Seed of the samples. None continues the random stream of the estimator.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If X has other features than in fit, or there are no frequencies but zero.
+            If ``X`` does not have the number of features of `fit`.
+        ValueError
+            If a signal has a single value along an axis, and therefore no frequency
+            except 0.
         """
         sets = {
             "data": X,
@@ -107,45 +126,72 @@ class SpectrumDisplay:
         sampling_rate: float | None = None,
         ax: Any = None,
     ) -> "SpectrumDisplay":
-        """Show sets of signals or images.
+        """Plot the spectra of given sets of signals or images.
 
         Parameters
         ----------
         arrays : dict of str to array-like of shape (n, n_features)
-            Sets by their names, which the legend shows.
+            Sets of signals or flattened images by name. The names are shown in the
+            legend.
         signal_shape : tuple of int or None, default=None
-            How a row unfolds, for images. None means signals.
+            Shape of a row: (length,), (height, width) or (height, width, channels).
+            None is (n_features,), a signal.
         sampling_rate : float or None, default=None
-            Samples per second, or of images per unit of length.
-        ax : Axes, default=None
+            Number of samples per second, or per unit of length for images. It sets the
+            unit of the frequencies. None means cycles per signal or per image.
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If there are no sets, they differ in their number of features, or have a
-            single place, which has no frequencies.
+            If ``arrays`` is empty.
+        ValueError
+            If the sets have different numbers of features, or contain NaN or infinite
+            values.
+        ValueError
+            If ``signal_shape`` does not agree with the number of features.
+        ValueError
+            If a signal has a single value along an axis, and therefore no frequency
+            except 0.
         """
         if not arrays:
-            raise ValueError("arrays is empty. Pass at least one set, by its name.")
+            raise ValueError("arrays is empty. Pass at least one set by name.")
         n_features = as_numbers(next(iter(arrays.values()))).shape[-1]
         grid = Grid.of(signal_shape, n_features, sampling_rate)
         if min(grid.sizes) < 2:
             raise ValueError(
-                f"Signals of shape {grid.shape} have no frequencies: at least two "
-                "places along each axis are needed."
+                f"Signals of shape {grid.shape} have no frequencies. Pass signals with "
+                "at least two values along each axis."
             )
         powers = {}
         for name, rows in arrays.items():
             checked = check_rows(rows, f"arrays[{name!r}]", n_features)
             frequencies, powers[str(name)] = _mean_power(checked, grid)
         unit = unit_of_frequency(grid)
-        power_unit = "squared unit of data"
+        power_unit = "squared units of the data"
         if not grid.is_image:
             power_unit += " / (cycle per signal)" if sampling_rate is None else " / Hz"
         return cls(frequencies, powers, unit, power_unit).plot(ax)
 
     def plot(self, ax: Any = None) -> "SpectrumDisplay":
-        """Draw into ``ax`` or a new figure; powers of zero are left out."""
+        """Draw the spectra; powers of zero are left out.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Matplotlib Axes to draw into. None creates a new figure.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+            Display with the finished plot.
+        """
         self.ax_ = axes_for(ax, 5.2, 3.6)
         self.figure_ = self.ax_.figure
         self.ax_.set_yscale("log")
@@ -159,13 +205,16 @@ class SpectrumDisplay:
                 linestyle=LINE_STYLES[i % len(LINE_STYLES)],
             )
         self.ax_.set_xlabel(f"frequency ({self.frequency_unit})")
-        self.ax_.set_ylabel(f"mean power ({self.power_unit})", fontsize=SMALL + 1)
-        self.ax_.legend(fontsize=SMALL)
+        self.ax_.set_ylabel(f"mean power\n({self.power_unit})", fontsize=SMALL_FONT + 1)
+        self.ax_.legend(fontsize=SMALL_FONT)
         return self
 
 
 def _mean_power(rows: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies in units of the grid, without zero, and the mean power at each."""
+    """Return frequencies in the unit of the grid, and the mean power at each frequency.
+
+    The frequency 0 is left out.
+    """
     signals, shorter = rows.reshape(-1, *grid.shape), min(grid.sizes)
     rate = shorter if grid.sampling_rate is None else grid.sampling_rate
     if grid.is_image:

@@ -1,4 +1,4 @@
-"""Codes of atoms in windows: where each frequency acts."""
+"""Display of the codes of windowed atoms, by position and frequency."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -11,43 +11,58 @@ from skspectral._sklearn_compat import as_numbers
 from skspectral.plotting._common import (
     MAGNITUDE_MAP,
     PALETTE,
-    SMALL,
+    SMALL_FONT,
     axes_for,
-    choose_in_order,
-    fitted,
+    choose_sorted_atoms,
+    fitted_array,
+    format_frequency,
     frequency_ticks,
     frequency_unit,
-    largest,
-    panels,
-    times,
-    with_unit,
+    largest_magnitude,
+    sample_times,
+    split_axes,
 )
 
-_MOST_SAMPLES, _MOST_TICKS = len(PALETTE), 5
+_MAX_SAMPLES, _MAX_TICKS = len(PALETTE), 5
 
 
 @dataclass(eq=False)
 class WindowedCodeDisplay:
-    """Sizes of the codes of ``windows``, by place and frequency.
+    """Plot of the magnitudes of the codes of an estimator with ``windows``.
 
-    Of signals a panel for each sample, with time and the frequency of the waves; of
-    images a row of panels for each, with a map for each wave.
+    For signals, there is one panel per sample, with the time on the x axis and the
+    frequency of the waves on the y axis. For images, there is one row of panels per
+    sample, with one map per wave.
 
     Parameters
     ----------
     sizes : ndarray of shape (n_samples, n_waves, n_windows) or \
             (n_samples, n_waves, n_rows, n_columns)
-        Absolute codes, in order of frequency.
+        Magnitudes of the codes. The waves are ordered by frequency.
     frequencies : ndarray of shape (n_waves,)
+        Frequencies of the waves.
     frequency_unit : str
+        Unit of ``frequencies``, for labels.
     n_features : int
+        Number of values of a signal.
     sampling_rate : float or None, default=None
+        Number of samples per second, for the time axis of signals. None shows sample
+        numbers.
 
     Attributes
     ----------
-    figure_, ax_ : Figure, Axes
-    axes_ : ndarray of shape (n_samples, 1) or (n_samples, n_waves)
+    figure_ : Figure
+        Matplotlib figure that contains the plot.
+    ax_ : Axes
+        Axes whose area contains the panels.
+    axes_ : ndarray of Axes of shape (n_samples, 1) or (n_samples, n_waves)
+        Panels of the samples.
     images_ : list of list of AxesImage
+        Images in the panels, one list per sample.
+
+    See Also
+    --------
+    CodeDisplay : Codes of an estimator without windows.
 
     Examples
     --------
@@ -72,39 +87,56 @@ class WindowedCodeDisplay:
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, *, atoms: Any = None, ax: Any = None
     ) -> "WindowedCodeDisplay":
-        """Show the codes that an estimator fitted with ``windows`` gives to samples.
+        """Plot the codes that an estimator with ``windows`` computes for samples.
 
         Parameters
         ----------
         estimator : SpectralDictionaryLearning
+            Estimator fitted with ``windows``.
         X : array-like of shape (n_samples, n_features)
-            At most eight rows.
+            Signals or flattened images to encode, with the number of features of `fit`.
+            At most eight samples.
         atoms : int, array-like of int or of bool, or None, default=None
-            Of the waves, each of which is one atom in each window: number of first
-            ones, indices or a mask. None is all; of images the first eight.
-        ax : Axes, default=None
+            Waves to show: a number n for the first n waves, indices, or a mask. Each
+            wave has one atom per window. None shows all waves of signals, and the first
+            eight waves of images.
+        ax : Axes or None, default=None
+            Matplotlib Axes whose area is divided into panels. It must be part of a
+            grid, like the Axes from ``plt.subplots()``. None creates a new figure.
+
+        Returns
+        -------
+        display : WindowedCodeDisplay
+            Display with the finished plot.
 
         Raises
         ------
         ValueError
-            If there are no windows, no such atoms, or more than eight samples.
+            If the estimator was fitted without ``windows``.
+        ValueError
+            If ``atoms`` does not select waves of the estimator.
+        ValueError
+            If ``X`` has more than eight samples, or does not have the number of
+            features of `fit`.
         """
-        frequencies = fitted(estimator, "frequencies_")
+        frequencies = fitted_array(estimator, "frequencies_")
         if not hasattr(estimator, "window_centers_"):
             raise ValueError(
-                "The atoms are in no windows. Fit with windows=..., or use CodeDisplay."
+                "The estimator has no windows. Fit it with the parameter windows, or "
+                "use CodeDisplay."
             )
         codes = np.abs(as_numbers(estimator.transform(X)))
-        if len(codes) > _MOST_SAMPLES:
+        if len(codes) > _MAX_SAMPLES:
             raise ValueError(
-                f"X has {len(codes)} rows, but at most {_MOST_SAMPLES} can be shown."
+                f"X has {len(codes)} rows, but at most {_MAX_SAMPLES} can be shown. "
+                "Pass fewer rows."
             )
-        centers = np.unique(fitted(estimator, "window_centers_"), axis=0)
+        centers = np.unique(fitted_array(estimator, "window_centers_"), axis=0)
         counts = tuple(len(np.unique(along)) for along in centers.T)
         frequencies = frequencies[:: len(centers)]
         if atoms is None and len(counts) > 1:
-            atoms = _MOST_SAMPLES
-        chosen = choose_in_order(atoms, frequencies)
+            atoms = _MAX_SAMPLES
+        chosen = choose_sorted_atoms(atoms, frequencies)
         return cls(
             codes.reshape(len(codes), -1, *counts)[:, chosen],
             frequencies[chosen],
@@ -114,46 +146,62 @@ class WindowedCodeDisplay:
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> "WindowedCodeDisplay":
-        """Draw into ``ax`` or a new figure."""
+        """Draw the magnitudes of the codes.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Matplotlib Axes whose area is divided into panels. It must be part of a
+            grid, like the Axes from ``plt.subplots()``. None creates a new figure.
+
+        Returns
+        -------
+        display : WindowedCodeDisplay
+            Display with the finished plot.
+        """
         n_rows, n_waves = self.sizes.shape[:2]
         of_signals = self.sizes.ndim == 3
         size = (6.4, 2.4 * n_rows) if of_signals else (1.5 * n_waves, 1.7 * n_rows)
         self.ax_ = axes_for(ax, max(3.0, size[0]), max(2.2, size[1]))
         self.figure_ = self.ax_.figure
-        self.axes_ = panels(self.ax_, n_rows, 1 if of_signals else n_waves)
+        self.axes_ = split_axes(self.ax_, n_rows, 1 if of_signals else n_waves)
         self.images_ = []
-        draw = self._over_time if of_signals else self._maps
+        draw = self._draw_over_time if of_signals else self._draw_maps
         for row, sizes in zip(self.axes_, self.sizes, strict=True):
-            look = {"cmap": MAGNITUDE_MAP, "vmin": 0, "vmax": largest(sizes)}
-            images = draw(row, sizes, look)
+            style = {"cmap": MAGNITUDE_MAP, "vmin": 0, "vmax": largest_magnitude(sizes)}
+            images = draw(row, sizes, style)
             self.images_.append(images)
             bar = self.figure_.colorbar(images[-1], ax=list(row))
-            bar.set_label("|code| (units of the data)", fontsize=SMALL)
-            bar.ax.tick_params(labelsize=SMALL)
+            bar.set_label("|code| (units of the data)", fontsize=SMALL_FONT)
+            bar.ax.tick_params(labelsize=SMALL_FONT)
         return self
 
-    def _over_time(self, row: Any, sizes: np.ndarray, look: dict[str, Any]) -> Any:
+    def _draw_over_time(
+        self, row: Any, sizes: np.ndarray, style: dict[str, Any]
+    ) -> Any:
+        """Draw the panel of one signal, and return its image in a list."""
         (panel,) = row
-        t, label = times(self.n_features, self.sampling_rate)
-        # Windows are centred from the first sample to the last.
+        t, label = sample_times(self.n_features, self.sampling_rate)
+        # The first and the last window are centred at the first and the last sample.
         half = (t[-1] - t[0]) / (2 * max(1, sizes.shape[1] - 1))
         extent = (t[0] - half, t[-1] + half, -0.5, len(sizes) - 0.5)
         image = panel.imshow(
-            sizes, aspect="auto", origin="lower", extent=extent, **look
+            sizes, aspect="auto", origin="lower", extent=extent, **style
         )
         panel.set_xlim(t[0], t[-1])
-        panel.set_xlabel(label, fontsize=SMALL)
-        panel.set_yticks(*frequency_ticks(self.frequencies, _MOST_TICKS))
-        panel.set_ylabel(f"frequency\n({self.frequency_unit})", fontsize=SMALL)
-        panel.tick_params(labelsize=SMALL)
+        panel.set_xlabel(label, fontsize=SMALL_FONT)
+        panel.set_yticks(*frequency_ticks(self.frequencies, _MAX_TICKS))
+        panel.set_ylabel(f"frequency\n({self.frequency_unit})", fontsize=SMALL_FONT)
+        panel.tick_params(labelsize=SMALL_FONT)
         return [image]
 
-    def _maps(self, row: Any, sizes: np.ndarray, look: dict[str, Any]) -> Any:
+    def _draw_maps(self, row: Any, sizes: np.ndarray, style: dict[str, Any]) -> Any:
+        """Draw the maps of one image, and return them."""
         for panel, frequency in zip(row, self.frequencies, strict=True):
             panel.set(xticks=[], yticks=[])
             if panel.get_subplotspec().is_first_row():
-                title = with_unit(frequency, self.frequency_unit)
-                panel.set_title(title, fontsize=SMALL)
+                title = format_frequency(frequency, self.frequency_unit)
+                panel.set_title(title, fontsize=SMALL_FONT)
         return [
-            panel.imshow(part, **look) for panel, part in zip(row, sizes, strict=True)
+            panel.imshow(part, **style) for panel, part in zip(row, sizes, strict=True)
         ]

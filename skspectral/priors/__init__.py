@@ -1,9 +1,10 @@
-"""Distributions of coordinates, which the methods of priors call codes.
+"""Priors: distributions of the codes, which are the coordinates of the samples.
 
-A prior is a `Prior`, or any scikit-learn style object with ``fit(codes, y=None)`` and
-``sample``, which a `ScaledPrior` wraps. It is fitted on the coordinates of the samples
-in an orthonormal basis of the span of the atoms. If its ``fit`` takes ``synthesis``, a
-`Synthesis` tells it how coordinates become signals.
+A prior is fitted on the coordinates of the samples in an orthonormal basis of the span
+of the atoms. The methods of priors call these coordinates *codes*. A prior is either a
+`Prior`, or any object in the style of scikit-learn with ``fit(codes, y=None)`` and
+``sample``, which the estimator wraps in a `ScaledPrior`. A prior whose ``fit`` takes
+``synthesis`` receives a `Synthesis`, which describes how codes become signals.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -1,4 +1,4 @@
-"""What labels of few rows borrow from all: how rows of a label vary."""
+"""Pooled covariance, to which the covariances of labels with few rows are shrunk."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -6,23 +6,24 @@ from functools import cached_property
 
 import numpy as np
 
-# Rows that differ by less, relative to how rows of a label vary, are the same row.
+# Two rows that differ by less than this fraction of the typical residual are equal.
 _SAME = 1e-8
 _EPS = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Rows of all labels, (n, K), less the mean of those of their label; weights (n,).
+    """Residuals of the rows of all labels about the means of their labels.
 
-    A label of m effective rows, fewer than K + 1, borrows the share
+    ``residuals`` has the shape (n, K), and ``weights``, the sample weights, the shape
+    (n,). If a label has m < K + 1 effective rows, its covariance becomes
 
-        a = 1 - m / (K + 1)
+        (1 - a) C + a W,   a = 1 - m / (K + 1)
 
-    of its covariance: (1 - a) C + a W, with its own C and the covariance W of the pool.
-    A label of one row has a = K / (K + 1); one of K + 1, enough for a covariance of
-    full rank, borrows nothing. It is the regularised discriminant analysis of Friedman
-    (1989), whose weight is chosen by the number of rows.
+    where C is the covariance of its own rows, and W that of the pool. A label of one
+    row has a = K / (K + 1). A label of K + 1 rows, which suffice for a covariance of
+    full rank, has a = 0. This is the regularised discriminant analysis of Friedman
+    (1989), with a weight that depends on the number of rows.
     """
 
     residuals: np.ndarray
@@ -30,59 +31,65 @@ class Pool:
 
     @classmethod
     def of(cls, codes: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> "Pool":
-        """Of rows with labels 0 .. n_classes - 1, each of which has a weight > 0.
+        """Make the pool of rows with the labels 0 .. n_classes - 1.
 
-        If all rows of each label are equal, there is nothing to borrow: a ValueError.
+        Each label must occur and have a total weight > 0. A ValueError is raised if the
+        rows of each label are equal, because all residuals are then zero.
         """
         totals = np.bincount(labels, weights=weights)
-        # From the first of each label, so that equal rows leave exactly nothing.
+        # The first row of each label is subtracted before the mean, so that the
+        # residuals of equal rows are exactly zero.
         _, first = np.unique(labels, return_index=True)
         residuals = codes - codes[first][labels]
         means = np.zeros((len(totals), codes.shape[1]))
         np.add.at(means, labels, weights[:, None] * residuals)
         residuals -= (means / totals[:, None])[labels]
-        # What is rounding does not vary.
+        # Residuals of the size of rounding errors are not variation.
         residuals[np.abs(residuals) <= 4 * _EPS * np.abs(codes).max()] = 0.0
         if not residuals.any():
             raise ValueError(
-                "All codes of a label are equal, for each label in y, so that nothing "
-                "tells how codes vary. Pass labels y that several different rows share."
+                "Within each label in y all codes are equal, so that there is no "
+                "covariance within labels. Pass labels y that several different rows "
+                "share."
             )
         return cls(residuals, weights)
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        """W, the covariance within labels, (K, K)."""
+        """Pooled covariance W within labels, shape (K, K)."""
         scaled = np.sqrt(self.weights / self.weights.sum())[:, None] * self.residuals
         return scaled.T @ scaled
 
     @cached_property
-    def _unit(self) -> float:
+    def _typical(self) -> float:
+        """Root mean square of the residuals."""
         largest = np.abs(self.residuals).max()
-        shares = self.weights / self.weights.sum()
-        return float(
-            largest * np.sqrt(shares @ ((self.residuals / largest) ** 2).mean(1))
-        )
+        fractions = self.weights / self.weights.sum()
+        squares = ((self.residuals / largest) ** 2).mean(1)
+        return float(largest * np.sqrt(fractions @ squares))
 
-    def share(self, rows: np.ndarray) -> float:
-        """The share a that the label of these rows, by their numbers, borrows."""
-        n_rows = effective_rows(self.residuals[rows], self.weights[rows], self._unit)
+    def fraction(self, rows: np.ndarray) -> float:
+        """Return the weight a of W for the label whose rows have these indices."""
+        n_rows = effective_rows(self.residuals[rows], self.weights[rows], self._typical)
         return max(0.0, 1 - n_rows / (self.residuals.shape[1] + 1))
 
-    def lent(self, share: float, weight: float) -> np.ndarray:
-        """Weights (n,) of the pool's rows, to be the ``share`` beside a ``weight``."""
-        total = weight * share / (1 - share)
+    def weights_for(self, fraction: float, own_weight: float) -> np.ndarray:
+        """Return weights (n,) that give the pool this fraction of the total weight.
+
+        The rest of the total weight is ``own_weight``, that of the rows of a label.
+        """
+        total = own_weight * fraction / (1 - fraction)
         return self.weights * (total / self.weights.sum())
 
 
 def effective_rows(X: np.ndarray, weights: np.ndarray, unit: float) -> float:
-    """Number of different rows that count as much as these: (sum w)^2 / sum w^2.
+    """Return the effective sample size (sum w)^2 / sum w^2 of weighted rows (n, K).
 
-    Weights of rows that are equal are added first, so that a row of weight 2, two equal
-    rows and one of weight 1 are the same (Kish 1965). Equal is what differs by rounding
-    in the ``unit`` of the rows.
+    The formula is that of Kish (1965). The weights of equal rows are added first, so
+    that one row of weight 2 and two equal rows of weight 1 have the same effect. Rows
+    are equal if they differ only by a tiny fraction of the ``unit``.
     """
-    # Adding 0 makes the zeros that are negative positive.
+    # Adding 0.0 turns negative zeros into positive ones.
     cells = np.round(X / (_SAME * unit)) + 0.0
     _, of_row = np.unique(cells, axis=0, return_inverse=True)
     totals = np.bincount(of_row.ravel(), weights=weights / weights.max())

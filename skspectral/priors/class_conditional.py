@@ -1,4 +1,4 @@
-"""One prior for each label."""
+"""One prior per label."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Any
@@ -16,7 +16,7 @@ from skspectral._validation import row_weights
 from skspectral.gaussian import Mixture
 from skspectral.gaussian.gaussian import Span
 from skspectral.priors.borrowing import Pool
-from skspectral.priors.labels import label_numbers, without_gaps
+from skspectral.priors.labels import class_indices, without_gaps
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.protocol import (
     as_prior,
@@ -30,48 +30,66 @@ from skspectral.priors.synthesis import Synthesis
 
 
 class ClassConditionalPrior(Prior):
-    """One prior for each label, and the shares of the labels.
+    """One prior per label, together with the frequencies of the labels.
 
-    A label of few rows borrows from all labels how rows vary, see the notes.
+    ``sample`` draws for given labels, and `predict` classifies codes. If a label has
+    few samples, its covariance is shrunk to the pooled covariance of all labels (see
+    Notes).
 
     Parameters
     ----------
     prior : object or None, default=None
-        Cloned for each label: an object with ``fit`` and ``sample``. None means
-        `GaussianPrior`.
+        Prior of each label: a `Prior`, or any object with ``fit(codes)`` and
+        ``sample(n_samples)``. It is cloned once per label. None means `GaussianPrior`.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The labels, sorted.
     class_prior_ : ndarray of shape (n_classes,)
-        Their shares of the samples.
+        Fraction of the samples per label. Sample weights are taken into account.
     priors_ : list of objects
         The fitted priors, in the order of ``classes_``.
     n_parameters_ : int
-        Free parameters, if the priors tell theirs.
+        Number of free parameters. It is set only if the priors of all labels have
+        ``n_parameters_``.
     n_features_in_ : int
         Number K of codes.
 
+    See Also
+    --------
+    GaussianMixture : Several Gaussians, without labels.
+    DiffusionPrior : A trained network, which can also draw for labels.
+
     Notes
     -----
-    A label of m rows, fewer than K + 1, borrows a share a = 1 - m / (K + 1): its mean
-    is its own, and its covariance is (1 - a) C + a W, of its own covariance C and the
-    pooled covariance W within labels. A label of one row is drawn about that row. A
-    prior that is not fitted from moments is given the rows of all labels, too, moved
-    from the mean of theirs to the mean of this one, with weights of that share; or
-    without, if its ``fit`` takes none.
+    A covariance of full rank needs K + 1 samples. If a label has m < K + 1 samples, its
+    covariance is a compromise, as in regularised discriminant analysis [1]_::
 
-    With weights, m is the effective number of different rows, (sum w)^2 / sum w^2,
-    where those of equal rows are added first.
+        (1 - a) C + a W,   a = 1 - m / (K + 1)
+
+    C is the covariance of the label, and W the pooled covariance of the samples about
+    the means of their labels. The mean is always that of the label. The draws of a
+    label with a single sample therefore scatter about this sample.
+
+    A prior that cannot be fitted from moments receives additional rows: the residuals
+    of all samples about the means of their labels, added to the mean of this label.
+    They are weighted so that they make up the fraction a of the total weight. If
+    ``fit`` of the prior takes no weights, they are added without weights.
+
+    With sample weights w, m is the effective sample size (sum w)^2 / sum w^2 [2]_,
+    where the weights of equal rows are added first.
 
     References
     ----------
-    J. H. Friedman (1989). Regularized discriminant analysis. L. Kish (1965). Survey
-    sampling.
+    .. [1] J. H. Friedman (1989). Regularized discriminant analysis. Journal of the
+       American Statistical Association 84, 165-175.
+    .. [2] L. Kish (1965). Survey sampling. Wiley.
 
     Examples
     --------
+    Ten draws of the digit 3:
+
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.priors import ClassConditionalPrior
@@ -97,28 +115,35 @@ class ClassConditionalPrior(Prior):
         *,
         synthesis: Synthesis | None = None,
     ) -> "ClassConditionalPrior":
-        """Fit a prior on the codes of each label.
+        """Fit one prior per label.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
             Codes.
         y : array-like of shape (n_samples,)
-            Labels.
+            Label of each sample.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts a row twice.
+            Non-negative weight per sample. A weight of 2 has the effect of two equal
+            rows. None gives all samples the weight 1.
         synthesis : Synthesis, default=None
-            How codes become signals; passed on to priors whose ``fit`` takes it.
+            Map from codes to signals, which the estimator passes. It is passed on to
+            the priors whose ``fit`` takes it.
 
         Returns
         -------
         self : ClassConditionalPrior
+            The fitted prior.
 
         Raises
         ------
         ValueError
-            If labels are missing, no label has two different rows, or the prior of a
-            label cannot be fitted.
+            If ``y`` is None, has missing labels, or is continuous.
+            If no label has two different rows.
+            If the prior of a label cannot be fitted.
+            If ``sample_weight`` is given and ``fit`` of the prior takes no weights.
+        TypeError
+            If ``prior`` has no ``fit`` or no ``sample``.
         """
         if y is None:
             raise ValueError(
@@ -130,7 +155,7 @@ class ClassConditionalPrior(Prior):
         )
         check_classification_targets(labels)
         weights = row_weights(sample_weight, len(codes))
-        # Rows of weight 0 are none.
+        # Rows of weight 0 must have no effect, not even on the set of labels.
         present = np.flatnonzero(weights)
         codes, weights = codes[present], weights[present]
         self.classes_, of_class = np.unique(labels[present], return_inverse=True)
@@ -138,17 +163,17 @@ class ClassConditionalPrior(Prior):
         self.class_prior_ = counts / counts.sum()
         self._span = Span.of(codes, weights)
         pool = Pool.of(codes, of_class, weights)
-        given = None if sample_weight is None else weights
+        weights_or_none = None if sample_weight is None else weights
         self.priors_ = []
         for label, rows in zip(self.classes_, self._rows(of_class), strict=True):
-            prior = new_prior(self.prior, random_stream(None), None, given)
+            prior = new_prior(self.prior, random_stream(None), None, weights_or_none)
             try:
-                fit_of_label(prior, codes, given, rows, pool, synthesis)
+                fit_of_label(prior, codes, weights_or_none, rows, pool, synthesis)
             except ValueError as error:
                 raise ValueError(
-                    f"The prior of label {label}, of which there are {len(rows)} "
-                    f"samples, cannot be fitted: {str(error).removesuffix('.')}. Leave "
-                    "out labels that are this rare, or pass another prior."
+                    f"The prior of label {label} cannot be fitted to the {len(rows)} "
+                    f"samples with this label: {str(error).removesuffix('.')}. Remove "
+                    "the samples of labels that are this rare, or pass another prior."
                 ) from error
             self.priors_.append(prior)
         self.__dict__.pop("n_parameters_", None)
@@ -158,7 +183,21 @@ class ClassConditionalPrior(Prior):
         return self
 
     def check(self, y: Any = None) -> None:
-        """Raise what is known of labels and inner prior before the codes are there."""
+        """Raise an error if the inner prior or the labels cannot be used.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,), default=None
+            Labels that will be passed to ``fit``; None if there are no labels.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the inner prior is out of range.
+            If labels are missing or continuous.
+        TypeError
+            If the inner prior has no ``fit`` or no ``sample``.
+        """
         super().check(y)
         as_prior(self.prior).check()
         if y is not None:
@@ -166,12 +205,12 @@ class ClassConditionalPrior(Prior):
 
     @property
     def name(self) -> str:
-        """Name of the prior in errors."""
+        """Name of the prior in error messages."""
         return f"{type(self).__name__} of {as_prior(self.prior).name}"
 
     @property
     def capabilities(self) -> Capabilities:
-        """It takes labels; the rest depends on the prior of each label."""
+        """Capabilities that the priors of all labels have, and labels."""
         priors = getattr(self, "priors_", [self.prior])
         each = [as_prior(prior).capabilities for prior in priors]
         return Capabilities(
@@ -183,11 +222,23 @@ class ClassConditionalPrior(Prior):
         )
 
     def mixture(self) -> Mixture:
-        """Gaussians of all labels, if the priors are made of them."""
+        """Return the Gaussians of all labels as one mixture.
+
+        Returns
+        -------
+        mixture : skspectral.gaussian.Mixture
+            The Gaussians of each label, with their weights multiplied by the fraction
+            of the samples that have the label.
+
+        Raises
+        ------
+        TypeError
+            If the prior of a label is not made of Gaussians.
+        """
         mixtures = [prior.mixture() for prior in self.priors_]
-        shares = zip(self.class_prior_, mixtures, strict=True)
+        pairs = zip(self.class_prior_, mixtures, strict=True)
         return Mixture(
-            np.concatenate([share * mixture.weights for share, mixture in shares]),
+            np.concatenate([fraction * mixture.weights for fraction, mixture in pairs]),
             tuple(part for mixture in mixtures for part in mixture.components),
         )
 
@@ -198,7 +249,7 @@ class ClassConditionalPrior(Prior):
         if y is None:
             drawn = stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         else:
-            drawn = label_numbers(y, n_samples, self.classes_)
+            drawn = class_indices(y, n_samples, self.classes_)
         codes = np.empty((n_samples, self.n_features_in_))
         for prior, rows in zip(self.priors_, self._rows(drawn), strict=True):
             if len(rows):
@@ -206,16 +257,17 @@ class ClassConditionalPrior(Prior):
         return codes
 
     def _offers_density(self) -> bool:
-        # Whether there is one depends on the priors: `score_samples` says so.
+        # `score_samples` itself raises a TypeError if a fitted prior has no density.
         return True
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
         return logsumexp(self._log_joint(X), axis=1)
 
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
-        """Log of the share of each label times its density, (n, n_classes)."""
+        """Return log p(label) + log p(codes | label), shape (n, n_classes)."""
         if self.capabilities.gaussians:
-            # Where codes vary in a subspace only, all labels have to agree on the rest.
+            # If codes vary only in a subspace, all labels need the same variance
+            # outside of it. Otherwise rounding errors would decide between the labels.
             mixtures = [prior.mixture() for prior in self.priors_]
             floor = max(mixture.floor for mixture in mixtures)
             densities = [mixture.log_density(X, floor) for mixture in mixtures]
@@ -225,16 +277,18 @@ class ClassConditionalPrior(Prior):
 
     @available_if(lambda self: self._offers_density())
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        """Posterior probability of each label, by Bayes' rule.
+        """Compute the posterior probability of each label by Bayes' rule.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
+            Codes.
 
         Returns
         -------
         probability : ndarray of shape (n_samples, n_classes), float64
-            In the order of ``classes_``. Where no label has a density, their shares.
+            Probabilities in the order of ``classes_``. A row whose density is zero for
+            all labels gets ``class_prior_``.
 
         Raises
         ------
@@ -245,7 +299,8 @@ class ClassConditionalPrior(Prior):
         self.require("density", "predict_proba")
         codes = self._codes(X)
         if self.capabilities.gaussians:
-            # What is outside the span would be divided by rounding.
+            # Outside the span of the codes of `fit` all variances are only rounding
+            # errors, and deviations divided by them would decide the label.
             codes = self._span.project(codes)
         joint = self._log_joint(codes)
         joint[np.isneginf(joint).all(axis=1)] = np.log(self.class_prior_)
@@ -253,15 +308,22 @@ class ClassConditionalPrior(Prior):
 
     @available_if(lambda self: self._offers_density())
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Likeliest label of each row; takes and raises what `predict_proba` does.
+        """Predict the label with the highest posterior probability.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
+            Codes.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
+            Predicted label per row.
+
+        Raises
+        ------
+        TypeError
+            If the prior has no density.
         """
         likeliest = self.predict_proba(X).argmax(axis=1)
         return self.classes_[likeliest]
@@ -281,25 +343,26 @@ def fit_of_label(
     pool: Pool,
     synthesis: Synthesis | None,
 ) -> None:
-    """Fit the prior of the label that these rows have, with what it borrows.
+    """Fit the prior of one label in place, with shrinkage to the pool of all labels.
 
-    The codes (n, K) and their weights (n,), which are positive or None, are those of
-    all labels, as is the pool.
+    The codes (n, K), their weights (n,), which are positive or None, and the pool are
+    those of all labels. ``rows`` holds the indices of the rows of this label.
     """
-    share = pool.share(rows)
-    own, given = codes[rows], None if weights is None else weights[rows]
-    if share == 0:
-        fit_prior(prior, own, None, given, synthesis)
+    fraction = pool.fraction(rows)
+    own, own_weights = codes[rows], None if weights is None else weights[rows]
+    if fraction == 0:
+        fit_prior(prior, own, None, own_weights, synthesis)
         return
     counts = pool.weights[rows]
     mean = counts @ own / counts.sum()
     if prior.capabilities.moments:
         covariance = np.cov(own.T, bias=True, aweights=counts).reshape(2 * mean.shape)
-        mixed = (1 - share) * covariance + share * pool.covariance
-        prior.fit_moments(mean, mixed, counts.sum() / (1 - share))
+        mixed = (1 - fraction) * covariance + fraction * pool.covariance
+        prior.fit_moments(mean, mixed, counts.sum() / (1 - fraction))
         try_draw(prior, len(mean))
         return
     extended = np.concatenate([own, mean + pool.residuals])
     if prior.capabilities.weights:
-        given = np.concatenate([counts, pool.lent(share, counts.sum())])
-    fit_prior(prior, extended, None, given, synthesis)
+        added = pool.weights_for(fraction, counts.sum())
+        own_weights = np.concatenate([counts, added])
+    fit_prior(prior, extended, None, own_weights, synthesis)

@@ -1,4 +1,4 @@
-"""A component of a mixture, from the sufficient statistics of its samples."""
+"""Estimation of one component of a mixture from sufficient statistics."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -7,24 +7,27 @@ import numpy as np
 
 from skspectral.gaussian.gaussian import Gaussian, principal_directions
 
-# Pseudo-samples of the prior of the scale: few, so that quiet components stay small.
-_OF_SCALE = 0.01
-# Rows are kept while there are fewer than this share of the number of codes.
+# Pseudo-samples of the prior on the scale of a covariance. They are few, so that a
+# component with small variances can keep them.
+_SCALE_COUNTS = 0.01
+# The statistics keep the rows themselves until there are more than this fraction of the
+# number of codes.
 _FEW = 0.5
 
 
 @dataclass(frozen=True)
 class CovarianceModel:
-    """The covariances that a component may have, and their prior.
+    """Structure and prior of the covariance of a component.
 
-    The ``kind`` is that of `GaussianMixture.covariance`, and the ``rank`` of "low_rank"
-    that of `Gaussian.flattened`.
+    ``kind`` is the parameter ``covariance`` of `GaussianMixture`, and ``rank`` its
+    parameter ``rank``, which is used only by the kind "low_rank".
 
-    Samples are whitened, so that the covariance of all of them is the identity. The
-    covariance of each component has an inverse Wishart prior about a multiple of the
-    identity, of so many ``pseudo_counts``. The multiple is chosen with the covariance,
-    so that components may be loud or quiet, and has a weak prior about 1, without which
-    it could vanish. No ``pseudo_counts`` disable both priors.
+    The samples are whitened, so that the covariance of all samples is the identity. The
+    covariance of each component has an inverse Wishart prior, which acts like
+    ``pseudo_counts`` additional samples whose covariance is a multiple of the identity.
+    The multiple is estimated together with the covariance, because components may have
+    large or small variances. A weak prior keeps the multiple from vanishing.
+    ``pseudo_counts=0`` disables both priors.
     """
 
     kind: str
@@ -32,13 +35,14 @@ class CovarianceModel:
     pseudo_counts: float
 
     @property
-    def takes_few(self) -> bool:
-        """Whether directions without variance in the samples get white noise."""
+    def adds_white_noise(self) -> bool:
+        """Whether directions in which the samples do not vary get white noise."""
         return self.kind != "diag" and self.pseudo_counts > 0
 
     @property
-    def _of_scale(self) -> float:
-        return _OF_SCALE if self.pseudo_counts > 0 else 0.0
+    def _scale_counts(self) -> float:
+        """Pseudo-samples of the prior on the scale of the covariance."""
+        return _SCALE_COUNTS if self.pseudo_counts > 0 else 0.0
 
     def fit(
         self,
@@ -48,41 +52,45 @@ class CovarianceModel:
         n_samples: float,
         before: Gaussian | None,
     ) -> Gaussian:
-        """Gaussian with a higher posterior density than ``before``, if it is given.
+        """Return a Gaussian with a higher posterior density than ``before``.
 
-        The samples have a ``mean`` (K,) and a covariance with the eigenvectors (K, r)
-        and eigenvalues ``variances`` (r,), largest first if the model is of low rank.
-        The other eigenvalues are zero.
+        ``before`` is None in the first iteration. The ``n_samples`` samples have the
+        ``mean`` (K,) and a covariance with the eigenvectors ``vectors`` (K, r) and the
+        eigenvalues ``variances`` (r,), which are sorted, largest first, if the kind is
+        "low_rank". The other K - r eigenvalues are zero.
         """
         if before is None:
             scale = variances.sum() / len(mean)
         else:
             scale = 1 / before.mean_precision
-        added = self.pseudo_counts * scale + self._of_scale
-        total = n_samples + self.pseudo_counts + self._of_scale
+        added = self.pseudo_counts * scale + self._scale_counts
+        total = n_samples + self.pseudo_counts + self._scale_counts
         rest = float(added / total)
         shrunk = variances * (n_samples / total) + rest
         gaussian = Gaussian.from_eigenvectors(mean, vectors, shrunk, rest)
         return gaussian.flattened(self.rank) if self.kind == "low_rank" else gaussian
 
     def log_prior(self, gaussian: Gaussian) -> float:
-        """Log-density of a covariance at its best multiple, up to a constant."""
+        """Return the log-density of a covariance, maximised over its scale.
+
+        A constant that does not depend on the covariance is omitted.
+        """
         if self.pseudo_counts == 0:
             return 0.0
         n_codes, mean_precision = len(gaussian.mean), gaussian.mean_precision
-        misfit = (self.pseudo_counts + self._of_scale) * gaussian.log_determinant
+        misfit = (self.pseudo_counts + self._scale_counts) * gaussian.log_determinant
         misfit += self.pseudo_counts * n_codes * np.log(mean_precision)
-        misfit += self._of_scale * n_codes * mean_precision
+        misfit += self._scale_counts * n_codes * mean_precision
         return float(-0.5 * misfit)
 
 
 class SufficientStatistics:
-    """Weighted rows of a component: the rows while they are few, then their moments.
+    """Weighted rows of a component, or their moments if there are many rows.
 
-    The covariance of m rows is of rank m. Its eigenvectors cost K m^2 from the rows,
-    and K^3 from the covariance. ``X`` (n, K) holds the rows of all components; the
-    ``centre`` (K,) is a point near the mean of those of this one, so that no digits
-    cancel.
+    The covariance of m rows is of rank m. Its eigenvectors cost K m^2 operations from
+    the rows, and K^3 from the covariance. The rows themselves are therefore kept while
+    they are few. ``X`` (n, K) holds the rows of all components. ``centre`` (K,) is a
+    point near the mean of this component, which is subtracted to avoid cancellation.
     """
 
     def __init__(self, X: np.ndarray, centre: np.ndarray):
@@ -93,7 +101,7 @@ class SufficientStatistics:
         self._second: np.ndarray | None = None
 
     def add(self, rows: np.ndarray, weights: np.ndarray) -> None:
-        """Add rows by their numbers."""
+        """Add the rows of ``X`` with these indices and weights."""
         self.weight += weights.sum()
         if self._second is None:
             rows = self._rows = np.append(self._rows, rows)
@@ -107,18 +115,18 @@ class SufficientStatistics:
         self._second += weighted.T @ centred
 
     def fit(self, model: CovarianceModel, before: Gaussian | None) -> Gaussian:
-        """Component with these statistics, see `CovarianceModel.fit`.
+        """Estimate the component; see `CovarianceModel.fit`.
 
-        A component without variance raises a ValueError.
+        A ValueError is raised if the component has no variance.
         """
-        # A component without samples keeps its place.
+        # A component without samples keeps its mean; the tiny number avoids 0 / 0.
         n_samples = max(self.weight, np.finfo(np.float64).tiny)
         if self._second is None:
             centred = self._X[self._rows] - self._centre
-            shares = self._weights / n_samples
-            shift = shares @ centred
-            scaled = np.sqrt(shares)[:, None] * (centred - shift)
-            if model.takes_few:
+            fractions = self._weights / n_samples
+            shift = fractions @ centred
+            scaled = np.sqrt(fractions)[:, None] * (centred - shift)
+            if model.adds_white_noise:
                 _, spread, right = np.linalg.svd(scaled, full_matrices=False)
                 mean = self._centre + shift
                 return model.fit(mean, right.T, spread**2, n_samples, before)

@@ -1,4 +1,4 @@
-"""Signals as coarse part plus local contrast times details, and back."""
+"""Decomposition of signals into a coarse part, local contrast and details."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable, Sequence
@@ -9,16 +9,18 @@ from scipy.interpolate import BSpline
 
 from skspectral.grid import Grid
 
-# Width of the window in which contrast is measured, in steps of its grid.
+# Standard deviation of the Gaussian windows in which the contrast is measured, in steps
+# of the grid of the contrast.
 _WINDOW = 0.6
 
 
 class Parts(NamedTuple):
-    """Signals taken apart.
+    """The three parts of n signals.
 
-    They are a coarse part (n, *coarse grid, *channels), the logarithm of the local root
-    mean square of what it leaves (n, *contrast grid), and the details: what is left,
-    over its contrast, (n, *signal_shape).
+    ``coarse`` (n, *coarse grid, *channels) is the coarse part. ``log_contrast``
+    (n, *contrast grid) is the logarithm of the contrast, which is the local root mean
+    square of the residual: signal minus interpolated coarse part. ``details``
+    (n, *signal_shape) is the residual divided by the interpolated contrast.
     """
 
     coarse: np.ndarray
@@ -27,15 +29,15 @@ class Parts(NamedTuple):
 
 
 class ContrastField:
-    """Take signals apart into their `Parts`, and put them together.
+    """Decompose signals into `Parts`, and compose signals from `Parts`.
 
-    The grids of the coarse part and of the contrast have steps of so many samples. The
-    ``floor`` is the contrast where there is none.
+    ``coarse`` and ``contrast`` are the steps of the two grids, in samples. ``floor`` is
+    added in quadrature to the contrast, so that flat regions have a finite logarithm.
     """
 
     def __init__(self, grid: Grid, coarse: int, contrast: int, floor: float = 1):
         self.sizes = grid.sizes
-        # The axis of channels, where signals have one.
+        # The axis of the channels, or () if signals have no such axis.
         self.channels = grid.shape[grid.n_axes :]
         self.coarse_shape, self.contrast_shape = (
             tuple(max(1, round(size / step)) for size in self.sizes)
@@ -50,57 +52,61 @@ class ContrastField:
     def _matrices(
         self, make: Callable[..., np.ndarray], grid: tuple[int, ...], *options: int
     ) -> list[np.ndarray]:
-        """One for each axis."""
+        """Return one matrix per axis, made by ``make(size, n_points, *options)``."""
         sizes = zip(self.sizes, grid, strict=True)
         return [make(size, n_points, *options) for size, n_points in sizes]
 
-    def rest(self, signals: np.ndarray) -> np.ndarray:
-        """What the coarse part leaves."""
+    def residual(self, signals: np.ndarray) -> np.ndarray:
+        """Return the signals minus their interpolated coarse parts."""
         return signals - apply(self._from_coarse, apply(self._to_coarse, signals))
 
     def split(self, signals: np.ndarray) -> Parts:
-        """Parts of signals of shape (n, *signal_shape)."""
+        """Decompose signals of shape (n, *signal_shape)."""
         coarse = apply(self._to_coarse, signals)
-        rest = signals - apply(self._from_coarse, coarse)
-        energy = (rest**2).mean(-1) if self.channels else rest**2
+        residual = signals - apply(self._from_coarse, coarse)
+        energy = (residual**2).mean(-1) if self.channels else residual**2
         energy = apply(self._to_contrast, energy)
         log_contrast = 0.5 * np.log(energy + self.floor**2)
-        return Parts(coarse, log_contrast, rest / self._contrast(log_contrast))
+        return Parts(coarse, log_contrast, residual / self._contrast(log_contrast))
 
     def join(self, parts: Parts) -> np.ndarray:
-        """Signals of shape (n, *signal_shape)."""
-        rest = parts.details * self._contrast(parts.log_contrast)
-        return apply(self._from_coarse, parts.coarse) + rest
+        """Compose signals of shape (n, *signal_shape): the inverse of `split`."""
+        residual = parts.details * self._contrast(parts.log_contrast)
+        return apply(self._from_coarse, parts.coarse) + residual
 
     def _contrast(self, log_contrast: np.ndarray) -> np.ndarray:
+        """Return the contrast at all samples, from its logarithm on the grid."""
         contrast = np.exp(apply(self._from_contrast, log_contrast))
         return contrast[..., None] if self.channels else contrast
 
 
 def centres(size: int, n_points: int) -> np.ndarray:
-    """Places of the points of a grid among samples 0 .. size - 1."""
+    """Return the positions of ``n_points`` grid points, in samples 0 .. size - 1."""
     return (np.arange(n_points) + 0.5) * size / n_points - 0.5
 
 
 def splines(size: int, n_points: int, degree: int) -> np.ndarray:
-    """B-splines about the points, of sum 1 at each sample; shape (size, n_points)."""
-    away = np.arange(size)[:, None] - centres(size, n_points)
+    """Return B-splines centred on the grid points, shape (size, n_points).
+
+    They are normalised to the sum 1 at each sample.
+    """
+    distance = np.arange(size)[:, None] - centres(size, n_points)
     spline = BSpline.basis_element(np.arange(degree + 2) - (degree + 1) / 2)
     reach = (degree + 1) / 2
-    values = spline(np.clip(away * n_points / size, -reach, reach))
+    values = spline(np.clip(distance * n_points / size, -reach, reach))
     return values / values.sum(1, keepdims=True)
 
 
 def windows(size: int, n_points: int) -> np.ndarray:
-    """Gaussian windows of unit sum about the points, of shape (n_points, size)."""
+    """Return Gaussian windows of sum 1 at the grid points, shape (n_points, size)."""
     width = _WINDOW * size / n_points
-    away = (np.arange(size) - centres(size, n_points)[:, None]) / width
-    weights = np.exp(-(away**2) / 2)
+    distance = (np.arange(size) - centres(size, n_points)[:, None]) / width
+    weights = np.exp(-(distance**2) / 2)
     return weights / weights.sum(1, keepdims=True)
 
 
 def apply(matrices: Sequence[np.ndarray], signals: np.ndarray) -> np.ndarray:
-    """One matrix along each axis after the first."""
+    """Multiply signals by one matrix along each axis after the first axis."""
     for axis, matrix in enumerate(matrices, start=1):
         signals = np.moveaxis(np.tensordot(signals, matrix, (axis, 1)), -1, axis)
     return signals

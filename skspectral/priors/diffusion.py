@@ -32,103 +32,116 @@ from skspectral.priors.denoising.training import (
     enough_images,
     train,
 )
-from skspectral.priors.labels import label_numbers, numbered, without_gaps
+from skspectral.priors.labels import class_indices, encode_labels, without_gaps
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.synthesis import Synthesis
 
 
 class DiffusionPrior(CallbackSupportMixin, Prior):
-    """A Gaussian corrected by a network that has learned to remove noise.
+    """Diffusion model: a Gaussian, corrected by a network trained to remove noise.
 
-    The network estimates the codes u of a signal from their noisy version u + s e, with
-    white noise of any level s. Where codes are Gaussian the best estimate is Wiener's,
-    a gain for each principal axis. The network looks at the *signal* of the codes, and
-    so at places, and corrects that estimate. Draws follow the estimates from much noise
-    to none. With a correction of zero they are exactly `GaussianPrior`'s, and training
-    improves on that.
+    The model estimates the codes of a signal from noisy codes, at any level of white
+    noise. If the codes were Gaussian, the best estimate would be the Wiener filter,
+    which applies one gain per principal axis. A network, which sees the noisy *signal*
+    and therefore its structure at each place, corrects this estimate. ``sample`` starts
+    from noise and follows the estimates while the level of the noise falls to zero.
+    Without the correction, the draws are exactly those of a `GaussianPrior`; training
+    improves on them.
 
-    By default the training stops where the loss of rows held out no longer falls: a few
-    seconds for some tens of rows, minutes for 8 x 8 digits; 32 x 32 photographs take a
-    quarter of an hour on two cores. Other priors here take seconds. To see how far it
-    is, ``set_callbacks(sklearn.callback.ProgressBar())`` of the prior or the estimator.
+    Training takes much longer than the fit of other priors: a few seconds for some tens
+    of samples, minutes for 8 x 8 digits, and a quarter of an hour for 32 x 32
+    photographs, on two CPU cores. By default it stops when the loss of held-out samples
+    no longer falls. To see a progress bar, call
+    ``set_callbacks(sklearn.callback.ProgressBar())`` of the prior or of the estimator.
 
     Parameters
     ----------
-    network : {"auto", "unet2d", "unet1d", "mlp"} or torch Module, default="auto"
-        The network: a U-Net on the places of images (``signal_shape`` of two or three
-        numbers) or of other signals, or layers on the codes alone, which do not see
-        places. "auto" is the U-Net for the ``signal_shape`` of the estimator, and "mlp"
-        without one. A Module is called with signals ``(n, 2 C, *sides)``, those of the
-        noisy codes and of Wiener's estimate; the logarithm of the noise level over 4,
-        (n,); and, if there are labels, their numbers (n,), where the number of labels
-        itself stands for no label. It returns ``(n, C, *sides)``. The Module is copied,
-        and its output is multiplied by a learned gain that starts at zero.
+    network : {"auto", "unet2d", "unet1d", "mlp"} or torch.nn.Module, default="auto"
+        Network that corrects the Wiener estimate. "unet2d" is a U-Net for images,
+        "unet1d" a U-Net for other signals, and "mlp" a network of fully connected
+        layers, which sees the codes and not the signals. "auto" chooses the U-Net that
+        fits ``signal_shape`` of the estimator, or "mlp" if ``fit`` is called without
+        ``synthesis``. The Notes describe how a Module of your own is called.
     width : int, default=64
-        Channels of the U-Net at the finest scale; a quarter of the width of the layers
-        of "mlp".
+        Number of channels of the U-Net at its finest scale, or a quarter of the width
+        of the layers of "mlp". Ignored if ``network`` is a Module.
     max_images : "auto", int or None, default="auto"
-        Largest number of rows to train on, each time with new noise; None sets no
-        limit. "auto" is 200 times the rows there are, but at least 20,000 and at most
-        200,000, and no limit if there is a ``max_time``.
+        Limit of the training, in samples. A sample counts each time it is used, with
+        new noise. "auto" is 200 times the number of samples in X, but at least 20,000
+        and at most 200,000; with ``max_time`` it means no limit. None means no limit
+        and requires ``max_time``.
     max_time : float or None, default=None
-        Seconds to train; training stops at the first limit that is reached.
+        Limit of the training, in seconds. Training stops at the first limit that it
+        reaches. None means no limit in time.
     early_stopping : "auto" or bool, default="auto"
-        Whether ``fit`` holds out a tenth of the rows (a quarter of fewer than 80, and
-        1,024 at most), stops where their loss has not fallen for a fifth of the run,
-        and keeps the weights of the least. Those may be the first ones, with which
-        draws are the Gaussian's. "auto" holds none out if you have set ``max_images``
-        or ``max_time``. The Gaussian is fitted to all rows.
+        Whether ``fit`` holds out some samples, stops when their loss has not fallen for
+        a fifth of the run, and keeps the weights with the lowest held-out loss. If
+        these are the initial weights, draws are those of the Gaussian. A tenth of the
+        samples is held out: at most 1,024, and at least 20, or a quarter of fewer than
+        80 samples. The Gaussian is fitted to all samples. "auto" means True if
+        ``max_images="auto"`` and ``max_time=None``, otherwise False.
     batch_size : int, default=64
-        Rows of a training step.
+        Number of samples per training step.
     learning_rate : float, default=2e-3
-        Learning rate of Adam. It falls to zero over the last 40 % of ``fit``.
+        Largest learning rate of the optimiser Adam. The learning rate falls linearly to
+        zero in the last 40 % of ``fit``.
     ema : float, default=0.998
-        Decay per step of the average of the weights, with which codes are drawn.
+        Decay per step of the exponential moving average of the weights, in [0, 1). The
+        averaged weights are used for draws and densities. 0 means no averaging.
     mirror : bool, default=False
-        Whether mirrored signals are as likely as the signals, as with photographs
-        mirrored left to right. If so, half of the rows are mirrored in training, and
-        the Gaussian is fitted to both.
+        Whether mirrored signals are as likely as the original ones, as for photographs
+        mirrored left to right. If True, half of each batch is mirrored, and the
+        Gaussian is fitted to original and mirrored signals.
     n_steps : int, default=12
-        Steps from much noise to none, in draws and densities.
+        Number of steps from the largest noise to zero, in draws and densities. More
+        steps are more accurate and slower; useful values are 6 to 40.
     guidance : float, default=1.0
-        Weight of the difference that a label makes to the estimate. More than 1 draws
-        what is typical of the label; 0 ignores it.
+        Weight of the difference between the estimates with and without the label, in
+        draws. 1 draws from the distribution of the label, values above 1 draw more
+        typical samples of the label, and 0 ignores the label. Values other than 1
+        require a fit with labels.
     gaussian_guidance : float, default=1.0
-        Weight of the network's correction in draws; 0 draws from the Gaussian. After
-        minutes of training the correction is too small: 1.1 is better for photographs.
+        Factor of the network's correction in draws. 0 draws from the Gaussian. After
+        only minutes of training the correction tends to be too small; 1.1 then gives
+        better photographs.
     n_probes : int, default=8
         Number of random directions in which ``score_samples`` estimates the divergence
-        of the flow; it is exact in as many directions as there are codes, or more.
-    checkpoint : path or None, default=None
-        File for the state of the training, written every two minutes and at the end. If
-        it exists, ``fit`` resumes from it, also with larger limits than before.
+        of the flow. The divergence is exact if ``n_probes`` is K or more.
+    checkpoint : str, path-like or None, default=None
+        File for the state of the training, which is written every two minutes and at
+        the end. If the file exists, ``fit`` resumes the training from it, also if
+        ``max_images`` or ``max_time`` have been raised. None writes no file.
     mixed_precision : bool or None, default=None
-        Whether the network computes in bfloat16 where that is safe. None means on a GPU
-        only: CPUs are often slower with it.
+        Whether the network computes in bfloat16 where this is numerically safe. None
+        means True on a GPU and False on a CPU, where bfloat16 is often slower.
     compile : bool, default=False
-        Whether torch compiles the training, which takes a minute and needs a compiler.
+        Whether torch compiles the training step. Compilation takes about a minute and
+        needs a compiler.
     device : str, torch.device or None, default=None
-        Device for training and draws; None is the CPU. Draws start from the same noise
-        on all devices.
+        Device for training and draws. None means the CPU. With equal seeds, draws start
+        from equal noise on all devices.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights, of the order of rows, and of the noise.
+        Seed of the initial weights, of the order of the samples, and of the noise in
+        training.
 
     Attributes
     ----------
     history_ : dict of ndarray
-        "n_images", the number of rows so far; the mean "loss" since the entry before:
-        the squared error of the estimates over the expected one of Wiener's, about 1 at
-        first; and "held_out_loss", of the rows held out and the average of the weights,
-        NaN where it was not evaluated.
+        Course of the training, with one array per key. "n_images" is the number of
+        samples processed so far. "loss" is the mean loss since the previous entry: the
+        squared error of the estimates divided by the expected squared error of the
+        Wiener filter, about 1 at the beginning. "held_out_loss" is the loss of the
+        held-out samples with the averaged weights, or NaN if it was not evaluated.
     n_images_ : int
-        Number of rows in all runs.
+        Number of samples processed in all runs.
     best_n_images_ : int
-        Number of rows after which the held-out loss was least, whose weights are kept;
-        0 is the Gaussian. Without early stopping it is ``n_images_``.
-    classes_ : ndarray
-        Labels, if there were any.
-    class_prior_ : ndarray
-        Shares of the labels.
+        Number of samples processed when the held-out loss was lowest; the weights of
+        this moment are kept. 0 means that draws are those of the Gaussian. Without
+        early stopping it equals ``n_images_``.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted. It is set only if ``fit`` was given labels.
+    class_prior_ : ndarray of shape (n_classes,)
+        Fraction of the samples per label. It is set only if ``fit`` was given labels.
     n_parameters_ : int
         Number of parameters of the network and of the Gaussian.
     n_features_in_ : int
@@ -136,52 +149,79 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
 
     See Also
     --------
-    LocalContrastPrior : Also sees places; fits in a minute.
+    LocalContrastPrior : Also depends on places; it is fitted in about a minute.
+    ClassConditionalPrior : Draws for labels, without a network.
 
     Notes
     -----
-    In units of the root mean square of a value about the mean signal, with principal
-    variances v and T values per signal, the estimate is
+    Let z be the noisy coordinates on the principal axes of the codes, v the variances
+    along these axes, s the level of the noise, and T the number of values per signal.
+    All are in units of the root mean square of the values of the centred signals. The
+    estimate of the clean coordinates is
 
         D = g z + c F,   g = v / (v + s^2),   c^2 = sum(s^2 g) / T
 
-    where F is the network and z the noisy coordinates on principal axes. F is fitted by
-    least squares to (u - g z) / c, for ln s ~ N(-0.5, 1.2^2). If all v are equal these
-    are the preconditioning and the weights of Karras et al. (2022, table 1). Draws
-    follow their flow, dz/ds = (z - D) / s, by Heun's method, relative to the exact flow
-    of the Gaussian.
+    where F is the network. It is trained by least squares, with (u - g z) / c as the
+    target for clean coordinates u, and with ln s ~ N(-0.5, 1.2^2). If all variances v
+    are equal, D has the preconditioning and the weights of [1]_ (table 1). Draws follow
+    the flow dz/ds = (z - D) / s [2]_ by Heun's method, relative to the exact flow of
+    the Gaussian [3]_. With labels, a tenth of the training samples are shown without
+    their label, as ``guidance`` [4]_ requires.
 
-    The density of draws without guidance follows from the divergence of the flow. It is
-    estimated in ``n_probes`` random directions, the same for all rows, and is noisy if
-    there are many codes. It costs ``2 * n_steps - 1`` evaluations of the network, and
-    as many derivatives for each of the ``n_probes``, in float64.
+    *A network of your own.* A Module is called with three arguments, or two if there
+    are no labels: signals ``(n, 2 C, *sides)``, where the first C channels are the
+    signal of the noisy codes and the others that of the Wiener estimate; the noise
+    level as ``log(s) / 4``, shape (n,); and the indices of the labels in ``classes_``,
+    shape (n,), where ``n_classes`` means that there is no label. It must return
+    ``(n, C, *sides)``. If ``fit`` is called without ``synthesis``, the first argument
+    is the noisy coordinates, scaled to variance 1, and it must return their shape
+    (n, K). The Module is copied, and its output is multiplied by a learned gain that
+    starts at zero.
 
-    ``sample_given`` moves each estimate to the posterior mean given the observation,
-    with the posterior covariance of the Gaussian: exact for the Gaussian, a good
-    approximation otherwise (Song et al. 2023, pseudoinverse-guided diffusion models for
-    inverse problems). ``n_steps`` of 30 or 40 come closer than the default. It costs
-    m^2 K + m^3 for each step, once for all draws. Without ``y`` its draws have no
-    label, because the observation tells of the label, too.
+    *Densities.* ``score_samples`` returns the log-density of draws without guidance,
+    which follows from the divergence of the flow. The divergence is estimated in
+    ``n_probes`` random directions, the same ones for all rows, and is noisy if there
+    are many codes. The cost is ``2 * n_steps - 1`` evaluations of the network in
+    float64, and ``n_probes`` derivatives per evaluation.
 
-    A step costs an evaluation of the network and its gradient, and products of the size
-    ``batch_size`` x K x T. A fitted prior holds four copies of the weights, with which
-    ``partial_fit`` resumes; on another kind of device it uses other random numbers.
+    *Conditioning.* ``sample_given`` moves each estimate to its posterior mean given the
+    observation, with the posterior covariance of the Gaussian [5]_. This is exact for
+    the Gaussian and a good approximation otherwise; ``n_steps`` of 30 or 40 is more
+    accurate than the default. For m observed values it costs m^2 K + m^3 operations per
+    step, once for all draws. With ``y=None`` the draws are made without a label, and
+    not with random labels, because the observation also contains information about the
+    label.
+
+    *Cost.* A training step costs one evaluation of the network with its gradient, and
+    matrix products of ``batch_size`` x K x T operations. A fitted prior holds four
+    copies of the weights, so that `partial_fit` can resume the training. Results on a
+    GPU and on a CPU differ, because the random numbers of the training differ.
 
     References
     ----------
-    T. Karras, M. Aittala, T. Aila, S. Laine (2022). Elucidating the design space of
-    diffusion-based generative models. J. Ho, T. Salimans (2021). Classifier-free
-    diffusion guidance. Y. Song et al. (2021). Score-based generative modeling through
-    stochastic differential equations. B. Wang, J. Vastola (2024). The unreasonable
-    effectiveness of Gaussian score approximation for diffusion models.
+    .. [1] T. Karras, M. Aittala, T. Aila, S. Laine (2022). Elucidating the design space
+       of diffusion-based generative models. Advances in Neural Information Processing
+       Systems 35.
+    .. [2] Y. Song, J. Sohl-Dickstein, D. P. Kingma, A. Kumar, S. Ermon, B. Poole
+       (2021). Score-based generative modeling through stochastic differential
+       equations. International Conference on Learning Representations.
+    .. [3] B. Wang, J. Vastola (2024). The unreasonable effectiveness of Gaussian score
+       approximation for diffusion models. Transactions on Machine Learning Research.
+    .. [4] J. Ho, T. Salimans (2021). Classifier-free diffusion guidance. NeurIPS
+       Workshop on Deep Generative Models.
+    .. [5] J. Song, A. Vahdat, M. Mardani, J. Kautz (2023). Pseudoinverse-guided
+       diffusion models for inverse problems. International Conference on Learning
+       Representations.
 
     Examples
     --------
+    A short training, to be quick; 100,000 images would give good digits:
+
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.priors import DiffusionPrior
     >>> X, y = load_digits(return_X_y=True)
-    >>> prior = DiffusionPrior(max_images=1000, width=8)  # too few: 100,000 is better
+    >>> prior = DiffusionPrior(max_images=1000, width=8)
     >>> est = SpectralDictionaryLearning(40, signal_shape=(8, 8), prior=prior)
     >>> est.fit(X, y).sample(3, y=[0, 1, 2]).shape
     (3, 64)
@@ -261,11 +301,23 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         self.random_state = random_state
 
     def check(self, y: Any = None) -> None:
-        """Raise what is known of parameters and labels before the codes are there."""
+        """Raise an error if a parameter or the labels cannot be used.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,), default=None
+            Labels that will be passed to ``fit``; None if there are no labels.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range.
+            If labels are missing or continuous.
+        """
         super().check(y)
         if y is not None:
             labels = without_gaps(y)
-            numbered(labels, len(labels))
+            encode_labels(labels, len(labels))
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -278,22 +330,26 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         X : array-like of shape (n_samples, n_codes)
             Codes.
         y : array-like of shape (n_samples,), default=None
-            Labels, on which draws can then be conditioned.
+            Label of each sample. With labels, ``sample`` can draw for a label.
         synthesis : Synthesis, default=None
-            Map from codes to signals, which the estimator passes. None is for codes
-            alone, with an "mlp" as the network.
+            Map from codes to signals, which the estimator passes. None means that there
+            are no signals; the network must then be "auto", "mlp" or a Module.
 
         Returns
         -------
         self : DiffusionPrior
+            The fitted prior.
 
         Raises
         ------
         ValueError
-            If the network is for other signals, labels are missing or vary
-            continuously, or the checkpoint is of another training.
+            If ``max_images`` and ``max_time`` are both None.
+            If the network does not fit the shape of the signals.
+            If labels are missing or continuous.
+            If the folder of the checkpoint does not exist, or the file is damaged or
+            belongs to another training.
         ArithmeticError
-            If the loss is not finite, naming the step.
+            If the loss is not finite.
         """
         return self._fit(X, y, synthesis, warm_start=False)
 
@@ -301,12 +357,37 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
     def partial_fit(
         self, X: ArrayLike, y: Any = None, *, synthesis: Synthesis | None = None
     ) -> "DiffusionPrior":
-        """Resume the training where it stopped, for another run of the same length.
+        """Continue the training for another run, with the same or new samples.
 
-        The Gaussian, the labels and the synthesis stay those of the first call, the
-        learning rate does not fall, and no rows are held out. Takes, raises and returns
-        what `fit` does; ``y`` is required if the first call had labels, and must be
-        among those.
+        The Gaussian, the set of labels and the synthesis remain those of the first
+        call. The learning rate does not fall, and no samples are held out. An unfitted
+        prior is first initialised as in `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+        y : array-like of shape (n_samples,), default=None
+            Label of each sample. It is required if the first call had labels; all
+            labels must have occurred in the first call.
+        synthesis : Synthesis, default=None
+            Map from codes to signals, as in `fit`. Ignored after the first call.
+
+        Returns
+        -------
+        self : DiffusionPrior
+            The fitted prior.
+
+        Raises
+        ------
+        ValueError
+            If ``max_images`` and ``max_time`` are both None.
+            If ``y`` has labels that the first call did not have, or only one of the two
+            calls has labels.
+            If the network does not fit the shape of the signals, or the checkpoint
+            cannot be used, in the first call.
+        ArithmeticError
+            If the loss is not finite.
         """
         return self._fit(X, y, synthesis, warm_start=hasattr(self, "_model"), more=True)
 
@@ -319,21 +400,28 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         warm_start: bool,
         more: bool = False,
     ) -> "DiffusionPrior":
-        """Train for one run; ``more`` if others may follow."""
+        """Train for one run.
+
+        ``warm_start`` continues the training of this prior. ``more`` means that other
+        runs may follow: the learning rate does not fall, and no rows are held out.
+        """
         if self.max_images is None and self.max_time is None:
-            raise ValueError("max_images and max_time are both None: set one of them.")
+            raise ValueError(
+                "max_images and max_time are both None, so that the training would "
+                "never stop. Set one of them."
+            )
         codes = self._codes(X, reset=not warm_start, least=2)
         known = getattr(self, "classes_", np.empty(0)) if warm_start else None
-        classes, numbers = numbered(y, len(codes), known)
+        classes, labels = encode_labels(y, len(codes), known)
         device = resolve_device(self.device)
         plan = TrainingPlan(
             batch_size=int(self.batch_size),
             learning_rate=float(self.learning_rate),
             ema=float(self.ema),
             mirror=bool(self.mirror),
-            max_images=self._largest_number(len(codes)),
+            max_images=self._image_limit(len(codes)),
             max_time=self.max_time,
-            mixed_precision=self._in_mixed_precision(device),
+            mixed_precision=self._uses_mixed_precision(device),
             compile=self.compile,
             decays=not more,
             stops_early=self._stops_early() and not more,
@@ -348,13 +436,13 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
             checkpoint = Checkpoint.of(Path(self.checkpoint), model, plan)
             if not warm_start:
                 model, state = checkpoint.load(model)
-                if more and plan.share(state) >= 1:
+                if more and plan.progress(state) >= 1:
                     state = state.next_run()
         monitor = CallbackMonitor(self)
         on_step = monitor.stage("training", plan.n_steps)
         with memory_advice(self.batch_size):
             state = train(
-                model, state, codes, numbers, plan, device, on_step, checkpoint
+                model, state, codes, labels, plan, device, on_step, checkpoint
             )
         monitor.close()
         self._model, self._state = model, state
@@ -363,7 +451,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
                 self.__dict__.pop(name, None)
             if len(classes):
                 self.classes_ = classes
-                self.class_prior_ = np.bincount(numbers) / len(numbers)
+                self.class_prior_ = np.bincount(labels) / len(labels)
         self.history_ = {k: np.array(v) for k, v in state.history.items()}
         self.n_images_ = state.n_images
         self.best_n_images_ = state.best_images if plan.stops_early else state.n_images
@@ -371,13 +459,14 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         self.n_parameters_ = of_network + n_parameters(*2 * (codes.shape[1],))
         return self
 
-    def _largest_number(self, n_rows: int) -> int | None:
-        """``max_images``, or what "auto" stands for."""
+    def _image_limit(self, n_rows: int) -> int | None:
+        """Return ``max_images``, or the limit that "auto" means for ``n_rows``."""
         if not isinstance(self.max_images, str):
             return self.max_images
         return None if self.max_time is not None else enough_images(n_rows)
 
     def _stops_early(self) -> bool:
+        """Return ``early_stopping``, or the value that "auto" means."""
         if not isinstance(self.early_stopping, str):
             return bool(self.early_stopping)
         return self.max_images == "auto" and self.max_time is None
@@ -397,7 +486,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # How many steps fit into a time is not the same twice.
+        # The number of steps within a time limit differs between runs.
         tags.non_deterministic = self.max_time is not None
         return tags
 
@@ -412,16 +501,17 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         observation: tuple[np.ndarray, np.ndarray, float | np.ndarray] | None = None,
     ) -> np.ndarray:
         denoiser = self._trained_denoiser()
-        conditioner, n_numbers = None, self.n_features_in_
+        conditioner, n_normal = None, self.n_features_in_
         if observation is not None:
             conditioner = Conditioner(denoiser, *observation)
-            n_numbers = conditioner.n_numbers
-        # The CPU's random numbers, so that all devices start from the same noise.
-        normal = standard_normal(stream, n_samples, n_numbers)
+            n_normal = conditioner.n_normal
+        # The random numbers come from the CPU, so that draws start from the same noise
+        # on all devices.
+        normal = standard_normal(stream, n_samples, n_normal)
         return draw_codes(
             denoiser,
             normal,
-            self._labels_to_draw(n_samples, y, stream, by_share=conditioner is None),
+            self._labels_to_draw(n_samples, y, stream, at_random=conditioner is None),
             n_steps=self.n_steps,
             guidance=self.guidance,
             gaussian_guidance=self.gaussian_guidance,
@@ -440,19 +530,24 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         return self._draw(n_samples, y, stream, (operator, values, noise))
 
     def _labels_to_draw(
-        self, n_samples: int, y: Any, stream: np.random.Generator, *, by_share: bool
+        self, n_samples: int, y: Any, stream: np.random.Generator, *, at_random: bool
     ) -> np.ndarray:
-        """Numbers of the labels ``y`` or, for None, of labels by share or of none."""
+        """Return the indices of the labels ``y``, shape (n_samples,).
+
+        If ``y`` is None and ``at_random``, the labels are drawn with their frequencies
+        in `fit`. If ``y`` is None and not ``at_random``, all indices are n_classes,
+        which means that there is no label.
+        """
         if not hasattr(self, "classes_"):
             if y is not None or self.guidance != 1:
                 raise ValueError(
                     f"y={y!r} and guidance={self.guidance} need labels, but the "
-                    "training had none. Pass y to fit."
+                    "training had none. Pass y to fit, or use y=None and guidance=1."
                 )
             return np.zeros(n_samples, int)
         if y is not None:
-            return label_numbers(y, n_samples, self.classes_)
-        if by_share:
+            return class_indices(y, n_samples, self.classes_)
+        if at_random:
             return stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         return np.full(n_samples, len(self.classes_))
 
@@ -466,11 +561,13 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
             )
 
     def _trained_denoiser(self, dtype: torch.dtype = torch.float32) -> Denoiser:
+        """Return a denoiser with the averaged weights, on the device of the prior."""
         device = resolve_device(self.device)
         denoiser = self._model.denoiser(self._state.average).to(dtype).to(device).eval()
-        denoiser.mixed_precision = self._in_mixed_precision(device)
+        denoiser.mixed_precision = self._uses_mixed_precision(device)
         return denoiser.requires_grad_(False)
 
-    def _in_mixed_precision(self, device: torch.device) -> bool:
-        asked = self.mixed_precision
-        return device.type == "cuda" if asked is None else asked
+    def _uses_mixed_precision(self, device: torch.device) -> bool:
+        if self.mixed_precision is None:
+            return device.type == "cuda"
+        return self.mixed_precision

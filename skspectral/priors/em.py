@@ -12,23 +12,24 @@ from sklearn.utils import gen_batches
 from skspectral.gaussian import Mixture
 from skspectral.priors.components import CovarianceModel, SufficientStatistics
 
-# Rows whose responsibilities are held at a time.
+# Rows whose responsibilities are held in memory at a time.
 _CHUNK = 2048
-# A bound that falls by a larger share does so not by rounding.
+# If the objective falls by more than this fraction, the cause is not rounding.
 _ROUNDING = 1e-9
-# A component takes no part in a row that it is less responsible for.
+# Smaller responsibilities of a component for a row are neglected.
 _NEGLIGIBLE = 1e-10
-# The partition to start from need not be the best.
+# k-means only provides a start, so that a few iterations suffice.
 _KMEANS_ITERATIONS = 30
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """Where the iterations ended, and why.
+    """Result of expectation maximisation.
 
-    The ``bounds`` are the log posterior density, for each sample, before each step and
-    after the last. It has ``converged`` if the last step gained less than the
-    tolerance, and ``stopped`` if it was told to.
+    ``bounds`` holds the objective, which is the log posterior density divided by the
+    sum of the sample weights, before each iteration and after the last one.
+    ``converged`` is True if the last iteration raised it by less than the tolerance,
+    and ``stopped`` if a callback ended the iterations.
     """
 
     mixture: Mixture
@@ -40,12 +41,13 @@ class Ascent:
 def partition(
     X: np.ndarray, sample_weight: np.ndarray, n_clusters: int, seed: int | None
 ) -> np.ndarray:
-    """Labels 0 .. n_clusters - 1 of clusters to start from, by k-means.
+    """Partition rows (n, K) by k-means, and return labels 0 .. n_clusters - 1.
 
-    Its own start is random or, without a seed, made by splitting the cluster with the
-    largest scatter along a coordinate, again and again (Su and Dy 2007): the
-    coordinates should be principal components. Fewer distinct rows than clusters raise
-    a ValueError.
+    With a seed, k-means starts from random rows (k-means++). Without a seed, it starts
+    from a deterministic partition: the cluster with the largest scatter along a
+    coordinate is split along this coordinate until there are ``n_clusters`` (Su and Dy
+    2007). The coordinates should be principal components. A ValueError is raised if
+    there are fewer different rows than clusters.
     """
     labels = np.zeros(len(X), dtype=int)
     means, scatters = np.empty((2, n_clusters, X.shape[1]))
@@ -64,7 +66,7 @@ def partition(
         if not above.any():
             raise ValueError(
                 f"n_components={n_clusters} needs as many different samples, but there "
-                f"are {new}."
+                f"are only {new}. Use n_components={new} or less."
             )
         labels[above] = new
         changed = [k, new]
@@ -78,7 +80,10 @@ def partition(
 
 
 def _best_cut(values: np.ndarray, weight: np.ndarray) -> float:
-    """Largest value of the lower of two groups whose scatter is least."""
+    """Return the cut of values into two groups with the least scatter within groups.
+
+    The cut is the largest value of the lower group.
+    """
     order = np.argsort(values, kind="stable")
     values, weight = values[order], weight[order]
     below, above = weight.cumsum()[:-1], weight[::-1].cumsum()[-2::-1]
@@ -96,17 +101,19 @@ def maximise_likelihood(
     max_iter: int,
     tol: float,
 ) -> Ascent:
-    """Climb from the components of a partition to the nearest maximum.
+    """Run expectation maximisation from the components of a partition.
 
-    The rows of ``X`` (n, K) have weights (n,) and ``labels`` (n,), 0 .. M - 1. The
-    climb ends after ``max_iter`` steps, when a step gains less than ``tol`` nats a
-    sample, or when ``on_step``, which is told the bound after each step, returns True.
-    A likelihood that is not finite raises an ArithmeticError.
+    The objective is the log posterior density with the prior of ``model``. The rows
+    ``X`` (n, K) have sample weights (n,) and ``labels`` (n,) in 0 .. M - 1. The
+    iterations end after ``max_iter`` of them, if one raises the objective by less than
+    ``tol`` nats per sample, or if ``on_step`` returns True. ``on_step`` is called after
+    each iteration with the objective. An ArithmeticError is raised if the objective is
+    not finite.
     """
-    names = np.arange(labels.max() + 1)
-    statistics = [SufficientStatistics(X, X[0]) for _ in names]
+    clusters = np.arange(labels.max() + 1)
+    statistics = [SufficientStatistics(X, X[0]) for _ in clusters]
     for rows in gen_batches(len(X), _CHUNK):
-        _share_out(statistics, rows, sample_weight, labels[rows, None] == names)
+        _accumulate(statistics, rows, sample_weight, labels[rows, None] == clusters)
     mixture = _maximise(statistics, model, None)
     best, bounds = mixture, [-np.inf]
     while True:
@@ -114,11 +121,13 @@ def maximise_likelihood(
         if not np.isfinite(bound):
             raise ArithmeticError(
                 f"The likelihood of the mixture is {bound} at iteration "
-                f"{len(bounds) - 1}."
+                f"{len(bounds) - 1}. Are values of X extremely large or small? Rescale "
+                "X, or increase shrinkage."
             )
         gain = bound - bounds[-1]
         if gain < -_ROUNDING * abs(bound):
-            # A component that nothing holds has collapsed onto a few samples.
+            # A component has collapsed onto a few samples, which is possible without
+            # shrinkage. The mixture before the collapse is returned.
             return Ascent(best, bounds[1:], converged=False, stopped=False)
         best = mixture
         bounds.append(bound)
@@ -131,7 +140,7 @@ def maximise_likelihood(
 def _expect(
     X: np.ndarray, sample_weight: np.ndarray, mixture: Mixture, model: CovarianceModel
 ) -> tuple[list[SufficientStatistics], float]:
-    """Sufficient statistics of the components, and the bound of the mixture."""
+    """E-step: return the statistics of the components, and the mixture's objective."""
     parts = mixture.components
     statistics = [SufficientStatistics(X, part.mean) for part in parts]
     bound = sum(map(model.log_prior, parts))
@@ -139,23 +148,23 @@ def _expect(
         joint = mixture.log_joint(X[rows])
         density = logsumexp(joint, axis=1, keepdims=True)
         bound += sample_weight[rows] @ density[:, 0]
-        _share_out(statistics, rows, sample_weight, np.exp(joint - density))
+        _accumulate(statistics, rows, sample_weight, np.exp(joint - density))
     return statistics, float(bound / sample_weight.sum())
 
 
-def _share_out(
+def _accumulate(
     statistics: list[SufficientStatistics],
     rows: slice,
     sample_weight: np.ndarray,
-    responsibility: np.ndarray,
+    responsibilities: np.ndarray,
 ) -> None:
-    """Add rows, weighted by their responsibilities of shape (n, M)."""
-    for of_component, share in zip(statistics, responsibility.T, strict=True):
-        # In many dimensions nearly all rows belong to one component.
-        taken = np.flatnonzero(share > _NEGLIGIBLE)
+    """Add rows to the statistics, weighted by their responsibilities (n, M)."""
+    for component, responsibility in zip(statistics, responsibilities.T, strict=True):
+        # In many dimensions nearly every row belongs to a single component.
+        taken = np.flatnonzero(responsibility > _NEGLIGIBLE)
         if len(taken):
             index = rows.start + taken
-            of_component.add(index, sample_weight[index] * share[taken])
+            component.add(index, sample_weight[index] * responsibility[taken])
 
 
 def _maximise(
@@ -163,16 +172,17 @@ def _maximise(
     model: CovarianceModel,
     before: Mixture | None,
 ) -> Mixture:
-    """Mixture with a higher posterior density than ``before``, if it is given.
+    """M-step: return a mixture with a higher posterior density than ``before``.
 
-    A component that has no variance left raises a ValueError.
+    ``before`` is None in the first iteration. A ValueError is raised if a component has
+    no variance.
     """
-    weights = np.array([of_component.weight for of_component in statistics])
+    weights = np.array([component.weight for component in statistics])
     parts = []
-    for k, of_component in enumerate(statistics):
+    for k, component in enumerate(statistics):
         earlier = None if before is None else before.components[k]
         try:
-            parts.append(of_component.fit(model, earlier))
+            parts.append(component.fit(model, earlier))
         except ValueError as error:
             raise ValueError(
                 f"Component {k} of the mixture, of {weights[k]:.3g} samples, has "

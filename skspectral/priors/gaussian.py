@@ -14,47 +14,58 @@ from skspectral.priors.prior import Capabilities, Prior
 
 
 class GaussianPrior(Prior):
-    """Multivariate normal distribution.
+    """Multivariate normal distribution of the codes.
 
     Parameters
     ----------
     covariance : {"full", "diag", "low_rank"}, default="full"
-        Any covariance; independent coordinates; or ``rank`` directions with variances
-        of their own and the same in all others, as in probabilistic PCA.
+        Structure of the covariance. "full" allows any covariance. "diag" makes the
+        codes independent. "low_rank" has ``rank`` directions with variances of their
+        own and one common variance in all other directions, as in probabilistic
+        PCA [1]_.
     rank : int or None, default=None
-        Of "low_rank". None chooses by the Bayesian information criterion.
+        Number of directions with variances of their own. None chooses the number with
+        the lowest Bayesian information criterion. Used only by
+        ``covariance="low_rank"``.
     shrinkage : "ledoit_wolf", float or None, default=None
-        Weight in [0, 1] of a multiple of the identity in the covariance:
-        (1 - shrinkage) C + shrinkage tr(C)/K I, as in
-        `sklearn.covariance.shrunk_covariance`. "ledoit_wolf" estimates the weight of
-        least squared error (Ledoit and Wolf 2004). None means 0: maximum likelihood.
+        Weight of a multiple of the identity in the covariance, in [0, 1]. The
+        covariance C of the codes becomes (1 - shrinkage) C + shrinkage tr(C)/K I, as in
+        `sklearn.covariance.shrunk_covariance`. Larger weights help if there are few
+        samples per code. "ledoit_wolf" estimates the weight with the smallest expected
+        squared error [2]_. None means 0, which is maximum likelihood.
 
     Attributes
     ----------
     mean_ : ndarray of shape (`n_features_in_`,)
-        Mean, float64.
+        Mean of the codes, float64.
     covariance_ : ndarray of shape (`n_features_in_`, `n_features_in_`)
-        Covariance, float64.
+        Covariance of the distribution, float64.
     shrinkage_ : float
-        The weight that was used.
+        Weight of the multiple of the identity that was used.
     rank_ : int
-        Number of directions with a variance of their own.
+        Number of directions with variances of their own.
     n_parameters_ : int
-        Free parameters, such as K + K (K + 1) / 2 of a full covariance.
+        Number of free parameters, for example K + K (K + 1) / 2 with a full covariance.
     n_features_in_ : int
         Number K of codes.
 
+    See Also
+    --------
+    GaussianMixture : Several Gaussians, for codes that form groups.
+    ClassConditionalPrior : One Gaussian per label.
+
     Notes
     -----
-    Fitting costs n K^2 + K^3, a draw or a density K^2 for each sample. Where the
-    covariance is singular, as with fewer samples than codes, densities raise the
-    smallest variances to the rounding of the largest.
+    Fitting n samples costs n K^2 + K^3 operations; a draw or a density costs K^2 per
+    sample. The covariance is singular if there are fewer samples than codes. Densities
+    then raise the smallest eigenvalues to the rounding error of the largest one.
 
     References
     ----------
-    O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
-    covariance matrices. M. E. Tipping, C. M. Bishop (1999). Probabilistic principal
-    component analysis.
+    .. [1] M. E. Tipping, C. M. Bishop (1999). Probabilistic principal component
+       analysis. Journal of the Royal Statistical Society B 61, 611-622.
+    .. [2] O. Ledoit, M. Wolf (2004). A well-conditioned estimator for large-dimensional
+       covariance matrices. Journal of Multivariate Analysis 88, 365-411.
 
     Examples
     --------
@@ -91,26 +102,35 @@ class GaussianPrior(Prior):
     def fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "GaussianPrior":
-        """Estimate mean and covariance.
+        """Estimate the mean and the covariance of the codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
             Codes.
         y : Ignored
+            Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts a row twice.
+            Non-negative weight per sample. A weight of 2 has the effect of two equal
+            rows. None gives all samples the weight 1.
 
         Returns
         -------
         self : GaussianPrior
+            The fitted prior.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two rows have a positive weight.
+            If all these rows are equal.
         """
         X, weight = self._checked(X, sample_weight)
         total = weight.sum()
-        share = weight / total
-        mean = share @ X
+        fraction = weight / total
+        mean = fraction @ X
         centred = X - mean
-        scaled = np.sqrt(share)[:, None] * centred
+        scaled = np.sqrt(fraction)[:, None] * centred
         covariance = scaled.T @ scaled
         shrinkage = self.shrinkage or 0.0
         if isinstance(shrinkage, str):
@@ -119,42 +139,66 @@ class GaussianPrior(Prior):
 
     @property
     def capabilities(self) -> Capabilities:
-        """It is made of one Gaussian, takes weights, and is fitted from moments.
+        """Capabilities of a single Gaussian whose ``fit`` takes weights.
 
-        Not from moments if the shrinkage is chosen from the codes, or if a subclass has
-        a ``fit`` of its own.
+        The prior can also be fitted from moments, unless ``shrinkage="ledoit_wolf"`` or
+        a subclass overrides ``fit``: both need the codes themselves.
         """
         inherited = type(self).fit is GaussianPrior.fit
         moments = inherited and not isinstance(self.shrinkage, str)
         return Capabilities(gaussians=True, weights=True, moments=moments)
 
     def mixture(self) -> Mixture:
-        """The fitted Gaussian, as a mixture of one."""
+        """Return the fitted Gaussian as a mixture with one component.
+
+        Returns
+        -------
+        mixture : skspectral.gaussian.Mixture
+            Mixture with the weight 1 and the fitted Gaussian.
+        """
         return Mixture(np.ones(1), (self._gaussian,))
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit_moments(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
     ) -> "GaussianPrior":
-        """Fit from the mean and covariance (divided by n) of ``n_samples`` codes.
+        """Fit the Gaussian to a mean and a covariance of codes.
 
-        The result is the same as that of :meth:`fit` on the codes. The number of
-        samples matters only to the choice of a rank.
+        The fitted prior is the one that :meth:`fit` finds from the codes themselves.
+
+        Parameters
+        ----------
+        mean : ndarray of shape (n_codes,)
+            Mean of the codes.
+        covariance : ndarray of shape (n_codes, n_codes)
+            Covariance of the codes, normalised by n and not by n - 1.
+        n_samples : float
+            Number of samples, or sum of their weights. It is used only to choose the
+            rank, if ``covariance="low_rank"`` and ``rank=None``.
+
+        Returns
+        -------
+        self : GaussianPrior
+            The fitted prior.
 
         Raises
         ------
         ValueError
-            If the shrinkage is chosen from the codes, or the shapes do not fit.
+            If ``shrinkage="ledoit_wolf"``, which needs the codes themselves.
+            If the shape of the covariance does not fit the mean.
+            If the covariance is zero.
         """
         if isinstance(self.shrinkage, str):
             raise ValueError(
-                f"shrinkage={self.shrinkage!r} is chosen from the codes: call fit, or "
-                "pass a number."
+                f"shrinkage={self.shrinkage!r} is estimated from the codes, but "
+                "fit_moments has only their mean and covariance. Call fit, or set "
+                "shrinkage to None or a number."
             )
         if np.shape(covariance) != (len(mean), len(mean)):
             raise ValueError(
                 f"covariance of shape {np.shape(covariance)} does not fit a mean of "
-                f"{len(mean)} codes."
+                f"{len(mean)} codes. Pass a covariance of shape "
+                f"({len(mean)}, {len(mean)})."
             )
         self.n_features_in_ = len(mean)
         return self._set(mean, covariance, float(self.shrinkage or 0.0), n_samples)
@@ -170,7 +214,7 @@ class GaussianPrior(Prior):
         shrunk = (1 - shrinkage) * np.asarray(covariance, dtype=np.float64)
         shrunk.flat[:: n_codes + 1] += shrinkage * np.trace(covariance) / n_codes
         mean = np.array(mean, dtype=np.float64)
-        self._gaussian = gaussian = self._likeliest(mean, shrunk, n_samples)
+        self._gaussian = gaussian = self._structured(mean, shrunk, n_samples)
         self.mean_ = mean
         self.covariance_ = shrunk if self.covariance == "full" else gaussian.covariance
         self.shrinkage_ = shrinkage
@@ -180,10 +224,10 @@ class GaussianPrior(Prior):
         self.n_parameters_ = 2 * n_codes if diagonal else full
         return self
 
-    def _likeliest(
+    def _structured(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
     ) -> Gaussian:
-        """Gaussian of the kind asked for, given the covariance of the codes."""
+        """Return the likeliest Gaussian with the structure ``self.covariance``."""
         if self.covariance == "diag":
             vectors, variances = np.eye(len(mean)), covariance.diagonal()
             return Gaussian.from_eigenvectors(mean, vectors, variances)
@@ -196,11 +240,12 @@ class GaussianPrior(Prior):
 
 
 def best_rank(values: np.ndarray, n_samples: float) -> int:
-    """Rank for `Gaussian.flattened` with the lowest Bayesian information criterion.
+    """Return the rank for `Gaussian.flattened` with the lowest BIC.
 
-    The variances ``values`` (K,) are sorted, largest first. The rank is at most half of
-    the number of samples, and less than the number of directions with variance: beyond,
-    the criterion would count parameters that are not free. Costs K^2.
+    The eigenvalues ``values`` (K,) of the covariance are sorted, largest first. The
+    rank is at most half of the number of samples, and less than the number of
+    directions with variance, because at higher ranks the Bayesian information criterion
+    would count parameters that are not free. The search costs K^2 operations.
     """
     n_codes = len(values)
 
@@ -216,16 +261,18 @@ def best_rank(values: np.ndarray, n_samples: float) -> int:
 def ledoit_wolf_weight(
     centred: np.ndarray, covariance: np.ndarray, weight: np.ndarray
 ) -> float:
-    """Weight of tr(C)/K I that makes the expected squared error of C smallest.
+    """Return the shrinkage weight with the smallest expected squared error.
 
-    Ledoit and Wolf (2004, lemma 3.3), from samples less their mean, (n, K), and their
-    covariance (divided by n), where a row of ``weight`` 2 counts twice.
+    The formula is that of Ledoit and Wolf (2004, lemma 3.3), for the shrinkage of C
+    towards tr(C)/K I. ``centred`` (n, K) holds the samples minus their mean,
+    ``covariance`` (K, K) is normalised by n, and ``weight`` (n,) holds the sample
+    weights.
     """
     n_codes, n_samples = len(covariance), weight.sum()
     trace = np.trace(covariance)
     if trace == 0:
         return 0.0
-    # As shares of the whole, so that no power overflows.
+    # Division by the trace keeps the squares and fourth powers in range.
     energy = ((covariance / trace) ** 2).sum()
     distance = energy - 1 / n_codes
     fourth = weight @ ((centred / np.sqrt(trace)) ** 2).sum(1) ** 2 / n_samples

@@ -1,4 +1,4 @@
-"""A prior that knows that images have quiet and busy places."""
+"""A prior of images whose local contrast differs between places."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -25,75 +25,89 @@ from skspectral.priors.protocol import (
 )
 from skspectral.priors.synthesis import Synthesis
 
-# Signals that are held at a time.
+# Signals that are held in memory at a time.
 _CHUNK = 1000
-# Contrast below this share of the mean one hardly counts; nor, where nothing is left to
-# have contrast, does what is below this share of the signals.
+# The floor of the contrast is the larger of two: this fraction of the root mean square
+# residual, and this fraction of the root mean square of the signals. The second one
+# counts if the residuals are only rounding errors.
 _FLOOR, _ROUNDING = 0.1, 1e-6
-# Draws may be louder than what was fitted, at a place, by this much: ten times.
-_LOUDER = math.log(10)
+# Logarithm of the factor by which the contrast of draws may exceed, at each place, the
+# largest contrast of the fitted signals.
+_MAX_EXCESS = math.log(10)
 
 
 class LocalContrastPrior(Prior):
-    """Coarse part, local contrast and details of a signal, drawn together.
+    """Joint distribution of the coarse part, local contrast and details of signals.
 
-    In photographs whole regions are flat and others are busy: their local contrast
-    varies far more than a Gaussian's. So each signal is taken apart (here, x is the
-    signal of the codes, U and G are interpolations from coarser grids)::
+    In photographs some regions are flat and others are busy, so that the local contrast
+    varies far more than in draws from a Gaussian. This prior therefore decomposes each
+    signal x into three parts::
 
         x = U c + exp(G l) v
 
-    where c is the coarse part, l the logarithm of the local contrast of what c leaves,
-    and v the details, of contrast about 1. Numbers of c, l and of v along its principal
-    components are then much nearer to jointly Gaussian than codes are, and any prior is
-    fitted to them: a field of Gaussian scale mixtures. The weaker components of v are
-    drawn independently. It draws, but has no density.
+    - c is the coarse part, on a coarse grid. U interpolates it to all samples.
+    - l is the logarithm of the local contrast, which is the local root mean square of
+      the residual x - U c. It lies on a second grid, from which G interpolates it.
+    - v are the details: the residual divided by its local contrast.
+
+    The numbers in c and l and the principal components of v are jointly much closer to
+    Gaussian than the codes are. A prior of any kind is fitted to them. The signals then
+    follow a field of Gaussian scale mixtures [1]_ [2]_. The principal components of v
+    with the smallest variances are drawn independently. The prior has no density.
 
     Parameters
     ----------
     prior : object or None, default=None
-        For c, l and v: an object with ``fit`` and ``sample``, which is cloned. None
-        means `GaussianPrior`. `ClassConditionalPrior` and mixtures make it sharper.
+        Joint distribution of c, l and v: a `Prior`, or any object with ``fit(codes)``
+        and ``sample(n_samples)``. It is cloned. None means `GaussianPrior`. A
+        `ClassConditionalPrior` or a `GaussianMixture` gives sharper draws.
     coarse : int, default=4
-        Step of the grid of c, in samples.
+        Step of the grid of the coarse part c, in samples along each axis.
     contrast : int, default=2
-        Step of the grid of l, in samples.
+        Step of the grid of the log-contrast l, in samples along each axis.
     n_details : int, default=512
-        Number of principal components of v that the prior is fitted to. The others are
-        independent Gaussians, of their own variances.
+        Number of principal components of the details v that ``prior`` is fitted to. The
+        remaining ones are drawn as independent Gaussians with their own variances.
 
     Attributes
     ----------
     prior_ : object
-        The fitted prior.
-    detail_axes_ : ndarray of shape (n_codes, n_codes)
-        Principal components of the details, in codes; largest variance first.
-    detail_variance_ : ndarray of shape (n_codes,)
-        Variances along them.
-    detail_mean_ : ndarray of shape (n_codes,)
+        The fitted joint distribution of c, l and v.
+    detail_axes_ : ndarray of shape (`n_features_in_`, `n_features_in_`)
+        Principal axes of the details as rows, in codes, largest variance first.
+    detail_variance_ : ndarray of shape (`n_features_in_`,)
+        Variances of the details along the principal axes.
+    detail_mean_ : ndarray of shape (`n_features_in_`,)
+        Mean of the codes of the details.
     n_parameters_ : int
-        Free parameters, if the prior tells its own.
+        Number of free parameters. It is set only if ``prior_`` has ``n_parameters_``.
     n_features_in_ : int
         Number K of codes.
 
     See Also
     --------
-    ClassConditionalPrior : To be given as ``prior``, so that y tells what to draw.
+    ClassConditionalPrior : Pass it as ``prior`` to draw signals with given labels.
+    DiffusionPrior : A trained network; it also depends on places, and has a density.
 
     Notes
     -----
-    Costs one pass over the signals, n K T, and K^3, and holds about 2 n K numbers. If
-    it is fitted without ``synthesis``, and not by an estimator, codes count as the
-    samples of a signal.
+    Fitting n signals of T values costs one pass of n K T operations, plus K^3, and
+    holds about 2 n K numbers in memory. The estimator passes ``synthesis`` to ``fit``.
+    Without it, the codes themselves are taken as the samples of a signal.
 
     References
     ----------
-    M. J. Wainwright, E. P. Simoncelli (2000). Scale mixtures of Gaussians and the
-    statistics of natural images. S. Lyu, E. P. Simoncelli (2009). Modeling multiscale
-    subbands of photographic images with fields of Gaussian scale mixtures.
+    .. [1] M. J. Wainwright, E. P. Simoncelli (2000). Scale mixtures of Gaussians and
+       the statistics of natural images. Advances in Neural Information Processing
+       Systems 12.
+    .. [2] S. Lyu, E. P. Simoncelli (2009). Modeling multiscale subbands of photographic
+       images with fields of Gaussian scale mixtures. IEEE Transactions on Pattern
+       Analysis and Machine Intelligence 31, 693-706.
 
     Examples
     --------
+    Three draws of images of digits:
+
     >>> from sklearn.datasets import load_digits
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.priors import LocalContrastPrior
@@ -133,27 +147,35 @@ class LocalContrastPrior(Prior):
         *,
         synthesis: Synthesis | None = None,
     ) -> "LocalContrastPrior":
-        """Fit the inner prior on coarse parts, contrasts and details.
+        """Fit the inner prior to the coarse parts, contrasts and details of signals.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
             Codes.
         y : array-like of shape (n_samples,), default=None
-            Passed on to the prior, if its ``fit`` takes it.
+            Label of each sample, for an inner prior that uses labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts a row twice.
+            Non-negative weight per sample. A weight of 2 has the effect of two equal
+            rows. None gives all samples the weight 1.
         synthesis : Synthesis, default=None
-            How codes become signals; the estimator passes it. None: they are signals.
+            Map from codes to signals, which the estimator passes. None means that the
+            codes are the samples of a signal.
 
         Returns
         -------
         self : LocalContrastPrior
+            The fitted prior.
 
         Raises
         ------
         ValueError
-            If the prior needs labels and there are none, or cannot be fitted.
+            If the inner prior needs labels and ``y`` is None.
+            If ``sample_weight`` is given and the inner prior takes no weights.
+            If ``synthesis`` belongs to another number of codes.
+            If the inner prior cannot be fitted or drawn from.
+        TypeError
+            If ``prior`` has no ``fit`` or no ``sample``.
         """
         codes, weights = self._checked(X, sample_weight)
         self._synthesis = synthesis or Synthesis.identity(codes.shape[1])
@@ -163,10 +185,11 @@ class LocalContrastPrior(Prior):
         coarse, contrast, details = map(
             np.concatenate, zip(*self._split(codes), strict=True)
         )
-        # Where an inner prior is wider than the details, contrast would explode.
-        self._loudest = contrast.max(axis=0) + _LOUDER
-        shares = weights / weights.sum()
-        features = self._learn_features(coarse, contrast, details, shares)
+        # Contrasts are exponentials. Without a limit, an inner prior with wide tails
+        # would draw enormous ones.
+        self._loudest = contrast.max(axis=0) + _MAX_EXCESS
+        fractions = weights / weights.sum()
+        features = self._learn_features(coarse, contrast, details, fractions)
         fit_prior(prior, features, y, None if sample_weight is None else weights)
         self.prior_ = prior
         self._n_numbers = features.shape[1]
@@ -177,38 +200,58 @@ class LocalContrastPrior(Prior):
         return self
 
     def check(self, y: Any = None) -> None:
-        """Raise what is known of the inner prior, too, before the codes are there."""
+        """Raise an error if a parameter, the inner prior or the labels cannot be used.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,), default=None
+            Labels that will be passed to ``fit``; None if there are no labels.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of this prior or of the inner prior is out of range.
+            If the inner prior cannot use these labels.
+        TypeError
+            If the inner prior has no ``fit`` or no ``sample``.
+        """
         super().check(y)
         as_prior(self.prior).check(y)
 
     @property
     def name(self) -> str:
-        """Name of the prior in errors."""
+        """Name of the prior in error messages."""
         return f"{type(self).__name__} of {as_prior(self.prior).name}"
 
     @property
     def capabilities(self) -> Capabilities:
-        """Labels and weights, if the inner prior takes them; no density."""
+        """Labels and weights if the inner prior takes them, and synthesis."""
         can = as_prior(self.prior).capabilities
         return Capabilities(labels=can.labels, weights=can.weights, synthesis=True)
 
     def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
-        """Of signals in units of their root mean square, and sets that unit."""
+        """Return the contrast field, and set the unit of signals and the scales.
+
+        The unit is the root mean square of the signals. The scales are those of the
+        coarse part, the log-contrast and the details among the features.
+        """
         shape = self._synthesis.signal_shape
         field = ContrastField(self._synthesis.grid, self.coarse, self.contrast)
-        # Signals are combinations of these, and so is what is left of them.
+        # Signals are linear combinations of the basis and the mean signal, and their
+        # residuals are the same combinations of the residuals of these rows.
         rows = np.vstack([self._synthesis.basis, self._synthesis.mean])
-        rest = field.rest(rows.reshape(-1, *shape)).reshape(rows.shape)
+        residuals = field.residual(rows.reshape(-1, *shape)).reshape(rows.shape)
         extended = np.column_stack([codes, np.ones(len(codes))])
         second = (extended.T * (weights / weights.sum())) @ extended
-        left, whole = (
+        residual_rms, signal_rms = (
             np.sqrt(max(0.0, np.vdot(second, part @ part.T)) / rows.shape[1])
-            for part in (rest, rows)
+            for part in (residuals, rows)
         )
-        self._unit = whole or 1.0
-        contrast = max(left / self._unit, _ROUNDING / _FLOOR)
+        self._unit = signal_rms or 1.0
+        contrast = max(residual_rms / self._unit, _ROUNDING / _FLOOR)
         field.floor = _FLOOR * contrast
-        # With them, numbers are as far apart as the signals that they stand for.
+        # With these scales, distances between features are about as large as distances
+        # between the signals.
         n_places = math.prod(field.sizes)
         self._scales = (
             math.sqrt(n_places / math.prod(field.coarse_shape)),
@@ -218,7 +261,7 @@ class LocalContrastPrior(Prior):
         return field
 
     def _split(self, codes: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """Coarse part, contrast and codes of the details, rows of some at a time."""
+        """Yield coarse parts, log-contrasts and codes of details, chunk by chunk."""
         for rows in gen_batches(len(codes), _CHUNK):
             signals = self._synthesis.signals(codes[rows])
             coarse, contrast, details = (
@@ -232,12 +275,12 @@ class LocalContrastPrior(Prior):
         coarse: np.ndarray,
         contrast: np.ndarray,
         details: np.ndarray,
-        shares: np.ndarray,
+        fractions: np.ndarray,
     ) -> np.ndarray:
-        """Numbers on one scale, the details along their principal components."""
-        self.detail_mean_ = shares @ details
+        """Learn the principal axes of the details, and return the scaled features."""
+        self.detail_mean_ = fractions @ details
         centred = details - self.detail_mean_
-        axes, variances = principal_directions((centred.T * shares) @ centred)
+        axes, variances = principal_directions((centred.T * fractions) @ centred)
         self.detail_axes_ = np.ascontiguousarray(axes.T)
         self.detail_variance_ = np.maximum(variances, 0.0)
         strong = centred @ self.detail_axes_[: self.n_details].T
@@ -245,13 +288,13 @@ class LocalContrastPrior(Prior):
         return np.concatenate(list(scaled), axis=1)
 
     def _parts(self, features: np.ndarray, stream: np.random.Generator) -> Parts:
-        """The parts that such rows stand for; weak details are drawn."""
+        """Return the parts of signals with these features; draw the weak details."""
         field, shape = self._field, self._synthesis.signal_shape
         n_coarse = math.prod(field.coarse_shape + field.channels)
         n_contrast = math.prod(field.contrast_shape)
-        numbers = np.split(features, [n_coarse, n_coarse + n_contrast], axis=1)
+        groups = np.split(features, [n_coarse, n_coarse + n_contrast], axis=1)
         coarse, contrast, strong = (
-            part / scale for part, scale in zip(numbers, self._scales, strict=True)
+            part / scale for part, scale in zip(groups, self._scales, strict=True)
         )
         contrast = np.minimum(contrast, self._loudest)
         spread = np.sqrt(self.detail_variance_[self.n_details :])

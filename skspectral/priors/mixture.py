@@ -22,80 +22,105 @@ from skspectral.priors.gaussian import GaussianPrior
 from skspectral.priors.prediction import ComponentPrior
 from skspectral.priors.prior import Capabilities
 
-# Whitening makes ties between directions where rows are few. Which of them a component
-# of low rank keeps is decided by this much in favour of the loud, not by rounding.
+# If a component has few rows, many directions have tied variances after whitening. This
+# small relative preference for directions of large variance decides which of them a
+# component of low rank keeps. Without it, rounding errors would decide.
 _PREFERENCE = 1e-6
 
 
 class GaussianMixture(CallbackSupportMixin, ComponentPrior):
-    """Mixture of Gaussians whose covariances are drawn towards that of all samples.
+    """Mixture of Gaussians whose covariances are shrunk to that of all samples.
 
-    Differs from `sklearn.mixture.GaussianMixture` in that few samples for a component
-    do no harm, in weights, in covariances of low rank, in always being float64, and in
-    that ``sample`` takes a seed and returns an array alone, in random order.
+    The shrinkage makes components with few samples safe. The main differences from
+    `sklearn.mixture.GaussianMixture` are:
+
+    - ``fit`` takes ``sample_weight``;
+    - covariances may be of low rank plus white noise;
+    - all results are float64;
+    - ``sample`` takes a seed, and returns only the draws, in random order.
 
     Parameters
     ----------
     n_components : int, default=1
         Number of Gaussians.
     covariance : {"full", "diag", "low_rank"}, default="full"
-        What a covariance may be, where the codes are whitened by that of all samples:
-        anything; diagonal; or the same variance in all but ``rank`` directions, as in
-        mixtures of probabilistic principal component analysers, which is the way for
-        many components and many codes.
+        Structure of the covariances, after the codes have been whitened with the
+        covariance of all samples. "full" allows any covariance. "diag" makes the
+        whitened codes independent within a component. "low_rank" has one common
+        variance in all but ``rank`` directions, as in a mixture of probabilistic
+        principal component analysers [1]_; it suits many components and many codes.
     rank : int, default=20
-        Of "low_rank".
+        Number of directions with variances of their own. Used only by
+        ``covariance="low_rank"``.
     shrinkage : float, default=2.0
-        How many samples that vary as all samples do, for each of the K codes, each
-        component is given beside its own: they count where a component has few. 0 is
-        maximum likelihood.
+        Strength of the shrinkage, in pseudo-samples per code. In addition to its own
+        samples, each component receives ``shrinkage * K`` pseudo-samples that have the
+        covariance of all samples, up to a factor per component [2]_. Components with
+        many more samples than this change little. 0 is maximum likelihood.
     max_iter : int, default=200
-        Largest number of iterations of expectation maximisation.
+        Largest number of iterations of expectation maximisation, per start.
     tol : float, default=1e-3
-        Stop when an iteration gains less, in nats a sample.
+        Stop when an iteration raises the objective (see ``lower_bounds_``) by less than
+        ``tol`` nats per sample.
     n_init : int, default=1
-        Number of starts, the best of which is kept: first from k-means on clusters
-        split along principal components, which needs no seed, then on random ones.
+        Number of starts. The mixture with the highest objective is kept. The first
+        start is k-means on clusters that are split along principal components [3]_; it
+        does not depend on the seed. The other starts are k-means on random clusters.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random starts.
+        Seed of the random starts. Used only if ``n_init`` is greater than 1.
 
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
+        Weights of the components; their sum is 1.
     means_ : ndarray of shape (n_components, `n_features_in_`)
+        Means of the components.
     covariances_ : ndarray of shape (n_components, `n_features_in_`, \
             `n_features_in_`)
+        Covariances of the components. They are computed at each access.
     lower_bounds_ : ndarray of shape (`n_iter_` + 1,)
-        Mean log-likelihood plus the log-density of the covariances under the inverse
-        Wishart prior of ``shrinkage``, for each sample, before each iteration and after
-        the last: what the iterations climb.
+        Objective before each iteration and after the last one, in nats per sample. It
+        is the log-likelihood, plus the log-density of the covariances under the inverse
+        Wishart prior of ``shrinkage``, divided by the sum of the sample weights.
     n_iter_ : int
+        Number of iterations of the start that was kept.
     converged_ : bool
+        Whether the last iteration raised the objective by less than ``tol``.
     n_parameters_ : int
-        Free parameters.
+        Number of free parameters.
     n_features_in_ : int
         Number K of codes.
 
+    See Also
+    --------
+    GaussianPrior : One Gaussian.
+    ClassConditionalPrior : One prior per label.
+
     Notes
     -----
-    An iteration costs n K^2 for each component, and K^3 for its eigenvalues; K^2
-    numbers are held for each. Of low rank, densities cost n K rank.
+    With n samples, an iteration costs n K^2 + K^3 operations and K^2 numbers of memory
+    per component. With ``covariance="low_rank"`` densities cost n K rank.
 
-    A component of m < K / 2 samples, if not diagonal and with ``shrinkage`` > 0, is of
-    rank m beside the shrinkage: it costs n K m and K m^2, and holds K m numbers. So
-    hundreds of components of few samples each cost little to fit, to draw from and to
-    score. What the estimator asks of a prior beside draws, and ``covariances_``, make
-    K^2 numbers for each component, at K^3, when it is first asked.
+    A component of m < K / 2 samples is cheaper, unless its covariance is diagonal or
+    ``shrinkage`` is 0: it costs n K m + K m^2 operations and K m numbers. Hundreds of
+    components with few samples each are therefore quick to fit, to draw from and to
+    score. The first access to ``mixture().components``, which the estimator needs for
+    denoising and imputation, costs K^3 operations and K^2 numbers of memory per
+    component. Each access to ``covariances_`` costs the same.
 
     References
     ----------
-    M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component
-    analyzers. C. Fraley, A. E. Raftery (2007). Bayesian regularization for normal
-    mixture estimation and model-based clustering.
+    .. [1] M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal
+       component analyzers. Neural Computation 11, 443-482.
+    .. [2] C. Fraley, A. E. Raftery (2007). Bayesian regularization for normal mixture
+       estimation and model-based clustering. Journal of Classification 24, 155-181.
+    .. [3] T. Su, J. G. Dy (2007). In search of deterministic methods for initializing
+       K-means and Gaussian mixture clustering. Intelligent Data Analysis 11, 319-338.
 
     Examples
     --------
-    The Bayesian information criterion chooses the number of components:
+    The number of components with the lowest Bayesian information criterion is the
+    number of groups in the codes:
 
     >>> import numpy as np
     >>> from skspectral.priors import GaussianMixture
@@ -144,28 +169,39 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
     def fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> "GaussianMixture":
-        """Estimate weights, means and covariances.
+        """Estimate the weights, means and covariances of the components.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
             Codes.
         y : Ignored
+            Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts a row twice.
+            Non-negative weight per sample. A weight of 2 has the effect of two equal
+            rows. None gives all samples the weight 1.
 
         Returns
         -------
         self : GaussianMixture
+            The fitted prior.
 
         Raises
         ------
         ValueError
-            If there are fewer distinct rows than components, all are equal, or a
-            component without shrinkage has no variance left.
+            If there are fewer different rows than components.
+            If all rows are equal.
+            If a component has no variance, which is possible only with ``shrinkage=0``.
+        ArithmeticError
+            If the likelihood is not finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the start that was kept had not converged after ``max_iter`` iterations.
         """
         X, weight = self._checked(X, sample_weight)
-        # Rows of weight 0 are none, also to the choice of where to start.
+        # Rows of weight 0 must not influence the clusters from which EM starts.
         X, weight = X[weight > 0], weight[weight > 0]
         (pooled,) = GaussianPrior().fit(X, sample_weight=weight).mixture().components
         varies = pooled.values > pooled.floor
@@ -173,7 +209,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         if self.covariance == "low_rank":
             spread = spread * np.linspace(1 - _PREFERENCE, 1, len(spread))
         principal = (X - pooled.mean) @ basis
-        best = self._best(principal, spread, weight)
+        best = self._best_ascent(principal, spread, weight)
         self._mixture = WhitenedMixture(best.mixture, pooled.mean, basis, spread)
         self.converged_ = best.converged
         self.lower_bounds_ = np.array(best.bounds) - np.log(spread).sum()
@@ -182,21 +218,27 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         n_codes = X.shape[1]
         rank = self.rank if self.covariance == "low_rank" else n_codes
         diagonal = self.covariance == "diag"
-        each = 2 * n_codes if diagonal else n_parameters(n_codes, rank)
-        self.n_parameters_ = self.n_components * (each + 1) - 1
+        per_component = 2 * n_codes if diagonal else n_parameters(n_codes, rank)
+        self.n_parameters_ = self.n_components * (per_component + 1) - 1
         if not (best.converged or best.stopped):
             warnings.warn(
                 f"The mixture had not converged after {self.n_iter_} iterations. "
-                "Increase max_iter, or tol, or shrinkage if it is less than 1.",
+                f"Increase max_iter={self.max_iter} or tol={self.tol:g}, or use "
+                "shrinkage >= 1.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         return self
 
-    def _best(
+    def _best_ascent(
         self, principal: np.ndarray, spread: np.ndarray, weight: np.ndarray
     ) -> Ascent:
-        """Best of the runs, on whitened principal components."""
+        """Run EM from ``n_init`` starts, and return the best result.
+
+        ``principal`` (n, r) holds the principal components of the codes, ``spread``
+        (r,) their standard deviations, and ``weight`` (n,) the sample weights. EM runs
+        on ``principal / spread``.
+        """
         model = CovarianceModel(
             self.covariance, self.rank, self.shrinkage * len(spread)
         )
@@ -218,10 +260,17 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
 
     @property
     def covariances_(self) -> np.ndarray:
-        """Covariances of the components, of shape (n_components, K, K)."""
+        """Covariances of the components, shape (n_components, K, K)."""
         check_is_fitted(self, "weights_")
         return self._mixture.covariances
 
     def mixture(self) -> Mixture:
-        """The fitted mixture; its K x K covariances are computed when first used."""
+        """Return the fitted mixture.
+
+        Returns
+        -------
+        mixture : skspectral.gaussian.Mixture
+            The mixture. Its ``components``, with K x K covariances, are computed at the
+            first access.
+        """
         return self._mixture

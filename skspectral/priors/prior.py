@@ -25,25 +25,28 @@ from skspectral.gaussian import LinearObservation, Mixture
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a prior can do beside being fitted and drawn from.
+    """What a prior can do in addition to ``fit`` and ``sample``.
 
-    Attributes
+    Parameters
     ----------
-    gaussians : bool
-        It is made of Gaussians, which ``mixture()`` returns once it is fitted.
-        Likelihood, denoising, imputation and conditional draws are then exact.
-    density : bool
-        It has ``score_samples``. A prior made of Gaussians always has.
-    moments : bool
-        ``fit_moments`` fits it from the mean and the covariance of the codes alone.
-    labels : bool
-        ``sample`` takes the label ``y`` to draw for.
-    weights : bool
-        ``fit`` takes ``sample_weight``.
-    synthesis : bool
-        ``fit`` takes ``synthesis``, a `Synthesis`.
-    conditioning : bool
-        It has ``sample_given``. A prior made of Gaussians always has.
+    gaussians : bool, default=False
+        Whether the prior is a Gaussian or a finite mixture of Gaussians, which
+        ``mixture()`` returns after the fit. Likelihood, denoising, imputation and
+        conditional draws are then exact. True also sets ``density`` and
+        ``conditioning`` to True.
+    density : bool, default=False
+        Whether the prior has ``score_samples``.
+    moments : bool, default=False
+        Whether ``fit_moments`` can fit the prior from the mean and the covariance of
+        the codes alone.
+    labels : bool, default=False
+        Whether ``sample`` takes ``y``, the label of the draws.
+    weights : bool, default=False
+        Whether ``fit`` takes ``sample_weight``.
+    synthesis : bool, default=False
+        Whether ``fit`` takes ``synthesis``, a `Synthesis`.
+    conditioning : bool, default=False
+        Whether the prior has ``sample_given``.
     """
 
     gaussians: bool = False
@@ -60,40 +63,45 @@ class Capabilities:
             object.__setattr__(self, "conditioning", True)
 
 
-_EXACT = (
-    "Use skspectral.priors.GaussianPrior, GaussianMixture or ClassConditionalPrior of "
-    "these, scikit-learn's mixtures, or a Prior with a mixture() of your own"
+_EXACT_PRIORS = (
+    "Use GaussianPrior or GaussianMixture of skspectral.priors, a "
+    "ClassConditionalPrior made of them, one of scikit-learn's mixtures, or a Prior of "
+    "your own that defines mixture()"
 )
-# For each capability: the error, and what is needed, what is missing, and what to do.
+# Per capability: the type of the error, and the end of its message. The end says which
+# prior is needed, what this prior lacks, and what to do.
 _MISSING: dict[str, tuple[type[Exception], str]] = {
     "gaussians": (
         TypeError,
-        f"made of Gaussians, but the prior {{name}} has no closed form. {_EXACT}.",
+        "made of Gaussians, but the prior {name} has no closed form. "
+        f"{_EXACT_PRIORS}.",
     ),
     "density": (
         TypeError,
-        "with a density, but {name} has no score_samples. Use another prior, such as "
-        "GaussianPrior or GaussianMixture.",
+        "with a density, but {name} has no score_samples method. Use another prior, "
+        "such as GaussianPrior or GaussianMixture.",
     ),
     "moments": (
         ValueError,
-        "that is fitted from moments, but {name} needs the codes. Call fit, or use "
-        "GaussianPrior with a shrinkage that is a number.",
+        "that can be fitted from a mean and a covariance, but {name} needs the codes "
+        "themselves. Call fit with two or more rows, or use GaussianPrior with "
+        "shrinkage=None or a number.",
     ),
     "labels": (
         ValueError,
-        "with labels, but {name} cannot sample for a label. Use ClassConditionalPrior "
-        "or DiffusionPrior, and pass y to fit.",
+        "that models labels, but {name} cannot sample for a label. Use "
+        "ClassConditionalPrior or DiffusionPrior, and pass y to fit.",
     ),
     "weights": (
         ValueError,
-        "that takes weights, but {name}.fit takes none. Fit without weights, or use a "
-        "prior that takes them: GaussianPrior().",
+        "whose fit takes weights, but {name}.fit takes none. Fit without weights, or "
+        "use a prior whose fit takes them, such as GaussianPrior().",
     ),
     "conditioning": (
         TypeError,
-        "that conditions on linear functions, but the prior {name} has no closed form "
-        f"and no sample_given. {_EXACT}, or DiffusionPrior.",
+        "that can be conditioned on linear functions of the codes, but the prior "
+        "{name} has no closed form and no sample_given method. "
+        f"{_EXACT_PRIORS}, or use DiffusionPrior.",
     ),
 }
 
@@ -101,25 +109,31 @@ _MISSING: dict[str, tuple[type[Exception], str]] = {
 class Prior(DensityMixin, BaseEstimator, ABC):
     """Base class of the distributions of codes.
 
-    A subclass declares its `capabilities` and has ``fit(X, y=None)``, which sets
-    ``n_features_in_`` and returns the object itself. If the prior is made of Gaussians,
-    `mixture` is all it needs besides. Otherwise it has its own ``sample`` and, as
-    declared, ``score_samples`` and ``sample_given``. Codes are coordinates of the
-    samples in an orthonormal basis of the span of the atoms, float64.
+    Codes are the coordinates of the samples in an orthonormal basis of the span of the
+    atoms, as float64.
+
+    A subclass defines ``fit(X, y=None)``, which sets ``n_features_in_`` and returns the
+    object itself, and declares in `capabilities` what else it can do. A prior made of
+    Gaussians only has to define `mixture` in addition; the inherited methods use it to
+    draw, to score and to condition. Any other prior defines ``sample`` and, if declared
+    in `capabilities`, ``score_samples`` and ``sample_given``. A prior that sets
+    ``n_parameters_``, its number of free parameters, has `bic` and `aic`.
 
     See Also
     --------
-    GaussianPrior, GaussianMixture : Priors made of Gaussians.
+    GaussianPrior : One Gaussian.
+    GaussianMixture : Several Gaussians.
 
     Notes
     -----
-    An object that is not a `Prior` but has ``fit(codes)`` and ``sample(n_samples)``, as
-    scikit-learn's density estimators, is a prior, too, as a `ScaledPrior`: what it can
-    do is found out from its methods, and it is fitted in units of the data.
+    An object that is not a `Prior`, such as scikit-learn's density estimators, can also
+    be used as a prior if it has ``fit(codes)`` and ``sample(n_samples)``. The estimator
+    wraps the object in a `ScaledPrior`, which derives the capabilities from the methods
+    of the object and fits it to standardised codes.
 
     Examples
     --------
-    The distribution of two independent codes with the same variance:
+    A prior of independent codes with equal variances:
 
     >>> import numpy as np
     >>> from skspectral import SpectralDictionaryLearning
@@ -147,29 +161,57 @@ class Prior(DensityMixin, BaseEstimator, ABC):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this prior can do; a class attribute, or a property, of a subclass."""
+        """What this prior can do in addition to ``fit`` and ``sample``.
+
+        A subclass defines this as a class attribute or as a property.
+        """
         return Capabilities()
 
     def check(self, y: Any = None) -> None:
-        """Raise what is known to be wrong before the codes are there.
+        """Raise an error if the parameters or the labels cannot be used.
 
-        The estimator calls it before it learns the atoms, with the labels ``y``.
+        The estimator calls this method before it learns the atoms, so that an error
+        appears before any time is spent on them.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,), default=None
+            Labels that will be passed to ``fit``; None if there are no labels.
 
         Raises
         ------
         ValueError
-            If a parameter is out of range, or the labels are not of the prior's kind.
+            If a parameter is out of range.
+            If the prior cannot use these labels.
         TypeError
-            If an inner prior is none.
+            If the prior contains an object that cannot be used as a prior.
         """
         validate_parameters(self)
 
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Fit the distribution to codes, of shape (n_samples, n_codes)."""
+        """Fit the distribution to codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+        y : array-like of shape (n_samples,), default=None
+            Labels. Priors without labels ignore them.
+
+        Returns
+        -------
+        self : Prior
+            The fitted prior.
+        """
 
     def mixture(self) -> Mixture:
-        """Gaussians that the fitted prior is made of.
+        """Return the Gaussians that the fitted prior is made of.
+
+        Returns
+        -------
+        mixture : skspectral.gaussian.Mixture
+            Weights and Gaussians of the codes.
 
         Raises
         ------
@@ -182,7 +224,21 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def fit_moments(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: float
     ) -> Any:
-        """Fit from the mean and the covariance (divided by n) of ``n_samples`` codes.
+        """Fit the distribution to a mean and a covariance of codes.
+
+        Parameters
+        ----------
+        mean : ndarray of shape (n_codes,)
+            Mean of the codes.
+        covariance : ndarray of shape (n_codes, n_codes)
+            Covariance of the codes, normalised by n and not by n - 1.
+        n_samples : float
+            Number of samples, or sum of their weights.
+
+        Returns
+        -------
+        self : Prior
+            The fitted prior.
 
         Raises
         ------
@@ -194,14 +250,28 @@ class Prior(DensityMixin, BaseEstimator, ABC):
 
     @property
     def name(self) -> str:
-        """Name of the prior in errors."""
+        """Name of the prior in error messages."""
         return type(self).__name__
 
     def require(self, capability: str, asked: str) -> None:
-        """Raise an error if a capability is missing that a call, ``asked``, needs.
+        """Raise an error if the prior lacks a capability.
 
-        The ``capability`` is the name of a field of `Capabilities`. The error says what
-        to do.
+        The message of the error says which priors have the capability.
+
+        Parameters
+        ----------
+        capability : str
+            Name of a field of `Capabilities`.
+        asked : str
+            Name of the method or parameter that needs the capability. The message
+            begins with it.
+
+        Raises
+        ------
+        TypeError
+            If "gaussians", "density" or "conditioning" is missing.
+        ValueError
+            If "moments", "labels" or "weights" is missing.
         """
         if not getattr(self.capabilities, capability):
             error, reason = _MISSING[capability]
@@ -216,23 +286,26 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         Parameters
         ----------
         n_samples : int, default=1
-        random_state : int, RandomState, Generator or None, default=None
-            An int repeats its draws; None is different each time, and leaves numpy's
-            global state alone.
+            Number of draws.
+        random_state : int, RandomState instance, Generator or None, default=None
+            Seed of the draws. An int gives the same draws in each call. None gives
+            different draws in each call and does not touch numpy's global state.
         y : label or array-like of shape (n_samples,), default=None
-            The label of all draws, or of each, with a prior that has labels. None draws
-            labels by their shares.
+            One label for all draws, or one label per draw. Only a prior that models
+            labels takes it. None draws the labels, too, with their frequencies in
+            ``fit``.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_codes), float64
-            In random order.
+            The draws, in random order.
 
         Raises
         ------
         ValueError
-            If the prior has no labels, a label was not there in ``fit``, or ``y`` has
-            another length.
+            If ``y`` is given and the prior does not model labels.
+            If a label in ``y`` did not occur in ``fit``.
+            If ``y`` does not have one label or ``n_samples`` labels.
         """
         check_is_fitted(self)
         if y is not None:
@@ -243,21 +316,23 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         return self.mixture().draw(n_samples, stream)
 
     def _offers_density(self) -> bool:
-        """Whether `score_samples` is there; an error tells why it is not."""
+        """Return True if the prior has a density; otherwise raise an error."""
         self.require("density", "score_samples")
         return True
 
     @available_if(lambda self: self._offers_density())
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each row, whatever its label.
+        """Compute the log-density of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
+            Codes.
 
         Returns
         -------
-        log_density : ndarray of shape (n_samples,), float64, in nats
+        log_density : ndarray of shape (n_samples,), float64
+            Log-density in nats. If the prior models labels, they are marginalised out.
 
         Raises
         ------
@@ -285,33 +360,45 @@ class Prior(DensityMixin, BaseEstimator, ABC):
         y: Any = None,
         random_state: Any = None,
     ) -> np.ndarray:
-        """Draw codes of which linear functions were observed.
+        """Draw codes given observed values of linear functions of the codes.
 
-        They may be some of the codes (the details are drawn), pixels of the signals
-        (gaps are filled), or local means of them (the resolution is raised).
+        The linear functions may select some of the codes (the draws then add the
+        details), select pixels of the signals (the draws then fill the gaps), or take
+        local means of the signals (the draws then have a higher resolution).
 
         Parameters
         ----------
         operator : array-like of shape (m, n_codes)
-            Maps a code to what is observed of it: ``operator @ code``.
+            Matrix of the linear functions. The observed values of a row of codes are
+            ``operator @ code``, plus noise.
         observed : array-like of shape (m,) or (n_samples, m)
-            Observed values, for all draws or for each.
+            Observed values: one vector for all draws, or one row per draw.
         n_samples : int, default=1
+            Number of draws.
         noise_variance : float or ndarray of shape (m, m), default=0.0
-            Variance of white noise in the values, or covariance of any noise in them.
-        y, random_state : as in `sample`
-            A prior made of Gaussians takes no label here.
+            Noise in the observed values: the variance of white noise, or the covariance
+            matrix of the noise. 0 means that the draws reproduce the observed values.
+        y : label or array-like of shape (n_samples,), default=None
+            One label for all draws, or one label per draw. `DiffusionPrior` takes it if
+            it was fitted with labels; a prior made of Gaussians does not.
+        random_state : int, RandomState instance, Generator or None, default=None
+            Seed of the draws. An int gives the same draws in each call. None gives
+            different draws in each call and does not touch numpy's global state.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_codes), float64
+            The draws.
 
         Raises
         ------
         ValueError
-            If shapes do not fit, or a label is asked of a prior made of Gaussians.
+            If the shapes of ``operator`` and ``observed`` do not fit together.
+            If ``operator`` or ``observed`` has values that are not finite.
+            If ``operator`` is empty or zero.
+            If ``y`` is given to a prior made of Gaussians.
         TypeError
-            If the prior does not condition on linear functions.
+            If the prior cannot be conditioned on linear functions.
         """
         check_is_fitted(self)
         self.require("conditioning", "sample_given")
@@ -331,11 +418,13 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     ) -> np.ndarray:
         if y is not None:
             raise ValueError(
-                f"y={y!r}: {self.name} draws what fits what was observed, whatever the "
-                "label. Fit on the samples of the label, or use DiffusionPrior."
+                f"y={y!r}: sample_given of {self.name} does not take a label. Pass "
+                "y=None after a fit on the samples of this label only, or use "
+                "DiffusionPrior."
             )
         if np.ndim(noise) == 0 and noise > 0:
-            # As a matrix, so that very little noise on redundant functions is no harm.
+            # Given a matrix, `LinearObservation` adds a small ridge. The ridge keeps
+            # linearly dependent functions with very little noise well conditioned.
             noise = noise * np.eye(len(operator))
         observation = LinearObservation(operator, noise)
         posterior = observation.condition(self.mixture(), np.atleast_2d(values))
@@ -344,31 +433,79 @@ class Prior(DensityMixin, BaseEstimator, ABC):
 
     @available_if(lambda self: self._offers_density())
     def score(self, X: ArrayLike, y: Any = None) -> float:
-        """Mean log-density of the rows, in nats."""
+        """Compute the mean log-density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            Mean log-density per row, in nats.
+        """
         return float(np.mean(self.score_samples(X)))
 
     def bic(self, X: ArrayLike) -> float:
-        """Bayesian information criterion on ``X``; lower is better."""
+        """Compute the Bayesian information criterion; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+
+        Returns
+        -------
+        bic : float
+            ``n_parameters_ * log(n_samples) - 2 * log_likelihood``.
+
+        Raises
+        ------
+        TypeError
+            If the prior has no density.
+            If the prior has no ``n_parameters_``.
+        """
         log_density = self.score_samples(X)
         penalty = self._n_free() * np.log(len(log_density))
         return float(penalty - 2 * log_density.sum())
 
     def aic(self, X: ArrayLike) -> float:
-        """Akaike information criterion on ``X``; lower is better."""
+        """Compute the Akaike information criterion; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+
+        Returns
+        -------
+        aic : float
+            ``2 * n_parameters_ - 2 * log_likelihood``.
+
+        Raises
+        ------
+        TypeError
+            If the prior has no density.
+            If the prior has no ``n_parameters_``.
+        """
         return float(2 * self._n_free() - 2 * self.score_samples(X).sum())
 
     def _n_free(self) -> int:
         if not hasattr(self, "n_parameters_"):
             raise TypeError(
-                f"{self!r} does not tell its number of free parameters, which an "
-                "information criterion needs: use the priors of skspectral.priors."
+                f"{self!r} has no attribute n_parameters_, the number of free "
+                "parameters, which bic and aic need. Use GaussianPrior or "
+                "GaussianMixture, or set n_parameters_ in the fit of your own prior."
             )
         return self.n_parameters_
 
     def _codes(
         self, X: ArrayLike, *, reset: bool = False, least: int = 1
     ) -> np.ndarray:
-        """Codes of shape (n, K), float64, of at ``least`` so many rows."""
+        """Return validated codes of shape (n, K), float64, with n >= ``least``."""
         codes: np.ndarray = validate_data(
             self,
             X,
@@ -381,12 +518,12 @@ class Prior(DensityMixin, BaseEstimator, ABC):
     def _checked(
         self, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Codes, and weights in numbers of rows, float64."""
+        """Return validated codes (n, K) and sample weights (n,), both float64."""
         codes = self._codes(X, reset=True, least=2)
         weights = row_weights(sample_weight, len(codes))
         if np.count_nonzero(weights) < 2:
             raise ValueError(
                 f"sample_weight leaves one row with a weight > 0, but {self.name} "
-                "needs at least two."
+                "needs at least two. Pass positive weights for two or more rows."
             )
         return codes, weights

@@ -1,4 +1,4 @@
-"""How the estimator uses a prior, whoever wrote it."""
+"""Functions with which the estimator fits, checks and draws from any prior."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Any
@@ -15,14 +15,17 @@ from skspectral.priors.scaled import ScaledPrior
 from skspectral.priors.synthesis import Synthesis
 from skspectral.priors.third_party import check_usable, checked_draws
 
-# Rows of the trial draw after a fit: with one, a row without its axis would pass.
-_TRIAL = 2
+# Number of draws that test a prior after its fit. With one draw, a prior that ignores
+# `n_samples` and returns a single row would pass the test.
+_N_TRIAL = 2
 
 
 def as_prior(prior: Any) -> Prior:
-    """Return a `Prior` as it is, another object in a `ScaledPrior`; None is a Gaussian.
+    """Return a `Prior` for any value of the estimator's parameter ``prior``.
 
-    What is known to be no prior raises the errors of `third_party.check_usable`.
+    A `Prior` is returned unchanged, None gives a `GaussianPrior`, and any other object
+    is wrapped in a `ScaledPrior`. An object that cannot be a prior raises the errors of
+    `third_party.check_usable`.
     """
     if prior is None:
         return GaussianPrior()
@@ -33,23 +36,24 @@ def as_prior(prior: Any) -> Prior:
 
 
 def needs_labels(prior: Any) -> bool:
-    """Whether ``fit`` of a prior needs ``y``, as its tags say."""
+    """Return whether ``fit`` of a prior needs ``y``, according to its tags."""
     return isinstance(prior, BaseEstimator) and get_tags(prior).target_tags.required
 
 
 def depends_on_time(prior: Any) -> bool:
-    """Whether two fits of a prior with the same seed may differ, as its tags say."""
+    """Return whether fits with equal seeds may differ, according to a prior's tags."""
     return isinstance(prior, BaseEstimator) and get_tags(prior).non_deterministic
 
 
 def new_prior(
     prior: Any, stream: np.random.Generator, y: Any = None, sample_weight: Any = None
 ) -> Prior:
-    """Unfitted copy of `as_prior`, seeded if it has no seed.
+    """Return an unfitted copy of `as_prior`, with a seed drawn if it has none.
 
-    It will be fitted with the labels ``y`` and ``sample_weight``. Weights that the
-    prior does not take, and labels that it needs and are None, raise a ValueError; what
-    is no prior raises the errors of `as_prior`.
+    ``y`` and ``sample_weight`` are the labels and weights of the coming fit. A
+    ValueError is raised if the prior needs labels and ``y`` is None, or if it takes no
+    weights and ``sample_weight`` is not None. An object that cannot be a prior raises
+    the errors of `as_prior`.
     """
     checked = as_prior(prior)
     checked.check(y)
@@ -72,22 +76,23 @@ def fit_prior(
     sample_weight: np.ndarray | None,
     synthesis: Synthesis | None = None,
 ) -> None:
-    """Fit on the codes, the labels, and what else the prior takes, and try a draw.
+    """Fit a prior in place, and test a draw.
 
-    A prior that cannot be drawn from once it is fitted raises a ValueError, so that
-    this shows before anything is drawn.
+    Weights are passed on unless they are None, and the synthesis is passed on only to a
+    prior that takes it. A ValueError is raised if the fitted prior cannot be drawn
+    from, so that the error appears in ``fit`` and not in a later ``sample``.
     """
     options = dict[str, Any]()
     if synthesis is not None and prior.capabilities.synthesis:
         options["synthesis"] = synthesis
     if sample_weight is not None:
         options["sample_weight"] = sample_weight
-    # Codes are arrays of numpy, also where samples are tensors.
+    # Codes are arrays of numpy even if the samples are tensors.
     with config_context(array_api_dispatch=False):
         prior.fit(codes, y, **options)
     label = None
     if y is not None and prior.capabilities.labels:
-        # Of a row that counts; y may be a column.
+        # The label of a row with a positive weight. `y` may be a column vector.
         labels = np.asarray(y).reshape(len(codes), -1)[:, 0]
         label = labels[0 if sample_weight is None else sample_weight.argmax()]
     try_draw(prior, codes.shape[1], label)
@@ -96,22 +101,22 @@ def fit_prior(
 def try_draw(prior: Prior, n_codes: int, label: Any = None) -> None:
     """Raise a ValueError with the cause if a fitted prior cannot be drawn from."""
     try:
-        draw(prior, _TRIAL, n_codes, label, np.random.default_rng(0))
+        draw(prior, _N_TRIAL, n_codes, label, np.random.default_rng(0))
     except Exception as error:
         cause = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise ValueError(
-            f"The prior {prior.name} was fitted, but its sample({_TRIAL}) fails "
-            f"({cause}). Pass another prior, such as GaussianPrior()."
+            f"The prior {prior.name} was fitted, but its method sample({_N_TRIAL}) "
+            f"fails ({cause}). Pass another prior, such as GaussianPrior()."
         ) from error
 
 
 def draw(
     prior: Prior, n_samples: int, n_codes: int, y: Any, stream: np.random.Generator
 ) -> np.ndarray:
-    """``n_samples`` codes, shape (n_samples, n_codes), in random order.
+    """Draw codes of shape (n_samples, n_codes), in random order.
 
-    A label that is asked of a prior without labels, and draws that are not finite or of
-    a wrong shape, raise a ValueError.
+    A ValueError is raised if ``y`` is given and the prior takes no labels, or if the
+    draws are not finite or have another shape.
     """
     with config_context(array_api_dispatch=False):
         drawn = prior.sample(n_samples, draw_seed(stream), y=y)

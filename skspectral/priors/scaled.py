@@ -1,4 +1,4 @@
-"""A prior of somebody else, fitted in units of the data."""
+"""A wrapper that fits priors of other libraries to standardised codes."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import replace
@@ -23,42 +23,47 @@ _EPS = np.finfo(np.float64).eps
 class ScaledPrior(ComponentPrior):
     """A prior that is fitted to standardised codes, ``(codes - mean_) / scale_``.
 
-    scikit-learn's density estimators have constants without a unit, such as
-    ``reg_covar=1e-6`` of `sklearn.mixture.GaussianMixture` or ``bandwidth=1.0`` of
-    `sklearn.neighbors.KernelDensity`. Of an EEG in volts, of size 1e-6, they would be
-    all there is. The estimator therefore wraps each prior that is not a `Prior`: its
-    constants are in units of the root mean square of a code about the mean. Draws,
-    densities and conditional draws are those of codes.
+    scikit-learn's density estimators have parameters that depend on the unit of the
+    data, such as ``reg_covar=1e-6`` of `sklearn.mixture.GaussianMixture` or
+    ``bandwidth=1.0`` of `sklearn.neighbors.KernelDensity`. If the data are, for
+    example, an EEG in volts with values of about 1e-6, these defaults would dominate
+    the fitted distribution. The estimator therefore wraps each prior that is not a
+    `Prior` in this class. The parameters of the prior are then in units of ``scale_``.
+    Draws, densities and conditional draws are those of the original codes.
 
     Parameters
     ----------
     prior : object
-        With ``fit(codes)`` and ``sample(n_samples)``. It is cloned.
+        Object with ``fit(codes)`` and ``sample(n_samples)``. It is cloned.
 
     Attributes
     ----------
     prior_ : object
-        The fitted prior, a distribution of standardised codes.
+        The fitted prior, which is a distribution of the standardised codes.
     mean_ : ndarray of shape (`n_features_in_`,)
         Mean of the codes.
     scale_ : float
-        Root mean square of a code about the mean, over all rows and codes: one number,
-        so that shapes do not change, and the spherical remains spherical.
+        Root mean square of the centred codes. It is one number for all codes, so that
+        standardisation does not change the shape of the distribution.
     n_parameters_ : int
-        Free parameters, if the prior tells its own or is one of scikit-learn's
-        mixtures.
+        Number of free parameters. It is set only if ``prior_`` has ``n_parameters_`` or
+        is one of scikit-learn's mixtures.
     n_features_in_ : int
         Number K of codes.
 
+    See Also
+    --------
+    Prior : Base class of priors that need no standardisation.
+
     Notes
     -----
-    With ``v = (u - mean_) / scale_`` the density is ``p(u) = p(v) / scale_ ** K``. A
-    prior whose ``fit`` takes ``synthesis`` is given that of v, whose signals are those
-    of u divided by ``scale_``.
+    With ``v = (u - mean_) / scale_`` the density of the codes u is
+    ``p(u) = p(v) / scale_ ** K``. If ``fit`` of the prior takes ``synthesis``, it
+    receives the synthesis of v, whose signals are those of u divided by ``scale_``.
 
     Examples
     --------
-    Widths of kernels are relative, so that the fit of small codes is that of large:
+    The bandwidth is relative to the scale of the codes, here 1e-6:
 
     >>> import numpy as np
     >>> from sklearn.neighbors import KernelDensity
@@ -83,43 +88,47 @@ class ScaledPrior(ComponentPrior):
         *,
         synthesis: Synthesis | None = None,
     ) -> "ScaledPrior":
-        """Fit the prior on standardised codes.
+        """Fit the prior to standardised codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_codes)
             Codes.
         y : array-like of shape (n_samples,), default=None
-            Passed on to the prior, if its ``fit`` takes it.
+            Label of each sample. It is passed on if ``fit`` of the prior takes ``y``.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, also of the mean and the scale, for a prior whose ``fit`` takes
-            them. Rows of weight 0 are left out.
+            Non-negative weight per sample, for the mean, the scale and the prior, whose
+            ``fit`` must take ``sample_weight``. Rows of weight 0 are not passed on.
+            None gives all samples the weight 1.
         synthesis : Synthesis, default=None
-            How codes become signals, for a prior whose ``fit`` takes it.
+            Map from codes to signals, which the estimator passes. It is passed on if
+            ``fit`` of the prior takes ``synthesis``.
 
         Returns
         -------
         self : ScaledPrior
+            The fitted prior.
 
         Raises
         ------
         TypeError
             If the prior has no ``fit`` or no ``sample``.
         ValueError
-            If all codes are equal, weights are given that the prior does not take, or
-            it is known that the prior cannot be drawn from.
+            If all codes are equal.
+            If ``sample_weight`` is given and ``fit`` of the prior does not take it.
+            If the prior is a `KernelDensity` that cannot be drawn from.
         """
         self.check(y)
         codes, weights = self._checked(X, sample_weight)
-        # What this prior can do, and not that of an earlier fit.
+        # The capabilities must be those of `prior`, not of a prior fitted earlier.
         self.__dict__.pop("prior_", None)
         options = dict[str, Any]()
         if sample_weight is not None:
             self.require("weights", "sample_weight")
-            there = weights > 0
-            codes, weights = codes[there], weights[there]
+            positive = weights > 0
+            codes, weights = codes[positive], weights[positive]
             options["sample_weight"] = weights
-            y = y if y is None else np.asarray(y)[there]
+            y = y if y is None else np.asarray(y)[positive]
         self.mean_, self.scale_ = mean_and_scale(codes, weights)
         prior = clone(self.prior, safe=False)
         if synthesis is not None and self.capabilities.synthesis:
@@ -135,7 +144,22 @@ class ScaledPrior(ComponentPrior):
         return self
 
     def check(self, y: Any = None) -> None:
-        """Raise what is known of the wrapped prior before the codes are there."""
+        """Raise an error if the wrapped prior or the labels cannot be used.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,), default=None
+            Labels that will be passed to ``fit``; None if there are no labels.
+
+        Raises
+        ------
+        TypeError
+            If the wrapped prior has no ``fit`` or no ``sample``.
+        ValueError
+            If a parameter of the wrapped prior is out of range.
+            If the wrapped prior is a `Prior` that cannot use these labels.
+            If the wrapped prior is a `KernelDensity` that cannot be drawn from.
+        """
         super().check(y)
         third_party.check_usable(self.prior)
         if isinstance(self.prior, Prior):
@@ -143,19 +167,30 @@ class ScaledPrior(ComponentPrior):
 
     @property
     def name(self) -> str:
-        """Name of the prior in errors: that of what is wrapped."""
+        """Name of the wrapped prior, which error messages use."""
         return getattr(self.prior, "name", type(self.prior).__name__)
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those that the methods of the wrapped prior show, or that it declares."""
+        """Capabilities that the wrapped prior declares, or that its methods show."""
         prior = getattr(self, "prior_", self.prior)
         if isinstance(prior, Prior):
             return replace(prior.capabilities, moments=False)
         return third_party.capabilities_of(prior)
 
     def mixture(self) -> Mixture:
-        """Gaussians of the codes, of scikit-learn's mixtures."""
+        """Return the fitted mixture of scikit-learn as a mixture of the codes.
+
+        Returns
+        -------
+        mixture : skspectral.gaussian.Mixture
+            Mixture of the codes, in their own unit.
+
+        Raises
+        ------
+        TypeError
+            If the wrapped prior is not made of Gaussians.
+        """
         self.require("gaussians", "mixture")
         prior = self.prior_
         inner = isinstance(prior, Prior)
@@ -170,8 +205,8 @@ class ScaledPrior(ComponentPrior):
         return self.mean_ + self.scale_ * codes
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
-        inside = self.prior_.score_samples((X - self.mean_) / self.scale_)
-        return inside - self.n_features_in_ * np.log(self.scale_)
+        standardised = self.prior_.score_samples((X - self.mean_) / self.scale_)
+        return standardised - self.n_features_in_ * np.log(self.scale_)
 
     def _draw_given(
         self,
@@ -208,16 +243,18 @@ class ScaledPrior(ComponentPrior):
 
 
 def mean_and_scale(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weighted mean of rows, (K,), and root mean square of the entries about it.
+    """Return the weighted mean (K,) and the root mean square of the centred codes.
 
-    Rows that are equal raise a ValueError.
+    A ValueError is raised if all rows are equal up to rounding.
     """
-    shares = weights / weights.sum()
-    mean = shares @ codes
+    fractions = weights / weights.sum()
+    mean = fractions @ codes
     centred = codes - mean
     largest = np.abs(centred).max()
     if not largest > _EPS * np.abs(codes).max():
-        raise ValueError("The codes have no scale. Are all codes equal?")
-    # As shares of the largest, so that no square is out of range.
+        raise ValueError(
+            "The codes have no variance. Are all codes equal? Pass rows that differ."
+        )
+    # Division by the largest value keeps the squares in range.
     squares = ((centred / largest) ** 2).mean(1)
-    return mean, float(largest * np.sqrt(shares @ squares))
+    return mean, float(largest * np.sqrt(fractions @ squares))

@@ -1,4 +1,4 @@
-"""How codes become signals, for priors that look at places and not at codes alone."""
+"""The map from codes to signals, for priors that model signals at their places."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -10,17 +10,19 @@ from skspectral.grid import Grid
 
 @dataclass(frozen=True, eq=False)
 class Synthesis:
-    """Signals are mean + codes @ basis.
+    """Map from K codes to signals of T values: ``mean + codes @ basis``.
 
-    The estimator hands it to a prior whose ``fit`` takes ``synthesis``.
+    The estimator passes a `Synthesis` to a prior whose ``fit`` takes ``synthesis``.
 
-    Attributes
+    Parameters
     ----------
     basis : ndarray of shape (K, T)
-        Orthonormal rows, which span the atoms.
+        Orthonormal basis of the span of the atoms, as rows.
     mean : ndarray of shape (T,)
+        Mean signal.
     signal_shape : tuple of int
-        (length,), (height, width) or (height, width, channels), of product T.
+        Shape of a signal: (length,), (height, width) or (height, width, channels). Its
+        product is T.
     """
 
     basis: np.ndarray
@@ -29,38 +31,104 @@ class Synthesis:
 
     @property
     def grid(self) -> Grid:
-        """How a signal unfolds."""
+        """Grid of the samples or pixels of a signal."""
         return Grid.of(self.signal_shape, len(self.mean))
 
     @classmethod
     def identity(cls, n_codes: int) -> "Synthesis":
-        """Codes that are signals themselves."""
+        """Make the synthesis whose signals are the codes themselves.
+
+        Parameters
+        ----------
+        n_codes : int
+            Number of codes, and length of the signals.
+
+        Returns
+        -------
+        synthesis : Synthesis
+            The identity map, with ``signal_shape=(n_codes,)``.
+        """
         return cls(np.eye(n_codes), np.zeros(n_codes), (n_codes,))
 
     def standardised(self, mean: np.ndarray, scale: float) -> "Synthesis":
-        """How (codes - mean) / scale become the signals, divided by the scale."""
+        """Make the synthesis of standardised codes ``(codes - mean) / scale``.
+
+        Parameters
+        ----------
+        mean : ndarray of shape (K,)
+            Mean of the codes.
+        scale : float
+            Scale of the codes, > 0.
+
+        Returns
+        -------
+        synthesis : Synthesis
+            Map from standardised codes to the signals divided by ``scale``.
+        """
         shifted = (self.mean + mean @ self.basis) / scale
         return Synthesis(self.basis, shifted, self.signal_shape)
 
     def check_codes(self, codes: np.ndarray) -> None:
-        """Raise a ValueError if it is of another number of codes."""
+        """Raise an error if codes do not have as many columns as the basis has rows.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_samples, n_codes)
+            Codes.
+
+        Raises
+        ------
+        ValueError
+            If ``n_codes`` is not K.
+        """
         if len(self.basis) != codes.shape[1]:
             raise ValueError(
-                f"synthesis is of {len(self.basis)} codes, but X has {codes.shape[1]}."
+                f"synthesis maps {len(self.basis)} codes to signals, but X has "
+                f"{codes.shape[1]} columns. Pass the synthesis of these codes."
             )
 
     def signals(self, codes: np.ndarray) -> np.ndarray:
-        """Signals of shape ``(n, *signal_shape)``, from codes of shape (n, K)."""
+        """Compute signals from codes.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_samples, K)
+            Codes.
+
+        Returns
+        -------
+        signals : ndarray of shape (n_samples,) + signal_shape
+            The signals.
+        """
         return (codes @ self.basis + self.mean).reshape(-1, *self.signal_shape)
 
     def codes(self, signals: np.ndarray) -> np.ndarray:
-        """Codes of the nearest signals in the span, of shape (n, K)."""
+        """Compute the codes of the projections of signals on the span of the basis.
+
+        Parameters
+        ----------
+        signals : ndarray of shape (n_samples,) + signal_shape
+            Signals.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, K)
+            The codes.
+        """
         return (signals.reshape(len(signals), -1) - self.mean) @ self.basis.T
 
     def mirror(self) -> tuple[np.ndarray, np.ndarray]:
-        """Matrix M and offset o: u @ M + o are codes of the signals mirrored, of u.
+        """Compute the affine map from codes to the codes of the mirrored signals.
 
-        Left to right for images, in time for other signals.
+        Images are mirrored left to right, and other signals are reversed in time. If
+        mirrored signals leave the span of the basis, they are projected on it.
+
+        Returns
+        -------
+        matrix : ndarray of shape (K, K)
+            Matrix of the map ``codes @ matrix + offset``.
+        offset : ndarray of shape (K,)
+            Offset of the map.
         """
         places = np.arange(len(self.mean)).reshape(self.signal_shape)
         mirrored = np.flip(places, axis=self.grid.n_axes - 1).ravel()

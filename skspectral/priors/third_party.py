@@ -1,4 +1,4 @@
-"""What an object of somebody else can do as a prior, by its methods."""
+"""Use of objects that are not a `Prior` as priors, by inspection of their methods."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
@@ -14,30 +14,33 @@ from skspectral._sklearn_compat import as_numpy, validate_parameters
 from skspectral.gaussian import Gaussian, Mixture
 from skspectral.priors.prior import Capabilities
 
-_SCIKIT_LEARNS = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
+_SKLEARN_MIXTURES = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
+# Kernels from which scikit-learn's KernelDensity can draw, and names of its metrics
+# that are Euclidean for the power p = 2.
 _KERNELS = ("gaussian", "tophat")
 _EUCLIDEAN = ("euclidean", "l2", "minkowski", "p")
 
 
 def takes(method: Callable[..., Any], name: str) -> bool:
-    """Whether a method has a parameter of this name."""
+    """Return whether a method has a parameter of this name."""
     try:
         return name in signature(method).parameters
     except (TypeError, ValueError):
-        # Compiled functions need not tell.
+        # Some compiled functions have no signature.
         return False
 
 
 def check_usable(prior: Any) -> None:
-    """Raise an error if it is known that the object cannot be a prior.
+    """Raise an error if an object cannot be a prior.
 
     Raises
     ------
     TypeError
-        If it has no ``fit`` or ``sample``, or is a class.
+        If the object has no ``fit`` or no ``sample``, or is a class.
     ValueError
-        If a parameter is out of range, by scikit-learn's own rules, or if it is a
-        `KernelDensity` that cannot be drawn from as it is fitted.
+        If a parameter is out of range by scikit-learn's own rules.
+        If the object is a `KernelDensity` with a kernel or metric that its ``sample``
+        does not support.
     """
     methods = ("fit", "sample")
     missing = [name for name in methods if not callable(getattr(prior, name, None))]
@@ -45,7 +48,8 @@ def check_usable(prior: Any) -> None:
         problem = f"has no {' and no '.join(missing)}" if missing else "is a class"
         raise TypeError(
             f"prior={prior!r} {problem}. A prior is an object with fit(codes) and "
-            "sample(n_samples): GaussianPrior(), or scikit-learn's GaussianMixture()."
+            "sample(n_samples). Pass, for example, GaussianPrior() or scikit-learn's "
+            "GaussianMixture()."
         )
     validate_parameters(prior)
     if getattr(type(prior), "sample", None) is KernelDensity.sample:
@@ -53,23 +57,24 @@ def check_usable(prior: Any) -> None:
 
 
 def _check_kernel_density(prior: KernelDensity) -> None:
+    """Raise a ValueError if ``sample`` does not draw from the fitted density."""
     if prior.kernel not in _KERNELS:
         raise ValueError(
-            f"prior=KernelDensity(kernel={prior.kernel!r}) can be fitted, but not "
-            "drawn from. Use kernel='gaussian' or 'tophat'."
+            f"prior=KernelDensity(kernel={prior.kernel!r}) can be fitted, but its "
+            "sample does not support this kernel. Use kernel='gaussian' or 'tophat'."
         )
     order = (prior.metric_params or {}).get("p", 2)
     if prior.metric not in _EUCLIDEAN or order != 2:
         raise ValueError(
-            f"prior=KernelDensity(metric={prior.metric!r}) is drawn from as if the "
-            "metric were Euclidean. Use metric='euclidean'."
+            f"prior=KernelDensity(metric={prior.metric!r}) can be fitted, but its "
+            "sample draws as if the metric were Euclidean. Use metric='euclidean'."
         )
 
 
 def capabilities_of(prior: Any) -> Capabilities:
-    """What an object can do that is not a `Prior`, fitted or not."""
+    """Return the capabilities of an object that is not a `Prior`, fitted or not."""
     return Capabilities(
-        gaussians=isinstance(prior, _SCIKIT_LEARNS),
+        gaussians=isinstance(prior, _SKLEARN_MIXTURES),
         density=callable(getattr(prior, "score_samples", None)),
         labels=takes(prior.sample, "y"),
         weights=takes(prior.fit, "sample_weight"),
@@ -79,14 +84,14 @@ def capabilities_of(prior: Any) -> Capabilities:
 
 
 def sample(prior: Any, n_samples: int, seed: int, y: Any = None) -> Any:
-    """What ``sample`` of a fitted object returns, seeded if it can be."""
+    """Call ``sample`` of a fitted object, with a seed if the object can be seeded."""
     options = dict[str, Any]()
     if y is not None:
         options["y"] = y
     if takes(prior.sample, "random_state"):
         options["random_state"] = seed
     elif hasattr(prior, "get_params") and "random_state" in prior.get_params():
-        # A seeded copy draws, so that the state of the prior does not change.
+        # A seeded copy makes the draws, so that the prior itself does not change.
         prior = copy.copy(prior).set_params(random_state=seed)
     return prior.sample(n_samples, **options)
 
@@ -94,12 +99,12 @@ def sample(prior: Any, n_samples: int, seed: int, y: Any = None) -> Any:
 def checked_draws(
     drawn: Any, n_samples: int, n_codes: int, name: str, stream: np.random.Generator
 ) -> np.ndarray:
-    """Draws as codes of shape (n_samples, n_codes), float64, in random order.
+    """Return draws as codes of shape (n_samples, n_codes), float64, in random order.
 
-    Draws that are not finite numbers or of a wrong shape raise a ValueError that calls
-    the prior by its ``name``.
+    A ValueError, which names the prior, is raised if the draws are not finite real
+    numbers or have another shape.
     """
-    # scikit-learn's mixtures return (codes, labels), ordered by component.
+    # scikit-learn's mixtures return a tuple (codes, labels), ordered by component.
     ordered = isinstance(drawn, tuple)
     call, needed = f"{name}.sample({n_samples})", (n_samples, n_codes)
     try:
@@ -107,19 +112,19 @@ def checked_draws(
         codes = found.real.astype(np.float64, copy=False)
     except (TypeError, ValueError, IndexError) as error:
         raise ValueError(
-            f"{call} returned no numbers ({error}); needed are finite codes of shape "
-            f"{needed}."
+            f"{call} did not return numbers ({error}). It must return finite codes of "
+            f"shape {needed}."
         ) from error
     if np.iscomplexobj(found) or codes.shape != needed or not np.isfinite(codes).all():
         raise ValueError(
-            f"{call} returned an array of shape {codes.shape} and type {found.dtype}; "
-            f"needed are finite codes of shape {needed}."
+            f"{call} returned an array of shape {codes.shape} and type {found.dtype}. "
+            f"It must return finite codes of shape {needed}."
         )
     return stream.permutation(codes) if ordered else codes
 
 
 def mixture_of(prior: Any) -> Mixture:
-    """Gaussians of a fitted mixture of scikit-learn."""
+    """Convert a fitted mixture of scikit-learn to a `Mixture`."""
     means, stored = prior.means_, prior.covariances_
     kind = prior.covariance_type
     if kind == "tied":
@@ -138,8 +143,12 @@ def mixture_of(prior: Any) -> Mixture:
 
 
 def n_parameters_of(prior: Any) -> int | None:
-    """Free parameters of a fitted object, if it tells them, or is scikit-learn's."""
-    if not isinstance(prior, _SCIKIT_LEARNS):
+    """Return the number of free parameters of a fitted object.
+
+    It is that of a mixture of scikit-learn, or the attribute ``n_parameters_`` of any
+    other object. None means that the number is unknown.
+    """
+    if not isinstance(prior, _SKLEARN_MIXTURES):
         return getattr(prior, "n_parameters_", None)
     n_components, n_codes = prior.means_.shape
     of_full = n_codes * (n_codes + 1) // 2

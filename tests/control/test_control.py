@@ -27,12 +27,12 @@ from skspectral.control import (
 from skspectral.priors import GaussianMixture, LocalContrastPrior
 
 LENGTH, RATE = 256, 1000.0
-# Cycles per signal, some apart from the others.
+# Frequencies of the tones in cycles per signal.
 CYCLES = np.array([4, 9, 20, 33, 50, 71, 90, 112])
 
 
 def tones(n, seed=0):
-    """Sums of sinusoids of whole numbers of cycles, any phase and amplitude."""
+    """Draw sums of sinusoids with whole cycles, random phases and amplitudes."""
     rng = np.random.default_rng(seed)
     t = np.arange(LENGTH) / LENGTH
     waves = np.exp(2j * np.pi * CYCLES[:, None] * t)
@@ -41,13 +41,13 @@ def tones(n, seed=0):
 
 
 def spectrum(X):
-    """Amplitude at each of the tones, shape (n, 8)."""
+    """Return the amplitude at the frequency of each tone, shape (n, 8)."""
     return np.abs(np.fft.rfft(X))[:, CYCLES]
 
 
 @pytest.fixture(scope="module")
 def of_tones():
-    # Their mean is chance.
+    # The mean signal is random.
     est = SpectralDictionaryLearning(
         16, modulation=None, sampling_rate=RATE, center=False
     )
@@ -111,12 +111,12 @@ def test_a_band_of_signals_that_are_no_atoms_changes_itself_alone():
     power = np.abs(np.fft.rfft(X)) ** 2
     out = np.abs(np.fft.rfft(filter(est, X, 40, 80, btype="bandstop"))) ** 2
     cycles = np.arange(power.shape[1])
-    # The edges are shared by neighbours, over a cycle or so.
+    # At the edges of a band neighbouring atoms overlap by about one cycle.
     outside = (cycles < 38) | (cycles > 82)
     change = abs(out[:, outside].sum() / power[:, outside].sum() - 1)
     assert change < 0.01
     inside = (cycles > 42) & (cycles < 78)
-    # What is no sum of whole cycles has a little of every frequency.
+    # A signal that is not a sum of whole cycles has some power at all frequencies.
     assert out[:, inside].sum() < 0.05 * power[:, inside].sum()
 
 
@@ -136,7 +136,7 @@ def test_bands_add_up_to_the_signal():
     low, high = filter(est, X, high=4), filter(est, X, low=4)
     shown = est.inverse_transform(est.transform(X))
     assert_allclose(low + high, shown, atol=1e-9)
-    # Without limits it is what the model tells, the mean image among it.
+    # Without limits the result is the reconstruction, including the mean image.
     assert_allclose(filter(est, X), shown, atol=1e-9)
     assert_allclose(filter(est, X, residual=1), X, atol=1e-9)
 
@@ -168,7 +168,7 @@ def test_select_atoms_by_interval(of_digits):
     edges = np.quantile(f, [0.3, 0.6])
     bands = [(None, edges[0]), tuple(edges), (edges[1], None)]
     masks = [select_atoms(of_digits, frequency=band) for band in bands]
-    # Adjoining bands: each atom is in one.
+    # Each atom is in exactly one of two adjacent bands.
     assert (np.sum(masks, axis=0) == 1).all()
     assert (f[masks[1]] >= edges[0]).all()
     strong = select_atoms(of_digits, explained_variance_ratio=(0.01, None))
@@ -207,7 +207,10 @@ def test_a_mask_is_a_gain(of_tones):
         (lambda e, X: equalize(e, X, -1.0), "gains must be finite and >= 0"),
         (lambda e, X: equalize(e, X, lambda f: f * np.nan), "it is nan"),
         (lambda e, X: equalize(e, X, lambda f: 1 / f), "inf at the frequency 0"),
-        (lambda e, X: equalize(e, X, lambda f: f[:3]), r"gave \(3,\) values"),
+        (
+            lambda e, X: equalize(e, X, lambda f: f[:3]),
+            r"returned an array of shape \(3,\)",
+        ),
         (lambda e, X: equalize(e, X, 1.0, residual=np.nan), "residual=nan"),
         (lambda e, X: equalize(e, X * np.nan, 1.0), "NaN"),
         (lambda e, X: filter(e, X, 5, 5), "low < high"),
@@ -246,7 +249,7 @@ def test_sample_clamps_codes(of_tones):
 
 
 def whitened(est, X):
-    """Coordinates in which the prior is N(0, I)."""
+    """Return coordinates in which the prior is N(0, I)."""
     root = np.linalg.cholesky(est.prior_.covariance_)
     coordinates = (X - est.mean_) @ est.basis_.T - est.prior_.mean_
     return np.linalg.solve(root, coordinates.T).T
@@ -306,7 +309,7 @@ def test_a_grid_search_chooses_the_band():
     rng = np.random.default_rng(0)
     X, y = load_digits(return_X_y=True)
     X, y = X[:600], y[:600]
-    # Noise of high frequencies only: checkerboards.
+    # The noise has high frequencies only: checkerboards.
     board = (-1.0) ** np.indices((8, 8)).sum(0).ravel()
     X = X + 40 * rng.normal(size=(600, 1)) * board
     atoms = SpectralDictionaryLearning(64, signal_shape=(8, 8), atoms="plane_wave")
@@ -331,7 +334,7 @@ def test_the_mean_has_the_gains_of_its_own_frequencies(shape, atoms, rate):
     est = SpectralDictionaryLearning(
         5, signal_shape=shape, atoms=atoms, modulation=None, sampling_rate=rate
     ).fit(X)
-    # Half a cycle and three cycles; the constant is of frequency 0.
+    # Half a cycle and three cycles, plus a constant of frequency 0.
     unit = 1 if rate is None else rate / shape[0]
     part = {
         (None, 0.25): np.ones_like(slow),
@@ -348,7 +351,7 @@ def test_the_mean_has_the_gains_of_its_own_frequencies(shape, atoms, rate):
 
 
 def test_bands_of_atoms_in_windows():
-    """Which depend on each other: codes of the least ridge would be of no use."""
+    """Atoms in windows are nearly dependent: codes with a tiny ridge are useless."""
     X = np.random.default_rng(0).normal(size=(400, 256)).cumsum(axis=1)
     X -= X.mean(axis=1, keepdims=True)
     options = {"modulation": None, "tol": 0.01}

@@ -1,4 +1,4 @@
-"""Patches of images: the same numbers, in the same dtype, from places in the images."""
+"""Patches have the values and the dtype of the images from which they are cut."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ LAYOUTS = {
 
 
 def stands_in(image, patch):
-    """Whether a patch is somewhere in an image, in which NaN equals NaN."""
+    """Whether an image contains a patch, where NaN equals NaN."""
     size = len(patch)
     views = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))
     views = np.moveaxis(views, (-2, -1), (2, 3))
@@ -36,7 +36,7 @@ def as_floats(image):
 
 @st.composite
 def lists_of_images(draw):
-    """Images of one dtype, range, layout and number of channels; some with a mask."""
+    """Draw images of one dtype, range, layout and number of channels, some masked."""
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     low, high = draw(st.sampled_from([(0, 1), (0, 255), (-3, 4), (0, 4000)]))
@@ -143,7 +143,7 @@ def test_a_mask_does_not_change_the_units():
     assert patches.dtype == np.float32
     assert sorted(np.isnan(patch).sum() for patch in patches) == [0, 15]
     assert np.nanmax(patches) == 35
-    # A mask that marks nothing leaves the integers.
+    # Integers remain integers if the mask marks no entry.
     assert cut_patches([np.ma.array(plain)], 2, 6).dtype == np.uint8
 
 
@@ -165,8 +165,8 @@ grey, colour = np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.uint8)
         ([colour, np.zeros((5, 5, 4), np.uint8)], "differ in their channels"),
         ([grey, grey / 255], "dtypes float64 and uint8, whose ranges differ"),
         ([grey, grey.astype(np.uint16)], "dtypes uint16 and uint8"),
-        (grey, r"shape \(5, 5\) may be one image\. Pass \[images\]"),
-        (colour, r"may be one image or 5 grey ones\. Pass \[images\]"),
+        (grey, r"shape \(5, 5\) is a single image\. Pass the list \[images\]"),
+        (colour, r"may be one image or 5 grey images\. Pass \[images\]"),
         ([grey[0]], r"images\[0\] has the shape \(5,\)"),
         ([np.zeros((2, 5, 5, 3))], r"images\[0\] has the shape \(2, 5, 5, 3\)"),
         ([np.zeros((5, 5, 0))], r"images\[0\] has the shape \(5, 5, 0\)"),
@@ -175,7 +175,7 @@ grey, colour = np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.uint8)
         ([[["a", "b"]]], r"images\[0\] has the dtype <U1"),
         ([[[1, 2], [3]]], r"images\[0\] must be an array of real numbers"),
         ([[[1, "b"], [3, object()]]], r"images\[0\] must be an array of real numbers"),
-        ([grey, grey[:2]], r"size=4 is larger than an image, whose .* side is 2"),
+        ([grey, grey[:2]], r"size=4 is larger than an image: .* at most 2"),
     ],
 )
 def test_what_is_no_list_of_images(images, message):

@@ -26,7 +26,7 @@ def save(path, shape, color=None):
 
 
 def contains(photograph, patch):
-    """Whether the patch stands somewhere in the photograph."""
+    """Whether the photograph contains the patch."""
     size = len(patch)
     views = np.lib.stride_tricks.sliding_window_view(photograph, (size, size, 3))
     return (views[:, :, 0] == patch).all(axis=(-3, -2, -1)).any()
@@ -44,7 +44,7 @@ def test_photographs():
 
 
 def test_photograph_patches_are_cut_apart():
-    """Training patches of full size stand outside the band of the test patches."""
+    """Training patches at full size lie outside the band of the test patches."""
     train, test = load_photograph_patches(30, size=16, random_state=0)
     bands = [photograph[:, 256:384] for photograph in load_sample_images().images]
     textured = [patch for patch in (*train, *test) if patch.std() > 30]
@@ -107,7 +107,7 @@ def test_rotated_pictures_are_turned_upright(tmp_path):
     exif[0x0112] = 3
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
     train, _ = load_image_folder(tmp_path, 200, 8)
-    # Upright, the left half is the black one; the band in the middle is kept out.
+    # In the upright picture the left half is black. The middle band is held out.
     assert set(np.unique(train)) == {0, 255}
 
 

@@ -1,4 +1,4 @@
-"""Which files below a folder are read, and what is said of the others."""
+"""Which files below a folder are read, and the warnings about the other files."""
 
 import os
 import warnings
@@ -12,13 +12,13 @@ from skspectral.datasets import load_image_folder, load_recordings
 
 
 def write(path, value):
-    """A recording of one window, which holds its number."""
+    """Write a recording of one window, whose samples identify it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wavfile.write(path, 100, np.full(4, value, np.float32))
 
 
 def numbers(folder):
-    """Those of the recordings below a folder, in the order in which they come."""
+    """Return the numbers of the recordings below a folder, in the order of reading."""
     windows, _ = load_recordings(folder, 4)
     return windows[:, 0].astype(int).tolist()
 
@@ -35,12 +35,12 @@ def test_what_is_hidden_is_left_out(tmp_path, hidden):
     write(tmp_path / "b" / ".c.wav", 1)
     write(tmp_path / hidden / "a.wav", 2)
     assert numbers(tmp_path) == [0]
-    # The folder that the user names is not hidden from the user.
+    # A hidden folder is read if the user passes its path.
     assert numbers(tmp_path / hidden) == [2]
 
 
 def test_a_hidden_folder_of_pictures_is_no_test(tmp_path):
-    """A copy that an editor made of a picture is not kept for testing."""
+    """A hidden copy of a picture, made by an editor, is not used for testing."""
     for i in range(5):
         for folder in (tmp_path, tmp_path / ".ipynb_checkpoints"):
             folder.mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ def test_links_in_a_circle(tmp_path):
     (message,) = (str(warning.message) for warning in warned)
     assert "lost.wav (FileNotFoundError" in message
     assert "self (OSError" in message
-    # A link may be the folder itself.
+    # The folder itself may be a link.
     for name in ("self", "lost.wav"):
         (folder / name).unlink()
     (tmp_path / "link").symlink_to(folder / "deeper")
@@ -98,7 +98,7 @@ def test_links_in_a_circle(tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path):
     write(tmp_path / "a.wav", 1)
     os.mkfifo(tmp_path / "b.wav")
-    with pytest.warns(UserWarning, match=r"b\.wav \(OSError: it is no regular file"):
+    with pytest.warns(UserWarning, match=r"b\.wav \(OSError: it is not a regular file"):
         assert numbers(tmp_path) == [1]
 
 

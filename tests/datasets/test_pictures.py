@@ -16,13 +16,13 @@ SIZE = 4
 
 
 def black_pictures(folder):
-    """Five, of the size of a patch: they are patches, of which the fifth is a test."""
+    """Write five pictures of the size of a patch; the fifth one is held out."""
     for i in range(5):
         Image.new("RGB", (SIZE, SIZE)).save(folder / f"z{i}.png")
 
 
 def whole_picture(folder):
-    """The one picture of size (SIZE, SIZE) below a folder, found beside black ones."""
+    """Return the only picture below a folder that is not black, (SIZE, SIZE)."""
     black_pictures(folder)
     train, test = load_image_folder(folder, 5, SIZE)
     assert not test.any()
@@ -46,7 +46,7 @@ def write_pgm(path, values, white):
 
 
 def write_12_bits(path, values):
-    """A TIFF of 12 bits a sample: two values in three bytes."""
+    """Write a TIFF with 12 bits per sample: two values in three bytes."""
     pairs = values.astype(int).reshape(-1, 2)
     packed = [(a >> 4, (a & 15) << 4 | b >> 8, b & 255) for a, b in pairs.tolist()]
     pixels = bytes(np.array(packed).ravel().tolist())
@@ -67,7 +67,7 @@ def write_fits(path, values):
     )
 
 
-# Of each way to store GREY: values, and a function of a path that stores them.
+# Per format of GREY: the values, and a function that writes them to a path.
 DEEP = {
     "png of 16 bits": lambda path: saved(
         path / "a.png", (GREY * 257).astype(np.uint16)
@@ -208,7 +208,7 @@ def save_cmyk(path):
 
 
 def save_lab(path):
-    """A grey of CIELAB, of which 128 stands for no colour."""
+    """Make a grey picture in CIELAB, where 128 means no colour."""
     lab = np.full((SIZE, SIZE, 3), (255, 0, 0), np.uint8)
     Image.frombytes("LAB", (SIZE, SIZE), lab.tobytes()).save(path / "a.tif")
     return np.full((SIZE, SIZE, 3), 255)
@@ -260,7 +260,7 @@ def test_colours_of_every_mode(tmp_path, save):
 
 @pytest.mark.parametrize("mode", ["RGBX", "YCbCr", "HSV", "CMYK", "RGBa", "La", "PA"])
 def test_modes_that_few_files_have(mode):
-    """From RGB to the mode and back is nearly nothing; what is transparent is white."""
+    """Conversion from RGB to a mode and back changes little; transparent is white."""
     if mode == "PA":
         picture, expected = few_colours()
         picture = picture.convert("PA")
@@ -277,7 +277,7 @@ def test_modes_that_few_files_have(mode):
         expected = np.where(ALPHA[..., None] == 0, 255, expected)
     rgb = as_rgb(picture)
     assert rgb.mode == "RGB"
-    # A hue of 8 bits is coarse.
+    # Hues have 8 bits only, which is coarse.
     np.testing.assert_allclose(np.asarray(rgb, float), expected, atol=6)
 
 
@@ -359,12 +359,12 @@ def test_one_picture_is_held_at_a_time(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # Its array, and the pieces of which Pillow makes that.
+    # The array of one picture, and the pieces from which Pillow makes it.
     assert peak < 3 * side * side * 3
 
 
 def test_a_picture_that_cannot_be_decoded_does_not_change_the_others(tmp_path):
-    """Patches are those of the same folder without it."""
+    """The patches equal those of the folder without the broken picture."""
     big_pictures(tmp_path, 7, 30)
     expected = load_image_folder(tmp_path, 50, 8)
     whole = (tmp_path / "3.bmp").read_bytes()

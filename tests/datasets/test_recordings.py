@@ -14,7 +14,7 @@ from skspectral.datasets import cut_windows, load_recordings
 
 
 def test_recordings_of_all_formats_agree(tmp_path):
-    """One signal in every format of samples, mono and stereo: the same windows."""
+    """The windows do not depend on the format of the samples, nor on mono or stereo."""
     signal = np.array([-1, -0.5, 0, 0.25, 0.5, 0.75])
     formats = {
         "a_float32": signal.astype(np.float32),
@@ -83,7 +83,7 @@ def test_a_channel_of_several(tmp_path):
     windows, _ = load_recordings(tmp_path, 4)
     np.testing.assert_allclose(windows.ravel(), channels.mean(axis=1), rtol=1e-6)
     wavfile.write(tmp_path / "b.wav", 100, channels[:, :2])
-    # Too short to give a window, so that its only channel does not matter.
+    # This recording gives no window, so that its single channel does not matter.
     wavfile.write(tmp_path / "c.wav", 100, channels[:2, 0])
     with pytest.raises(ValueError, match=r"channel=2 must be from 0 to 1, .*b\.wav"):
         load_recordings(tmp_path, 4, channel=2)
@@ -102,11 +102,11 @@ def test_channels_that_cancel(tmp_path, leftover):
     sound = rng.uniform(-0.5, 0.5, 80)
     both = np.stack([sound, leftover * rng.uniform(-1, 1, 80) - sound], axis=1)
     wavfile.write(tmp_path / "against.wav", 100, both.astype(np.float32))
-    # Channels that have nothing in common are another thing, and so is silence.
+    # Neither independent channels nor silence raise a warning.
     noise = rng.uniform(-1, 1, (80, 8)).astype(np.float32)
     wavfile.write(tmp_path / "noise.wav", 100, noise)
     wavfile.write(tmp_path / "silence.wav", 100, np.zeros((80, 2), np.int16))
-    with pytest.warns(UserWarning, match=r"Of 1 file .*against\.wav \(.* cancel"):
+    with pytest.warns(UserWarning, match=r"about 1 file .*against\.wav \(.* cancel"):
         load_recordings(tmp_path, 4)
     windows, _ = load_recordings(tmp_path, 4, channel=0)
     np.testing.assert_allclose(windows[:20].ravel(), sound, rtol=1e-6)
@@ -132,7 +132,7 @@ def test_samples_that_are_no_float32(tmp_path, bad):
         pytest.raises(ValueError, match="has no readable WAV file"),
     ):
         load_recordings(tmp_path, 4)
-    # What is in no window is not looked at.
+    # Samples outside all windows are not checked.
     assert len(load_recordings(tmp_path, 5, hop=100, channel=0)[0]) == 2
 
 
@@ -152,7 +152,7 @@ def test_a_file_that_is_cut_short_is_named(tmp_path):
     strange = b"odd " + (4).to_bytes(4, "little") + b"data"
     size = (len(content) + len(strange) - 8).to_bytes(4, "little")
     (tmp_path / "odd.wav").write_bytes(b"RIFF" + size + content[8:] + strange)
-    with pytest.warns(wavfile.WavFileWarning, match="Of 2 files") as warned:
+    with pytest.warns(wavfile.WavFileWarning, match="Warnings about 2 files") as warned:
         windows, _ = load_recordings(tmp_path, 25)
     (message,) = (str(warning.message) for warning in warned)
     assert "cut.wav (Reached EOF prematurely" in message
@@ -173,7 +173,7 @@ def test_a_file_that_is_cut_within_a_frame_is_read_up_to_that(tmp_path, dtype, n
     else:
         wavfile.write(whole, 100, channels.astype(dtype))
     cut.write_bytes(whole.read_bytes()[:-n_lost])
-    with pytest.warns(wavfile.WavFileWarning, match=r"Of 1 file .*: cut\.wav \("):
+    with pytest.warns(wavfile.WavFileWarning, match=r"about 1 file .*: cut\.wav \("):
         windows, _ = load_recordings(cut.parent, 1)
     frame_size = 2 * (3 if dtype == "int24" else np.dtype(dtype).itemsize)
     cut.write_bytes(whole.read_bytes())
@@ -213,7 +213,7 @@ def test_files_of_all_kinds_as_scipy_reads_them(tmp_path, path):
 )
 @pytest.mark.parametrize("bits", [24, 32])
 def test_pieces_join(tmp_path, length, hop, bits):
-    """Windows are the same, however many are read at a time."""
+    """The windows do not depend on the number of windows per piece."""
     rng = np.random.default_rng(0)
     integers = rng.integers(-(2**23), 2**23, (200_001, 2)) * 2**8
     if bits == 32:

@@ -1,4 +1,4 @@
-"""Windows of signals: cut and made."""
+"""Windows that are cut from signals, and windows of synthetic tones."""
 
 import tracemalloc
 
@@ -49,7 +49,7 @@ def test_windows_are_a_copy_in_a_floating_dtype():
     np.testing.assert_array_equal(signal, np.arange(10))
     assert cut_windows(signal.astype(np.int16), 3).dtype == np.float64
     assert cut_windows([signal, signal.astype(np.float64)], 3).dtype == np.float64
-    # A signal that gives no window still has a say: the dtype is not that of chance.
+    # A signal without a window also counts for the dtype of the windows.
     assert cut_windows([signal, np.zeros(1)], 3).dtype == np.float64
 
 
@@ -95,7 +95,7 @@ LAYOUTS = {
 
 @st.composite
 def lists_of_signals(draw):
-    """Signals of one dtype, range and layout, some with a mask; as floats as well."""
+    """Draw signals of one dtype, range and layout, some masked, and their floats."""
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     high = draw(st.sampled_from([1, 100, 30_000]))
@@ -182,19 +182,19 @@ def test_arrays_of_other_libraries():
 
 @pytest.mark.parametrize("n_channels", [1, 2, 8])
 def test_channels_as_columns_are_refused(n_channels):
-    """As they are read by SciPy, sounds run along the wrong axis."""
+    """Sounds that SciPy reads run along axis 0, not along axis 1."""
     sound = np.zeros((100, n_channels))
     for signals in (sound, list(sound), sound.tolist(), np.ma.array(sound, mask=True)):
         with pytest.raises(ValueError, match=r"run along axis 1.* pass signals\.T"):
             cut_windows(signals, 9)
     assert cut_windows(sound.T, 9).shape == (11 * n_channels, 9)
-    # Neither axis is long enough: the other one is no advice.
+    # Neither axis is long enough, so that transposing is no advice.
     with pytest.raises(ValueError, match=r"has 8 samples\. Pass a shorter length"):
         cut_windows(np.zeros((100, 8)), 101)
 
 
 def peak_of(function, *args):
-    """Most bytes that numpy and Python asked for, beside what there was."""
+    """Return the result of a call, and the peak of its allocated memory in bytes."""
     tracemalloc.start()
     try:
         result = function(*args)
@@ -241,7 +241,7 @@ def test_tones_decay_and_differ_in_loudness_and_phase():
     assert (late < early).all()
     assert early.max() > 10 * early.min()
     assert np.abs(X).max() < 1
-    # Random phases: the mean over the notes is far below a note.
+    # Phases are random: the mean over the tones is far below a single tone.
     assert X.mean(0).std() < 0.2 * X.std()
 
 
@@ -284,7 +284,7 @@ def test_eeg():
     assert windows.shape == (16, 200)
     assert windows.dtype == np.float64
     channels = windows.reshape(4, 800)
-    # Read in a wrong byte order or layout, it would be neither standardised nor smooth.
+    # In a wrong byte order or layout the data would be neither standardised nor smooth.
     np.testing.assert_allclose(channels.mean(1), 0, atol=1e-3)
     np.testing.assert_allclose(channels.std(1), 1, atol=1e-2)
     assert (np.diff(channels).std(1) < 0.7).all()
@@ -300,7 +300,7 @@ def test_eeg_is_not_there(tmp_path, monkeypatch):
 
 
 class OnlyArray:
-    """What numpy can convert, and which tells nothing else of itself."""
+    """Object that NumPy can convert, but that has no other attribute of an array."""
 
     def __init__(self, values):
         self.values = values

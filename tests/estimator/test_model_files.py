@@ -354,7 +354,7 @@ def test_a_class_of_yours_is_trusted_by_name(tmp_path, monkeypatch):
 def test_a_file_of_something_else(tmp_path):
     path = tmp_path / "other.skops"
     sio.dump({"a": np.ones(3)}, path)
-    with pytest.raises(ValueError, match="holds a dict"):
+    with pytest.raises(ValueError, match="contains a dict"):
         load_model(path)
 
 

@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skspectral import SpectralDictionaryLearning, SpectralOutlierDetector
 from skspectral.gaussian import Gaussian, Mixture
 from skspectral.likelihood import log_density, log_density_quantile
-from skspectral.outliers import threshold_of_share
+from skspectral.outliers import contamination_threshold
 from skspectral.priors import (
     ClassConditionalPrior,
     DiffusionPrior,
@@ -154,9 +154,9 @@ def test_the_share_is_one_of_weight():
     scores = np.array([3.0, 1.0, 2.0, 5.0, 4.0, 0.0])
     weights = np.array([2.0, 1.0, 3.0, 1.0, 1.0, 0.0])
     for share in (0.1, 0.125, 0.3, 0.5):
-        weighted = threshold_of_share(scores, share, weights)
+        weighted = contamination_threshold(scores, share, weights)
         repeated = np.repeat(scores, weights.astype(int))
-        assert weighted == threshold_of_share(repeated, share)
+        assert weighted == contamination_threshold(repeated, share)
         assert (repeated < weighted).mean() <= share
         # The next higher score would leave more below.
         higher = min((s for s in repeated if s > weighted + 0.1), default=np.inf)
@@ -165,14 +165,14 @@ def test_the_share_is_one_of_weight():
 
 def test_the_unit_of_the_weights_is_no_matter():
     scores, weights = np.arange(5.0), np.array([2.0, 1, 1, 0, 2]) / 2
-    expected = threshold_of_share(scores, 0.4, weights)
-    assert threshold_of_share(scores, 0.4, 1e308 * weights) == expected
+    expected = contamination_threshold(scores, 0.4, weights)
+    assert contamination_threshold(scores, 0.4, 1e308 * weights) == expected
 
 
 def test_ties_are_not_outliers():
-    assert threshold_of_share(np.zeros(10), 0.5) <= 0
+    assert contamination_threshold(np.zeros(10), 0.5) <= 0
     scores = np.repeat([-1.0, 0.0], [6, 4])
-    assert (scores < threshold_of_share(scores, 0.5)).sum() == 0
+    assert (scores < contamination_threshold(scores, 0.5)).sum() == 0
 
 
 def test_a_weight_is_a_repetition(correlated):

@@ -413,7 +413,7 @@ def test_in_a_pipeline_with_everything_on(patches):
 
 def test_going_on_with_other_atoms_says_how_to_begin_anew(patches):
     est = learn(patches[0]).set_params(atoms="sinusoid")
-    with pytest.raises(ValueError, match=r"goes on.*another kind.*Call fit"):
+    with pytest.raises(ValueError, match=r"continues.*another kind.*Call fit"):
         est.partial_fit(patches[0])
 
 

@@ -120,4 +120,6 @@ def test_a_fork_that_would_wait_for_ever_is_refused(threads):
         check=True,
         timeout=60,
     )
-    assert ("Start workers by 'spawn'" in done.stdout) == (threads == "2 2")
+    assert ("Start workers with the method 'spawn'" in done.stdout) == (
+        threads == "2 2"
+    )

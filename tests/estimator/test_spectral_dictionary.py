@@ -582,6 +582,14 @@ def test_wrong_width(signals):
         est.inverse_transform(signals)
 
 
+def test_coordinates_that_are_not_finite(signals):
+    est = fit_with(signals)
+    coordinates = est.coordinates(signals)
+    coordinates[[2, 5], 1] = np.nan, np.inf
+    with pytest.raises(ValueError, match=r"in 2 of \d+ rows, first in row 2\."):
+        est.inverse_coordinates(coordinates)
+
+
 def test_before_fit(signals):
     est = SpectralDictionaryLearning()
     for call in (

@@ -96,7 +96,7 @@ def test_map(rng):
 
 @pytest.mark.parametrize("rank", range(K))
 def test_flattened_is_the_likeliest_choice_of_directions(rng, rank):
-    """Among all subsets of directions, not only neighbours."""
+    """The choice is the best among all subsets of directions, not only neighbours."""
     for _ in range(5):
         values = np.sort(rng.gamma(1.0, size=K))[::-1]
 
@@ -121,7 +121,7 @@ def test_directions_without_variance_are_never_kept():
 
 
 def test_components_agree_where_nothing_varies(rng):
-    """Directions that no sample has change each density by the same factor."""
+    """Directions without variance change the densities of all samples equally."""
     loud, quiet = (
         (0.5, Gaussian.from_covariance(np.zeros(3), scale * np.diag([3.0, 2.0, 1.0])))
         for scale in (1e4, 1e-4)
@@ -142,7 +142,7 @@ def test_any_noise_makes_a_covariance_regular():
 
 
 def test_free_parameters():
-    """Of a mean, and of the matrices that the form can be, by their tangent space."""
+    """The count is the dimension of the tangent space of means and covariances."""
     for rank in (1, 2):
         n_codes = 4
         rng = np.random.default_rng(0)
@@ -203,8 +203,8 @@ def test_draws_have_the_moments_of_the_mixture(rng):
     )
     covariance = second - np.outer(mean, mean)
     spread = np.sqrt(np.diag(covariance))
-    # Five standard errors of a mean; of a covariance where tails may be twice a
-    # Gaussian's.
+    # Five standard errors of a mean; those of a covariance allow for tails up to twice
+    # as heavy as those of a Gaussian.
     assert (np.abs(drawn.mean(0) - mean) < 5 * spread / n**0.5).all()
     error = np.abs(np.cov(drawn.T) - covariance)
     assert (error < 10 * np.outer(spread, spread) * (2 / n) ** 0.5).all()
@@ -246,7 +246,7 @@ class TestResponsibilities:
         np.testing.assert_allclose(found, fitted.predict_proba(X), atol=1e-10)
 
     def test_with_noise(self, X):
-        """By the densities of the sums, for noise of each row, some of it removed."""
+        """The reference is the density of the sum; noise per row, partly removed."""
         mixture = of_scikit_learn(ScikitLearns(2, random_state=0).fit(X))
         noise = np.random.default_rng(1).random((200, 1))
         found = mixture.responsibilities(X, noise, 0.1)
@@ -296,7 +296,7 @@ class TestResponsibilities:
 
 @pytest.mark.parametrize("rank", [1, 2])
 def test_ties_between_variances_are_not_broken_by_rounding(rank):
-    """Directions without data have the same variance, whatever is kept of them."""
+    """The result does not depend on the eigenvectors of equal variances."""
     rng = np.random.default_rng(0)
     vectors = np.linalg.qr(rng.normal(size=(6, 6)))[0]
     values = np.array([1.3, 1.3, 1.3, 0.4, 0.4, 0.4])

@@ -55,7 +55,7 @@ def random_mixture(rng, n_codes, n_components, rank):
 
 
 class Dense:
-    """Everything with T x T matrices, one row at a time."""
+    """The reference: dense T x T matrices, one row at a time."""
 
     def __init__(self, mean, axes, mixture):
         self.parts = [
@@ -68,7 +68,7 @@ class Dense:
         ]
 
     def given(self, row):
-        """Weights, means and covariances of what is NaN."""
+        """Return weights, means and covariances of the missing entries."""
         o, m = ~np.isnan(row), np.isnan(row)
         conditioned = []
         for weight, mean, S in self.parts:
@@ -141,7 +141,7 @@ def test_draws_have_the_moments_of_the_joint_gaussian(model, n_missing):
     drawn = law.draw(seen, n, np.random.default_rng(3))[:, 0]
     mean, covariance = dense.mean_and_covariance(row)
     spread = np.sqrt(np.diag(covariance))
-    # Five standard errors, of a covariance for tails up to twice a Gaussian's.
+    # Five standard errors; those of a covariance allow for tails up to twice as heavy.
     assert (np.abs(drawn.mean(0) - mean) < 5 * spread / n**0.5).all()
     error = np.abs(np.cov(drawn.T) - covariance)
     assert (error < 10 * np.outer(spread, spread) * (2 / n) ** 0.5).all()
@@ -184,7 +184,7 @@ def test_by_integration():
 
 
 def test_tiny_noise_is_no_trouble():
-    """Where the noise is at rounding, seen entries determine the others."""
+    """If the noise is as small as rounding, the observed entries determine the rest."""
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.normal(size=(40, 6)))[0].T
     mixture = [(1.0, Gaussian(np.zeros(6), np.eye(6), 10.0 ** -np.arange(6)))]
@@ -198,7 +198,7 @@ def test_tiny_noise_is_no_trouble():
 
 @pytest.mark.parametrize("n_seen", [0, 1, 5])
 def test_a_component_without_variance(n_seen):
-    """Silence: all that it varies by is noise."""
+    """A component without variance: the samples contain noise only."""
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0].T
     still = Gaussian(np.ones(3), np.eye(3), np.zeros(3))
     model = Entries(np.zeros(6), axes, [(1.0, still)])
@@ -226,7 +226,7 @@ def test_rows_by_missing_entries():
 @pytest.mark.parametrize("noise", [0.4, 2.0])
 @pytest.mark.parametrize("rank", [2, 9])
 def test_without_an_operator_it_is_the_identity(noise, rank):
-    """The eigenbasis gives what the matrix does, and draws have its moments."""
+    """The eigenvectors give the same result as the matrix, and draws its moments."""
     rng = np.random.default_rng(0)
     mixture, y = mixture_of(*random_mixture(rng, 5, 3, rank)), rng.normal(size=(4, 5))
     found = LinearObservation(None, noise).condition(mixture, y, removed=0.3)

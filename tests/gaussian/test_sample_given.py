@@ -19,7 +19,7 @@ def normal(seed):
 
 
 def conditioned(law, noise_variance):
-    """Log-density of what is seen, mean and covariance: the textbook's."""
+    """Return log-density of the observation, mean and covariance by the textbook."""
     C = law.covariance
     S = OPERATOR @ C @ OPERATOR.T + noise_variance * np.eye(2)
     left = SEEN - OPERATOR @ law.mean
@@ -64,7 +64,7 @@ def test_draws_of_signals_agree_with_what_is_seen(prior):
     seen = truth @ operator.T
     drawn = est.sample_given(operator, seen, 6, random_state=0)
     np.testing.assert_allclose(drawn @ operator.T, seen, atol=1e-3)
-    # Also with what atoms cannot tell.
+    # The draws also agree with values that the atoms cannot represent.
     means = np.kron(np.kron(np.eye(4), [[0.5, 0.5]]), np.kron(np.eye(4), [[0.5, 0.5]]))
     means = means.reshape(16, 64)
     for known in (means, np.eye(64)[:40], est.components_[:9]):
@@ -78,7 +78,7 @@ def test_draws_of_signals_agree_with_what_is_seen(prior):
     )
     free = est.sample(6, random_state=0)
     assert ((drawn - truth) ** 2).mean() < ((free - truth) ** 2).mean()
-    # Without a number it continues a stream.
+    # Without a seed the draws continue the stream of the estimator.
     assert (
         est.sample_given(operator, seen[0]) != est.sample_given(operator, seen[0])
     ).any()
@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_refused():
         est.sample_given(np.ones((1, 64)), [1.0, 2.0])
     with pytest.raises(ValueError, match="noise_variance"):
         est.sample_given(np.ones((1, 64)), [1.0], noise_variance=-1.0)
-    with pytest.raises(ValueError, match="y=3: GaussianPrior draws what fits"):
+    with pytest.raises(ValueError, match="y=3: sample_given of GaussianPrior"):
         est.sample_given(np.ones((1, 64)), [1.0], y=3)
     est.set_params(prior=KernelDensity()).fit(X)
     with pytest.raises(TypeError, match="KernelDensity has no closed form"):

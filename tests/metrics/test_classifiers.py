@@ -218,7 +218,7 @@ def test_copies_come_out_below_one_half():
 @pytest.mark.parametrize(
     ("n_samples", "options", "message"),
     [
-        (4, {}, "cv=5 folds need as many .* X_real has 30 and X_generated 4"),
+        (4, {}, "cv=5 folds need at least 5 .* X_real has 30 and X_generated has 4"),
         (30, {"cv": 1}, "cv"),
         (30, {"classifier": "forest"}, "classifier"),
     ],

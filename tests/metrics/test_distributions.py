@@ -13,9 +13,9 @@ from skspectral.metrics import (
     kernel_distance,
 )
 from skspectral.metrics.frechet import (
+    _clip_rounding,
     _from_factors,
     _subset_sizes,
-    _without_rounding,
 )
 
 
@@ -139,23 +139,23 @@ def test_statistics_stored_as_single_precision():
 
 
 def test_what_is_negative_beyond_rounding_is_no_distance():
-    assert _without_rounding(-1e-9, 1.0) == 0.0
-    assert _without_rounding(0.5, 1.0) == 0.5
-    with pytest.raises(ArithmeticError, match=r"is -0.01, beside traces of 1"):
-        _without_rounding(-0.01, 1.0)
+    assert _clip_rounding(-1e-9, 1.0) == 0.0
+    assert _clip_rounding(0.5, 1.0) == 0.5
+    with pytest.raises(ArithmeticError, match=r"is -0.01, although the traces"):
+        _clip_rounding(-0.01, 1.0)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((np.zeros(6),), "X_real is a tuple of 1"),
+        ((np.zeros(6),), "X_real is a tuple of length 1"),
         ((np.zeros(6), np.eye(5)), r"shape \(6,\) and a covariance of shape \(5, 5\)"),
         ((np.zeros((2, 6)), np.eye(6)), r"mean of shape \(2, 6\)"),
         ((np.zeros(6), np.triu(np.ones((6, 6)))), "differs from its transpose"),
         ((np.zeros(6), -np.eye(6)), "not positive semi-definite"),
         ((np.zeros(6), np.full((6, 6), np.nan)), r"X_real\[1\] contains NaN"),
         ((np.zeros(5), np.eye(5)), "X_real has 5, X_generated has 6"),
-        (np.zeros((1, 6)), "at least 2 of them"),
+        (np.zeros((1, 6)), "n_samples >= 2"),
     ],
 )
 def test_bad_statistics(given, message):
@@ -219,7 +219,7 @@ def test_smallest_subset(n, first):
 @pytest.mark.parametrize(
     ("n_samples", "options", "message"),
     [
-        (11, {}, "pass at least 12"),
+        (11, {}, "needs at least 12 samples"),
         (40, {"min_samples": 40}, "min_samples=40 must be less than the 40"),
         (40, {"min_samples": 1}, "min_samples"),
         (40, {"n_points": 1}, "n_points"),

@@ -171,7 +171,7 @@ def test_a_bright_image_of_minus_one_to_one_is_no_unit_range():
     signed = 2 * UNIT - 1
     signed[:4] = 0.1 + 0.8 * UNIT[:4]
     values, few, many = map(Values.of, (signed, UNIT[:1], UNIT))
-    assert values.share_positive == 0.1
+    assert values.fraction_positive == 0.1
     check_one_range("signed", values, "one", few)
     for pair in [(values, many), (many, values)]:
         with pytest.raises(ValueError, match="ranges of values differ"):
@@ -248,7 +248,7 @@ def test_the_axis_of_channels(metric, n_channels):
         found = run_layout(metric, grey, channel_axis=axis)
         np.testing.assert_array_equal(found, expected)
     for images, axis in [(grey, -1), (last, None), (last, 0), (last, 4), (grey, 1)]:
-        with pytest.raises(ValueError, match="does not go with channel_axis"):
+        with pytest.raises(ValueError, match="does not agree with channel_axis"):
             run_layout(metric, images, channel_axis=axis)
     with pytest.raises(ValueError, match="channel_axis"):
         run_layout(metric, last, channel_axis="first")
@@ -379,7 +379,7 @@ def test_other_masks_are_refused_by_name():
     for function, name in [
         (radial_power_spectrum, "images"),
         (lambda X: extract_features(X, lambda batch: batch), "images"),
-        (lambda X: extract_features(UNIT, lambda _: X), "What extractor returned"),
+        (lambda X: extract_features(UNIT, lambda _: X), "The output of extractor"),
         (lambda X: classifier_score(X[:, 0, :2]), "probabilities"),
         (lambda X: frechet_distance((X[0, 0], np.eye(12)), UNIT[0]), r"X_real\[0\]"),
     ]:

@@ -49,7 +49,7 @@ BOTH = [
 def block_size(request, monkeypatch):
     """Some blocks of one row or a few, as large sets have."""
     if request.param is not None:
-        for name in ("_BLOCK_SIZE", "_EXACT_SIZE", "_LEAST_ROWS"):
+        for name in ("_BLOCK_SIZE", "_EXACT_SIZE", "_MIN_BLOCK_ROWS"):
             monkeypatch.setattr(f"skspectral.metrics._distances.{name}", request.param)
 
 
@@ -212,7 +212,7 @@ def test_new_samples_are_as_new_as_the_test_set():
 
 def test_a_test_set_of_training_samples():
     X = normal(20)
-    with pytest.raises(ValueError, match="Every sample of X_test is in X_train"):
+    with pytest.raises(ValueError, match="Every sample of X_test is also in X_train"):
         memorization_ratio(X, X[:5], normal(20, seed=1))
 
 

@@ -198,13 +198,13 @@ def test_input_stays_as_it_is(model, digits):
 
 def test_estimators_without_the_methods(digits):
     scorer = reconstruction_scorer(explained_variance)
-    with pytest.raises(TypeError, match="with inverse_transform, which KMeans has not"):
+    with pytest.raises(TypeError, match="inverse_transform, but KMeans has no"):
         scorer(KMeans(2, n_init=1).fit(digits), digits)
     scorer = generation_scorer(radial_spectrum_distance, signal_shape=SHAPE)
-    with pytest.raises(TypeError, match="with sample, which PCA has not"):
+    with pytest.raises(TypeError, match="method sample, but PCA has no"):
         scorer(PCA(2).fit(digits), digits)
     mixture = GaussianMixture(covariance_type="diag", reg_covar=0.1).fit(digits)
-    with pytest.raises(TypeError, match="of GaussianMixture takes no random_state"):
+    with pytest.raises(TypeError, match="of GaussianMixture has no random_state"):
         scorer(mixture, digits)
 
 
@@ -213,10 +213,15 @@ def test_metrics_that_return_more_than_a_number(model, digits):
         return radial_power_spectrum(X), radial_power_spectrum(Y)
 
     for metric, field, error, match in [
-        (distance_of_moments, None, TypeError, "Pass field, one of: mean, all"),
+        (distance_of_moments, None, TypeError, "Pass field as one of: mean, all"),
         (distance_of_moments, "all", TypeError, "returns ndarray, but .* a function"),
-        (distance_of_moments, "median", ValueError, "field='median' .*: mean, all"),
-        (pairs, None, TypeError, "pairs returns tuple, but a score is one number"),
+        (
+            distance_of_moments,
+            "median",
+            ValueError,
+            "field='median' .* Pass one of: mean, all",
+        ),
+        (pairs, None, TypeError, "pairs returns tuple, but a score must be one number"),
         (explained_variance, "mean", ValueError, "field='mean' .* Pass field=None"),
     ]:
         scorer = reconstruction_scorer(metric, field=field, signal_shape=SHAPE)

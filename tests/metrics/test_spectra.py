@@ -470,7 +470,9 @@ def test_bad_images(metric):
             metric(bad, images)
         with pytest.raises(ValueError, match=match):
             metric(images, bad)
-    with pytest.raises(ValueError, match=r"\(4, 8, 8, 1\), images_generated \(4, 8, 7"):
+    with pytest.raises(
+        ValueError, match=r"\(4, 8, 8, 1\) and images_generated .* \(4, 8, 7"
+    ):
         metric(images, images[:, :, :7])
 
 
@@ -481,12 +483,14 @@ def test_bad_signals(metric):
     broken[1, 2] = np.inf
     for bad, match in [
         (X[0], "X has shape"),
-        (X[:, :, None], r"Signals are \(n, length\)"),
+        (X[:, :, None], r"signals must have shape \(n, length\)"),
         (broken, "X contains infinity"),
     ]:
         with pytest.raises(ValueError, match=match):
             metric(bad, X)
-    with pytest.raises(ValueError, match=r"\(3, 600\), X_reconstructed \(2, 600\)"):
+    with pytest.raises(
+        ValueError, match=r"\(3, 600\) and X_reconstructed .* \(2, 600\)"
+    ):
         metric(X, X[:2])
 
 
@@ -521,7 +525,7 @@ def test_frames_that_do_not_fit():
     X = noise(3, 100)
     for metric in (log_spectral_distance, spectral_convergence):
         for options, match in [
-            ({}, "n_fft=512 is longer than the signals, of 100"),
+            ({}, "n_fft=512 is longer than the signals, which have 100"),
             ({"window": 101}, "window=101 .* Pass window<=100"),
             ({"n_fft": 64, "window": 65}, "n_fft>=65"),
             ({"n_fft": 64, "hop": 65}, "hop=65 .* Pass hop<=64"),

@@ -106,7 +106,7 @@ def test_codes_alone():
         ({"kind": "pie"}, "kind='pie'"),
         ({"by": "phase"}, "by='phase'"),
         ({"kind": "map"}, "from_estimator"),
-        ({"shares": [1, 2]}, "shares of shape"),
+        ({"shares": [1, 2]}, "shares has shape"),
     ],
 )
 def test_bad_parameters_of_codes(params, match):

@@ -150,8 +150,8 @@ def test_units_of_frequencies(data, kind, unit):
         ("latent", "% of the codes' variance"),
         ("bars", "code (units of the data)"),
         ("heatmap", "code (units of the data)"),
-        ("spectrum", "(squared unit of data"),
-        ("learning", "(squared unit of data)"),
+        ("spectrum", "(squared units of the data"),
+        ("learning", "(squared units of the data)"),
         ("correlation", "correlation"),
     ],
 )

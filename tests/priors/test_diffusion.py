@@ -296,8 +296,8 @@ def test_draws_are_as_far_from_what_is_seen_as_its_noise(noise):
 @pytest.mark.parametrize(
     ("operator", "seen", "message"),
     [
-        (np.zeros((0, 2)), [], "tells nothing: it is empty, or zero"),
-        ([[0.0, 0.0]], [1.0], "tells nothing: it is empty, or zero"),
+        (np.zeros((0, 2)), [], "measures nothing, because it is empty or zero"),
+        ([[0.0, 0.0]], [1.0], "measures nothing, because it is empty or zero"),
         ([[1.0, np.nan]], [1.0], "must be finite"),
         ([[1.0, 0.0]], [np.nan], "must be finite"),
         ([1.0, 0.0], [1.0], r"operator of shape \(2,\) must be of shape \(m, 2\)"),
@@ -411,12 +411,12 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path):
     assert again.n_images_ == 128
     kept = path.read_bytes()
     for change, rows, message in [
-        ({}, 2 * codes, "of a training with other codes"),
-        ({}, codes[:, ::-1], "of a training with other codes"),
-        ({}, codes[:, :3], "of a training with other codes"),
+        ({}, 2 * codes, "belongs to a training with other codes"),
+        ({}, codes[:, ::-1], "belongs to a training with other codes"),
+        ({}, codes[:, :3], "belongs to a training with other codes"),
         ({"checkpoint": tmp_path / "no" / "c.pt"}, codes, "there is no folder"),
-        ({"width": 16}, codes, "of a training with width=64"),
-        ({"ema": 0.9}, codes, "of a training with ema=0.998"),
+        ({"width": 16}, codes, "belongs to a training with width=64, not 16"),
+        ({"ema": 0.9}, codes, "belongs to a training with ema=0.998, not 0.9"),
     ]:
         with pytest.raises(ValueError, match=message):
             DiffusionPrior(**{**options, **change}).fit(rows)

@@ -54,7 +54,7 @@ def test_join_undoes_split(shape):
     np.testing.assert_allclose(field.join(parts), signals, atol=1e-10)
     # What is smooth is coarse.
     smooth = field.join(parts._replace(details=0 * parts.details))
-    np.testing.assert_allclose(field.rest(smooth), 0, atol=1e-10)
+    np.testing.assert_allclose(field.residual(smooth), 0, atol=1e-10)
 
 
 def test_contrast_is_the_local_loudness():
@@ -213,7 +213,7 @@ def test_floor_is_relative(digits):
     prior = fitted(X, prior=LocalContrastPrior()).prior_
     signals = prior._synthesis.signals((X - X.mean(0)) @ prior._synthesis.basis.T)
     rms = np.sqrt((signals**2).mean())
-    rest = prior._field.rest(signals)
+    rest = prior._field.residual(signals)
     assert prior._field.floor == pytest.approx(0.1 * np.sqrt((rest**2).mean()) / rms)
 
 
@@ -234,5 +234,7 @@ def test_weak_details_keep_their_variance(patches, n_details):
 
 
 def test_synthesis_of_other_codes():
-    with pytest.raises(ValueError, match="synthesis is of 3 codes, but X has 4"):
+    with pytest.raises(
+        ValueError, match="synthesis maps 3 codes to signals, but X has 4"
+    ):
         LocalContrastPrior().fit(np.eye(5)[:, :4], synthesis=Synthesis.identity(3))

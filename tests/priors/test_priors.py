@@ -73,7 +73,7 @@ def test_low_rank_of_few_samples():
 def test_what_moments_do_not_tell():
     prior = GaussianPrior(shrinkage="ledoit_wolf")
     assert not prior.capabilities.moments
-    with pytest.raises(ValueError, match="is chosen from the codes: call fit"):
+    with pytest.raises(ValueError, match=r"is estimated from the codes.*Call fit"):
         prior.fit_moments(np.zeros(2), np.eye(2), 10)
 
 
@@ -287,7 +287,7 @@ def test_wrong_draws_are_reported_by_fit(codes, wrong):
         new = new_prior(prior, np.random.default_rng(0))
         with pytest.raises(
             ValueError,
-            match=r"^The prior Wrong.*needed are finite codes of shape \(2, 4\)",
+            match=r"^The prior Wrong.*must return finite codes of shape \(2, 4\)",
         ):
             fit_prior(new, codes, None, None)
 

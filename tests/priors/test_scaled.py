@@ -332,10 +332,10 @@ def test_draws_that_fail_show_at_fit(signals):
         def sample(self, n_samples=1, random_state=None, *, y=None):
             return np.zeros(n_samples)
 
-    with pytest.raises(ValueError, match=r"FromMoments.*needed are finite codes"):
+    with pytest.raises(ValueError, match=r"FromMoments.*must return finite codes"):
         SpectralDictionaryLearning(3, prior=FromMoments()).fit(*signals)
     for prior in (Shapeless(), ClassConditionalPrior(Shapeless())):
-        with pytest.raises(ValueError, match=r"Shapeless.*needed are finite codes"):
+        with pytest.raises(ValueError, match=r"Shapeless.*must return finite codes"):
             SpectralDictionaryLearning(3, prior=prior).fit(*signals)
 
 

@@ -219,7 +219,7 @@ def test_the_axis_of_channels(refiner, n_channels):
 def test_axes_that_do_not_go_with_images():
     grey, colours = sets(), sets(9, 8, 3)
     for axis, pair in [(-1, grey), (1, grey), (None, colours), (0, colours)]:
-        with pytest.raises(ValueError, match="does not go with channel_axis"):
+        with pytest.raises(ValueError, match="does not agree with channel_axis"):
             SpectrumMatcher(channel_axis=axis).fit(*pair)
     with pytest.raises(ValueError, match="channel_axis"):
         SpectrumMatcher(channel_axis="last").fit(*grey)

@@ -1,2 +1,2 @@
-"""Denoisers of codes, their training, and draws with them: `DiffusionPrior`'s parts."""
+"""Parts of `DiffusionPrior`: denoisers of codes, their training, and their draws."""
 # SPDX-License-Identifier: BSD-3-Clause

@@ -1,4 +1,4 @@
-"""From noisy to clean coordinates: Wiener's estimate, corrected by a network."""
+"""Estimation of clean from noisy coordinates: Wiener filter, corrected by a network."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from contextlib import nullcontext
@@ -14,24 +14,25 @@ from skspectral.priors.denoising.distribution import PrincipalGaussian
 from skspectral.priors.synthesis import Synthesis
 
 Array = TypeVar("Array", np.ndarray, Tensor)
-# Numbers of labels, shape (n,), if there are any.
+# Indices of labels, shape (n,), or None if there are no labels.
 Labels = Tensor | None
 
 
 class Denoiser(nn.Module):
-    """Estimate of coordinates z of a `PrincipalGaussian` from z + s e, e white noise.
+    """Estimator of clean coordinates of a `PrincipalGaussian` from noisy ones.
 
-    With the variances v of the T values of a signal::
+    Let z be the noisy coordinates, s the level of the white noise, v the variances of
+    the coordinates, and T the number of values per signal. The estimate is::
 
         D(z, s) = g z + c F(z, s),   g = v / (v + s^2),   c^2 = sum(s^2 g) / T
 
-    g z is the posterior mean under the Gaussian, and c its root mean square error per
-    value of a signal. F is the network's correction in units of that error: the
-    ``forward`` of a subclass.
+    g z is the posterior mean under the Gaussian (the Wiener estimate), and c its root
+    mean square error per value of a signal. F is the correction by the network, in
+    units of c. A subclass computes F in ``forward``.
 
-    The network is called with its input, noise levels (n,), and labels (n,) or None;
-    the label ``n_labels`` means that there is none. With ``mixed_precision`` it
-    computes in bfloat16 where that is safe.
+    The network is called with its input, log(s) / 4 (n,), and indices of labels (n,) or
+    None. The index ``n_labels`` means that there is no label. If ``mixed_precision`` is
+    set, the network computes in bfloat16 where this is numerically safe.
     """
 
     variances: Tensor
@@ -46,32 +47,36 @@ class Denoiser(nn.Module):
         self._hold("variances", distribution.variances)
 
     def _hold(self, name: str, array: np.ndarray) -> None:
-        """Keep a constant, in float32, that moves with the module."""
+        """Register a constant in float32, which moves to the device of the module."""
         constant = as_tensor(array, torch.device("cpu"), torch.float32)
         self.register_buffer(name, constant, persistent=False)
 
     def gain(self, noise: Tensor) -> Tensor:
-        """g, shape (n, K), for noise levels (n, 1)."""
+        """Return the gain g of the Wiener filter, (n, K), for noise levels (n, 1)."""
         return self.variances / (self.variances + noise**2)
 
     def error(self, noise: Tensor) -> Tensor:
-        """c, shape (n, 1), for noise levels (n, 1)."""
+        """Return the error c of the Wiener filter, (n, 1), for noise levels (n, 1)."""
         return wiener_error(self.variances, self.n_values, noise)
 
     def estimate(self, noisy: Tensor, noise: Tensor, correction: Tensor) -> Tensor:
-        """D, from noisy coordinates (n, K), noise levels (n, 1) and F (n, K)."""
+        """Return D for noisy coordinates (n, K), noise levels (n, 1) and F (n, K)."""
         return self.gain(noise) * noisy + self.error(noise) * correction
 
     def correction_to(self, clean: Tensor, noisy: Tensor, noise: Tensor) -> Tensor:
-        """F of which D would be ``clean``: the inverse of `estimate`."""
+        """Return the F for which D equals ``clean``: the inverse of `estimate`."""
         return (clean - self.gain(noise) * noisy) / self.error(noise)
 
     def loss(self, clean: Tensor, noisy: Tensor, noise: Tensor, y: Labels) -> Tensor:
-        """Mean of ||D - z||^2 / (T c^2): 1 for Wiener's estimate of Gaussian codes."""
+        """Return the mean squared error of D, divided by T c^2.
+
+        Its expectation is 1 for the Wiener estimate of Gaussian codes.
+        """
         missed = self(noisy, noise, y) - self.correction_to(clean, noisy, noise)
         return (missed.square().sum(1) / self.n_values).mean()
 
     def _run_network(self, x: Tensor, noise: Tensor, label: Labels) -> Tensor:
+        """Call the network; a label of None becomes the index of "no label"."""
         if label is None and self.n_labels:
             label = torch.full((len(x),), self.n_labels, device=x.device)
         bfloat16 = partial(torch.autocast, x.device.type, torch.bfloat16)
@@ -81,21 +86,22 @@ class Denoiser(nn.Module):
 
 
 class CodeDenoiser(Denoiser):
-    """The network sees coordinates, scaled to variance 1."""
+    """Denoiser whose network sees the noisy coordinates, scaled to variance 1."""
 
     def forward(self, noisy: Tensor, noise: Tensor, label: Labels = None) -> Tensor:
-        """F, from noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
+        """Return F for noisy coordinates (n, K), noise levels (n, 1), labels (n,)."""
         white = noisy / (self.variances + noise**2).sqrt()
-        # The network's output is in units of the error of each coordinate.
+        # The output of the network is in units of the error of each coordinate.
         error = noise * self.gain(noise).sqrt()
         return self._run_network(white, noise, label) * error / self.error(noise)
 
 
 class SignalDenoiser(Denoiser):
-    """The network sees the signals of the noisy coordinates and of Wiener's estimate.
+    """Denoiser whose network sees the signals of the noisy coordinates.
 
-    It maps (n, 2 C, *sides) to a correction (n, C, *sides), for signals of C channels;
-    the part of the correction in the span of the atoms counts.
+    The network also sees the signals of the Wiener estimate. For signals with C
+    channels it maps (n, 2 C, *sides) to a correction (n, C, *sides), which is projected
+    on the span of the atoms.
     """
 
     axes: Tensor
@@ -108,27 +114,30 @@ class SignalDenoiser(Denoiser):
         self._hold("axes", distribution.axes @ synthesis.basis)
 
     def forward(self, noisy: Tensor, noise: Tensor, label: Labels = None) -> Tensor:
-        """F, from noisy coordinates (n, K), noise levels (n, 1) and labels (n,)."""
+        """Return F for noisy coordinates (n, K), noise levels (n, 1), labels (n,)."""
         inputs = self.inputs(noisy, noise)
         x = torch.cat([self.signals(z) for z in inputs], dim=1)
         return self.coordinates(self._run_network(x, noise, label))
 
     def inputs(self, noisy: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Coordinates of the two input signals, of about unit size or less."""
+        """Return the coordinates of both input signals, with values of at most about 1.
+
+        The first input is the noisy coordinates, and the second the Wiener estimate.
+        """
         energy = 1 + noise**2 * (noisy.shape[1] / self.n_values)
         return noisy / energy.sqrt(), self.gain(noise) * noisy
 
     def signals(self, z: Tensor) -> Tensor:
-        """Signals about the mean, (n, C, *sides), of coordinates (n, K)."""
+        """Return the centred signals (n, C, *sides) of coordinates (n, K)."""
         signals = (z @ self.axes).reshape(-1, *self.sides, self.n_channels)
         return signals.movedim(-1, 1)
 
     def coordinates(self, signals: Tensor) -> Tensor:
-        """Coordinates (n, K) of the projections of signals on the span."""
+        """Return the coordinates (n, K) of signals, projected on the atoms' span."""
         return signals.movedim(1, -1).reshape(len(signals), -1) @ self.axes.T
 
 
 def wiener_error(variances: Array, n_values: int, noise: Array) -> Array:
-    """c of a `Denoiser`, shape (n, 1), for noise levels (n, 1)."""
+    """Return c of a `Denoiser`, shape (n, 1), for noise levels (n, 1)."""
     energy = (noise**2 * (variances / (variances + noise**2))).sum(-1)[:, None]
     return (energy / n_values) ** 0.5

@@ -1,4 +1,4 @@
-"""The Gaussian that a diffusion corrects, in its principal coordinates."""
+"""The Gaussian distribution that a diffusion corrects, in principal coordinates."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from skspectral.priors.synthesis import Synthesis
 
 @dataclass(frozen=True, eq=False)
 class PrincipalGaussian:
-    """Gaussian distribution of the codes mean + unit z V, with uncorrelated z.
+    """Gaussian distribution of the codes ``mean + unit * z @ axes``.
 
-    V, ``axes``, has orthonormal rows, that of the largest variance first. The
-    ``variances`` (K,) of z are at least the rounding error of the largest one, and sum
-    to the number T of values of a signal, ``n_values``: in this unit a value has a root
-    mean square of 1 about the mean signal.
+    The coordinates z are uncorrelated. ``axes`` (K, K) has orthonormal rows, the
+    principal axes, largest variance first. The ``variances`` (K,) of z are raised to
+    the rounding error of the largest one. ``unit`` is the root mean square of the
+    values of the centred signals, so that the variances sum to ``n_values``, the number
+    T of values per signal.
     """
 
     mean: np.ndarray
@@ -30,7 +31,7 @@ class PrincipalGaussian:
     def fit(
         cls, codes: np.ndarray, synthesis: Synthesis, *, mirrored: bool
     ) -> "PrincipalGaussian":
-        """Fit to codes or, if ``mirrored``, to these and those of mirrored signals."""
+        """Fit to codes and, if ``mirrored``, also to the codes of mirrored signals."""
         gaussian = GaussianPrior().fit(codes)
         mean, covariance = gaussian.mean_, gaussian.covariance_
         if mirrored:
@@ -49,15 +50,15 @@ class PrincipalGaussian:
         return cls(mean, axes, variances, unit, n_values)
 
     def coordinates(self, codes: np.ndarray) -> np.ndarray:
-        """Coordinates z of codes, shape (n, K)."""
+        """Return the coordinates z (n, K) of codes (n, K)."""
         return (codes - self.mean) @ self.axes.T / self.unit
 
     def codes(self, coordinates: np.ndarray) -> np.ndarray:
-        """Codes with the coordinates z, shape (n, K)."""
+        """Return the codes (n, K) with the coordinates z (n, K)."""
         return coordinates @ (self.unit * self.axes) + self.mean
 
     def mirror(self, synthesis: Synthesis) -> tuple[np.ndarray, np.ndarray]:
-        """Matrix M and offset o: z @ M + o are the coordinates of mirrored signals."""
+        """Return M and o such that mirroring signals maps z to ``z @ M + o``."""
         matrix, offset = synthesis.mirror()
         moved = self.mean @ matrix + offset - self.mean
         return self.axes @ matrix @ self.axes.T, moved @ self.axes.T / self.unit

@@ -1,4 +1,4 @@
-"""Codes drawn with a trained denoiser, and their densities."""
+"""Draws of codes with a trained denoiser, and densities of codes."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -12,9 +12,9 @@ from skspectral.priors.denoising.denoiser import Denoiser
 from skspectral.priors.denoising.flow import Correction, Flow
 from skspectral.priors.denoising.observation import Conditioner
 
-# Values of signals in a batch, on a CPU and on an accelerator. Narrower rows count as
-# _WIDTH values, since layers of a network are at least that wide.
-_VALUES, _VALUES_ON_ACCELERATOR, _WIDTH = 2**19, 2**22, 256
+# Number of values of signals per batch, on a CPU and on an accelerator. A row counts as
+# at least _LEAST_WIDTH values, because the layers of the network are about that wide.
+_VALUES, _VALUES_ON_ACCELERATOR, _LEAST_WIDTH = 2**19, 2**22, 256
 
 
 def draw_codes(
@@ -27,22 +27,22 @@ def draw_codes(
     gaussian_guidance: float = 1.0,
     conditioner: Conditioner | None = None,
 ) -> np.ndarray:
-    """Codes (n, K) from labels (n,) and N(0, 1) numbers (n, K).
+    """Draw codes (n, K), given N(0, 1) numbers (n, K) and indices of labels (n,).
 
-    With a conditioner there are its ``n_numbers`` in place of K.
+    With a conditioner, the number of columns of ``normal`` is its ``n_normal``.
     """
     flow = Flow(denoiser, n_steps)
     codes = np.empty((len(normal), len(denoiser.variances)))
     with torch.no_grad():
         for rows in gen_batches(len(codes), _n_rows(denoiser)):
-            numbers = flow.tensor(normal[rows])
+            noise = flow.tensor(normal[rows])
             correction = guided_correction(
                 denoiser, labels[rows], guidance, gaussian_guidance
             )
             if conditioner is None:
-                z = flow.draw(numbers * flow.spread(flow.levels[0]), correction)
+                z = flow.draw(noise * flow.spread(flow.levels[0]), correction)
             else:
-                z = conditioner.draw(flow, numbers, correction, rows)
+                z = conditioner.draw(flow, noise, correction, rows)
             codes[rows] = denoiser.distribution.codes(as_array(z, np.float64))
     return codes
 
@@ -50,10 +50,14 @@ def draw_codes(
 def log_densities(
     denoiser: Denoiser, codes: np.ndarray, *, n_steps: int, n_probes: int
 ) -> np.ndarray:
-    """Log-densities of codes (n, K) of any label, with a denoiser in float64."""
+    """Return the log-densities (n,) of codes (n, K) with a denoiser in float64.
+
+    Labels are not used. ``n_probes`` is the number of directions in which the
+    divergence of the flow is estimated.
+    """
     flow, distribution = Flow(denoiser, n_steps), denoiser.distribution
     n_codes = codes.shape[1]
-    # Rows v for which the mean, or the expected mean, of v v' is I.
+    # Rows v such that the mean of v v' is the identity, exactly or in expectation.
     if n_probes < n_codes:
         probes = random_stream(0).choice([-1.0, 1.0], size=(n_probes, n_codes))
     else:
@@ -68,9 +72,10 @@ def log_densities(
 
 
 def _n_rows(denoiser: Denoiser) -> int:
+    """Return the number of rows per batch, which bounds the memory."""
     on_cpu = denoiser.variances.device.type == "cpu"
     n_values = _VALUES if on_cpu else _VALUES_ON_ACCELERATOR
-    return max(1, n_values // max(denoiser.n_values, _WIDTH))
+    return max(1, n_values // max(denoiser.n_values, _LEAST_WIDTH))
 
 
 def guided_correction(
@@ -79,21 +84,22 @@ def guided_correction(
     guidance: float = 1.0,
     gaussian_guidance: float = 1.0,
 ) -> Correction:
-    """F for labels (n,), extrapolated away from less informed estimates.
+    """Return the correction F for labels (n,), with two kinds of guidance.
 
-    The first is F without a label, to which ``guidance`` times the difference made by
-    the label is added (Ho and Salimans 2021, equation 6). The second is the Gaussian,
-    whose F is zero: the result is multiplied by ``gaussian_guidance`` (Karras et al.
-    2024, guiding a diffusion model with a bad version of itself, equation 3).
+    ``guidance`` extrapolates away from the estimate without a label: F without the
+    label, plus ``guidance`` times the difference that the label makes (Ho and Salimans
+    2021, equation 6). ``gaussian_guidance`` extrapolates away from the Gaussian: since
+    F of the Gaussian is zero, the result is multiplied by ``gaussian_guidance`` (Karras
+    et al. 2024, Guiding a diffusion model with a bad version of itself, equation 3).
     """
-    numbers = None
+    indices = None
     if labels is not None and denoiser.n_labels:
-        numbers = as_tensor(labels, denoiser.variances.device)
+        indices = as_tensor(labels, denoiser.variances.device)
 
     def correction(noisy: Tensor, level: float) -> Tensor:
         noise = noisy.new_full((len(noisy), 1), level)
-        out: Tensor = denoiser(noisy, noise, numbers)
-        if numbers is not None and guidance != 1:
+        out: Tensor = denoiser(noisy, noise, indices)
+        if indices is not None and guidance != 1:
             out = torch.lerp(denoiser(noisy, noise), out, guidance)
         return gaussian_guidance * out
 

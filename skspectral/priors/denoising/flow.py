@@ -1,4 +1,4 @@
-"""The flow from noise to codes, for draws and densities."""
+"""The probability flow from noise to codes, for draws and densities."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Callable
@@ -11,18 +11,22 @@ from torch import Tensor
 from skspectral._device import as_tensor
 from skspectral.priors.denoising.denoiser import Denoiser, wiener_error
 
-# Largest and least level of the noise, in units of the root mean square of the values,
-# and the exponent that puts more levels at the low end (Karras et al. 2022, eq. 5).
+# Largest and smallest level of the noise, in units of the root mean square of the
+# values, and the exponent that places more levels at the low end (Karras et al. 2022,
+# equation 5).
 LARGEST, _LEAST, _RHO = 40.0, 0.02, 7
-# Points of the quadrature between two levels.
+# Number of points of the quadrature between two levels.
 _N_POINTS = 33
 
-# F of a denoiser, from noisy coordinates (n, K) and a noise level.
+# Function that returns F of a denoiser for noisy coordinates (n, K) and a noise level.
 Correction = Callable[[Tensor, float], Tensor]
 
 
 def noise_levels(n_steps: int) -> np.ndarray:
-    """``n_steps`` levels of the noise, largest first; zero, not listed, is the last."""
+    """Return ``n_steps`` levels of the noise, largest first.
+
+    The final level, zero, is not part of the array.
+    """
     ends = np.array([LARGEST, _LEAST]) ** (1 / _RHO)
     return np.linspace(ends[0], ends[1], n_steps) ** _RHO
 
@@ -30,15 +34,16 @@ def noise_levels(n_steps: int) -> np.ndarray:
 class Flow:
     """The probability flow, relative to the exact flow of the Gaussian.
 
-    Noisy coordinates z of level s follow dz/ds = (z - D(z, s)) / s (Song et al. 2021,
-    equation 13; Karras et al. 2022, equation 1). Wiener's estimate alone would scale
-    each of them by (v + s^2)^(1/2). Relative to that, y = z / (v + s^2)^(1/2),
+    Noisy coordinates z at the noise level s follow dz/ds = (z - D(z, s)) / s (Song et
+    al. 2021, equation 13; Karras et al. 2022, equation 1). If D is the Wiener estimate,
+    z is proportional to (v + s^2)^(1/2). The relative coordinates
+    y = z / (v + s^2)^(1/2) therefore follow
 
         dy/ds = -c F / (s (v + s^2)^(1/2))
 
-    so that y stands still without a correction, and N(0, I) becomes the Gaussian
-    exactly in any number of steps. The method is Heun's, with the factors of F
-    integrated over each step: it evaluates F ``2 * n_steps - 1`` times.
+    Without a correction F, y is constant, and N(0, I) becomes exactly the Gaussian in
+    any number of steps. The equation is integrated by Heun's method, with the factors
+    of F integrated over each step. F is evaluated ``2 * n_steps - 1`` times.
     """
 
     def __init__(self, denoiser: Denoiser, n_steps: int):
@@ -49,17 +54,20 @@ class Flow:
         self._weights = self.tensor(weights)
 
     def tensor(self, array: np.ndarray) -> Tensor:
-        """Tensor with the device and the type of the denoiser."""
+        """Return a tensor with the device and the dtype of the denoiser."""
         return as_tensor(array, self._like.device, self._like.dtype)
 
     def spread(self, level: float) -> Tensor:
-        """Factors z / y: deviations of noisy coordinates under the Gaussian."""
+        """Return z / y, the standard deviations of the Gaussian's noisy coordinates."""
         return self.tensor(np.sqrt(self._variances + level**2))
 
     def draw(
         self, start: Tensor, correction: Correction, *, clean: bool = True
     ) -> Tensor:
-        """Coordinates (n, K), clean or of the least level, from the largest level."""
+        """Follow the flow from noisy coordinates (n, K) at the largest level.
+
+        Return clean coordinates, or coordinates at the smallest level if not ``clean``.
+        """
         y = start / self.spread(self.levels[0])
         for level, following, weight in zip(
             self.levels, self.levels[1:], self._weights[:-1], strict=False
@@ -74,17 +82,17 @@ class Flow:
         return y * self.spread(0.0)
 
     def log_density(self, z: Tensor, correction: Correction, probes: Tensor) -> Tensor:
-        """Log-density of clean coordinates (n, K), float64, shape (n,).
+        """Return the log-density (n,), float64, of clean coordinates (n, K).
 
-        The flow of `draw` is followed backwards. Its divergence is estimated with
-        ``probes`` (m, K), vectors v with E v v' = I (Hutchinson; Grathwohl et al.
-        2019), the same for all rows.
+        The flow of `draw` is followed backwards. Its divergence is estimated with the
+        ``probes`` (m, K), which are random vectors v with E v v' = I, the same ones for
+        all rows (Hutchinson's estimator; Grathwohl et al. 2019).
         """
 
         def slope_and_trace(
             y: Tensor, weight: Tensor, level: float
         ) -> tuple[Tensor, Tensor]:
-            """F, and the trace of weight dF/dy."""
+            """Return F, and the estimated trace of weight * dF/dy."""
             trace = torch.zeros(len(y), dtype=torch.float64, device=y.device)
             with torch.enable_grad():
                 y = y.detach().requires_grad_()
@@ -99,7 +107,7 @@ class Flow:
         log_volume = torch.zeros(len(z), dtype=torch.float64, device=z.device)
         for i in range(len(self.levels) - 1, -1, -1):
             weight, ahead, steps = self._weights[i], y, []
-            # The lower level first; the last step, to no noise, has only one level.
+            # The lower level comes first. The step to zero noise has only one level.
             for level in self.levels[i : i + 2][::-1]:
                 steps.append(slope_and_trace(ahead, weight, level))
                 ahead = y - weight * steps[-1][0]
@@ -110,7 +118,10 @@ class Flow:
 
 
 def _weights(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.ndarray:
-    """Integrals of c / (s (v + s^2)^(1/2)) over s, between levels and down to zero."""
+    """Return the integrals of c / (s (v + s^2)^(1/2)) over s between the levels.
+
+    The last integral is from the smallest level to zero.
+    """
     least = min(levels[-1], 0.01 * np.sqrt(variances[-1]))
     weights = []
     for above, below in pairwise([*levels, least]):
@@ -119,6 +130,6 @@ def _weights(variances: np.ndarray, n_values: int, levels: np.ndarray) -> np.nda
         error = wiener_error(variances, n_values, points)
         values = error / np.sqrt(variances + points**2)
         weights.append(np.trapezoid(values, logs, axis=0))
-    # Far below the least deviation, c is s times a constant.
+    # Far below the smallest standard deviation, c is proportional to s.
     weights[-1] += np.sqrt(len(variances) / n_values) * least / np.sqrt(variances)
     return np.array(weights)

@@ -1,4 +1,4 @@
-"""Rows that are kept from the training, to tell when it should stop."""
+"""Held-out rows, whose loss decides when the training stops."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -13,29 +13,34 @@ from skspectral._device import as_tensor
 from skspectral._random import random_stream
 from skspectral.priors.denoising.denoiser import Denoiser
 
-# One row of so many is held out; of few rows a quarter, up to the least number, because
-# the verdict of two rows is chance; of many no more than the largest number.
-_ONE_OF, _QUARTER, _LEAST, _MOST = 10, 4, 20, 1024
-# Noisy versions of all rows held out, about.
+# A tenth of the rows is held out, but at least the smaller of _LEAST rows and a quarter
+# of the rows, because the loss of very few rows is noisy, and at most _MOST rows.
+_TENTH, _QUARTER, _LEAST, _MOST = 10, 4, 20, 1024
+# Approximate number of noisy versions of all held-out rows together.
 _N_NOISY = 512
-# Rows in a batch.
+# Number of rows per batch.
 _CHUNK = 512
 
 
 def split_rows(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the rows to train on, and of those held out, both at least one."""
-    n_held = max(math.ceil(n_rows / _ONE_OF), min(n_rows // _QUARTER, _LEAST))
+    """Return the indices of the training rows, and those of the held-out rows.
+
+    ``n_rows`` must be at least 2, so that both sets have at least one row.
+    """
+    n_held = max(math.ceil(n_rows / _TENTH), min(n_rows // _QUARTER, _LEAST))
     order = random_stream(seed).permutation(n_rows)
     n_held = min(n_held, _MOST)
     return np.sort(order[n_held:]), np.sort(order[:n_held])
 
 
 class HeldOut:
-    """Rows seen through noise that stays the same, so that losses can be compared.
+    """Held-out rows with fixed noise, so that losses during a training are comparable.
 
-    There are coordinates (n, K) and numbers of labels (n,), of which the share
-    ``unlabelled`` is left out. The logarithms of the noise levels are quantiles of the
-    normal distribution ``log_noise``, a mean and a deviation. The noise is the CPU's.
+    ``rows`` (n, K) holds the coordinates, and ``labels`` (n,) the indices of the
+    labels, of which the fraction ``unlabelled`` is replaced by "no label". The
+    logarithms of the noise levels are quantiles of a normal distribution with the mean
+    and standard deviation ``log_noise``. The noise is drawn on the CPU, so that it does
+    not depend on the device.
     """
 
     def __init__(
@@ -57,8 +62,8 @@ class HeldOut:
         levels = np.exp(centre + spread * ndtri(quantiles))
         self._levels = as_tensor(levels, device, torch.float32)
         noise = stream.standard_normal(tuple(self._clean.shape))
-        noise_there = as_tensor(noise, device, torch.float32)
-        self._noisy = self._clean + self._levels * noise_there
+        white = as_tensor(noise, device, torch.float32)
+        self._noisy = self._clean + self._levels * white
         self._labels = None
         if n_labels:
             dropped = as_tensor(stream.random(n_noisy) < unlabelled, device)
@@ -66,10 +71,12 @@ class HeldOut:
 
     @torch.no_grad()
     def loss(self, denoiser: Denoiser) -> float:
-        """Mean loss of a denoiser."""
+        """Return the mean loss of a denoiser on the noisy held-out rows."""
         total = 0.0
-        for some in gen_batches(len(self._clean), _CHUNK):
-            labels = None if self._labels is None else self._labels[some]
-            given = self._clean[some], self._noisy[some], self._levels[some], labels
-            total += (some.stop - some.start) * float(denoiser.loss(*given))
+        for batch in gen_batches(len(self._clean), _CHUNK):
+            labels = None if self._labels is None else self._labels[batch]
+            loss = denoiser.loss(
+                self._clean[batch], self._noisy[batch], self._levels[batch], labels
+            )
+            total += (batch.stop - batch.start) * float(loss)
         return total / len(self._clean)

@@ -1,4 +1,4 @@
-"""What a diffusion prior trains: a distribution of codes, and a network for it."""
+"""The model of a diffusion prior: a Gaussian distribution of codes, and a network."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
@@ -18,19 +18,21 @@ from skspectral.priors.denoising.distribution import PrincipalGaussian
 from skspectral.priors.denoising.networks import MLP, Gated, UNet
 from skspectral.priors.synthesis import Synthesis
 
-# Networks by the number of sides of a signal; 0 stands for codes alone.
+# Default networks for signals with no axis (codes alone), one axis and two axes.
 _NETWORKS = ("mlp", "unet1d", "unet2d")
-# An MLP's layers have this many times the width.
-_MLP_WIDTHS = 4
+# Width of the layers of an MLP, relative to the parameter `width`.
+_MLP_FACTOR = 4
 
 
 @dataclass(frozen=True, eq=False)
 class DiffusionModel:
-    """The distribution of the codes, and a network with its first weights.
+    """Gaussian distribution of the codes, and specification of the network.
 
-    Without a ``synthesis`` codes are no signals. The ``network`` is a name or the
-    user's Module, the ``seed`` is that of the first weights, and ``n_labels`` may be 0.
-    Experiments replace the ``signal_denoiser``.
+    ``synthesis`` is None if the codes have no signals. ``network`` is a name or the
+    user's Module, ``width`` the parameter of `DiffusionPrior`, ``n_labels`` the number
+    of different labels (0 without labels), and ``seed`` the seed of the initial
+    weights. ``signal_denoiser`` is the class of the denoiser of signals; benchmarks
+    replace it by variants.
     """
 
     distribution: PrincipalGaussian
@@ -51,9 +53,10 @@ class DiffusionModel:
         mirrored: bool,
         **options: Any,
     ) -> "DiffusionModel":
-        """Fit the distribution to codes (n, K), and choose the network for "auto".
+        """Fit the Gaussian to codes (n, K), and choose the network for "auto".
 
-        A network or a synthesis for other signals or codes raises a ValueError.
+        A ValueError is raised if the network does not fit the shape of the signals, or
+        if the synthesis has another number of codes.
         """
         n_axes = 0 if synthesis is None else synthesis.grid.n_axes
         suited = _NETWORKS[n_axes]
@@ -62,8 +65,8 @@ class DiffusionModel:
         if isinstance(network, str) and network not in ("mlp", suited):
             needed = ("(length,)", "(height, width[, channels])")[network == "unet2d"]
             raise ValueError(
-                f"network={network!r} needs signals of signal_shape={needed}, but is "
-                f"given {synthesis.signal_shape if synthesis else 'codes alone'}. Set "
+                f"network={network!r} needs signals of signal_shape={needed}, but it "
+                f"gets {synthesis.signal_shape if synthesis else 'codes alone'}. Set "
                 "signal_shape of the estimator, or use network='auto'."
             )
         signals = synthesis or Synthesis.identity(codes.shape[1])
@@ -73,13 +76,14 @@ class DiffusionModel:
 
     @property
     def sees_codes(self) -> bool:
-        """Whether the network sees codes, and not their signals."""
+        """Whether the input of the network is the codes and not their signals."""
         return self.synthesis is None or self.network == "mlp"
 
     def denoiser(self, weights: dict[str, Any] | None = None) -> Denoiser:
-        """Denoiser on the CPU, of a network with trained weights or the first ones.
+        """Return a denoiser on the CPU, with the given or the initial weights.
 
-        The first weights depend on the seed alone; with them the output is zero.
+        The initial weights depend only on the seed. With them, the correction of the
+        network is zero.
         """
         sides: tuple[int, ...] = ()
         n_in = n_out = len(self.distribution.mean)
@@ -94,7 +98,7 @@ class DiffusionModel:
             elif sides:
                 network = UNet(n_in, n_out, self.width, sides, self.n_labels)
             else:
-                network = MLP(n_in, _MLP_WIDTHS * self.width, self.n_labels)
+                network = MLP(n_in, _MLP_FACTOR * self.width, self.n_labels)
         network.float()
         if weights is not None:
             network.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""Small networks that see noisy signals and the level of the noise."""
+"""Small networks that denoise signals, given the level of the noise and a label."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
@@ -10,26 +10,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Convolution, its kernel, and the factor between scales, by number of axes.
+# Per number of axes: the convolution, its kernel size, and the factor between scales.
 _CONVOLUTIONS: dict[int, tuple[Any, int, int]] = {
     1: (nn.Conv1d, 5, 4),
     2: (nn.Conv2d, 3, 2),
 }
-# A U-Net has two scales or more, until the shorter side has at most this length.
+# A U-Net has at least two scales. Scales are added until the shorter side is at most
+# this long.
 _COARSEST = 8
-# Signals whose shorter side has at least this length are folded first.
+# Signals are folded first if their shorter side is at least this long.
 _FOLDED_FROM = 16
+# Length of the embedding, and number of sines and cosines of the noise level.
 _N_EMBEDDED, _N_WAVES = 128, 64
 
 
 class UNet(nn.Module):
     """U-Net with a residual block per scale and direction, and one attention layer.
 
-    Signals have sides of any length: one, or height and width. Larger signals are
-    folded: neighbours become channels, so that the finest scale of an image has half of
-    its sides. For the same time this is worth more than layers at full resolution,
-    where Wiener's estimate is good. The finest scale has ``width`` channels; coarser
-    ones have two, three, then four times as many.
+    Signals have one or two axes (``sides``), of any length. Large signals are folded:
+    neighbouring samples become channels, so that for an image the sides of the finest
+    scale are half of those of the image. With equal computing time, folded networks
+    were more accurate than layers at full resolution, where the Wiener estimate is
+    already good. The finest scale has ``width`` channels; coarser scales have two,
+    three, and at most four times as many.
     """
 
     def __init__(
@@ -55,7 +58,8 @@ class UNet(nn.Module):
 
         self.embed = Embedding(n_labels)
         self.first = convolution(n_in * n_together, width)
-        # Statistics of signals depend on the place: skies are at the top.
+        # A learned bias per place: the statistics of signals depend on the place. For
+        # example, the sky is at the top of a photograph.
         self.places = nn.Parameter(torch.zeros(1, width, *sides))
         self.down = nn.ModuleList(map(block, ins, widths))
         self.middle = Attention(widths[-1], Convolution)
@@ -65,7 +69,11 @@ class UNet(nn.Module):
         self.last = zeroed(convolution(width, n_out * n_together))
 
     def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map signals (n, n_in, *sides), noise levels (n,) and labels (n,)."""
+        """Map signals (n, n_in, *sides) to corrections (n, n_out, *sides).
+
+        ``level`` (n,) is log(s) / 4 of the noise level s, and ``label`` (n,) holds the
+        indices of the labels, or is None.
+        """
         embedded, sides = self.embed(level, label), x.shape[2:]
         x = self.first(folded(x, self.fold)) + self.places
         skipped: list[Tensor] = []
@@ -84,7 +92,10 @@ class UNet(nn.Module):
 
 
 def folded(x: Tensor, n: int) -> Tensor:
-    """Signals (n, C, *sides) whose n neighbours along each axis become channels."""
+    """Turn ``n`` neighbours along each axis of signals (., C, *sides) into channels.
+
+    Sides that are not multiples of ``n`` are padded with zeros.
+    """
     if n == 1:
         return x
     short = [-side % n for side in reversed(x.shape[2:])]
@@ -95,7 +106,7 @@ def folded(x: Tensor, n: int) -> Tensor:
 
 
 def unfolded(x: Tensor, n: int, sides: Sequence[int]) -> Tensor:
-    """Undo `folded`, for signals of these sides."""
+    """Invert `folded`, for signals with these sides."""
     if n == 1:
         return x
     for axis in range(x.ndim - 1, 1, -1):
@@ -105,7 +116,7 @@ def unfolded(x: Tensor, n: int, sides: Sequence[int]) -> Tensor:
 
 
 class Block(nn.Module):
-    """Residual block, scaled and shifted by the embedded noise level and label."""
+    """Residual block with a scale and shift from the embedded noise level and label."""
 
     def __init__(self, n_in: int, n_out: int, convolution: Any, pointwise: Any):
         super().__init__()
@@ -116,10 +127,10 @@ class Block(nn.Module):
         self.skip = pointwise(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
     def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        """Map channels (n, n_in, *sides), with embeddings (n, width)."""
+        """Map (n, n_in, *sides) to (n, n_out, *sides), given embeddings (n, 128)."""
         h = self.norm_out(self.conv_in(F.silu(self.norm_in(x))))
-        to_all = (...,) + (None,) * (x.ndim - 2)
-        scale, shift = self.modulate(embedded)[to_all].chunk(2, dim=1)
+        at_all_places = (...,) + (None,) * (x.ndim - 2)
+        scale, shift = self.modulate(embedded)[at_all_places].chunk(2, dim=1)
         return self.skip(x) + self.conv_out(F.silu(h * (1 + scale) + shift))
 
 
@@ -134,7 +145,7 @@ class Attention(nn.Module):
         self.out = zeroed(pointwise(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map channels (n, width, *sides)."""
+        """Map (n, width, *sides) to the same shape."""
         h = self.project(self.norm(x)).flatten(2)
         h = h.unflatten(1, (3, self.n_heads, -1)).transpose(-1, -2)
         h = F.scaled_dot_product_attention(*h.unbind(1))
@@ -142,12 +153,12 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Residual layers of some ``width`` on numbers that do not lie on a grid."""
+    """Multilayer perceptron with residual layers, for codes that have no signals."""
 
-    def __init__(self, n_numbers: int, width: int, n_labels: int = 0, depth: int = 3):
+    def __init__(self, n_codes: int, width: int, n_labels: int = 0, depth: int = 3):
         super().__init__()
         self.embed = Embedding(n_labels)
-        self.first = nn.Linear(n_numbers, width)
+        self.first = nn.Linear(n_codes, width)
         self.layers = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(width),
@@ -161,10 +172,13 @@ class MLP(nn.Module):
             nn.Linear(_N_EMBEDDED, width) for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
-        self.last = zeroed(nn.Linear(width, n_numbers))
+        self.last = zeroed(nn.Linear(width, n_codes))
 
     def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map numbers (n, n_numbers), noise levels (n,) and labels (n,)."""
+        """Map codes (n, n_codes) to corrections of the same shape.
+
+        ``level`` and ``label`` are those of `UNet.forward`.
+        """
         embedded = self.embed(level, label)
         x = self.first(x)
         for layer, modulate in zip(self.layers, self.modulate, strict=True):
@@ -173,10 +187,11 @@ class MLP(nn.Module):
 
 
 class Gated(nn.Module):
-    """A copy of the user's network, times a learned gain that starts at zero.
+    """A copy of the user's network, multiplied by a learned gain.
 
-    The gain starts at one if the network returns zero for an ``example`` of its input:
-    with both at zero the gradients of both would vanish.
+    The gain starts at zero, so that the training starts from the Gaussian. It starts at
+    one if the network returns zero for an ``example`` of its input: if both were zero,
+    the gradients of both would vanish.
     """
 
     def __init__(self, network: nn.Module, example: Tensor, n_labels: int = 0):
@@ -191,13 +206,16 @@ class Gated(nn.Module):
         self.train(training)
 
     def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map what the network takes; it is passed a label only if there are labels."""
+        """Call the network; the label is passed only if it is not None."""
         given = () if label is None else (label,)
         return self.gain * self.network(x, level, *given)
 
 
 class Embedding(nn.Module):
-    """Embedding of the noise level and of labels, if any; label n_labels means none."""
+    """Embedding of the noise level, and of the label if there are labels.
+
+    The index ``n_labels`` means that there is no label.
+    """
 
     def __init__(self, n_labels: int):
         super().__init__()
@@ -211,7 +229,7 @@ class Embedding(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, level: Tensor, label: Tensor | None) -> Tensor:
-        """Embed levels (n,) and labels (n,) or None."""
+        """Return embeddings (n, 128) of levels (n,) and labels (n,) or None."""
         angles = level[:, None] * self.get_buffer("frequencies")
         embedded = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
         if self.labels is not None and label is not None:
@@ -220,10 +238,11 @@ class Embedding(nn.Module):
 
 
 def normalisation(width: int) -> nn.Module:
-    """Group normalisation over places and some of the channels, two at least."""
+    """Return a group normalisation, with two or more channels per group if possible."""
     n_groups = math.gcd(8, width)
     if n_groups == width > 1:
-        # A channel alone would be nothing at a scale with a single place.
+        # A group of one channel at one place is a single number, which would be
+        # normalised to zero.
         n_groups //= 2
     return nn.GroupNorm(n_groups, width)
 

@@ -1,4 +1,4 @@
-"""Training of a denoiser: its plan, its steps, and its state in a file."""
+"""Training of a denoiser: its plan, its steps, and the file of its state."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
@@ -23,48 +23,57 @@ from skspectral.priors.denoising.held_out import HeldOut, split_rows
 from skspectral.priors.denoising.model import DiffusionModel
 from skspectral.priors.synthesis import Synthesis
 
-# Mean and deviation of the logarithm of the noise, relative to the root mean square of
-# the values (Karras et al. 2022, table 1, where the latter is 0.5).
+# Mean and standard deviation of the logarithm of the noise level, relative to the root
+# mean square of the values. Karras et al. (2022, table 1) use the same distribution,
+# with a root mean square of 0.5.
 LOG_NOISE = (-0.5, 1.2)
-# Steps until the learning rate is full, but at most this share of all steps; share of
-# the run, at its end, in which the rate falls to zero.
-_WARM_UP, _WARM_SHARE, _DECAY = 200, 0.1, 0.4
+# The learning rate rises for this number of steps, but at most for this fraction of a
+# run, and falls to zero in the last fraction of a run.
+_WARM_UP, _WARM_FRACTION, _DECAY_FRACTION = 200, 0.1, 0.4
+# Largest norm of the gradient; larger gradients are clipped.
 _LARGEST_GRADIENT = 1.0
-# Share of rows without their label, so that the network learns to do without one.
+# Fraction of the rows that are shown without their label, because guidance also needs
+# the estimate without a label.
 _UNLABELLED = 0.1
-# Steps between looks at the loss, which wait for an accelerator.
-_LOOK = 20
-# Looks at the loss of the rows held out, in a run; and the share of the run in which
-# that loss must fall, or the run ends, but at least so many steps: it may rise first.
-_N_VERDICTS, _PATIENCE, _LEAST_PATIENCE = 50, 0.2, 200
-# Rows to train on without a limit: so many times those there are, within these limits.
-_TIMES, _FEWEST, _MOST = 200, 20_000, 200_000
-# Seconds between checkpoints.
+# Number of steps between two readings of the loss. A reading waits for the accelerator.
+_STEPS_PER_READING = 20
+# Number of evaluations of the held-out loss per run. The run ends if this loss has not
+# fallen for a fraction of the run, which is at least a number of steps, because the
+# loss may rise at first.
+_N_EVALUATIONS, _PATIENCE, _LEAST_PATIENCE = 50, 0.2, 200
+# Default limit of a training in rows: a multiple of the number of rows in X, clipped to
+# this range.
+_MULTIPLE, _FEWEST, _MOST = 200, 20_000, 200_000
+# Seconds between two checkpoints.
 _INTERVAL = 120.0
 # Rows whose coordinates are computed at a time.
 _CHUNK = 1000
-# Tolerance for rounding differences between machines, of numbers of about unit size.
+# Tolerance for rounding differences between machines, for numbers of about unit size.
 _ROUNDING = 1e-3
 _CPU = torch.device("cpu")
 
 
 def enough_images(n_rows: int) -> int:
-    """Rows to train on, each time with new noise, if there are ``n_rows``."""
-    return min(max(_TIMES * n_rows, _FEWEST), _MOST)
+    """Return the default of ``max_images`` for ``n_rows`` rows."""
+    return min(max(_MULTIPLE * n_rows, _FEWEST), _MOST)
 
 
 @dataclass(eq=False)
 class TrainingState:
-    """A training so far, on the CPU; by default at its beginning.
+    """State of a training, on the CPU. The default is the beginning of a training.
 
-    There are the states of the network, of its average, of Adam and of the random
-    stream; steps and rows of all runs; rows and seconds of the present one; and the
-    history: the mean "loss" since the entry before, at each "n_images", and the
-    "held_out_loss" there, NaN where it was not evaluated. Of a run with rows held out
-    there are the least loss of these, the share of the run and the rows of all runs at
-    which it was reached, and, until the run ends, the states of the networks then.
+    - ``network``, ``average`` and ``optimizer`` are the state dictionaries of the
+      network, of the moving average of its weights, and of Adam. ``generator`` is the
+      state of the random stream, on a device of the type ``generator_device``.
+    - ``n_steps`` and ``n_images`` count steps and rows in all runs. ``run_images`` and
+      ``run_seconds`` are the rows and seconds of the current run.
+    - ``history`` has the lists "n_images"; "loss", the mean loss since the previous
+      entry; and "held_out_loss", which is NaN if it was not evaluated.
+    - ``best_loss`` is the lowest held-out loss of the current run. It was reached after
+      the fraction ``best_share`` of the run and after ``best_images`` rows in all runs.
+      ``best`` holds the three state dictionaries at this time until the run ends.
 
-    Files and copies hold arrays of numpy in place of tensors.
+    Pickles and copies hold arrays of numpy in place of tensors.
     """
 
     network: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +94,7 @@ class TrainingState:
     best_images: int = 0
 
     def next_run(self) -> "TrainingState":
-        """Return the state at the beginning of another run."""
+        """Return the state at the beginning of the next run."""
         state = replace(self, run_images=0, run_seconds=0.0, best={})
         return replace(state, best_loss=math.inf, best_share=0.0)
 
@@ -99,10 +108,11 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Parameters of a run; its learning rate falls to zero at the end if it decays.
+    """Parameters of a run.
 
-    If it ``stops_early`` some rows are held out, and the run ends where their loss no
-    longer falls.
+    If the plan ``decays``, the learning rate falls to zero at the end of the run. If it
+    ``stops_early``, some rows are held out, and the run ends when their loss no longer
+    falls. The other fields are parameters of `DiffusionPrior`.
     """
 
     batch_size: int
@@ -118,64 +128,65 @@ class TrainingPlan:
 
     @property
     def n_steps(self) -> int | None:
-        """Largest number of steps of a run, if it is known."""
+        """Largest number of steps of a run; None if only the time is limited."""
         n_images = self.max_images
         return None if n_images is None else math.ceil(n_images / self.batch_size)
 
-    def share(self, state: TrainingState) -> float:
-        """Share of the run that is over, from 0 to 1 or more."""
+    def progress(self, state: TrainingState) -> float:
+        """Return the completed fraction of the run, from 0 to 1 or more."""
         of_images = state.run_images / self.max_images if self.max_images else 0.0
         of_time = state.run_seconds / self.max_time if self.max_time else 0.0
         return max(of_images, of_time)
 
     def is_over(self, state: TrainingState) -> bool:
-        """Whether the run ends here, by a limit or by the loss of the rows held out."""
-        share, patience = self.share(state), _PATIENCE
+        """Return whether a limit is reached, or the held-out loss no longer falls."""
+        progress, patience = self.progress(state), _PATIENCE
         if self.n_steps is not None:
             patience = max(patience, _LEAST_PATIENCE / self.n_steps)
-        waited = self.stops_early and share - state.best_share >= patience
-        return share >= 1 or waited
+        stagnates = self.stops_early and progress - state.best_share >= patience
+        return progress >= 1 or stagnates
 
     @property
-    def n_between(self) -> int:
-        """Steps between looks at the loss of the rows held out."""
-        return max(_LOOK, (self.n_steps or 0) // _N_VERDICTS)
+    def steps_per_evaluation(self) -> int:
+        """Number of steps between two evaluations of the held-out loss."""
+        return max(_STEPS_PER_READING, (self.n_steps or 0) // _N_EVALUATIONS)
 
     def rate(self, state: TrainingState) -> float:
-        """Learning rate of the next step."""
+        """Return the learning rate of the next step."""
         warm_up, falling = float(_WARM_UP), 1.0
         if self.decays:
             if self.n_steps is not None:
-                warm_up = max(1.0, min(warm_up, _WARM_SHARE * self.n_steps))
-            falling = max(0.0, (1 - self.share(state)) / _DECAY)
-        share = min(1.0, (state.n_steps + 1) / warm_up, falling)
-        return float(self.learning_rate * share)
+                warm_up = max(1.0, min(warm_up, _WARM_FRACTION * self.n_steps))
+            falling = max(0.0, (1 - self.progress(state)) / _DECAY_FRACTION)
+        factor = min(1.0, (state.n_steps + 1) / warm_up, falling)
+        return float(self.learning_rate * factor)
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A file with the state of a training, and values that identify the training."""
+    """A file for the state of a training, and values that identify the training."""
 
     path: Path
     identity: dict[str, Any]
 
     @classmethod
     def of(cls, path: Path, model: DiffusionModel, plan: TrainingPlan) -> "Checkpoint":
-        """Return that of a training, at a cost of K^2 T.
+        """Return the checkpoint of a training, at a cost of K^2 T operations.
 
-        A missing folder raises a ValueError.
+        A ValueError is raised if the folder of the file does not exist.
         """
         if not path.parent.is_dir():
             raise ValueError(
                 f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}. "
-                "Make it, or pass another path."
+                "Create the folder, or pass another path."
             )
         distribution, synthesis = model.distribution, model.synthesis
         axes, mean, shape = distribution.axes, distribution.mean, []
         if synthesis is not None and not model.sees_codes:
             shape = [int(n) for n in synthesis.signal_shape]
             axes, mean = axes @ synthesis.basis, mean @ synthesis.basis + synthesis.mean
-        # Moments of the values that the network sees, in units of their deviations.
+        # The moments of the values that the network sees identify the codes. They are
+        # in units of the standard deviations of these values.
         variances = distribution.variances @ axes**2 * distribution.unit**2
         principal = distribution.variances / distribution.variances[0]
         scale = np.sqrt(variances.max())
@@ -194,7 +205,7 @@ class Checkpoint:
         return cls(path, identity)
 
     def save(self, model: DiffusionModel, state: TrainingState) -> None:
-        """Write the file; a program that is killed meanwhile leaves the old one."""
+        """Write the file. If the program is killed meanwhile, the old file remains."""
         content = {"identity": self.identity, "state": vars(state)}
         if model.sees_codes:
             content["distribution"] = {
@@ -206,37 +217,39 @@ class Checkpoint:
         part.replace(self.path)
 
     def load(self, model: DiffusionModel) -> tuple[DiffusionModel, TrainingState]:
-        """Model and state to resume from: without a file, the training's beginning.
+        """Return the model and the state from which to resume the training.
 
-        No code in the file is run. A file of another training, or of none, raises a
-        ValueError that names what differs.
+        If there is no file, the training begins anew. No code in the file is executed.
+        A ValueError is raised if the file is damaged, or belongs to another training;
+        the message names a difference.
         """
         if not self.path.exists():
             return model, TrainingState()
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             identity, state = content["identity"], TrainingState(**content["state"])
-        # torch does not promise which errors a broken file raises.
+        # torch does not specify which errors a damaged file raises.
         except Exception as error:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} is not a checkpoint of a "
-                f"DiffusionPrior, or is damaged ({type(error).__name__}). Delete it, "
-                "or pass another path."
+                f"DiffusionPrior, or is damaged ({type(error).__name__}). Delete the "
+                "file, or pass another path."
             ) from error
         for name, value in self.identity.items():
-            saved, what = identity[name], f"other {name}"
+            saved, difference = identity[name], f"other {name}"
             if isinstance(value, Tensor):
                 same = saved.shape == value.shape
                 same = same and torch.allclose(saved, value, _ROUNDING, _ROUNDING)
             else:
-                what, same = f"{name}={saved}", saved == value
+                difference, same = f"{name}={saved}, not {value}", saved == value
             if not same:
                 raise ValueError(
-                    f"checkpoint={str(self.path)!r} is of a training with {what}. "
-                    "Delete it, or pass another path."
+                    f"checkpoint={str(self.path)!r} belongs to a training with "
+                    f"{difference}. Delete the file, or pass another path."
                 )
         if model.sees_codes:
-            # The network depends on the axes, which rounding or a sign may change.
+            # The network was trained with the saved principal axes. Those of a new fit
+            # may differ in sign, or by rounding if variances are tied.
             arrays: dict[str, Any] = {
                 name: value.numpy() if isinstance(value, Tensor) else value
                 for name, value in content["distribution"].items()
@@ -255,13 +268,14 @@ def train(
     on_step: Step,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingState:
-    """Train the network of a model from a state on, until the run is over.
+    """Train the network of a model until the run is over, and return the new state.
 
-    There are codes (n, K) and numbers of labels (n,), which a model without labels
-    ignores. ``on_step`` is told ``n_images`` and the last known ``loss`` after each
-    step; by returning True it ends the run. The checkpoint is saved every two minutes
-    and at the end. A loss that is not finite raises an ArithmeticError. If the plan
-    stops early, the networks are those of the least loss of the rows held out.
+    ``state`` is the state at the beginning; it is not modified. ``codes`` has the shape
+    (n, K), and ``labels`` (n,) holds indices of labels, which a model without labels
+    ignores. After each step, ``on_step`` is called with ``n_images`` and the last known
+    ``loss``; the run ends if it returns True. The checkpoint is saved every two minutes
+    and at the end. If the plan stops early, the returned weights are those with the
+    lowest held-out loss. An ArithmeticError is raised if the loss is not finite.
     """
     with training_mode():
         trainer = _Trainer(model, state, codes, labels, plan, device)
@@ -272,7 +286,7 @@ def train(
 
 
 class _Trainer:
-    """Adam on the loss of a model's denoiser, for random rows and levels of noise."""
+    """Minimisation of a denoiser's loss by Adam, for random rows and noise levels."""
 
     def __init__(
         self,
@@ -284,13 +298,13 @@ class _Trainer:
         device: torch.device,
     ):
         self._plan = plan
-        self._now = replace(state, history=copy.deepcopy(state.history))
+        self._current = replace(state, history=copy.deepcopy(state.history))
         self._denoiser = denoiser = model.denoiser().to(device).train()
         denoiser.mixed_precision = plan.mixed_precision
         self._loss = torch.compile(denoiser.loss) if plan.compile else denoiser.loss
         rows = np.empty(codes.shape, np.float32)
-        for some in gen_batches(len(codes), _CHUNK):
-            rows[some] = model.distribution.coordinates(codes[some])
+        for batch in gen_batches(len(codes), _CHUNK):
+            rows[batch] = model.distribution.coordinates(codes[batch])
         self._rows, self._labels = as_tensor(rows, device), as_tensor(labels, device)
         if plan.mirror:
             signals = model.synthesis or Synthesis.identity(codes.shape[1])
@@ -298,7 +312,7 @@ class _Trainer:
             self._mirror = [as_tensor(part, device, torch.float32) for part in mirror]
         network = denoiser.network
         self._averaged = copy.deepcopy(denoiser).requires_grad_(False).eval()
-        # Where there is a fused Adam it takes a fraction of the time.
+        # A fused Adam takes a fraction of the time, on devices that have it.
         fused = device.type in ("cpu", "cuda")
         self._optimizer = torch.optim.Adam(
             network.parameters(), plan.learning_rate, fused=fused
@@ -306,17 +320,19 @@ class _Trainer:
         if state.network:
             network.load_state_dict(state.network)
             self._averaged.network.load_state_dict(state.average)
-            # Adam changes the tensors that it is given.
+            # A copy is loaded, because Adam modifies these tensors in place.
             optimizer = copy.deepcopy(state.optimizer)
             for group in optimizer["param_groups"]:
                 group["fused"] = fused
             self._optimizer.load_state_dict(optimizer)
-            # A fused Adam takes it that all of these lie in memory alike.
+            # A fused Adam assumes that parameters and moments have the same layout in
+            # memory.
             for parameter, moments in self._optimizer.state.items():
                 for name, value in moments.items():
                     if value.shape == parameter.shape:
                         moments[name] = torch.empty_like(parameter).copy_(value)
-        # Streams differ between kinds of devices: on another one a new stream begins.
+        # The state of a random stream is valid only for one type of device. On another
+        # type of device a new stream begins.
         on = device if device.type == "cuda" else _CPU
         self._generator = Generator(on).manual_seed(model.seed + 1 + state.n_steps)
         if state.generator is not None and state.generator_device == on.type:
@@ -327,9 +343,9 @@ class _Trainer:
             self._hold_out(model)
 
     def _hold_out(self, model: DiffusionModel) -> None:
-        """Keep some rows from the training, and judge its start by them."""
-        numbers = split_rows(len(self._rows), model.seed)
-        learned, held = (as_tensor(part, self._rows.device) for part in numbers)
+        """Hold out some rows, and evaluate their loss at the beginning of the run."""
+        indices = split_rows(len(self._rows), model.seed)
+        trained, held = (as_tensor(part, self._rows.device) for part in indices)
         with_labels = model.n_labels > 0
         self._held = HeldOut(
             self._rows[held],
@@ -339,41 +355,43 @@ class _Trainer:
             unlabelled=_UNLABELLED,
             seed=model.seed,
         )
-        self._rows = self._rows[learned]
-        self._labels = self._labels[learned] if with_labels else self._labels
-        if not np.isfinite(self._now.best_loss):
-            self._now.best_loss = self._held.loss(self._averaged)
-        if not self._now.best:
-            self._now.best = self._networks()
+        self._rows = self._rows[trained]
+        self._labels = self._labels[trained] if with_labels else self._labels
+        if not np.isfinite(self._current.best_loss):
+            self._current.best_loss = self._held.loss(self._averaged)
+        if not self._current.best:
+            self._current.best = self._networks()
 
     def run(self, on_step: Step) -> Iterator[TrainingState]:
-        """Train; yield the state every two minutes, and at the end."""
-        now, saved, losses = self._now, self._now.run_seconds, []
+        """Train; yield the state every two minutes, and at the end of the run."""
+        current, saved, losses = self._current, self._current.run_seconds, []
         start = time.perf_counter() - saved
-        told: dict[str, float | None] = {"loss": None}
-        while not self._plan.is_over(now):
+        known: dict[str, float | None] = {"loss": None}
+        while not self._plan.is_over(current):
             losses.append(self._step())
-            seconds = now.run_seconds = time.perf_counter() - start
-            due = seconds - saved > _INTERVAL
-            judged = self._held is not None and now.n_steps % self._plan.n_between == 0
-            # The loss is also looked at before weights are saved, which may be nan.
-            if due or judged or len(losses) == _LOOK:
-                told["loss"], losses = self._note(losses), []
-            if judged:
-                told["held_out_loss"] = self._judge()
-            if due:
+            seconds = current.run_seconds = time.perf_counter() - start
+            saves = seconds - saved > _INTERVAL
+            interval = self._plan.steps_per_evaluation
+            evaluates = self._held is not None and current.n_steps % interval == 0
+            # The loss is also read before a checkpoint, because weights that are NaN
+            # must not be saved.
+            if saves or evaluates or len(losses) == _STEPS_PER_READING:
+                known["loss"], losses = self._record(losses), []
+            if evaluates:
+                known["held_out_loss"] = self._evaluate()
+            if saves:
                 yield self._state()
                 saved = seconds
-            if on_step(n_images=now.n_images, **told):
+            if on_step(n_images=current.n_images, **known):
                 break
         if losses:
-            self._note(losses)
+            self._record(losses)
             if self._held is not None:
-                self._judge()
+                self._evaluate()
         yield self._last_state()
 
     def _batch(self) -> tuple[Tensor, Labels]:
-        """Random rows, half of them mirrored if so planned, and labels, if any."""
+        """Return random rows, half of them mirrored if ``mirror``, and their labels."""
         size, device = self._plan.batch_size, self._rows.device
         chosen = torch.randint(len(self._rows), (size,), **self._random).to(device)
         clean = self._rows[chosen]
@@ -389,12 +407,12 @@ class _Trainer:
         return clean, self._labels[chosen].masked_fill(dropped, n_labels)
 
     def _normal(self, shape: Sequence[int]) -> Tensor:
-        """N(0, 1) numbers, whatever the caller's default type."""
+        """Return N(0, 1) numbers in float32, also if torch's default is float64."""
         numbers = torch.randn(shape, dtype=torch.float32, **self._random)
         return numbers.to(self._rows.device)
 
     def _step(self) -> Tensor:
-        """One step; return the loss before it."""
+        """Make one step of Adam; return the loss before the step."""
         clean, labels = self._batch()
         centre, spread = LOG_NOISE
         noise = self._normal((len(clean), 1))
@@ -405,18 +423,19 @@ class _Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._denoiser.parameters(), _LARGEST_GRADIENT)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._plan.rate(self._now)
+            group["lr"] = self._plan.rate(self._current)
         self._optimizer.step()
-        self._now.n_steps += 1
-        self._now.n_images += len(clean)
-        self._now.run_images += len(clean)
+        self._current.n_steps += 1
+        self._current.n_images += len(clean)
+        self._current.run_images += len(clean)
         self._update_average()
         return loss.detach()
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        # The last weights count for more in the beginning.
-        weight = 1 - min(self._plan.ema, self._now.n_steps / (self._now.n_steps + 10))
+        # At the beginning the average forgets faster, because weights change quickly.
+        n_steps = self._current.n_steps
+        weight = 1 - min(self._plan.ema, n_steps / (n_steps + 10))
         values = self._denoiser.network.state_dict()
         for name, average in self._averaged.network.state_dict().items():
             if average.is_floating_point():
@@ -424,32 +443,35 @@ class _Trainer:
             else:
                 average.copy_(values[name])
 
-    def _note(self, losses: list[Tensor]) -> float:
-        """Add the mean of the losses to the history, and return it."""
-        now, loss = self._now, float(sum(losses) / len(losses))
+    def _record(self, losses: list[Tensor]) -> float:
+        """Append the mean of the losses to the history, and return it."""
+        current, loss = self._current, float(sum(losses) / len(losses))
         if not np.isfinite(loss):
             raise ArithmeticError(
-                f"The loss of DiffusionPrior is {loss} after {now.n_steps} steps. Are "
-                "codes of very different size? Lower learning_rate, "
-                f"{self._plan.learning_rate:g}, or leave out mixed_precision."
+                f"The loss of DiffusionPrior is {loss} after {current.n_steps} steps. "
+                "Are codes of very different size? Use a learning_rate below "
+                f"{self._plan.learning_rate:g}, or mixed_precision=False."
             )
-        now.history["n_images"].append(now.n_images)
-        now.history["loss"].append(loss)
-        now.history["held_out_loss"].append(math.nan)
+        current.history["n_images"].append(current.n_images)
+        current.history["loss"].append(loss)
+        current.history["held_out_loss"].append(math.nan)
         return loss
 
-    def _judge(self) -> float:
-        """Add the loss of the rows held out to the history, and return it."""
+    def _evaluate(self) -> float:
+        """Set the held-out loss in the last entry of the history, and return it.
+
+        If it is the lowest loss of the run, keep the weights.
+        """
         assert self._held is not None
-        now, loss = self._now, self._held.loss(self._averaged)
-        now.history["held_out_loss"][-1] = loss
-        if loss < now.best_loss:
-            now.best_loss, now.best_share = loss, self._plan.share(now)
-            now.best, now.best_images = self._networks(), now.n_images
+        current, loss = self._current, self._held.loss(self._averaged)
+        current.history["held_out_loss"][-1] = loss
+        if loss < current.best_loss:
+            current.best_loss, current.best_share = loss, self._plan.progress(current)
+            current.best, current.best_images = self._networks(), current.n_images
         return loss
 
     def _networks(self) -> dict[str, Any]:
-        """Copies of the states of the network, its average and Adam."""
+        """Return copies of the states of the network, its average and Adam."""
         states = {
             "network": self._denoiser.network.state_dict(),
             "average": self._averaged.network.state_dict(),
@@ -459,21 +481,22 @@ class _Trainer:
         return dict(_mapped(states, Tensor, to_cpu))
 
     def _state(self) -> TrainingState:
+        """Return a copy of the current state."""
         return replace(
-            self._now,
+            self._current,
             **self._networks(),
             generator=self._generator.get_state(),
             generator_device=self._generator.device.type,
-            history=copy.deepcopy(self._now.history),
+            history=copy.deepcopy(self._current.history),
         )
 
     def _last_state(self) -> TrainingState:
-        """The state at the end of the run, with the best networks."""
-        return replace(self._state(), **self._now.best, best={})
+        """Return the state at the end of the run, with the best weights."""
+        return replace(self._state(), **self._current.best, best={})
 
 
 def _mapped(tree: Any, kind: type, function: Callable[[Any], Any]) -> Any:
-    """Copy nested dicts and lists; values of a kind are passed through a function."""
+    """Copy nested dicts and lists, and apply a function to values of one type."""
     if isinstance(tree, dict):
         return {key: _mapped(value, kind, function) for key, value in tree.items()}
     if isinstance(tree, list):
