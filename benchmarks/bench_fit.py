@@ -49,7 +49,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skspectral import SpectralDictionaryLearning
 
 ROOT = Path(__file__).absolute().parents[1]
-OURS = ("static", "modulated")
+OURS = ("static", "modulated", "plane waves", "modulated plane waves")
 # Steps that `--against` compares.
 STEPS = ("fit", "transform", "sample")
 # Largest numbers of images that the slow methods are fitted to.
@@ -62,15 +62,17 @@ SLOW_TEST = 500
 
 def estimators(n_components, shape):
     """The methods by name; the slow ones with the number of images they can take."""
-    sdl = {
-        "n_components": n_components,
-        "signal_shape": shape,
-        "atoms": "sinusoid",
-        "random_state": 0,
-    }
+
+    def ours(**settings):
+        return SpectralDictionaryLearning(
+            n_components, signal_shape=shape, random_state=0, **settings
+        )
+
     return {
-        "static": (SpectralDictionaryLearning(**sdl, modulation=None), None),
-        "modulated": (SpectralDictionaryLearning(**sdl), None),
+        "static": (ours(atoms="sinusoid", modulation=None), None),
+        "modulated": (ours(atoms="sinusoid"), None),
+        "plane waves": (ours(atoms="plane_wave", modulation=None), None),
+        "modulated plane waves": (ours(atoms="plane_wave"), None),
         "PCA": (PCA(n_components, random_state=0), None),
         "MiniBatchDL": (
             MiniBatchDictionaryLearning(n_components, max_iter=1, random_state=0),

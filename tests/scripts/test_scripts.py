@@ -333,7 +333,8 @@ def test_bench_fit(tmp_path, in_this_process):
     )
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["machine"]["torch"]
-    methods = {"static", "modulated", "PCA", "MiniBatchDL", "NMF"}
+    ours = {"static", "modulated", "plane waves", "modulated plane waves"}
+    methods = ours | {"PCA", "MiniBatchDL", "NMF"}
     assert {row["method"] for row in report["results"]} == methods
     for row in report["results"]:
         assert row["fit_s"] > 0
