@@ -9,8 +9,8 @@ This page takes about ten minutes.
 
 Install
 -------
-skspectral needs Python 3.11 or newer and no GPU. Run this command in the folder that
-holds the repository:
+skspectral needs Python 3.11 or newer and no GPU. Run this command in the folder of the
+repository:
 
 .. code-block:: bash
 
@@ -68,7 +68,7 @@ plt.show()
 # %%
 # Use your own data
 # -----------------
-# .. index:: audio
+# .. index:: ! audio
 #
 # An array with one sample in each row is all that ``fit`` needs.
 #
@@ -96,8 +96,8 @@ plt.show()
 #     print(est.frequencies_)
 #
 # **A table.** In this CSV file, each line is one signal and each column one point in
-# time. ``genfromtxt`` reads empty fields as NaN, a missing value. The model is fitted to
-# the complete rows, and then fills the missing values:
+# time. ``genfromtxt`` reads empty fields as NaN, a missing value. The model is fitted
+# to the complete rows, and then fills the missing values:
 #
 # .. code-block:: python
 #
