@@ -9,8 +9,9 @@ The model learns sinusoids on windows of signals. A gap is cut out of held-out w
 and filled with the posterior mean. A band contains the true signal with a probability
 of 95 %. A few draws from the posterior show other possible signals.
 
-There are two kinds of signals. An electroencephalogram (sample data of Matplotlib) is
-hard to predict. Notes of a plucked string, computed by a formula, are easy to predict.
+There are two kinds of signals. An electroencephalogram (EEG; sample data of Matplotlib)
+is hard to predict. Notes of a plucked string, computed by a formula, are easy to
+predict.
 The example prints root mean squared errors, compares them with those of a straight line
 and of the mean of the windows, and prints how often the truth lies within the band.
 """

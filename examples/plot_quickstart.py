@@ -5,15 +5,19 @@ Quickstart
 
 Fit a model to handwritten digits, draw new digits, and then use your own data.
 
-This page takes about ten minutes. skspectral needs Python 3.11 or newer and no GPU.
-From a checkout of the repository, install it with one command:
+This page takes about ten minutes.
+
+Install
+-------
+skspectral needs Python 3.11 or newer and no GPU. Run this command in the folder of the
+repository:
 
 .. code-block:: bash
 
     python -m pip install .
 
-.. rubric:: Fit
-
+Fit
+---
 Every row of ``X`` is one sample: here an image of 8 x 8 pixels, flattened row by row.
 ``signal_shape`` gives the shape of the image. The model writes each image as the mean
 image plus a weighted sum of 20 waves. The waves are called *atoms* and are common to
@@ -48,10 +52,10 @@ AtomDisplay.from_estimator(est, atoms=8, n_columns=4)
 # %%
 # Rebuild images, and draw new ones
 # ---------------------------------
-# ``inverse_transform`` computes images from codes. ``sample`` draws codes from the
-# prior, a distribution of the codes, and computes new images from them. The prior used
-# here holds one Gaussian distribution for each label, so that each draw can be given a
-# label.
+# ``inverse_transform`` computes images from codes. ``sample`` draws new images: the
+# model learns how the codes are distributed, and this distribution is called the
+# *prior*. The prior used here is one Gaussian distribution for each label, so that each
+# draw can be given a label.
 rebuilt = est.inverse_transform(codes[:10])
 new = est.sample(10, y=np.arange(10))
 display = SampleGridDisplay.from_arrays(
@@ -64,6 +68,8 @@ plt.show()
 # %%
 # Use your own data
 # -----------------
+# .. index:: ! audio
+#
 # An array with one sample in each row is all that ``fit`` needs.
 #
 # **Images.** ``load_image_folder`` cuts square colour patches out of all pictures below
@@ -77,7 +83,7 @@ plt.show()
 #     X = train.reshape(len(train), -1) / 255.0
 #     est = SpectralDictionaryLearning(64, signal_shape=(16, 16, 3)).fit(X)
 #
-# **Sounds.** ``load_recordings`` cuts windows out of all WAV files below a folder. With
+# **Audio.** ``load_recordings`` cuts windows out of all WAV files below a folder. With
 # ``sampling_rate``, frequencies are in Hz. A sound can begin anywhere in a window, so
 # that atoms without modulation (``modulation=None``) suit sounds best:
 #
@@ -89,20 +95,30 @@ plt.show()
 #     est = SpectralDictionaryLearning(64, modulation=None, sampling_rate=rate).fit(X)
 #     print(est.frequencies_)
 #
-# **A table.** In a CSV file, each line is one signal and each column one point in time:
+# **A table.** In this CSV file, each line is one signal and each column one point in
+# time. ``genfromtxt`` reads empty fields as NaN, a missing value. The model is fitted
+# to the complete rows, and then fills the missing values:
 #
 # .. code-block:: python
 #
-#     X = np.loadtxt("my_signals.csv", delimiter=",")
-#     est = SpectralDictionaryLearning(16).fit(X)
+#     X = np.genfromtxt("my_signals.csv", delimiter=",")
+#     complete = ~np.isnan(X).any(axis=1)
+#     est = SpectralDictionaryLearning(16, sampling_rate=100).fit(X[complete])
+#     print(est.frequencies_)  # in Hz, for 100 points per second
+#     filled = est.impute(X)
+#     new = est.sample(10)
 #
-# If a row of ``X`` has missing values, write them as NaN and fill them with
-# ``est.impute(X)`` after a fit to complete rows.
+# - If the first line holds names, pass ``skip_header=1`` to ``genfromtxt``.
+# - If each column is one signal, fit to ``X.T`` instead of ``X``.
+# - If the file holds one long signal, cut the signal into rows first:
+#   ``skspectral.datasets.cut_windows(X, length=512)``.
+# - With fewer than 16 points per signal, use fewer atoms than 16.
 #
 # Where to read on
 # ----------------
 # - :doc:`/user_guide/index`: the model, its parameters and what each method computes.
 # - :doc:`/auto_examples/index`: denoise photographs, fill gaps, find anomalies, and
 #   more.
+# - :doc:`/user_guide/plots`: displays of atoms, codes and spectra.
 # - :doc:`/coming_from`: the same tasks with PCA, mixtures, isolation forests and
 #   librosa.

@@ -38,6 +38,7 @@ PAGES = {
         ("sklearn.covariance.shrunk_covariance", "py:function", _API),
         ("sklearn.decomposition.PCA", "py:class", _API),
         ("sklearn.ensemble.IsolationForest", "py:class", _API),
+        ("sklearn.exceptions.ConvergenceWarning", "py:exception", _API),
         ("sklearn.mixture.GaussianMixture", "py:class", _API),
         # What inherited methods link to.
         ("sklearn.pipeline.Pipeline", "py:class", _API),

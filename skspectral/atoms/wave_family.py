@@ -181,7 +181,7 @@ class WaveFamily(AtomFamily):
     def describe(self, params: torch.Tensor, grid: Grid) -> Description:
         """Return the plain waves that the atoms are, or that are nearest to them.
 
-        If `drifts` is True and the waves run along one axis, the plain wave is the
+        If ``drifts`` is True and the waves run along one axis, the plain wave is the
         sinusoid that has the largest absolute cosine with the atom. Otherwise it is the
         least-squares plane through the angle, weighted by the squared amplitude.
 

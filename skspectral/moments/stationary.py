@@ -121,7 +121,7 @@ class StationaryMoment(SecondMoment):
     def excess(self) -> float:
         """Return the difference ||C - S||^2 - ||C||^2 of squared Frobenius norms.
 
-        C is the matrix whose `stationary_mean` is S. The difference equals
+        C is the matrix whose ``stationary_mean`` is S. The difference equals
         ||S||^2 - 2 <C, S> and depends on the lags alone, so that C is not needed.
 
         Returns
