@@ -226,7 +226,8 @@ def test_pyplot_is_imported_only_to_make_figures():
         "import sys, skspectral, skspectral.plotting; "
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    command = [sys.executable, "-W", "error", "-c", code]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_frames_of_pandas():

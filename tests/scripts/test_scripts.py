@@ -37,6 +37,7 @@ def run(script, *args, folder, check=True):
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(action="error"),
+        torch.random.fork_rng(devices=[]),
     ):
         try:
             runpy.run_path(str(path), run_name="__main__")
