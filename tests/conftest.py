@@ -21,20 +21,15 @@ settings.load_profile("repeatable")
 _OPERATORS = []
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config):
-    """Run the whole suite in one process for each core, if pytest-xdist is there.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Run files or folders that are named on the command line in this process.
 
-    Files or folders that are named on the command line run in one process, because a
-    process takes some seconds to start. The option ``-n`` overrides both.
+    A process of its own would take some seconds to start. Otherwise, pytest-xdist
+    chooses the number: one process for each core.
     """
-    # The processes that pytest-xdist starts come here, too. They must not start others.
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return
-    whole = config.args_source is config.ArgsSource.TESTPATHS
-    if whole and config.getoption("numprocesses", 0) is None:
-        config.option.numprocesses = "auto"
-        config.option.dist = "worksteal"
+    named = config.args_source is config.ArgsSource.ARGS
+    return 0 if named else None
 
 
 def _import_torchvision():

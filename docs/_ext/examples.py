@@ -13,8 +13,8 @@ from typing import Any
 
 from sphinx_gallery.scrapers import figure_rst
 
-# A third of the training that the example asks for, which takes most of its minute.
-SHORTENED = {"plot_diffusion_digits": ["--max-images", "40000"]}
+# A sixth of the training that the example asks for: its pictures are nearly the same.
+SHORTENED = {"plot_diffusion_digits": ["--max-images", "20000"]}
 INTO_A_FOLDER = ("plot_sound",)
 # What most readers come for stands first; the other examples follow by name.
 FIRST = (

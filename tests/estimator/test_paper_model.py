@@ -204,8 +204,13 @@ def sorted_tones(n, length=64):
 @pytest.mark.parametrize("modulation", [None, "basis"])
 @pytest.mark.parametrize(
     "ends",
-    [[200], [3, 6, 9, 12], range(40, 400, 40), range(2, 60), [*range(10, 60, 5), 395]],
-    ids=["halves", "tiny first", "many", "single rows", "uneven"],
+    [
+        pytest.param([200], id="halves"),
+        pytest.param([3, 6, 9, 12], id="tiny first"),
+        pytest.param(range(40, 400, 40), id="many"),
+        pytest.param(range(2, 60), id="single rows", marks=pytest.mark.slow),
+        pytest.param([*range(10, 60, 5), 395], id="uneven"),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:The atoms had not converged")
 def test_pieces_end_where_the_whole_does(ends, modulation):

@@ -43,7 +43,7 @@ DISPLAYS = {
 
 @pytest.fixture(scope="module")
 def data():
-    """Three kinds of signals: estimators and six samples."""
+    """Three kinds of signals: estimators and three samples."""
     digits, _ = load_digits(return_X_y=True)
     rng = np.random.default_rng(0)
     colours = rng.uniform(size=(60, 6, 5, 3)).cumsum(axis=1).reshape(60, -1) / 6
@@ -55,7 +55,7 @@ def data():
         "sounds": (sounds, {"sampling_rate": 100.0}),
     }
     return {
-        name: (SpectralDictionaryLearning(8, random_state=0, **params).fit(X), X[:6])
+        name: (SpectralDictionaryLearning(8, random_state=0, **params).fit(X), X[:3])
         for name, (X, params) in kinds.items()
     }
 
@@ -132,14 +132,18 @@ def test_nothing_of_the_estimator_or_the_data_changes(name, fitted):
     ],
 )
 def test_units_of_frequencies(data, kind, unit):
-    for name in ("bars", "lines", "heatmap", "modulation", "correlation"):
-        assert f"({unit}" in labels(DISPLAYS[name](*data[kind]))
-    assert f" {unit.replace(' per ', '/')}" in labels(DISPLAYS["maps"](*data[kind]))
+    of_frequency = ("bars", "lines", "heatmap", "modulation", "correlation")
+    of_time = ("atoms", "maps", "modulation", "samples")
+    text = {
+        name: labels(DISPLAYS[name](*data[kind])) for name in {*of_frequency, *of_time}
+    }
+    for name in of_frequency:
+        assert f"({unit}" in text[name]
+    assert f" {unit.replace(' per ', '/')}" in text["maps"]
     names = {"digits": " cycles/image", "colours": " px, ", "sounds": " Hz"}
-    assert names[kind] in labels(DISPLAYS["atoms"](*data[kind]))
-    for name in ("atoms", "maps", "modulation", "samples"):
-        shown = "time (s)" in labels(DISPLAYS[name](*data[kind]))
-        assert shown == (kind == "sounds")
+    assert names[kind] in text["atoms"]
+    for name in of_time:
+        assert ("time (s)" in text[name]) == (kind == "sounds")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,8 @@ def test_pyplot_is_imported_only_to_make_figures():
         "import sys, skspectral, skspectral.plotting; "
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    command = [sys.executable, "-W", "error", "-c", code]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_frames_of_pandas():

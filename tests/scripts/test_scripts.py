@@ -38,6 +38,7 @@ def run(script, *args, folder, check=True):
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(action="error"),
+        torch.random.fork_rng(devices=[]),
     ):
         try:
             runpy.run_path(str(path), run_name="__main__")
@@ -322,7 +323,6 @@ def test_sound_without_enough_of_it(tmp_path, args, message):
     assert message in done.stderr
 
 
-@pytest.mark.slow
 def test_bench_fit(tmp_path, in_this_process):
     write_images(tmp_path / "images.npz")
     run(
@@ -368,7 +368,6 @@ def test_bench_sound(tmp_path):
     assert (tmp_path / "out.png").exists()
 
 
-@pytest.mark.slow
 def test_bench_atoms(tmp_path):
     write_images(tmp_path / "images.npz")
     write_notes(tmp_path / "notes.npz", 60, 30)
@@ -520,7 +519,6 @@ def test_mosaics_of_images(tmp_path, module_of):
     np.testing.assert_array_equal(labels, np.arange(401) % 10)
 
 
-@pytest.mark.slow
 def test_bench_ablation(tmp_path):
     write_images(tmp_path / "images.npz")
     out = run(
@@ -542,7 +540,6 @@ def test_bench_ablation(tmp_path):
         assert row["condition"] >= 1
 
 
-@pytest.mark.slow
 def test_bench_device(tmp_path):
     write_images(tmp_path / "images.npz")
     run(
@@ -590,7 +587,6 @@ def test_bench_few_samples(tmp_path):
         assert all(panel.std() > 20 for panel in np.array_split(pixels, 2, axis=1))
 
 
-@pytest.mark.slow
 def test_bench_priors(tmp_path):
     write_images(tmp_path / "images.npz")
     out = run(
@@ -627,7 +623,6 @@ def test_denoise(tmp_path):
     check_picture(tmp_path / "denoised.png", 4, 4)
 
 
-@pytest.mark.slow
 def test_fill_gaps(tmp_path):
     out = run("examples/plot_fill_gaps.py", folder=tmp_path).stdout
     parts = out.split("Notes")
