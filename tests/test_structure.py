@@ -12,7 +12,7 @@ MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 # From what knows nothing of the others to what users see. A module imports from its
 # own room and from those above its line.
 ROOMS = (
-    "_version _device _linalg _missing _random",
+    "_version _advice _device _linalg _missing _random",
     "_sklearn_compat",
     "_progress _validation model_files",
     "grid stft",

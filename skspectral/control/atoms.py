@@ -55,6 +55,8 @@ def select_atoms(
     ValueError
         If an interval is not a pair of numbers, or if its limits are not in order.
     ValueError
+        If a limit of ``frequency`` is above the Nyquist frequency.
+    ValueError
         If ``orientation`` is given, but the atoms have no orientation.
     TypeError
         If ``estimator`` has no atoms with frequencies.
@@ -82,6 +84,7 @@ def select_atoms(
     frequencies = frequencies_of(estimator)
     mask = np.ones(len(frequencies), dtype=bool)
     if frequency is not None:
+        check_below_nyquist(estimator, frequency, "frequency")
         mask &= in_band(frequencies, frequency)
     if explained_variance_ratio is not None:
         ratios = as_numbers(estimator.explained_variance_ratio_)
@@ -115,6 +118,25 @@ def in_band(values: np.ndarray, band: Interval, name: str = "frequency") -> np.n
     """Mask of the values v with low <= v < high."""
     low, high = _limits(name, band)
     return (values >= low) & (values < high)
+
+
+def check_below_nyquist(estimator: Any, band: Interval, name: str) -> None:
+    """Raise a ValueError if a limit is above all frequencies that signals can have.
+
+    An infinite limit is the same as None.
+    """
+    grid = estimator.model_.dictionary.wave_grid
+    # Waves along the diagonals of an image have the highest frequency.
+    highest = float(np.linalg.norm(grid.nyquist))
+    limits = [limit for limit in _limits(name, band) if np.isfinite(limit)]
+    if max(limits, default=0.0) > highest:
+        advice = ""
+        if grid.sampling_rate is None:
+            advice = " Fit with sampling_rate to pass limits in Hz."
+        raise ValueError(
+            f"{name}={band!r} is above the Nyquist frequency, {highest:g} "
+            f"{grid.frequency_unit}. Pass lower limits, or None for no limit.{advice}"
+        )
 
 
 def _limits(

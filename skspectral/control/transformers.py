@@ -10,13 +10,19 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
-from skspectral.control.atoms import Gains, atom_values
+from skspectral._sklearn_compat import (
+    Estimator,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+)
+from skspectral.control.atoms import Gains, atom_values, check_below_nyquist
 from skspectral.control.filtering import equalize, gains_of_band
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 
-class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
+class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator, ABC):
     """Base of the transformers: fits atoms, and multiplies them by gains."""
 
     estimator: Any
@@ -54,6 +60,7 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, AB
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator_ = clone(estimator).fit(X, y, **weights)
         atom_values(self.estimator_, self._gain_and_residual()[0], "gains")
+        self._check_limits()
         self.n_features_in_ = self.estimator_.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.estimator_, "feature_names_in_"):
@@ -79,6 +86,9 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, AB
         check_is_fitted(self)
         gains, residual = self._gain_and_residual()
         return equalize(self.estimator_, X, gains, residual=residual)
+
+    def _check_limits(self) -> None:
+        """Raise a ValueError if the limits of a band are beyond the fitted signals."""
 
     @abstractmethod
     def _gain_and_residual(self) -> tuple[Gains, float]:
@@ -230,6 +240,10 @@ class SpectralFilter(_GainTransformer):
         self.high = high
         self.btype = btype
         self.residual = residual
+
+    def _check_limits(self) -> None:
+        # A band that has no lower limit is valid for signals of any length.
+        check_below_nyquist(self.estimator_, (self.low, None), "(low, None)")
 
     def _gain_and_residual(self) -> tuple[Gains, float]:
         return gains_of_band(self.low, self.high, self.btype, self.residual)

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import assert_all_finite, gen_batches
+from sklearn.utils import gen_batches
 
 from skspectral._missing import refuse_missing
-from skspectral._sklearn_compat import StrOptions, as_numpy
+from skspectral._sklearn_compat import StrOptions, as_numpy, assert_all_finite
 from skspectral.metrics._ranges import Values, check_one_range, refuse_overflow
 
 Check = Callable[[ArrayLike, str], np.ndarray]
@@ -48,7 +48,7 @@ def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
             f"{name} has shape {array.shape}. Pass at least one sample along the first "
             "axis, with the values of each sample along the other axes."
         )
-    assert_all_finite(array, input_name=name)
+    assert_all_finite(array, name)
     refuse_overflow(array, name)
     return array
 

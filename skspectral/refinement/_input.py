@@ -7,10 +7,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite
 
 from skspectral._missing import refuse_missing
-from skspectral._sklearn_compat import as_numpy, check_array
+from skspectral._sklearn_compat import as_numpy, assert_all_finite, check_array
 from skspectral.metrics._images import ChannelAxis, channels_last, iter_slices
 from skspectral.metrics._ranges import (
     Range,
@@ -123,7 +122,7 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
             "each, or real images."
         )
     if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
+        assert_all_finite(labels, "y")
     values = np.unique(labels)
     if len(values) != 2:
         raise ValueError(
