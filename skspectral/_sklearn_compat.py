@@ -147,6 +147,8 @@ def _advice_on_value(name: str, value: Any, valid: list[Any]) -> str:
         meant = closest(value, options)
         if meant is not None:
             return f"Did you mean {meant!r}?"
+        if len(options) == 1:
+            return f"Pass {name}={options.pop()!r}."
     for meant in _conversions(value):
         if any(rule.is_satisfied_by(meant) for rule in valid):
             return f"Pass {name}={meant!r}."

@@ -99,9 +99,8 @@ class SpectralDictionaryLearning(
     ----------
     n_components : int or None, default=None
         Number K of atoms, at most n_features. More atoms lower the reconstruction
-        error, and take more time. There may be more atoms than samples, unlike in PCA,
-        because the shapes of atoms do not come from single samples. None means min(64,
-        n_features).
+        error, and take more time. There may be more atoms than samples, unlike in
+        PCA: a few sinusoids seldom span the samples. None means min(64, n_features).
     signal_shape : int, tuple of int or None, default=None
         Shape of the signal or image in each row of X, which is flattened in C order:
         (length,), (height, width) or (height, width, channels). An int is the length.
@@ -1469,6 +1468,8 @@ class SpectralDictionaryLearning(
     # scikit-learn's conventions
 
     def _advice_on(self, name: str, value: Any) -> str:
+        if name == "signal_shape":
+            return "Pass (length,), (height, width) or (height, width, channels)."
         if name != "n_components":
             return ""
         if isinstance(value, str) and value == "mle":

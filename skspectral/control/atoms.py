@@ -55,7 +55,7 @@ def select_atoms(
     ValueError
         If an interval is not a pair of numbers, or if its limits are not in order.
     ValueError
-        If a limit of ``frequency`` is above the Nyquist frequency.
+        If a limit of ``frequency`` is negative, or above the Nyquist frequency.
     ValueError
         If ``orientation`` is given, but the atoms have no orientation.
     TypeError
@@ -84,7 +84,7 @@ def select_atoms(
     frequencies = frequencies_of(estimator)
     mask = np.ones(len(frequencies), dtype=bool)
     if frequency is not None:
-        check_below_nyquist(estimator, frequency, "frequency")
+        check_band(estimator, frequency, "frequency")
         mask &= in_band(frequencies, frequency)
     if explained_variance_ratio is not None:
         ratios = as_numbers(estimator.explained_variance_ratio_)
@@ -120,22 +120,23 @@ def in_band(values: np.ndarray, band: Interval, name: str = "frequency") -> np.n
     return (values >= low) & (values < high)
 
 
-def check_below_nyquist(estimator: Any, band: Interval, name: str) -> None:
-    """Raise a ValueError if a limit is above all frequencies that signals can have.
+def check_band(estimator: Any, band: Interval, name: str) -> None:
+    """Raise a ValueError if signals can have no frequencies up to a limit of a band.
 
     An infinite limit is the same as None.
     """
+    low, high = _limits(name, band)
     grid = estimator.model_.dictionary.wave_grid
     # Waves along the diagonals of an image have the highest frequency.
     highest = float(np.linalg.norm(grid.nyquist))
-    limits = [limit for limit in _limits(name, band) if np.isfinite(limit)]
-    if max(limits, default=0.0) > highest:
+    low_fits = np.isinf(low) or 0 <= low <= highest
+    if not (low_fits and (np.isinf(high) or 0 < high <= highest)):
         advice = ""
         if grid.sampling_rate is None:
-            advice = " Fit with sampling_rate to pass limits in Hz."
+            advice = " To pass limits in Hz, fit with sampling_rate."
         raise ValueError(
-            f"{name}={band!r} is above the Nyquist frequency, {highest:g} "
-            f"{grid.frequency_unit}. Pass lower limits, or None for no limit.{advice}"
+            f"{name}={band!r} must be between 0 and the Nyquist frequency, {highest:g} "
+            f"{grid.frequency_unit}. Pass other limits, or None for no limit.{advice}"
         )
 
 

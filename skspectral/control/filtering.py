@@ -23,7 +23,7 @@ from skspectral.control.atoms import (
     Curve,
     Gains,
     atom_values,
-    check_below_nyquist,
+    check_band,
     frequencies_of,
     in_band,
 )
@@ -203,7 +203,7 @@ def filter(
     ValueError
         If ``low`` is not below ``high``, or ``btype`` is not one of its two values.
     ValueError
-        If ``low`` or ``high`` is above the Nyquist frequency.
+        If ``low`` or ``high`` is negative, or above the Nyquist frequency.
     ValueError
         If ``residual`` is not finite, or ``transform`` would not accept X.
     TypeError
@@ -230,7 +230,7 @@ def filter(
     """
     gains, rest = gains_of_band(low, high, btype, residual)
     frequencies_of(estimator)
-    check_below_nyquist(estimator, (low, high), "(low, high)")
+    check_band(estimator, (low, high), "(low, high)")
     return equalize(estimator, X, gains, residual=rest)
 
 

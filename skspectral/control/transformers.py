@@ -17,7 +17,7 @@ from skspectral._sklearn_compat import (
     StrOptions,
     fit_context,
 )
-from skspectral.control.atoms import Gains, atom_values, check_below_nyquist
+from skspectral.control.atoms import Gains, atom_values, check_band
 from skspectral.control.filtering import equalize, gains_of_band
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
@@ -183,7 +183,9 @@ class SpectralFilter(_GainTransformer):
         estimator with default parameters.
     low, high : float, default=None
         Limits of the band in units of ``frequencies_``. A frequency f is in the band if
-        low <= f < high. None means that there is no limit on this side.
+        low <= f < high. None means that there is no limit on this side. ``low`` must
+        not be above the Nyquist frequency. For signals whose Nyquist frequency is below
+        ``high``, ``high`` is no limit.
     btype : {"bandpass", "bandstop"}, default="bandpass"
         Type of the filter: "bandpass" keeps the band, and "bandstop" removes it.
     residual : float, default=None
@@ -242,8 +244,9 @@ class SpectralFilter(_GainTransformer):
         self.residual = residual
 
     def _check_limits(self) -> None:
-        # A band that has no lower limit is valid for signals of any length.
-        check_below_nyquist(self.estimator_, (self.low, None), "(low, None)")
+        # An upper limit above the Nyquist frequency is allowed, because the same limit
+        # may be used for signals of several lengths. No frequency is above it.
+        check_band(self.estimator_, (self.low, None), "(low, high)")
 
     def _gain_and_residual(self) -> tuple[Gains, float]:
         return gains_of_band(self.low, self.high, self.btype, self.residual)

@@ -23,6 +23,9 @@ _MAX_CHANNELS = 4
 # An array is taken for one colour image only if both sides have this many pixels.
 _MIN_SIDE = 8
 
+# Reference values may exceed the data range by this factor, for example with outliers.
+_MAX_EXCESS = 10
+
 # Weights of red, green and blue in the luma of ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114])
 # Number of values per batch: 8 MiB in float64, about the size of a processor cache.
@@ -180,6 +183,13 @@ def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
             "up to 255. Convert both arrays to floats in the same range."
         )
     if data_range is not None:
+        low, high = float(arrays[0].min()), float(arrays[0].max())
+        if high - low > _MAX_EXCESS * data_range:
+            raise ValueError(
+                f"data_range={data_range} does not fit values from {low:.6g} to "
+                f"{high:.6g}. Pass the largest possible value minus the smallest, such "
+                "as data_range=255 for bytes converted to floats."
+            )
         return float(data_range)
     others = [array.dtype for array in arrays if array.dtype != np.uint8]
     if others:

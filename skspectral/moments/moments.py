@@ -291,7 +291,8 @@ class Moments:
             )
         if variance <= torch.finfo(dtype).eps ** 2 * float((self.mean**2).sum()):
             raise ValueError(
-                "X has no variance: all rows are equal, so there is nothing to learn."
+                "X has no variance: all rows are equal, so there is nothing to learn. "
+                "Pass rows that differ."
             )
         if dtype == torch.float32 and variance < _SMALLEST_SINGLE * len(self.mean):
             raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._advice import brief
-from skspectral._sklearn_compat import as_numbers, as_numpy
+from skspectral._sklearn_compat import as_numpy, check_array
 from skspectral.grid import Grid
 
 if TYPE_CHECKING:
@@ -119,12 +119,7 @@ def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
 
 def check_rows(values: Any, name: str, n_columns: int | None = None) -> np.ndarray:
     """Return rows of finite numbers as float64."""
-    rows = as_numbers(values, name)
-    if rows.ndim != 2 or rows.size == 0 or not np.isfinite(rows).all():
-        raise ValueError(
-            f"{name} has shape {rows.shape}, but it must be a non-empty array of "
-            "finite numbers, with one row per sample."
-        )
+    rows: np.ndarray = check_array(as_numpy(values, name), name, dtype=np.float64)
     if n_columns is not None and rows.shape[1] != n_columns:
         raise ValueError(
             f"{name} has {rows.shape[1]} columns, but it must have {n_columns} columns."

@@ -46,10 +46,7 @@ def rows_and_shape(
     """
     if n_axes(X) < 3:
         return X, None
-    # Rows are looked at for what is not finite.
-    array = check_array(
-        X, name, allow_nd=True, dtype="numeric", ensure_all_finite=False
-    )
+    array = check_array(X, name, allow_nd=True, dtype="numeric")
     images = channels_last(array, name, channel_axis, known=known)
     _, height, width, n_channels = images.shape
     return images.reshape(len(images), -1), (height, width, n_channels)
