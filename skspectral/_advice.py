@@ -87,7 +87,10 @@ def explained_weights(error: Exception, sample_weight: Any, n_rows: int) -> Exce
                 f"{wrong[0]}"
             )
         elif not values.any():
-            problem = f"sample_weight is zero for all {n_rows} rows"
+            problem = (
+                "sample_weight must contain at least one non-zero number, but it is "
+                f"zero for all {n_rows} rows"
+            )
         else:
             return error
     return ValueError(
@@ -208,6 +211,10 @@ def _not_finite(
     X: Any, values: np.ndarray, name: str, estimator: Any, *, nan: bool
 ) -> str | None:
     """Say where values are NaN or infinite, and how to remove or fill them."""
+    if values.dtype.kind == "O":
+        # Nullable columns of pandas hold NA, which is no number.
+        numbers = [float(v) if _is_number(v) else np.nan for v in values.ravel()]
+        values = np.array(numbers).reshape(values.shape)
     wrong = ~np.isfinite(values.astype(np.float64, copy=False))
     if not wrong.any():
         # The values are finite, but too large for the dtype of the check.
@@ -233,9 +240,14 @@ def _not_finite(
             "means of the columns: sklearn.impute.SimpleImputer("
             f"keep_empty_features=True).fit_transform({name})."
         )
-    advice = f"{found} Keep the complete rows: {code}[np.isfinite({rows}).all(axis=1)]."
+    library = "torch" if isinstance(X, torch.Tensor) else "np"
+    complete = f"{code}[{library}.isfinite({rows}).all(axis=1)]"
+    if nan and hasattr(X, "dropna"):
+        complete = f"{name}.dropna()"
+    advice = f"{found} Keep the complete rows: {complete}."
     if hasattr(estimator, "impute"):
-        gaps = name if nan else f"np.where(np.isfinite({name}), {name}, np.nan)"
+        finite = f"{library}.isfinite({name})"
+        gaps = name if nan else f"{library}.where({finite}, {name}, {library}.nan)"
         advice += (
             " To fill the gaps instead, fit an estimator est to the complete rows, and "
             f"pass est.impute({gaps})."
@@ -294,7 +306,7 @@ def _one_axis(X: Any, values: np.ndarray, name: str, estimator: Any) -> str:
     row = f"{_with_method(X, name, 'reshape')}.reshape(1, -1)"
     fits = n == getattr(estimator, "n_features_in_", n)
     if hasattr(estimator, "n_features_in_") and fits:
-        return f"{found} For one row of {n} features, pass {row}."
+        return f"{found} Reshape your data to one row of {n} features: {row}."
     if values.dtype.kind in "biu":
         n_different = len(np.unique(values))
         if n_different <= min(_MAX_LABELS, n // 2):
@@ -303,7 +315,7 @@ def _one_axis(X: Any, values: np.ndarray, name: str, estimator: Any) -> str:
                 "the signals first, and the labels second: fit(X, y)."
             )
     if not hasattr(estimator, "signal_shape"):
-        return f"{found} For a single row, pass {row}."
+        return f"{found} Reshape your data to a single row: {row}."
     return (
         f"{found} To cut one long signal into windows of, for example, "
         f"{max(1, n // 10)} samples, pass skspectral.datasets.cut_windows({name}, "

@@ -202,22 +202,24 @@ def validate_data(
         raise explained(error, X, "X", estimator, y) from None
 
 
-def check_array(X: Any, input_name: str, **options: Any) -> Any:
-    """Call scikit-learn's ``check_array``, after refusing missing entries of X."""
+def check_array(X: Any, input_name: str, estimator: Any = None, **options: Any) -> Any:
+    """Call scikit-learn's ``check_array``, after refusing missing entries of X.
+
+    The advice in errors depends on the estimator that checks X.
+    """
     X = refuse_missing(X, input_name)
     try:
         return utils.check_array(X, input_name=input_name, **options)
     except (TypeError, ValueError) as error:
-        raise explained(error, X, input_name) from None
-
-
-def assert_all_finite(X: Any, input_name: str, estimator: Any = None) -> None:
-    """Raise an error that says where, if X has NaN or infinite values."""
-    name = None if estimator is None else type(estimator).__name__
-    try:
-        utils.assert_all_finite(X, estimator_name=name, input_name=input_name)
-    except ValueError as error:
         raise explained(error, X, input_name, estimator) from None
+
+
+def assert_all_finite(X: Any, input_name: str) -> None:
+    """Raise an error that says where, if X has NaN or infinite values."""
+    try:
+        utils.assert_all_finite(X, input_name=input_name)
+    except ValueError as error:
+        raise explained(error, X, input_name) from None
 
 
 def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> Any:

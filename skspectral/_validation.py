@@ -14,7 +14,7 @@ from skspectral._device import memory_advice
 from skspectral._sklearn_compat import (
     as_numbers,
     as_numpy,
-    assert_all_finite,
+    check_array,
     check_sample_weight,
 )
 
@@ -42,7 +42,7 @@ def input_errors(
 
 def check_finite(X: Any, estimator: Any) -> None:
     """Raise an error that says where, if X has NaN or infinite values."""
-    assert_all_finite(X, "X", estimator)
+    check_array(X, "X", estimator)
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class SpectralDictionaryLearning(
         - "spectrum": the frequencies with the most power in the mean spectrum.
         - "random": uniformly distributed frequencies and phases.
         - An array of frequencies in the units of ``frequencies_``, of shape
-          (n_components,). For atoms that run along the axes of images, an array of
+          (n_components,), at most the Nyquist frequency. For atoms that run along the axes of images, an array of
           ``wave_vectors_``, of shape (n_components, 2).
         - A fitted `SpectralDictionaryLearning`: its atoms, completed by greedy
           selection if they are fewer than K. In a grid search, put the estimator into a
@@ -576,7 +576,7 @@ class SpectralDictionaryLearning(
         with training_mode(), input_names_restored_on_failure(self):
             checked = self._checked(X, reset=earlier is None)
             samples = from_namespace(checked)
-            with input_errors(samples, self, batch_size=self.batch_size):
+            with input_errors(X, self, batch_size=self.batch_size):
                 plan = FitPlan.from_params(
                     self.get_params(deep=False),
                     samples.shape[1],
@@ -715,7 +715,7 @@ class SpectralDictionaryLearning(
         if self.transform_stft_weight != 0:
             self._validate_params()
             stft = stft_from_params(self.get_params(deep=False), self.n_features_in_)
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             codes = self.model_.encode(
                 samples,
                 device=device,
@@ -724,7 +724,7 @@ class SpectralDictionaryLearning(
                 stft_weight=self.transform_stft_weight,
             )
         if not is_finite(codes):
-            check_finite(checked, self)
+            check_finite(X, self)
         return to_namespace_of(checked, codes)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
@@ -816,12 +816,12 @@ class SpectralDictionaryLearning(
         (5, 64)
         """
         checked, samples, device = self._input(X, "coordinates")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             found, _ = self.model_.coordinates(
                 samples, device=device, batch_size=self.batch_size
             )
         if not is_finite(found):
-            check_finite(checked, self)
+            check_finite(X, self)
         return to_namespace_of(checked, found)
 
     def inverse_coordinates(self, coordinates: ArrayLike) -> np.ndarray:
@@ -1039,7 +1039,7 @@ class SpectralDictionaryLearning(
         Journal of the Royal Statistical Society B 61.
         """
         checked, samples, device = self._input(X, "score_samples")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             density = score_samples(
                 self.model_,
                 self.prior_,
@@ -1229,7 +1229,7 @@ class SpectralDictionaryLearning(
         constant. The cost is one matrix product, and O(K^2) per sample.
         """
         checked, samples, device = self._input(X, "mahalanobis")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             distances = mahalanobis(
                 self.model_,
                 self.prior_,
@@ -1273,7 +1273,7 @@ class SpectralDictionaryLearning(
         (1797, 10)
         """
         checked, samples, device = self._input(X, "predict_component_proba")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             probabilities = component_probabilities(
                 self.model_,
                 self.prior_,
@@ -1354,7 +1354,7 @@ class SpectralDictionaryLearning(
         prior.
         """
         checked, samples, device = self._input(X, "denoise")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             signals = denoise(
                 self.model_,
                 self.prior_,

@@ -307,9 +307,37 @@ MISTAKES = {
     "NaN in a table": Mistake(
         "S(4).fit(X)",
         "row 3, column 5",
-        COMPLETE,
+        "X.dropna()",
         "S(4).fit({})",
         pd.DataFrame(GAPS, columns=TABLE.columns),
+    ),
+    "NaN in a list": Mistake(
+        "S(4).fit(X)",
+        "row 3, column 5",
+        "np.asarray(X)[np.isfinite(np.asarray(X)).all(axis=1)]",
+        "S(4).fit({})",
+        GAPS.tolist(),
+    ),
+    "NaN in a tensor": Mistake(
+        "S(4).fit(X)",
+        "row 3, column 5",
+        "X[torch.isfinite(X).all(axis=1)]",
+        "S(4).fit({})",
+        torch.from_numpy(GAPS),
+    ),
+    "NA in a table": Mistake(
+        "S(4).fit(X)",
+        "row 3, column 5",
+        "X.dropna()",
+        "S(4).fit({})",
+        pd.DataFrame(GAPS, columns=TABLE.columns).convert_dtypes(),
+    ),
+    "infinity in a table": Mistake(
+        "S(4).fit(X)",
+        "row 3, column 5",
+        COMPLETE,
+        "S(4).fit({})",
+        pd.DataFrame(np.nan_to_num(GAPS, nan=np.inf), columns=TABLE.columns),
     ),
     "infinity": Mistake(
         "est.transform(X)",
@@ -537,7 +565,7 @@ MISTAKES = {
     ),
     "no weight": Mistake(
         "S(4).fit(X, sample_weight=np.zeros(60))",
-        "sample_weight is zero for all 60 rows",
+        "zero for all 60 rows",
         "A weight of 0 leaves a row out",
         X=DIGITS,
     ),
@@ -561,6 +589,12 @@ MISTAKES = {
         "sampling_rate",
         "control.SpectralFilter(S(4, {}=200), low=50).fit(X)",
         DIGITS,
+    ),
+    "negative limit": Mistake(
+        "control.SpectralFilter(S(4), high=-2.0).fit(X)",
+        "The 'high' parameter of SpectralFilter must be a float in the range (0.0, inf)",
+        "or None",
+        X=DIGITS,
     ),
     "no atom": Mistake(
         "control.select_atoms(est, frequency=(7, None))",

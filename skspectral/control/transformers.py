@@ -222,8 +222,8 @@ class SpectralFilter(_GainTransformer):
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "transform"]), None],
-        "low": [Interval(Real, None, None, closed="neither"), None],
-        "high": [Interval(Real, None, None, closed="neither"), None],
+        "low": [Interval(Real, 0, None, closed="left"), None],
+        "high": [Interval(Real, 0, None, closed="neither"), None],
         "btype": [StrOptions({"bandpass", "bandstop"})],
         "residual": [Interval(Real, None, None, closed="neither"), None],
     }
