@@ -187,6 +187,8 @@ def _unequal_rows(X: Any, name: str) -> str | None:
             f"look like signals and labels. Pass them one by one: fit(*{name})."
         )
     least, largest = min(shapes), max(shapes)
+    if least == largest:
+        return None
     if len(least) == len(largest) == 1:
         return (
             f"The rows of {name} have different lengths, from {least[0]} to "

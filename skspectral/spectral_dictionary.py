@@ -129,8 +129,8 @@ class SpectralDictionaryLearning(
         - "spectrum": the frequencies with the most power in the mean spectrum.
         - "random": uniformly distributed frequencies and phases.
         - An array of frequencies in the units of ``frequencies_``, of shape
-          (n_components,), at most the Nyquist frequency. For atoms that run along the axes of images, an array of
-          ``wave_vectors_``, of shape (n_components, 2).
+          (n_components,), at most the Nyquist frequency. For atoms that run along the
+          axes of images, an array of ``wave_vectors_``, of shape (n_components, 2).
         - A fitted `SpectralDictionaryLearning`: its atoms, completed by greedy
           selection if they are fewer than K. In a grid search, put the estimator into a
           ``FrozenEstimator``.

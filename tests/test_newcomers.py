@@ -533,6 +533,13 @@ MISTAKES = {
         "S({}, init=[1, 2, 3]).fit(X)",
         SIGNALS,
     ),
+    "too many windows": Mistake(
+        "S(2, windows=200).fit(X)",
+        "windows=200 must be",
+        "an int from 1 to 100",
+        "S(2, windows=2).fit(X)",
+        SIGNALS,
+    ),
     "labels of another length": Mistake(
         "S(4, prior=ClassConditionalPrior()).fit(X, y[:10])",
         "X has 60 rows, but y has 10 labels",
@@ -572,7 +579,7 @@ MISTAKES = {
     # Control, metrics and plots
     "filter above Nyquist": Mistake(
         "control.filter(est, X, high=50)",
-        "Nyquist frequency, 5.65685 cycles per image",
+        "Nyquist frequency of diagonal waves, 5.65685 cycles per image",
         "None for no limit",
         "control.filter(est, X, high=None)",
         DIGITS,
@@ -592,13 +599,13 @@ MISTAKES = {
     ),
     "negative limit": Mistake(
         "control.SpectralFilter(S(4), high=-2.0).fit(X)",
-        "The 'high' parameter of SpectralFilter must be a float in the range (0.0, inf)",
+        "'high' parameter of SpectralFilter must be a float in the range (0.0, inf)",
         "or None",
         X=DIGITS,
     ),
     "no atom": Mistake(
         "control.select_atoms(est, frequency=(7, None))",
-        "frequency=(7, None) must be between 0 and the Nyquist frequency",
+        "frequency=(7, None) must be between 0 and the Nyquist",
         "None for no limit",
     ),
     "filter of another model": Mistake(
@@ -667,6 +674,19 @@ def test_error_says_what_to_type(name):
     assert "\n" not in message
     if mistake.then is not None:
         eval(mistake.then.format(mistake.types), names)
+
+
+@pytest.mark.parametrize("X", [[], [[]], {1, 2}, object(), [[1], [[2]]], b"1", [None]])
+def test_strange_input_has_an_error_about_input(X):
+    """Whatever X is, the diagnosis itself does not fail."""
+    with pytest.raises((TypeError, ValueError), match=r"X|[Aa]rray|sequence"):
+        S(2).fit(X)
+
+
+def test_error_that_is_not_known_is_unchanged():
+    X = torch.ones((4, 3), dtype=torch.bfloat16)
+    with pytest.raises(TypeError, match="BFloat16"):
+        priors.GaussianPrior().fit(X)
 
 
 def test_int_is_a_shape_of_signals():

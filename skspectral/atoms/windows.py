@@ -43,9 +43,10 @@ def check_windows(
     )
     if not fits:
         raise ValueError(
-            f"windows={windows!r} must be a number of windows, or one for each of the "
-            f"{grid.n_axes} axes of signal_shape={grid.shape} "
-            f"(n_features={grid.n_features}), not more than its samples."
+            f"windows={windows!r} must be a number of windows, or one number per axis "
+            f"of signal_shape={grid.shape} (n_features={grid.n_features}). Pass an int "
+            f"from 1 to {min(grid.sizes)}, or a tuple with {grid.n_axes} such "
+            f"number{'s' * (grid.n_axes > 1)}."
         )
     n_atoms = n_waves * math.prod(int(n) for n in counts)
     if n_atoms > _MOST_ATOMS * grid.n_features:

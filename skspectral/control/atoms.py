@@ -135,7 +135,8 @@ def check_band(estimator: Any, band: Interval, name: str) -> None:
         if grid.sampling_rate is None:
             advice = " To pass limits in Hz, fit with sampling_rate."
         raise ValueError(
-            f"{name}={band!r} must be between 0 and the Nyquist frequency, {highest:g} "
+            f"{name}={band!r} must be between 0 and the Nyquist frequency"
+            f"{' of diagonal waves' * grid.is_image}, {highest:g} "
             f"{grid.frequency_unit}. Pass other limits, or None for no limit.{advice}"
         )
 
