@@ -41,6 +41,8 @@ def resolve_device(device: str | torch.device | None, X: Any = None) -> torch.de
         torch.zeros(1, dtype=torch.float64, device=resolved).cpu()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
+        if reason.startswith("Expected one of"):
+            reason = "torch has no device of this name; NVIDIA GPUs are called 'cuda'"
         raise ValueError(
             f"device={device!r} cannot be used on this machine ({reason}). "
             "Pass device=None or device='cpu'."

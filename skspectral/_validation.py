@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import assert_all_finite
 
 from skspectral._device import memory_advice
-from skspectral._sklearn_compat import as_numbers, as_numpy, check_sample_weight
+from skspectral._sklearn_compat import (
+    as_numbers,
+    as_numpy,
+    check_array,
+    check_sample_weight,
+)
 
 
 class NonFiniteError(ValueError):
@@ -37,8 +41,8 @@ def input_errors(
 
 
 def check_finite(X: Any, estimator: Any) -> None:
-    """Raise scikit-learn's error if X has NaN or infinite values."""
-    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+    """Raise an error that says where, if X has NaN or infinite values."""
+    check_array(X, "X", estimator)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skspectral._advice import brief
 from skspectral._device import as_tensor
 from skspectral._sklearn_compat import as_numbers
 from skspectral.atoms import FAMILIES, MODULATIONS, check_atom_family
@@ -26,6 +27,9 @@ from skspectral.learning.starts import Start
 from skspectral.learning.stochastic import SpectralLoss
 from skspectral.model import Dictionary, LinearModel
 from skspectral.stft import STFT
+
+# Relative tolerance of limits: frequencies of a fitted estimator are rounded.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -276,8 +280,8 @@ def _given_frequencies(
         given = as_numbers(init, "init")
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"init={init!r} must be 'greedy', 'spectrum', 'random', an array of "
-            "frequencies, or a fitted estimator."
+            f"init={brief(init)} must be 'greedy', 'spectrum', 'random', an array of "
+            "frequencies, or a fitted estimator. Pass, for example, init='greedy'."
         ) from error
     n_axes = wave_grid.n_axes
     shape = (n_atoms,) if n_axes == 1 else (n_atoms, n_axes)
@@ -285,11 +289,24 @@ def _given_frequencies(
         advice = ""
         if n_axes > 1 and given.shape == (n_atoms,):
             advice = " Frequencies along the flattened image need atoms='sinusoid'."
+        elif given.shape[1:] == shape[1:] and len(given) != n_atoms:
+            advice = f" Pass n_components={len(given)} for {len(given)} frequencies."
         raise ValueError(
             f"init of shape {given.shape} must be an array of finite frequencies of "
             f"shape {shape}, one per atom.{advice}"
         )
-    frequencies = given.reshape(n_atoms, n_axes) / wave_grid.units
+    frequencies = given.reshape(n_atoms, n_axes)
+    limits = wave_grid.nyquist
+    beyond = (np.abs(frequencies) > limits * (1 + _ROUNDING)).any(axis=1)
+    if beyond.any():
+        limit = " and ".join(f"{each:g}" for each in limits)
+        raise ValueError(
+            f"init has {beyond.sum()} of {n_atoms} frequencies above the Nyquist "
+            f"frequency of {limit} {wave_grid.frequency_unit}, first "
+            f"{given[beyond.argmax()].tolist()}. Pass lower frequencies. They are in Hz"
+            " only if sampling_rate is given."
+        )
+    frequencies = frequencies / wave_grid.units
     return as_tensor(frequencies, device, torch.float64)
 
 

@@ -14,6 +14,11 @@ from numbers import Integral
 import numpy as np
 import torch
 
+from skspectral._advice import brief
+
+# Images with one of these numbers of channels are common: grey, colour, with alpha.
+_COMMON_CHANNELS = (1, 3, 4)
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -44,7 +49,7 @@ class Grid:
     @classmethod
     def of(
         cls,
-        signal_shape: Sequence[int] | None,
+        signal_shape: int | Sequence[int] | None,
         n_features: int,
         sampling_rate: float | None = None,
     ) -> "Grid":
@@ -52,9 +57,9 @@ class Grid:
 
         Parameters
         ----------
-        signal_shape : sequence of int or None
-            (length,), (height, width) or (height, width, channels). None means
-            (n_features,).
+        signal_shape : int, sequence of int or None
+            (length,), (height, width) or (height, width, channels). An int is the
+            length, and None means (n_features,).
         n_features : int
             Number of columns of X.
         sampling_rate : float or None, default=None
@@ -69,26 +74,36 @@ class Grid:
         Raises
         ------
         ValueError
-            If ``signal_shape`` is not a sequence of one to three positive integers, or
-            their product is not ``n_features``.
+            If ``signal_shape`` is not one to three positive integers, or their product
+            is not ``n_features``.
         """
         if signal_shape is None:
             return cls((n_features,), sampling_rate=sampling_rate)
+        if isinstance(signal_shape, int | np.integer):
+            signal_shape = (int(signal_shape),)
         shape = tuple(signal_shape)
         if not all(isinstance(size, Integral) and size > 0 for size in shape):
             raise ValueError(
-                f"signal_shape={signal_shape!r} must be a tuple of positive integers."
+                f"signal_shape={brief(signal_shape)} must be a tuple of positive "
+                "integers. Pass (length,), (height, width) or (height, width, "
+                "channels)."
+            )
+        of_a_row = shape[1:]
+        if of_a_row and shape[0] > 1 and math.prod(of_a_row) == n_features:
+            raise ValueError(
+                f"signal_shape={brief(signal_shape)} must be the shape of one row, not "
+                f"of all rows. Pass signal_shape={tuple(map(int, of_a_row))}."
             )
         if not 1 <= len(shape) <= 3:
             raise ValueError(
-                f"signal_shape={signal_shape!r} must have one to three axes: "
+                f"signal_shape={brief(signal_shape)} must have one to three axes. Pass "
                 "(length,), (height, width) or (height, width, channels)."
             )
         if math.prod(shape) != n_features:
             raise ValueError(
-                f"signal_shape={signal_shape!r} holds {math.prod(shape)} values, but X "
-                f"has {n_features} features. Pass a shape whose product is "
-                f"{n_features}, or None for signals with one channel."
+                f"signal_shape={brief(signal_shape)} holds {math.prod(shape)} values, "
+                f"but X has {n_features} features. "
+                f"{_advice_on_shape(shape, n_features)}"
             )
         sizes = tuple(int(size) for size in shape[:2])
         if len(shape) < 3:
@@ -111,6 +126,16 @@ class Grid:
         return len(self.sizes) == 2
 
     @property
+    def looks_channels_first(self) -> bool:
+        """Whether ``signal_shape`` looks like (channels, height, width).
+
+        The last size then is no common number of channels, whereas the first one is.
+        """
+        if not self.channel_axis or self.channels <= max(_COMMON_CHANNELS):
+            return False
+        return self.sizes[0] in _COMMON_CHANNELS
+
+    @property
     def n_places(self) -> int:
         """Number of positions."""
         return math.prod(self.sizes)
@@ -125,6 +150,18 @@ class Grid:
         """Public frequency of one cycle over each axis, shape (D,)."""
         rate = self.sampling_rate
         return np.array([1.0 if rate is None else rate / size for size in self.sizes])
+
+    @property
+    def nyquist(self) -> np.ndarray:
+        """Nyquist frequency along each axis, in public units, shape (D,)."""
+        return self.units * np.array(self.sizes) / 2
+
+    @property
+    def frequency_unit(self) -> str:
+        """Unit of public frequencies in words."""
+        if self.sampling_rate is None:
+            return f"cycles per {'image' if self.is_image else 'signal'}"
+        return "cycles per unit of length" if self.is_image else "Hz"
 
     def flattened(self) -> "Grid":
         """Return the grid of the flattened signal, with one axis and one channel."""
@@ -169,6 +206,18 @@ class Grid:
         if not signals.is_complex():
             return torch.fft.rfftn(signals, padded, dim=axes)
         return torch.fft.fftn(signals, padded, dim=axes)[..., : self.sizes[-1] + 1]
+
+
+def _advice_on_shape(shape: tuple[int, ...], n_features: int) -> str:
+    """Return what to pass instead of a shape of another size."""
+    for channels in _COMMON_CHANNELS[1:]:
+        if len(shape) == 2 and math.prod(shape) * channels == n_features:
+            with_channels = (*map(int, shape), channels)
+            return f"For {channels} channels pass signal_shape={with_channels}."
+    return (
+        f"Pass sizes whose product is {n_features}, or None for signals with one "
+        "channel."
+    )
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._sklearn_compat import (
+    Estimator,
     HasMethods,
     Interval,
     StrOptions,
@@ -28,7 +29,7 @@ from skspectral.spectral_dictionary import SpectralDictionaryLearning
 _ROUNDING = 1e-9
 
 
-class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
+class SpectralOutlierDetector(OutlierMixin, Estimator):
     """Outlier detection by the log-likelihood of a spectral dictionary model.
 
     A sample is an outlier if its log-density under the fitted model (mean + w S +

@@ -13,12 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -35,6 +30,7 @@ from skspectral._missing import missing_as_nan, refuse_missing
 from skspectral._progress import CallbackMonitor
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
+    Estimator,
     HasMethods,
     Interval,
     StrOptions,
@@ -65,6 +61,7 @@ from skspectral.denoise import denoise
 from skspectral.fit import FitResult, fit_model
 from skspectral.fit_plan import FitPlan, stft_from_params
 from skspectral.generate import sample_given
+from skspectral.grid import Grid
 from skspectral.impute import impute, sample_posterior
 from skspectral.likelihood import component_probabilities, score_samples
 from skspectral.likelihood import n_parameters as count_parameters
@@ -80,7 +77,7 @@ class SpectralDictionaryLearning(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    BaseEstimator,
+    Estimator,
 ):
     """Dictionary learning with sinusoidal atoms and a generative prior.
 
@@ -102,11 +99,13 @@ class SpectralDictionaryLearning(
     ----------
     n_components : int or None, default=None
         Number K of atoms, at most n_features. More atoms lower the reconstruction
-        error, and take more time. None means min(64, n_features).
-    signal_shape : tuple of int or None, default=None
+        error, and take more time. There may be more atoms than samples, unlike in
+        PCA: a few sinusoids seldom span the samples. None means min(64, n_features).
+    signal_shape : int, tuple of int or None, default=None
         Shape of the signal or image in each row of X, which is flattened in C order:
-        (length,), (height, width) or (height, width, channels). The product of the
-        sizes must be n_features. None means (n_features,), a signal with one channel.
+        (length,), (height, width) or (height, width, channels). An int is the length.
+        The product of the sizes must be n_features. None means (n_features,), a signal
+        with one channel.
     atoms : {"auto", "sinusoid", "plane_wave", "gabor", "chirp"} or AtomFamily, \
             default="auto"
         Kind of the atoms.
@@ -130,8 +129,8 @@ class SpectralDictionaryLearning(
         - "spectrum": the frequencies with the most power in the mean spectrum.
         - "random": uniformly distributed frequencies and phases.
         - An array of frequencies in the units of ``frequencies_``, of shape
-          (n_components,). For atoms that run along the axes of images, an array of
-          ``wave_vectors_``, of shape (n_components, 2).
+          (n_components,), at most the Nyquist frequency. For atoms that run along the
+          axes of images, an array of ``wave_vectors_``, of shape (n_components, 2).
         - A fitted `SpectralDictionaryLearning`: its atoms, completed by greedy
           selection if they are fewer than K. In a grid search, put the estimator into a
           ``FrozenEstimator``.
@@ -356,7 +355,7 @@ class SpectralDictionaryLearning(
 
     _parameter_constraints = {
         "n_components": [*_COUNT, None],
-        "signal_shape": ["array-like", None],
+        "signal_shape": [*_COUNT, "array-like", None],
         "atoms": [StrOptions({"auto", *FAMILIES}), AtomFamily],
         "init": [
             StrOptions({"greedy", "spectrum", "random"}),
@@ -407,7 +406,7 @@ class SpectralDictionaryLearning(
         self,
         n_components: int | None = None,
         *,
-        signal_shape: Sequence[int] | None = None,
+        signal_shape: int | Sequence[int] | None = None,
         atoms: str | AtomFamily = "auto",
         init: Any = "greedy",
         modulation: str | Modulation | None = "auto",
@@ -577,7 +576,7 @@ class SpectralDictionaryLearning(
         with training_mode(), input_names_restored_on_failure(self):
             checked = self._checked(X, reset=earlier is None)
             samples = from_namespace(checked)
-            with input_errors(samples, self, batch_size=self.batch_size):
+            with input_errors(X, self, batch_size=self.batch_size):
                 plan = FitPlan.from_params(
                     self.get_params(deep=False),
                     samples.shape[1],
@@ -587,6 +586,7 @@ class SpectralDictionaryLearning(
                     fitted=fitted,
                     in_pieces=earlier is not None,
                 )
+                _warn_about_layout(X, plan.grid)
                 monitor = CallbackMonitor(self)
                 weights = check_weights(sample_weight, checked, self)
                 result = fit_model(
@@ -715,7 +715,7 @@ class SpectralDictionaryLearning(
         if self.transform_stft_weight != 0:
             self._validate_params()
             stft = stft_from_params(self.get_params(deep=False), self.n_features_in_)
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             codes = self.model_.encode(
                 samples,
                 device=device,
@@ -724,7 +724,7 @@ class SpectralDictionaryLearning(
                 stft_weight=self.transform_stft_weight,
             )
         if not is_finite(codes):
-            check_finite(checked, self)
+            check_finite(X, self)
         return to_namespace_of(checked, codes)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
@@ -816,12 +816,12 @@ class SpectralDictionaryLearning(
         (5, 64)
         """
         checked, samples, device = self._input(X, "coordinates")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             found, _ = self.model_.coordinates(
                 samples, device=device, batch_size=self.batch_size
             )
         if not is_finite(found):
-            check_finite(checked, self)
+            check_finite(X, self)
         return to_namespace_of(checked, found)
 
     def inverse_coordinates(self, coordinates: ArrayLike) -> np.ndarray:
@@ -1039,7 +1039,7 @@ class SpectralDictionaryLearning(
         Journal of the Royal Statistical Society B 61.
         """
         checked, samples, device = self._input(X, "score_samples")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             density = score_samples(
                 self.model_,
                 self.prior_,
@@ -1229,7 +1229,7 @@ class SpectralDictionaryLearning(
         constant. The cost is one matrix product, and O(K^2) per sample.
         """
         checked, samples, device = self._input(X, "mahalanobis")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             distances = mahalanobis(
                 self.model_,
                 self.prior_,
@@ -1273,7 +1273,7 @@ class SpectralDictionaryLearning(
         (1797, 10)
         """
         checked, samples, device = self._input(X, "predict_component_proba")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             probabilities = component_probabilities(
                 self.model_,
                 self.prior_,
@@ -1354,7 +1354,7 @@ class SpectralDictionaryLearning(
         prior.
         """
         checked, samples, device = self._input(X, "denoise")
-        with input_errors(samples, self, batch_size=self.batch_size):
+        with input_errors(X, self, batch_size=self.batch_size):
             signals = denoise(
                 self.model_,
                 self.prior_,
@@ -1467,6 +1467,25 @@ class SpectralDictionaryLearning(
 
     # scikit-learn's conventions
 
+    def _advice_on(self, name: str, value: Any) -> str:
+        if name == "signal_shape":
+            return "Pass (length,), (height, width) or (height, width, channels)."
+        if name != "n_components":
+            return ""
+        if isinstance(value, str) and value == "mle":
+            return (
+                "Fit estimators with several n_components, and keep the one with the "
+                "lowest est.bic(X)."
+            )
+        if isinstance(value, (float, np.floating)) and 0 < value < 1:
+            return (
+                f"To explain a fraction {value:g} of the variance, fit est with "
+                "n_components=None, then pass n_components="
+                f"np.searchsorted(est.explained_variance_ratio_.cumsum(), {value:g}) + "
+                "1."
+            )
+        return ""
+
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the codes, which contain the index of the atom.
 
@@ -1519,6 +1538,29 @@ class SpectralDictionaryLearning(
             setattr(new, name, converter(value) if moves else value)
         new.model_ = self.model_.converted(lambda a: from_namespace(converter(a)))
         return new
+
+
+def _warn_about_layout(X: Any, grid: Grid) -> None:
+    """Warn if X may have channels on a wrong axis, or an index among its columns."""
+    if grid.looks_channels_first:
+        channels, height, width = grid.shape
+        warnings.warn(
+            f"signal_shape={grid.shape} means images of {channels} x {height} pixels "
+            f"with {width} channels. For images of {height} x {width} pixels with "
+            f"{channels} channels, pass signal_shape=({height}, {width}, {channels}), "
+            "and put the channels last: X.reshape(len(X), "
+            f"{channels}, -1).swapaxes(1, 2).reshape(len(X), -1).",
+            UserWarning,
+            stacklevel=5,
+        )
+    if "Unnamed: 0" in getattr(X, "columns", ()):
+        warnings.warn(
+            "X has a column 'Unnamed: 0', which pandas.read_csv makes of an index that "
+            "was saved with a table. If it is no part of the signals, leave it out: "
+            "X.drop(columns=['Unnamed: 0']).",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _noise_variances(

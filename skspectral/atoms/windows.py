@@ -59,9 +59,10 @@ def check_windows(
     )
     if not fits:
         raise ValueError(
-            f"windows={windows!r} must be a positive integer, or a tuple of "
-            f"{grid.n_axes} positive integers, one per axis of signal_shape="
-            f"{grid.shape}, and not more than the number of samples along the axis."
+            f"windows={windows!r} must be a number of windows, or one number per axis "
+            f"of signal_shape={grid.shape} (n_features={grid.n_features}). Pass an int "
+            f"from 1 to {min(grid.sizes)}, or a tuple with {grid.n_axes} such "
+            f"number{'s' * (grid.n_axes > 1)}."
         )
     n_atoms = n_waves * math.prod(int(n) for n in counts)
     if n_atoms > _MAX_ATOMS_PER_FEATURE * grid.n_features:

@@ -55,6 +55,8 @@ def select_atoms(
     ValueError
         If an interval is not a pair of numbers, or if its limits are not in order.
     ValueError
+        If a limit of ``frequency`` is negative, or above the Nyquist frequency.
+    ValueError
         If ``orientation`` is given, but the atoms have no orientation.
     TypeError
         If ``estimator`` has no atoms with frequencies.
@@ -82,6 +84,7 @@ def select_atoms(
     frequencies = frequencies_of(estimator)
     mask = np.ones(len(frequencies), dtype=bool)
     if frequency is not None:
+        check_band(estimator, frequency, "frequency")
         mask &= in_band(frequencies, frequency)
     if explained_variance_ratio is not None:
         ratios = as_numbers(estimator.explained_variance_ratio_)
@@ -115,6 +118,27 @@ def in_band(values: np.ndarray, band: Interval, name: str = "frequency") -> np.n
     """Mask of the values v with low <= v < high."""
     low, high = _limits(name, band)
     return (values >= low) & (values < high)
+
+
+def check_band(estimator: Any, band: Interval, name: str) -> None:
+    """Raise a ValueError if signals can have no frequencies up to a limit of a band.
+
+    An infinite limit is the same as None.
+    """
+    low, high = _limits(name, band)
+    grid = estimator.model_.dictionary.wave_grid
+    # Waves along the diagonals of an image have the highest frequency.
+    highest = float(np.linalg.norm(grid.nyquist))
+    low_fits = np.isinf(low) or 0 <= low <= highest
+    if not (low_fits and (np.isinf(high) or 0 < high <= highest)):
+        advice = ""
+        if grid.sampling_rate is None:
+            advice = " To pass limits in Hz, fit with sampling_rate."
+        raise ValueError(
+            f"{name}={band!r} must be between 0 and the Nyquist frequency"
+            f"{' of diagonal waves' * grid.is_image}, {highest:g} "
+            f"{grid.frequency_unit}. Pass other limits, or None for no limit.{advice}"
+        )
 
 
 def _limits(

@@ -19,7 +19,14 @@ from skspectral._sklearn_compat import (
 )
 from skspectral._validation import refuse_unusable_tensors
 from skspectral.coding.linear import least_squares_map
-from skspectral.control.atoms import Curve, Gains, atom_values, in_band
+from skspectral.control.atoms import (
+    Curve,
+    Gains,
+    atom_values,
+    check_band,
+    frequencies_of,
+    in_band,
+)
 
 # Number of signals that are processed at a time, in float64.
 _BATCH_ROWS = 1024
@@ -196,6 +203,8 @@ def filter(
     ValueError
         If ``low`` is not below ``high``, or ``btype`` is not one of its two values.
     ValueError
+        If ``low`` or ``high`` is negative, or above the Nyquist frequency.
+    ValueError
         If ``residual`` is not finite, or ``transform`` would not accept X.
     TypeError
         If ``estimator`` has no atoms with frequencies.
@@ -220,6 +229,8 @@ def filter(
     True
     """
     gains, rest = gains_of_band(low, high, btype, residual)
+    frequencies_of(estimator)
+    check_band(estimator, (low, high), "(low, high)")
     return equalize(estimator, X, gains, residual=rest)
 
 

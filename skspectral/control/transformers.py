@@ -10,13 +10,19 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
-from skspectral.control.atoms import Gains, atom_values
+from skspectral._sklearn_compat import (
+    Estimator,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+)
+from skspectral.control.atoms import Gains, atom_values, check_band
 from skspectral.control.filtering import equalize, gains_of_band
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 
-class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
+class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator, ABC):
     """Base of the transformers: fits atoms, and multiplies them by gains."""
 
     estimator: Any
@@ -54,6 +60,7 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, AB
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator_ = clone(estimator).fit(X, y, **weights)
         atom_values(self.estimator_, self._gain_and_residual()[0], "gains")
+        self._check_limits()
         self.n_features_in_ = self.estimator_.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.estimator_, "feature_names_in_"):
@@ -79,6 +86,9 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, AB
         check_is_fitted(self)
         gains, residual = self._gain_and_residual()
         return equalize(self.estimator_, X, gains, residual=residual)
+
+    def _check_limits(self) -> None:
+        """Raise a ValueError if the limits of a band are beyond the fitted signals."""
 
     @abstractmethod
     def _gain_and_residual(self) -> tuple[Gains, float]:
@@ -173,7 +183,9 @@ class SpectralFilter(_GainTransformer):
         estimator with default parameters.
     low, high : float, default=None
         Limits of the band in units of ``frequencies_``. A frequency f is in the band if
-        low <= f < high. None means that there is no limit on this side.
+        low <= f < high. None means that there is no limit on this side. ``low`` must
+        not be above the Nyquist frequency. For signals whose Nyquist frequency is below
+        ``high``, ``high`` is no limit.
     btype : {"bandpass", "bandstop"}, default="bandpass"
         Type of the filter: "bandpass" keeps the band, and "bandstop" removes it.
     residual : float, default=None
@@ -210,8 +222,8 @@ class SpectralFilter(_GainTransformer):
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "transform"]), None],
-        "low": [Interval(Real, None, None, closed="neither"), None],
-        "high": [Interval(Real, None, None, closed="neither"), None],
+        "low": [Interval(Real, 0, None, closed="left"), None],
+        "high": [Interval(Real, 0, None, closed="neither"), None],
         "btype": [StrOptions({"bandpass", "bandstop"})],
         "residual": [Interval(Real, None, None, closed="neither"), None],
     }
@@ -230,6 +242,11 @@ class SpectralFilter(_GainTransformer):
         self.high = high
         self.btype = btype
         self.residual = residual
+
+    def _check_limits(self) -> None:
+        # An upper limit above the Nyquist frequency is allowed, because the same limit
+        # may be used for signals of several lengths. No frequency is above it.
+        check_band(self.estimator_, (self.low, None), "(low, high)")
 
     def _gain_and_residual(self) -> tuple[Gains, float]:
         return gains_of_band(self.low, self.high, self.btype, self.residual)

@@ -33,7 +33,8 @@ def check_features(X: Any, name: str, min_rows: int = 1) -> np.ndarray:
         raise ValueError(
             f"{name} has shape {array.shape}, but features must have shape "
             f"(n_samples, n_features) with n_samples >= {min_rows}. Pass one row of "
-            "features per sample."
+            f"features per sample, such as {name}.reshape(len({name}), -1) for small "
+            "images."
         )
     refuse_overflow(array, name)
     return array

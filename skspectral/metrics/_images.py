@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import assert_all_finite, gen_batches
+from sklearn.utils import gen_batches
 
 from skspectral._missing import refuse_missing
-from skspectral._sklearn_compat import StrOptions, as_numpy
+from skspectral._sklearn_compat import StrOptions, as_numpy, assert_all_finite
 from skspectral.metrics._ranges import Values, check_one_range, refuse_overflow
 
 Check = Callable[[ArrayLike, str], np.ndarray]
@@ -22,6 +22,9 @@ CHANNEL_AXIS_OPTION = {"channel_axis": [StrOptions({"auto"}), Integral, None]}
 _MAX_CHANNELS = 4
 # An array is taken for one colour image only if both sides have this many pixels.
 _MIN_SIDE = 8
+
+# Reference values may exceed the data range by this factor, for example with outliers.
+_MAX_EXCESS = 10
 
 # Weights of red, green and blue in the luma of ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -48,7 +51,7 @@ def check_samples(samples: ArrayLike, name: str) -> np.ndarray:
             f"{name} has shape {array.shape}. Pass at least one sample along the first "
             "axis, with the values of each sample along the other axes."
         )
-    assert_all_finite(array, input_name=name)
+    assert_all_finite(array, name)
     refuse_overflow(array, name)
     return array
 
@@ -180,6 +183,13 @@ def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
             "up to 255. Convert both arrays to floats in the same range."
         )
     if data_range is not None:
+        low, high = float(arrays[0].min()), float(arrays[0].max())
+        if high - low > _MAX_EXCESS * data_range:
+            raise ValueError(
+                f"data_range={data_range} does not fit values from {low:.6g} to "
+                f"{high:.6g}. Pass the largest possible value minus the smallest, such "
+                "as data_range=255 for bytes converted to floats."
+            )
         return float(data_range)
     others = [array.dtype for array in arrays if array.dtype != np.uint8]
     if others:

@@ -60,7 +60,8 @@ def psnr(
     ValueError
         If an array contains NaN or infinite values.
     ValueError
-        If ``data_range`` is None and an array is not uint8.
+        If ``data_range`` is None and an array is not uint8, or if ``data_range`` is
+        less than a tenth of the range of the values.
 
     Notes
     -----

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import as_numbers, as_numpy
+from skspectral._advice import brief
+from skspectral._sklearn_compat import as_numpy, check_array
 from skspectral.grid import Grid
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ MAGNITUDE_MAP, SIGNED_MAP = "cividis", "RdBu_r"
 # Font size of labels in small panels, in points.
 SMALL_FONT = 8
 _MAX_TICKS = 10
+# Matplotlib needs some hundredths of a second per panel.
+_MAX_PANELS = 400
 
 
 def axes_for(ax: Any, width: float, height: float) -> "Axes":
@@ -61,6 +64,11 @@ def grid_of_panels(
     ``size`` is the size of a panel in inches. If ``n_columns`` is None, the panels are
     arranged approximately as a square.
     """
+    if n > _MAX_PANELS:
+        raise ValueError(
+            f"{n} panels are too many to draw: Matplotlib would take minutes. Plot at "
+            f"most {_MAX_PANELS} rows at a time, such as X[:16]."
+        )
     if n_columns is None:
         n_columns = int(np.ceil(np.sqrt(n)))
     if not isinstance(n_columns, Integral) or n_columns < 1:
@@ -111,12 +119,7 @@ def choose_atoms(atoms: Any, n_atoms: int) -> np.ndarray:
 
 def check_rows(values: Any, name: str, n_columns: int | None = None) -> np.ndarray:
     """Return rows of finite numbers as float64."""
-    rows = as_numbers(values, name)
-    if rows.ndim != 2 or rows.size == 0 or not np.isfinite(rows).all():
-        raise ValueError(
-            f"{name} has shape {rows.shape}, but it must be a non-empty array of "
-            "finite numbers, with one row per sample."
-        )
+    rows: np.ndarray = check_array(as_numpy(values, name), name, dtype=np.float64)
     if n_columns is not None and rows.shape[1] != n_columns:
         raise ValueError(
             f"{name} has {rows.shape[1]} columns, but it must have {n_columns} columns."
@@ -127,19 +130,18 @@ def check_rows(values: Any, name: str, n_columns: int | None = None) -> np.ndarr
 def fitted_array(estimator: Any, name: str) -> np.ndarray:
     """Return a fitted attribute as a numpy array."""
     check_is_fitted(estimator)
+    if not hasattr(estimator, name):
+        raise TypeError(
+            f"estimator={brief(estimator)} has no attribute {name}. Pass a fitted "
+            "SpectralDictionaryLearning."
+        )
     return as_numpy(getattr(estimator, name))
 
 
 def frequency_unit(estimator: Any) -> str:
     """Return the unit of ``frequencies_`` in words."""
-    return unit_of_frequency(estimator.model_.dictionary.wave_grid)
-
-
-def unit_of_frequency(grid: Grid) -> str:
-    """Return the unit of frequencies on a grid of signals or images in words."""
-    if grid.sampling_rate is None:
-        return f"cycles per {'image' if grid.is_image else 'signal'}"
-    return "cycles per unit of length" if grid.is_image else "Hz"
+    unit: str = estimator.model_.dictionary.wave_grid.frequency_unit
+    return unit
 
 
 def format_number(value: float) -> str:

@@ -18,7 +18,6 @@ from skspectral.plotting._common import (
     SMALL_FONT,
     axes_for,
     check_rows,
-    unit_of_frequency,
 )
 
 
@@ -173,7 +172,7 @@ class SpectrumDisplay:
         for name, rows in arrays.items():
             checked = check_rows(rows, f"arrays[{name!r}]", n_features)
             frequencies, powers[str(name)] = _mean_power(checked, grid)
-        unit = unit_of_frequency(grid)
+        unit = grid.frequency_unit
         power_unit = "squared units of the data"
         if not grid.is_image:
             power_unit += " / (cycle per signal)" if sampling_rate is None else " / Hz"

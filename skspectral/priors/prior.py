@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
+    Estimator,
     Interval,
     validate_data,
     validate_parameters,
@@ -106,7 +107,7 @@ _MISSING: dict[str, tuple[type[Exception], str]] = {
 }
 
 
-class Prior(DensityMixin, BaseEstimator, ABC):
+class Prior(DensityMixin, Estimator, ABC):
     """Base class of the distributions of codes.
 
     Codes are the coordinates of the samples in an orthonormal basis of the span of the

@@ -10,10 +10,19 @@ import numpy as np
 from sklearn import mixture
 from sklearn.neighbors import KernelDensity
 
+from skspectral._advice import brief, closest
 from skspectral._sklearn_compat import as_numpy, validate_parameters
 from skspectral.gaussian import Gaussian, Mixture
 from skspectral.priors.prior import Capabilities
 
+# Priors that an error proposes in place of their name as a string.
+_NAMES = (
+    "GaussianPrior",
+    "GaussianMixture",
+    "ClassConditionalPrior",
+    "LocalContrastPrior",
+    "DiffusionPrior",
+)
 _SKLEARN_MIXTURES = (mixture.GaussianMixture, mixture.BayesianGaussianMixture)
 # Kernels from which scikit-learn's KernelDensity can draw, and names of its metrics
 # that are Euclidean for the power p = 2.
@@ -47,13 +56,25 @@ def check_usable(prior: Any) -> None:
     if missing or isinstance(prior, type):
         problem = f"has no {' and no '.join(missing)}" if missing else "is a class"
         raise TypeError(
-            f"prior={prior!r} {problem}. A prior is an object with fit(codes) and "
-            "sample(n_samples). Pass, for example, GaussianPrior() or scikit-learn's "
-            "GaussianMixture()."
+            f"prior={brief(prior)} {problem}. A prior is an object with fit(codes) and "
+            f"sample(n_samples). Pass {_usable_instead_of(prior, missing)}."
         )
     validate_parameters(prior)
     if getattr(type(prior), "sample", None) is KernelDensity.sample:
         _check_kernel_density(prior)
+
+
+def _usable_instead_of(prior: Any, missing: list[str]) -> str:
+    """Return what to type instead of a prior that lacks methods, or is a class."""
+    if isinstance(prior, type) and not missing:
+        return f"an instance, {prior.__name__}()"
+    name = closest(prior, _NAMES) if isinstance(prior, str) else None
+    if name is not None:
+        return f"prior={name}(), an object of skspectral.priors"
+    return (
+        "an object of skspectral.priors, such as prior=GaussianPrior(), or "
+        "scikit-learn's GaussianMixture()"
+    )
 
 
 def _check_kernel_density(prior: KernelDensity) -> None:

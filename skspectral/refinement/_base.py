@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._sklearn_compat import check_array, fit_context, validate_data
+from skspectral._sklearn_compat import (
+    Estimator,
+    check_array,
+    fit_context,
+    validate_data,
+)
 from skspectral._validation import input_names_restored_on_failure
 from skspectral.metrics import mean_spectrum_distance
 from skspectral.metrics._images import (
@@ -55,7 +60,7 @@ IMAGE_CONSTRAINTS = {
 }
 
 
-class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
+class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, Estimator, ABC):
     """Base class: changes spectra of generated images towards those of real images.
 
     This class checks images and converts their layout. Subclasses implement

@@ -7,10 +7,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite
 
 from skspectral._missing import refuse_missing
-from skspectral._sklearn_compat import as_numpy, check_array
+from skspectral._sklearn_compat import as_numpy, assert_all_finite, check_array
 from skspectral.metrics._images import ChannelAxis, channels_last, iter_slices
 from skspectral.metrics._ranges import (
     Range,
@@ -52,10 +51,7 @@ def rows_and_shape(
     """
     if n_axes(X) < 3:
         return X, None
-    # NaN and infinite values are found by the later check of the rows.
-    array = check_array(
-        X, name, allow_nd=True, dtype="numeric", ensure_all_finite=False
-    )
+    array = check_array(X, name, allow_nd=True, dtype="numeric")
     images = channels_last(array, name, channel_axis, known=known)
     _, height, width, n_channels = images.shape
     return images.reshape(len(images), -1), (height, width, n_channels)
@@ -143,7 +139,7 @@ def real_rows(y: Any, n_samples: int) -> np.ndarray | None:
             "row, or an array of real images."
         )
     if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
+        assert_all_finite(labels, "y")
     values = np.unique(labels)
     if len(values) != 2:
         raise ValueError(

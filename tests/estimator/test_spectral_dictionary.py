@@ -512,7 +512,7 @@ def test_overflow(signals):
         ({"signal_shape": ()}, ValueError, "one to three axes"),
         ({"signal_shape": (-6, -8)}, ValueError, "positive integers"),
         ({"signal_shape": (6.0, 8)}, ValueError, "positive integers"),
-        ({"signal_shape": 48}, ValueError, "'signal_shape' parameter"),
+        ({"signal_shape": "6x8"}, ValueError, "'signal_shape' parameter"),
         ({"atoms": "square"}, ValueError, "'atoms' parameter"),
         ({"init": "magic"}, ValueError, "'init' parameter"),
         ({"modulation": "chirp"}, ValueError, "'modulation' parameter"),
