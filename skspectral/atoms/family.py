@@ -162,9 +162,9 @@ class AtomFamily(BaseEstimator, ABC):
     ) -> torch.Tensor:
         """Return the derivatives of the atoms with respect to their own parameters.
 
-        This method is called only if ``separable`` is True. By default it uses automatic
-        differentiation, one parameter after the other; a subclass with a closed form
-        overrides it, for speed.
+        This method is called only if ``separable`` is True. By default it uses
+        automatic differentiation, one parameter after the other; a subclass with a
+        closed form overrides it, for speed.
 
         Parameters
         ----------
