@@ -113,7 +113,7 @@ def interpolate(
     *,
     prior: bool = True,
 ) -> np.ndarray:
-    """Interpolate between two signals in the space of their codes.
+    """Interpolate between the coordinates of two signals in the span of the atoms.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, AB
             Labels, which are passed to the ``fit`` of ``estimator``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the signals, which are passed to the ``fit`` of ``estimator``.
-            None gives all signals the same weight.
+            None means weights of 1.
 
         Returns
         -------

@@ -66,7 +66,7 @@ def mean_spectrum_distance(
         mean brightness. At least two real images are needed.
     data_range : float or None, default=None
         Largest possible value of a pixel. Images are divided by it before the
-        transform. None is 255, and is accepted only if both sets are uint8.
+        transform. None means 255, and is accepted only if both sets are uint8.
     channel_axis : int, None or "auto", default="auto"
         Axis of the channels: -1 if the channels are last, 1 if they come first, None if
         the images have no channels. "auto" accepts images without channels, or with up

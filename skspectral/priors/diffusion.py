@@ -149,7 +149,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
 
     See Also
     --------
-    LocalContrastPrior : Also depends on places; it is fitted in about a minute.
+    LocalContrastPrior : Models the contrast of each region; fitted in about a minute.
     ClassConditionalPrior : Draws for labels, without a network.
 
     Notes

@@ -87,7 +87,7 @@ class LocalContrastPrior(Prior):
     See Also
     --------
     ClassConditionalPrior : Pass it as ``prior`` to draw signals with given labels.
-    DiffusionPrior : A trained network; it also depends on places, and has a density.
+    DiffusionPrior : A trained network for signals and images, which has a density.
 
     Notes
     -----
@@ -156,8 +156,8 @@ class LocalContrastPrior(Prior):
         y : array-like of shape (n_samples,), default=None
             Label of each sample, for an inner prior that uses labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weight per sample. A weight of 2 has the effect of two equal
-            rows. None gives all samples the weight 1.
+            Non-negative weights of the rows. A weight of 2 has the same effect as a row
+            that occurs twice. None means weights of 1.
         synthesis : Synthesis, default=None
             Map from codes to signals, which the estimator passes. None means that the
             codes are the samples of a signal.

@@ -133,7 +133,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     batch_size : int, default=16
         Number of generated and number of real images per step.
     max_epochs : int, default=10
-        Largest number of epochs. An epoch is a pass over the larger of both sets. 0
+        Largest number of epochs. An epoch is a pass over the larger of the two sets. 0
         keeps the filter of the start.
     max_steps_per_epoch : int or None, default=160
         Largest number of steps per epoch. A shorter epoch uses a random subset of the
@@ -169,7 +169,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     device : str, torch.device or None, default=None
         Device on which the networks are trained and applied, such as "cuda". None means
         the CPU.
-    random_state : int, RandomState instance, Generator or None, default=None
+    random_state : int, RandomState instance or None, default=None
         Seed of the images held out, the batches, the initial weights and the compared
         places. Pass an int for the same result in every call of ``fit``.
 
