@@ -956,7 +956,7 @@ class SpectralDictionaryLearning(
             Number of signals.
         noise_variance : float, default=0.0
             Variance of white noise in ``observed``. With 0 the draws agree with
-            ``observed`` up to rounding.
+            ``observed`` up to a relative error of about 1e-5 or less.
         y : label, default=None
             Label of the draws, for a prior that takes labels and is not made of
             Gaussians, such as `DiffusionPrior`.

@@ -121,7 +121,7 @@ class SpectralEqualizer(_GainTransformer):
     n_features_in_ : int
         Number of features of the training signals.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features. Set only if X has feature names that are strings.
+        Names of the features. Set only if X has feature names that are all strings.
 
     See Also
     --------
@@ -187,7 +187,7 @@ class SpectralFilter(_GainTransformer):
     n_features_in_ : int
         Number of features of the training signals.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features. Set only if X has feature names that are strings.
+        Names of the features. Set only if X has feature names that are all strings.
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""A prior of images whose local contrast differs between places."""
+"""A prior of images whose local contrast differs between regions."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -31,9 +31,8 @@ _CHUNK = 1000
 # residual, and this fraction of the root mean square of the signals. The second one
 # counts if the residuals are only rounding errors.
 _FLOOR, _ROUNDING = 0.1, 1e-6
-# Logarithm of the factor by which the contrast of draws may exceed, at each place, the
-# largest contrast of the fitted signals.
-_MAX_EXCESS = math.log(10)
+# Logarithm of the factor by which the contrast of draws may exceed, at each position,
+the  # largest contrast of the fitted signals. _MAX_EXCESS = math.log(10)
 
 
 class LocalContrastPrior(Prior):
@@ -232,8 +231,8 @@ class LocalContrastPrior(Prior):
     def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
         """Return the contrast field, and set the unit of signals and the scales.
 
-        The unit is the root mean square of the signals. The scales are those of the
-        coarse part, the log-contrast and the details among the features.
+        The unit is the root mean square of the signals. The scales are the factors of
+        the coarse part, the log-contrast and the details in the features.
         """
         shape = self._synthesis.signal_shape
         field = ContrastField(self._synthesis.grid, self.coarse, self.contrast)
