@@ -32,7 +32,8 @@ _CHUNK = 1000
 # counts if the residuals are only rounding errors.
 _FLOOR, _ROUNDING = 0.1, 1e-6
 # Logarithm of the factor by which the contrast of draws may exceed, at each position,
-the  # largest contrast of the fitted signals. _MAX_EXCESS = math.log(10)
+# the largest contrast of the fitted signals.
+_MAX_EXCESS = math.log(10)
 
 
 class LocalContrastPrior(Prior):

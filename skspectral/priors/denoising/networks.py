@@ -59,12 +59,14 @@ class UNet(nn.Module):
         self.embed = Embedding(n_labels)
         self.first = convolution(n_in * n_together, width)
         # A learned bias per position: the statistics of signals depend on the position.
-        For # example, the sky is at the top of a photograph. self.places =
-        nn.Parameter(torch.zeros(1, width, *sides)) self.down = nn.ModuleList(map(block,
-        ins, widths)) self.middle = Attention(widths[-1], Convolution) doubled = [2 * n
-        for n in widths] self.up = nn.ModuleList(map(block, doubled[::-1], ins[::-1]))
-        self.norm = normalisation(width) self.last = zeroed(convolution(width, n_out *
-        n_together))
+        # For example, the sky is at the top of a photograph.
+        self.places = nn.Parameter(torch.zeros(1, width, *sides))
+        self.down = nn.ModuleList(map(block, ins, widths))
+        self.middle = Attention(widths[-1], Convolution)
+        doubled = [2 * n for n in widths]
+        self.up = nn.ModuleList(map(block, doubled[::-1], ins[::-1]))
+        self.norm = normalisation(width)
+        self.last = zeroed(convolution(width, n_out * n_together))
 
     def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None) -> Tensor:
         """Map signals (n, n_in, *sides) to corrections (n, n_out, *sides).
