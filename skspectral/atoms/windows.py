@@ -61,7 +61,8 @@ def check_windows(
         raise ValueError(
             f"windows={windows!r} must be a positive integer, or a tuple of "
             f"{grid.n_axes} positive integers, one per axis of signal_shape="
-            f"{grid.shape}, and not more than the number of samples along the axis."
+            f"{grid.shape} (n_features={grid.n_features}), and not more than the "
+            "number of samples along the axis."
         )
     n_atoms = n_waves * math.prod(int(n) for n in counts)
     if n_atoms > _MAX_ATOMS_PER_FEATURE * grid.n_features:
