@@ -185,7 +185,7 @@ def _gather(
     earlier: Moments | None,
     monitor: Monitor,
 ) -> Moments:
-    """Return the moments of these rows together with the earlier ones."""
+    """Return the moments of the samples, merged with the earlier moments."""
     tails = plan.shrinkage == "auto"
     moments = Moments(samples.shape[1], plan.device, tails=tails)
     n_batches = moments.n_batches(samples, plan.batch_size)

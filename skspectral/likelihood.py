@@ -23,8 +23,9 @@ from skspectral.gaussian import LinearObservation, Mixture
 from skspectral.model import LinearModel
 from skspectral.priors import Prior
 
-# Number of draws from which a quantile is estimated. With this number, a sample is
-# below the estimated 0.05 quantile with a probability between 0.047 and 0.053.
+# Number of draws from which a quantile is estimated. With this number, the probability
+# of a sample below the estimated 0.05 quantile is from 0.047 to 0.053, in 95 % of all
+# estimates.
 _DRAWS = 2**14
 
 

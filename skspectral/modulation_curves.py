@@ -17,10 +17,10 @@ _TINY = np.finfo(np.float64).tiny
 
 
 class ModulationCurves(NamedTuple):
-    """Drift of the amplitude, frequency and phase of each atom over the signal.
+    """Amplitude, frequency and phase of each atom as functions of the position.
 
     All arrays have the shape ``(n_components, *signal_shape)``. For plane waves the
-    axis of channels is left out, because all channels drift together.
+    axis of channels is left out, because all channels have the same modulation.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class ModulationCurves(NamedTuple):
         angle 2 pi f_i t + phi_i(t), divided by 2 pi.
     phase : ndarray
         Phase phi_i(t) in radians, near ``phases_`` and without jumps of 2 pi between
-        neighbours.
+        neighbouring positions.
     """
 
     amplitude: np.ndarray
@@ -114,7 +114,7 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
         amplitude = amplitude[:, None] * windows / np.maximum(norms, _TINY)
         amplitude = amplitude.reshape(-1, amplitude.shape[2])
 
-    # All channels of a wave drift together: the first channel is enough.
+    # All channels of a wave have the same modulation: the first channel is enough.
     places = grid.shape
     if wave_grid.is_image or wave_grid.channels > 1:
         places = grid.sizes

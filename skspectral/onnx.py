@@ -200,13 +200,13 @@ def _check(estimator: Any, method: str = "transform") -> None:
 
 
 def _codes(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
-    """Return the graph of (X - mean) encoder'."""
+    """Return the graph of (X - mean) @ encoder.T."""
     centred = _centred(model, X, ops, opset)
     return ops.OnnxMatMul(centred, as_numbers(model.encoder).T, op_version=opset)
 
 
 def _signals(model: LinearModel, prior: Any, X: Any, ops: Any, opset: int) -> Any:
-    """Return the graph of mean + X decoder."""
+    """Return the graph of mean + X @ decoder."""
     codes = ops.OnnxCast(X, to=np.float64, op_version=opset)
     decoder, mean = as_numbers(model.decoder), as_numbers(model.mean)
     combined = ops.OnnxMatMul(codes, decoder, op_version=opset)

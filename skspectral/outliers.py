@@ -32,10 +32,10 @@ _ROUNDING = 1e-9
 class SpectralOutlierDetector(OutlierMixin, Estimator):
     """Outlier detection by the log-likelihood of a spectral dictionary model.
 
-    A sample is an outlier if its log-density under the fitted model (mean + w S +
-    noise, with a prior on w) is below a threshold. The class has the interface of
-    `sklearn.ensemble.IsolationForest`. With as many atoms as features and a Gaussian
-    prior, it ranks the samples by their Mahalanobis distance.
+    A sample is an outlier if its log-density under the fitted model is below a
+    threshold. The class has the interface of `sklearn.ensemble.IsolationForest`. With a
+    Gaussian prior, it ranks the samples by their Mahalanobis distance to the mean of
+    the model, see `SpectralDictionaryLearning.mahalanobis`.
 
     Parameters
     ----------

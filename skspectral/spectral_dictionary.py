@@ -83,7 +83,7 @@ class SpectralDictionaryLearning(
 
     The estimator writes each signal or flattened image x, of T samples, as mean + w S +
     noise. The rows of S are K learned atoms, and w are the K codes of x. The atoms are
-    sinusoids whose amplitude and phase may drift over the signal (Kiruluta 2025,
+    sinusoids whose amplitude and phase may vary over the signal (Kiruluta 2025,
     equations 1 to 6)::
 
         s_i(t) = A_i(t) sin(2 pi f_i t + phi_i(t)),     t = 0, 1/T, .., (T-1)/T
@@ -114,8 +114,8 @@ class SpectralDictionaryLearning(
         - "sinusoid": sinusoids along the flattened signal. The published method uses
           them for images, too.
         - "plane_wave": two-dimensional waves with a colour, for images only: s_i(y, x,
-          c) = g_ic A_i sin(2 pi (u_i y + v_i x) + phi_i). A_i and phi_i may drift over
-          y and x.
+          c) = g_ic A_i sin(2 pi (u_i y + v_i x) + phi_i). A_i and phi_i may vary over y
+          and x.
         - "gabor": plane waves in a Gaussian window with a learned centre and width.
         - "chirp": linear frequency sweeps along the flattened signal.
         - An instance of a class of `skspectral.atoms`, or of your own subclass of
@@ -124,8 +124,8 @@ class SpectralDictionaryLearning(
         Starting point of the atoms. A good start matters, because the error has many
         local minima.
 
-        - "greedy": add one wave after the other, each the one that removes most of the
-          residual variance.
+        - "greedy": add one wave after the other, each time the wave that removes the
+          most residual variance.
         - "spectrum": the frequencies with the most power in the mean spectrum.
         - "random": uniformly distributed frequencies and phases.
         - An array of frequencies in the units of ``frequencies_``, of shape
@@ -135,15 +135,17 @@ class SpectralDictionaryLearning(
           selection if they are fewer than K. In a grid search, put the estimator into a
           ``FrozenEstimator``.
     modulation : {"auto", "basis", "mlp"}, Modulation or None, default="auto"
-        Drift of the amplitude and phase of sinusoids and plane waves over the signal.
+        Modulation: how amplitude and phase of sinusoids and plane waves vary over the
+        signal.
 
         - "auto": "basis" for sinusoids and plane waves, None for all other atoms.
-        - "basis": ``BasisModulation()``, in which the drift is a sum of a few smooth
-          functions of the position in the signal.
+        - "basis": ``BasisModulation()``, in which amplitude and phase follow weighted
+          sums of a few smooth functions of the position in the signal.
         - "mlp": ``MLPModulation()``, the published neural network of the position.
         - An instance of `BasisModulation`, `MLPModulation` or of your own subclass of
           ``Modulation``.
-        - None: no drift. This has fewer parameters per atom, and a faster fit.
+        - None: constant amplitude and phase, with fewer parameters per atom and a
+          faster fit.
     solver : {"auto", "gauss-newton", "lbfgs", "adam"}, default="auto"
         Optimiser of the parameters of the atoms.
 
@@ -183,10 +185,10 @@ class SpectralDictionaryLearning(
         have to explain the mean, too.
     whiten : bool, default=False
         Whether `transform` returns codes that are uncorrelated and have unit variance
-        over the training data. Among all whitening maps, the one is used that keeps
-        each code the most correlated with the unwhitened code of its atom. Directions
-        in which the training codes do not vary become 0. `inverse_transform` undoes the
-        whitening; atoms and prior do not depend on it.
+        over the training data. Among all whitening maps, the map is used that has, on
+        average, the largest correlation between a code and the white code of the same
+        atom. Directions in which the training codes do not vary become 0.
+        `inverse_transform` undoes the whitening; atoms and prior do not depend on it.
     prior : object or None, default=None
         Distribution of the `coordinates` of the samples. Draws, likelihoods, denoising
         and imputation use it. It can be one of `skspectral.priors`, a mixture model or
@@ -199,9 +201,9 @@ class SpectralDictionaryLearning(
         times, each time with a further ``max_iter`` iterations at most.
     tol : float, default=2e-3
         Relative tolerance of the loss. Learning stops when two successive iterations
-        each lower the loss by less than this fraction (with L-BFGS, one iteration).
-        Smaller values fit more closely and take longer. With 0, Adam performs all
-        iterations.
+        each lower the loss by less than this fraction. With L-BFGS a single such
+        iteration is enough. Smaller values fit more closely and take longer. With 0,
+        Adam performs all iterations.
     learning_rate : float, default=3e-3
         Step size of Adam, in each parameter's own unit. Useful values are 1e-3 to 0.1.
         Used only if ``solver="adam"`` or ``stft_weight`` is positive.
@@ -211,12 +213,13 @@ class SpectralDictionaryLearning(
         and uses 256 for Adam.
     shrinkage : "auto", float or None, default=None
         Weight in [0, 1] with which the covariance of the data is shrunk towards a
-        stationary covariance, in which each lag has its mean over all positions of
-        ``signal_shape``. Shrinkage helps with few samples of signals, textures or
-        photographs. "auto" estimates the best weight from the data, and None means 0.
-        The atoms, the noise and a `GaussianPrior` are learned from the shrunk
-        covariance. What is computed from the samples themselves ignores it:
-        ``solver="adam"``, the spectral loss, and all other priors.
+        stationary covariance. A stationary covariance depends only on the lag between
+        two positions; here it is the mean over all positions of ``signal_shape``.
+        Shrinkage helps with few samples of signals, textures or photographs. "auto"
+        estimates the best weight from the data, and None means 0. The atoms, the noise
+        and a `GaussianPrior` are learned from the shrunk covariance. Three parts of the
+        fit use the samples themselves, without shrinkage: ``solver="adam"``, the
+        spectral loss, and all other priors.
     sampling_rate : float or None, default=None
         Number of samples per second. If given, all frequencies are in Hz; for images,
         which have pixels per unit of length, in cycles per unit of length. None means
@@ -770,9 +773,9 @@ class SpectralDictionaryLearning(
         """Compute the coordinates (x - mean) @ basis.T of the samples.
 
         They are coordinates in ``basis_``, the orthonormal basis of the span of the
-        atoms. The prior is a distribution of these coordinates: they are never larger
-        than the centred samples, whereas the codes of nearly parallel atoms can be huge
-        and of opposite signs.
+        atoms. The prior is a distribution of these coordinates: their norm is at most
+        that of the centred sample, whereas the codes of nearly parallel atoms can be
+        huge and of opposite signs.
 
         Parameters
         ----------
@@ -895,7 +898,7 @@ class SpectralDictionaryLearning(
             Number of signals.
         y : label or array-like of shape (n_samples,), default=None
             Label of all draws, or one label per draw, for a prior whose ``sample``
-            takes labels. None draws labels as often as they were in `fit`.
+            takes labels. None draws the labels, too, with their frequencies in `fit`.
         random_state : int, RandomState instance or None, default=None
             Source of the random numbers. Two calls with the same int return the same
             draws. None continues the stream that the ``random_state`` of the estimator
@@ -953,7 +956,7 @@ class SpectralDictionaryLearning(
             Number of signals.
         noise_variance : float, default=0.0
             Variance of white noise in ``observed``. With 0 the draws agree with
-            ``observed`` up to rounding.
+            ``observed`` up to a relative error of about 1e-5 or less.
         y : label, default=None
             Label of the draws, for a prior that takes labels and is not made of
             Gaussians, such as `DiffusionPrior`.
@@ -1059,7 +1062,7 @@ class SpectralDictionaryLearning(
         X : array-like of shape (n_samples, n_features)
             Signals or flattened images, one per row.
         y : object, default=None
-            Ignored. It is present for compatibility with scikit-learn.
+            Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows. A weight of 2 has the same effect as a row
             that occurs twice. None means weights of 1.
@@ -1111,10 +1114,10 @@ class SpectralDictionaryLearning(
         Notes
         -----
         The parameters are those of the prior, the mean, the noise variance and the
-        atoms. Of an atom only independent parameters count: a plain sinusoid has two,
-        its frequency and its phase. If the atoms span the whole space, the parameters
-        of the atoms and the noise variance do not count, because the likelihood does
-        not depend on them.
+        atoms. Only the independent parameters of an atom count: a plain sinusoid has
+        two, its frequency and its phase. If the atoms span the whole space, the
+        parameters of the atoms and the noise variance do not count, because the
+        likelihood does not depend on them.
         """
         return self._criterion(X, lambda n_samples: 2.0)
 
@@ -1495,7 +1498,7 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         input_features : object, default=None
-            Ignored. It is present for compatibility with scikit-learn.
+            Not used, present for API consistency by convention.
 
         Returns
         -------

@@ -18,13 +18,13 @@ _STEP = 1e-5
 _TOLERANCE = 1e-5
 # Smallest accepted |cosine| between an atom of `new_atoms` and its plain wave.
 _MIN_COSINE = 0.5
-# Attributes that every fit sets, without their final underscore.
+# Fitted attributes of the estimator, without their final underscore.
 _RESERVED = {
-    *("amplitudes", "basis", "colors", "components", "converged", "frequencies"),
-    *("explained_variance_ratio", "feature_names_in", "history", "mean", "model"),
-    *("moments", "n_features_in", "n_iter", "n_samples_seen", "noise_variance"),
-    *("orientations", "phases", "prior", "shrinkage", "wave_vectors"),
-    "window_centers",
+    *("amplitudes", "basis", "colors", "components", "converged", "explained_variance"),
+    *("explained_variance_ratio", "feature_names_in", "frequencies", "history", "mean"),
+    *("model", "moments", "n_components", "n_features_in", "n_iter", "n_samples_seen"),
+    *("noise_variance", "orientations", "phases", "prior", "shrinkage"),
+    *("wave_vectors", "window_centers"),
 }
 
 

@@ -66,9 +66,7 @@ class AtomFamily(BaseEstimator, ABC):
 
     See Also
     --------
-    WaveFamily : Base class for waves. It derives atoms, derivatives and descriptions
-    from
-        an angle and an amplitude.
+    WaveFamily : Base class for waves that have an angle and an amplitude.
     check_atom_family : Tests whether a family follows this interface.
     """
 

@@ -190,10 +190,10 @@ class ModulatedWaves(BasisWaves):
     carrier : AtomFamily
         Family of plain waves. It determines along which axes the waves run.
     modulation : BasisModulation
-        Provides the functions of which amplitude and phase are weighted sums.
+        Provides the functions whose weighted sums are amplitude and phase.
     """
 
-    drifts = True
+    is_modulated = True
 
     def __init__(self, carrier: AtomFamily, modulation: BasisModulation):
         self.carrier = carrier
@@ -260,10 +260,10 @@ def _image_functions(grid: Grid, order: int) -> tuple[np.ndarray, np.ndarray]:
     (height, width), channels = grid.sizes, grid.channels
     row, column, channel = np.indices((height, width, channels)).reshape(3, -1)
     constants = [(channel == c).astype(float) for c in range(channels)]
-    drifts = [
+    waves = [
         np.cos(math.pi * j * (index + 0.5) / size)
         for index, size in ((row, height), (column, width))
         for j in range(1, min(order, size - 1) + 1)
     ]
-    basis = np.stack([*constants, *drifts])
+    basis = np.stack([*constants, *waves])
     return basis, (np.arange(len(basis)) < channels).astype(float)

@@ -229,7 +229,7 @@ class NetworkWaves(WaveFamily):
     """
 
     separable = False
-    drifts = True
+    is_modulated = True
 
     def __init__(
         self, carrier: AtomFamily, modulation: MLPModulation, first_hidden: np.ndarray

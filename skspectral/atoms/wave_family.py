@@ -49,7 +49,7 @@ class WaveFamily(AtomFamily):
 
     Attributes
     ----------
-    drifts : bool
+    is_modulated : bool
         Whether the phase may deviate from a straight line or plane. If it may,
         `describe` searches for the sinusoid that is nearest to the atom of a signal,
         instead of fitting a line to the angle. The default is False.
@@ -59,7 +59,7 @@ class WaveFamily(AtomFamily):
     Equation (2) of Kiruluta (2025), extended by the colour.
     """
 
-    drifts = False
+    is_modulated = False
 
     @abstractmethod
     def angle_and_amplitude(
@@ -181,9 +181,9 @@ class WaveFamily(AtomFamily):
     def describe(self, params: torch.Tensor, grid: Grid) -> Description:
         """Return the plain waves that the atoms are, or that are nearest to them.
 
-        If ``drifts`` is True and the waves run along one axis, the plain wave is the
-        sinusoid that has the largest absolute cosine with the atom. Otherwise it is the
-        least-squares plane through the angle, weighted by the squared amplitude.
+        If ``is_modulated`` is True and the waves run along one axis, the plain wave is
+        the sinusoid that has the largest absolute cosine with the atom. Otherwise it is
+        the least-squares plane through the angle, weighted by the squared amplitude.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class WaveFamily(AtomFamily):
 
         Notes
         -----
-        The parameters of a drifting sinusoid do not identify its frequency. With n
+        The parameters of a modulated sinusoid do not identify its frequency. With n
         channels, each with a constant phase of its own, the frequencies f and f + T/n
         define the same atom.
         """
@@ -208,7 +208,7 @@ class WaveFamily(AtomFamily):
         colour = self.colour(params, grid)
         norm = torch.linalg.vector_norm(colour, dim=1, keepdim=True)
         rms = (amplitude**2).mean(1).sqrt() * norm[:, 0]
-        if self.drifts and on.n_axes == 1:
+        if self.is_modulated and on.n_axes == 1:
             return Description(nearest_waves(self.atoms(params, grid)), rms)
         frequency, phase = _plane_through(angle, amplitude**2, on)
         waves = Waves.of(frequency, phase, colour / norm).fold(on.sizes)

@@ -89,7 +89,7 @@ def equalize(
     Notes
     -----
     The spectrum of an atom is a peak at its frequency whose width is about one cycle
-    per signal, and more if the amplitude drifts. A frequency between two neighbouring
+    per signal, and more if the amplitude varies. A frequency between two neighbouring
     atoms is represented by both atoms, and is affected by both gains.
 
     If there are as many independent atoms as features, the residual is zero.

@@ -53,9 +53,8 @@ def sample(
         Label of all signals, or one label per signal, for a prior with labels. None
         draws the labels with their frequencies in training.
     random_state : int, RandomState instance or None, default=None
-        Controls the draws, like the parameter of ``estimator.sample``. An int that is
-        passed to both methods gives the same draws, before limits and gains are
-        applied.
+        Source of the random numbers, as in ``estimator.sample``. An int that is passed
+        to both gives the same draws, before limits and gains are applied.
 
     Returns
     -------
@@ -113,7 +112,7 @@ def interpolate(
     *,
     prior: bool = True,
 ) -> np.ndarray:
-    """Interpolate between two signals in the space of their codes.
+    """Interpolate between the coordinates of two signals in the span of the atoms.
 
     Parameters
     ----------

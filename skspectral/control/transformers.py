@@ -40,7 +40,7 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator, ABC):
             Labels, which are passed to the ``fit`` of ``estimator``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the signals, which are passed to the ``fit`` of ``estimator``.
-            None gives all signals the same weight.
+            None means weights of 1.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class SpectralEqualizer(_GainTransformer):
     n_features_in_ : int
         Number of features of the training signals.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features. Set only if X has feature names that are strings.
+        Names of the features. Set only if X has feature names that are all strings.
 
     See Also
     --------
@@ -199,7 +199,7 @@ class SpectralFilter(_GainTransformer):
     n_features_in_ : int
         Number of features of the training signals.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features. Set only if X has feature names that are strings.
+        Names of the features. Set only if X has feature names that are all strings.
 
     See Also
     --------

@@ -33,7 +33,7 @@ class BestWaves:
 _SHORTLIST = 32
 # Number of phases at which the ratio is estimated for all wave vectors.
 _ESTIMATE_PHASES = 4
-# Number of phases of which the best one starts the optimisation.
+# Number of phases that are tried; the best of them starts the optimisation.
 _START_PHASES = 8
 # Number of alternations between phase and colour.
 _ROUNDS = 3

@@ -107,8 +107,8 @@ class LearningPlan:
         Second start. Learning from both starts is compared, and the better result is
         kept. Ignored by Adam.
     windows : tensor of shape (B, T) or None
-        Windows in each of which an atom has a code of its own. Results are then
-        compared by the squared error with these codes.
+        Windows. An atom has one code per window. Results are then compared by the
+        squared error with these codes.
     """
 
     n_atoms: int

@@ -76,7 +76,7 @@ def present(norms: torch.Tensor) -> torch.Tensor:
     """Return a mask, (K,), of the atoms whose norms are finite and not rounding errors.
 
     Rounding errors are, for instance, the samples of a sine with the Nyquist frequency
-    that is zero at all places of the grid.
+    that is zero at all positions of the grid.
     """
     norms = torch.where(norms.isfinite(), norms, 0.0)
     return norms > max(_MIN_RELATIVE_NORM * float(norms.max()), _MIN_NORM)

@@ -204,7 +204,7 @@ def check_data_range(data_range: float | None, *arrays: np.ndarray) -> float:
 def iter_slices(array: np.ndarray, n_values: int | None = None) -> Iterator[slice]:
     """Yield slices of the first axis that hold about `_BATCH_VALUES` values each.
 
-    A row counts as ``n_values`` values. None is the size of a row.
+    A row counts as ``n_values`` values. None means the size of a row.
     """
     n_values = array[0].size if n_values is None else n_values
     return gen_batches(len(array), max(1, _BATCH_VALUES // n_values))

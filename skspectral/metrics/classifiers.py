@@ -153,8 +153,8 @@ def classifier_two_sample_score(
         subset with the size of the smaller set is used.
     classifier : scikit-learn classifier or None, default=None
         Classifier to train. A clone is fitted, with a seed if its ``random_state`` is
-        None. None is a logistic regression on standardised features. It detects only a
-        difference between means; a random forest or a neural network detects more.
+        None. None means a logistic regression on standardised features. It detects only
+        a difference between means; a random forest or a neural network detects more.
     cv : int, default=5
         Number of folds of the cross-validation, at least 2. The folds are shuffled and
         stratified.

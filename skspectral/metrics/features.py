@@ -67,10 +67,10 @@ def extract_features(
     batch_size : int, default=250
         Number of images per batch. Lower it if a batch does not fit into memory.
     device : str, torch.device or None, default=None
-        Device on which a TorchScript file is run. None is the CPU. Ignored for other
+        Device on which a TorchScript file is run. None means the CPU. Ignored for other
         extractors; a torch module runs on the device of its parameters.
     channel_axis : int, None or "auto", default="auto"
-        Axis of ``images`` that holds the channels, like in `radial_power_spectrum`. It
+        Axis of ``images`` that holds the channels, as in `radial_power_spectrum`. It
         does not change the layout that the extractor receives.
 
     Returns
@@ -150,8 +150,8 @@ def inception_extractor(
         Local file with the weights that torch-fidelity publishes. The file is unpickled
         and can run code: use only files from sources that you trust.
     device : str, torch.device or None, default=None
-        Device on which the network is run. None is the CPU, which takes about 0.1 s per
-        image.
+        Device on which the network is run. None means the CPU, which takes about 0.1 s
+        per image.
 
     Returns
     -------

@@ -34,7 +34,7 @@ def frechet_distance(
     Landau 1982). It depends only on the means and covariances of the features.
 
     The distance may be called FID (Heusel et al. 2017) only if the features are those
-    of the Inception network of 2015, computed from images resized like in that work.
+    of the Inception network of 2015, computed from images resized as in that work.
     For other features, report the extractor together with the distance.
 
     Parameters
@@ -151,14 +151,14 @@ def frechet_distance_infinity(
     ----------
     X_real : array-like of shape (n_samples, n_features) or tuple
         Features of the real samples, or their statistics as a tuple
-        ``(mean, covariance)``, like in `frechet_distance`.
+        ``(mean, covariance)``, as in `frechet_distance`.
     X_generated : array-like of shape (n_samples, n_features)
         Features of the generated samples. At least twice as many samples as features
         are needed.
     n_points : int, default=15
         Number of subsets, at least 2.
     min_samples : int or None, default=None
-        Number of samples of the smallest subset. None is a tenth of all samples, or
+        Number of samples of the smallest subset. None means a tenth of all samples, or
         four times the number of features if this is more, but at most half of the
         samples. With few samples per feature, the distance is not a linear function of
         1/N.

@@ -78,10 +78,10 @@ def radial_power_spectrum(
         in the corners of the spectrum. The rings are not complete there. The corners
         hold about a fifth of all bins, and the frequencies of checkerboard patterns.
     channel_axis : int, None or "auto", default="auto"
-        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
-        the images have no channels. "auto" accepts images without channels, or with up
-        to four channels on the last axis, and raises an error for shapes that look like
-        another layout.
+        Axis of the channels: -1 if channels are last, 1 if channels come before rows,
+        None for images without channels. "auto" accepts images without channels or with
+        at most four channels as the last axis, and raises an error for shapes that look
+        like another layout.
 
     Returns
     -------
@@ -173,10 +173,10 @@ def radial_spectrum_distance(
         the same channel). Smaller powers are replaced by this bound, so that the
         distance stays finite for images without high frequencies.
     channel_axis : int, None or "auto", default="auto"
-        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
-        the images have no channels. "auto" accepts images without channels, or with up
-        to four channels on the last axis, and raises an error for shapes that look like
-        another layout.
+        Axis of the channels: -1 if channels are last, 1 if channels come before rows,
+        None for images without channels. "auto" accepts images without channels or with
+        at most four channels as the last axis, and raises an error for shapes that look
+        like another layout.
 
     Returns
     -------

@@ -63,9 +63,9 @@ def kernel_distance(
         sum_{i != j} [k(x_i, x_j) + k(y_i, y_j)] / (m (m - 1))
             - 2 sum_{i, j} k(x_i, y_j) / m^2,     k(x, y) = (gamma x'y + coef0)^degree
 
-    (Gretton et al. 2012). It is averaged over random subsets of both sets. With the
-    default parameters and the features of `inception_extractor`, it is the kernel
-    Inception distance, KID (Binkowski et al. 2018).
+    (Gretton et al. 2012). It is averaged over pairs of random subsets. With the default
+    parameters and the features of `inception_extractor`, it is the kernel Inception
+    distance, KID (Binkowski et al. 2018).
 
     Unlike the Frechet distance, its expectation does not depend on the number of
     samples. With ``degree=3``, it depends on the first three moments of the features.
@@ -84,7 +84,8 @@ def kernel_distance(
         Degree of the kernel. With 1, only means are compared. With 2 and a positive
         ``coef0``, covariances are compared, too.
     gamma : float or None, default=None
-        Positive factor of the inner products in the kernel. None is ``1 / n_features``.
+        Positive factor of the inner products in the kernel. None means
+        ``1 / n_features``.
     coef0 : float, default=1.0
         Constant of the kernel, 0 or more.
     random_state : int, RandomState instance or None, default=None

@@ -66,11 +66,12 @@ def mean_spectrum_distance(
         mean brightness. At least two real images are needed.
     data_range : float or None, default=None
         Largest possible value of a pixel. Images are divided by it before the
-        transform. None is 255, and is accepted only if both sets are uint8.
+        transform. None means 255, and is accepted only if both sets are uint8.
     channel_axis : int, None or "auto", default="auto"
-        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
-        the images have no channels. "auto" accepts images without channels, or with up
-        to four channels on the last axis.
+        Axis of the channels: -1 if channels are last, 1 if channels come before rows,
+        None for images without channels. "auto" accepts images without channels or with
+        at most four channels as the last axis, and raises an error for shapes that look
+        like another layout.
 
     Returns
     -------

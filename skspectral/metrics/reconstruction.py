@@ -45,7 +45,8 @@ def psnr(
         flattened.
     data_range : float or None, default=None
         Largest possible value minus the smallest possible value: 1.0 for data in [0,
-        1], 2.0 for [-1, 1]. None is 255, and is accepted only if both arrays are uint8.
+        1], 2.0 for [-1, 1]. None means 255, and is accepted only if both arrays are
+        uint8.
 
     Returns
     -------
@@ -115,11 +116,13 @@ def ssim(
         wide.
     data_range : float or None, default=None
         Largest possible value minus the smallest possible value: 1.0 for data in [0,
-        1], 2.0 for [-1, 1]. None is 255, and is accepted only if both sets are uint8.
+        1], 2.0 for [-1, 1]. None means 255, and is accepted only if both sets are
+        uint8.
     channel_axis : int, None or "auto", default="auto"
-        Axis of the channels: -1 if the channels are last, 1 if they come first, None if
-        the images have no channels. "auto" accepts images without channels, or with up
-        to four channels on the last axis.
+        Axis of the channels: -1 if channels are last, 1 if channels come before rows,
+        None for images without channels. "auto" accepts images without channels or with
+        at most four channels as the last axis, and raises an error for shapes that look
+        like another layout.
 
     Returns
     -------
@@ -216,7 +219,8 @@ def explained_variance(X: ArrayLike, X_reconstructed: ArrayLike) -> float:
     Notes
     -----
     scikit-learn's ``explained_variance_score`` ignores a constant error of each
-    feature. It is therefore at least as large as this fraction.
+    feature. With ``multioutput="variance_weighted"`` it is therefore at least as large
+    as this fraction.
 
     Examples
     --------

@@ -136,8 +136,8 @@ def reconstruction_scorer(
         (height, width) or (height, width, channels). None leaves the rows as they are.
     field : str or None, default=None
         Name of the field to use as the score, if the metric returns a named tuple. An
-        example is "distance" for `mean_spectrum_distance`. None is for metrics that
-        return one number.
+        example is "distance" for `mean_spectrum_distance`. None means that the metric
+        returns one number.
     **kwargs : dict
         Further arguments of the metric. If the metric has a parameter with one of the
         names above, set this parameter with `functools.partial`.
@@ -224,8 +224,8 @@ def generation_scorer(
         (height, width) or (height, width, channels). None leaves the rows as they are.
     field : str or None, default=None
         Name of the field to use as the score, if the metric returns a named tuple. An
-        example is "distance" for `mean_spectrum_distance`. None is for metrics that
-        return one number.
+        example is "distance" for `mean_spectrum_distance`. None means that the metric
+        returns one number.
     random_state : int or None, default=0
         Seed that is passed to ``sample``. An int is used in every call, so that equal
         estimators have equal scores. None is passed on to the estimator.

@@ -53,10 +53,10 @@ def log_spectral_distance(
         frequency resolution.
     hop : int or None, default=None
         Number of samples between the starts of consecutive frames, at most the length
-        of the window. None is a quarter of the window.
+        of the window. None means a quarter of the window.
     window : int or None, default=None
         Length of the window in samples, at most ``n_fft``. Shorter windows are padded
-        with zeros. None is ``n_fft``.
+        with zeros. None means ``n_fft``.
     dynamic_range : float, default=80.0
         Lower bound of the powers, in dB below the largest power of each pair of
         signals. Smaller powers are replaced by this bound. Otherwise, the logarithms of
@@ -141,10 +141,10 @@ def spectral_convergence(
         frequency resolution.
     hop : int or None, default=None
         Number of samples between the starts of consecutive frames, at most the length
-        of the window. None is a quarter of the window.
+        of the window. None means a quarter of the window.
     window : int or None, default=None
         Length of the window in samples, at most ``n_fft``. Shorter windows are padded
-        with zeros. None is ``n_fft``.
+        with zeros. None means ``n_fft``.
 
     Returns
     -------
@@ -216,8 +216,8 @@ def multi_resolution_stft_distance(
         Original and reconstructed signals, of the same shape, with samples in [-1, 1].
     resolutions : sequence of (n_fft, hop, window) or None, default=None
         Lengths of the transform, of the step between frames and of the window, in
-        samples. None is (1024, 120, 600), (2048, 240, 1200) and (512, 50, 240), without
-        the resolutions whose window is longer than the signals.
+        samples. None means (1024, 120, 600), (2048, 240, 1200) and (512, 50, 240),
+        without the resolutions whose window is longer than the signals.
     eps : float, default=1e-7
         Lower bound of the powers in the logarithms, in squared units of the data.
 

@@ -1,7 +1,7 @@
 """Moments of the data, and second moments as linear operators.
 
 `Moments` gathers the mean and the scatter of the rows of X. A `SecondMoment` is a
-matrix, such as their covariance, of which learning uses only products, traces and a few
+matrix, such as their covariance. Learning uses only its products, its trace and a few
 other operations. Learning sees the data only through the mean and a `SecondMoment`,
 except where it needs minibatches. A new kind of second moment is one subclass in one
 new file.

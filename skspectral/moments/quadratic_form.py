@@ -90,8 +90,8 @@ class QuadraticForm:
 
         The forms are Fourier transforms of the sums along the diagonals and the
         antidiagonals of C. Each block is a pair: the index of its first row, and rows
-        of C that contain all channels of some places. The envelope g, (T,), must be
-        equal in all channels of a place.
+        of C that contain all channels of some positions. The envelope g, (T,), must be
+        equal in all channels of a position.
         """
         sizes, channels = grid.sizes, grid.channels
         kind = torch.float64 if envelope is None else envelope.dtype

@@ -103,9 +103,9 @@ class SecondMoment(ABC):
         Parameters
         ----------
         multiple : int, default=1
-            Number of which the lengths of the blocks are multiples. With the number of
-            channels, no block splits the channels of a place. The last block may be
-            shorter.
+            The lengths of the blocks are multiples of this number. If it is the number
+            of channels, no block splits the channels of a position. The last block may
+            be shorter.
 
         Yields
         ------

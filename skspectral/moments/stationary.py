@@ -14,7 +14,7 @@ class StationaryMoment(SecondMoment):
     """The covariance matrix S of a stationary process on a grid.
 
     Its entries depend only on the pair of channels and on the lag, the difference of
-    two places. For signals S is a Toeplitz matrix, for images or several channels a
+    two positions. For signals S is a Toeplitz matrix, for images or several channels a
     block Toeplitz matrix.
 
     Parameters
@@ -103,7 +103,7 @@ class StationaryMoment(SecondMoment):
         Returns
         -------
         rows : tensor of shape (stop - start, T), float64
-            Rows of S: the lags from each place to all places.
+            Rows of S: the lags from each position to all positions.
         """
         height, width, channels = _image_shape(self.grid)
         rows = []
@@ -136,7 +136,7 @@ class StationaryMoment(SecondMoment):
 
 
 def stationary_mean(C: SecondMoment, grid: Grid) -> StationaryMoment:
-    """Return the mean of a second moment over all places, see `lag_products`."""
+    """Return the mean of a second moment over all positions, see `lag_products`."""
     return StationaryMoment(lag_products(C, grid), grid)
 
 
@@ -148,7 +148,7 @@ def shrunk(C: SecondMoment, target: StationaryMoment, weight: float) -> SecondMo
 
 
 def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
-    """Return the mean of a second moment over all places, per lag and pair of channels.
+    """Return the mean of a second moment over all positions, per lag and channel pair.
 
     The result has the shape (channels, 2 height - 1, 2 width - 1, channels). Its entry
     [c, height - 1 + dy, width - 1 + dx, d] is the mean over y and x of
@@ -156,8 +156,8 @@ def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
 
     Notes
     -----
-    This is the biased autocorrelation: the sum over all places at which a lag exists is
-    divided by the number of all places. Its (block) Toeplitz matrix is positive
+    This is the biased autocorrelation: the sum over all positions at which a lag exists
+    is divided by the number of all positions. Its (block) Toeplitz matrix is positive
     semi-definite and has the trace of C, because it is the expected correlogram of the
     samples. The matrix of unbiased means along the diagonals may be indefinite. If the
     process is stationary, the bias multiplies each lag by

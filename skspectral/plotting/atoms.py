@@ -41,8 +41,8 @@ class AtomDisplay:
     signal_shape : tuple of int
         Shape of a signal: (length,), (height, width) or (height, width, channels).
     sampling_rate : float or None
-        Number of samples per second, for the time axis of signals. None shows sample
-        numbers.
+        Number of samples per second, for the time axis of signals. None counts
+        samples.
 
     Attributes
     ----------

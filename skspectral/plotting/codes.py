@@ -38,7 +38,7 @@ _HEATMAP_QUANTILE = 0.98
 class CodeDisplay:
     """Plot of the codes of samples, or of the contributions of the atoms to samples.
 
-    The codes are drawn as bars, lines or a heatmap, like in figure 2 of Kiruluta
+    The codes are drawn as bars, lines or a heatmap, as in figure 2 of Kiruluta
     (2025). The kind "map" has one row of panels per sample. It shows the sample, its
     reconstruction, and the contribution ``w_i s_i`` of each chosen atom, which is the
     code times the atom. The sum of the contributions of all atoms is the reconstruction
@@ -63,10 +63,10 @@ class CodeDisplay:
     samples : ndarray of shape (n_samples, n_features) or None, default=None
         Signals or flattened images. Required only by ``kind="map"``.
     signal_shape : tuple of int or None, default=None
-        Shape of a signal, used only by ``kind="map"``. None is (n_features,).
+        Shape of a signal, used only by ``kind="map"``. None means (n_features,).
     sampling_rate : float or None, default=None
-        Number of samples per second, used only by ``kind="map"``. None shows sample
-        numbers.
+        Number of samples per second, used only by ``kind="map"``. None counts
+        samples.
 
     Attributes
     ----------

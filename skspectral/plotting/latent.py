@@ -120,7 +120,7 @@ class LatentDisplay:
             Labels or a quantity that determine the colours.
         projection : object or None, default=None
             Transformer with a method ``fit_transform`` that returns two columns, such
-            as ``TSNE()``. A copy of it is fitted. None is ``PCA(2)``.
+            as ``TSNE()``. A copy of it is fitted. None means ``PCA(2)``.
         ax : Axes or None, default=None
             Matplotlib Axes to draw into. None creates a new figure.
         **kwargs : dict

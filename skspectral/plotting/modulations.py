@@ -47,8 +47,8 @@ class ModulationDisplay:
     frequency_unit : str
         Unit of ``frequencies``, for labels.
     sampling_rate : float or None
-        Number of samples per second, for the time axis of signals. None shows sample
-        numbers.
+        Number of samples per second, for the time axis of signals. None counts
+        samples.
 
     Attributes
     ----------

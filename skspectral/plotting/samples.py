@@ -39,8 +39,8 @@ class SampleGridDisplay:
         Lowest and highest value of the scale: black and white for images, bottom and
         top for curves.
     sampling_rate : float or None
-        Number of samples per second, for the time axis of signals. None shows sample
-        numbers.
+        Number of samples per second, for the time axis of signals. None counts
+        samples.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class SampleGridDisplay:
             Signals or flattened images.
         signal_shape : tuple of int or None, default=None
             Shape of a row: (length,), (height, width) or (height, width, channels).
-            None is (n_features,), a signal.
+            None means (n_features,), a signal.
         sampling_rate : float or None, default=None
             Number of samples per second, for the time axis of signals. None counts
             samples.
@@ -186,7 +186,7 @@ class SampleGridDisplay:
             square.
         vmin, vmax : float or None, default=None
             Lowest and highest value of the scale. Values outside the scale are clipped.
-            None is the corresponding entry of ``value_range``.
+            None means the corresponding entry of ``value_range``.
 
         Returns
         -------

@@ -134,7 +134,7 @@ class SpectrumDisplay:
             legend.
         signal_shape : tuple of int or None, default=None
             Shape of a row: (length,), (height, width) or (height, width, channels).
-            None is (n_features,), a signal.
+            None means (n_features,), a signal.
         sampling_rate : float or None, default=None
             Number of samples per second, or per unit of length for images. It sets the
             unit of the frequencies. None means cycles per signal or per image.

@@ -46,8 +46,8 @@ class WindowedCodeDisplay:
     n_features : int
         Number of values of a signal.
     sampling_rate : float or None, default=None
-        Number of samples per second, for the time axis of signals. None shows sample
-        numbers.
+        Number of samples per second, for the time axis of signals. None counts
+        samples.
 
     Attributes
     ----------

@@ -124,8 +124,8 @@ class ClassConditionalPrior(Prior):
         y : array-like of shape (n_samples,)
             Label of each sample.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weight per sample. A weight of 2 has the effect of two equal
-            rows. None gives all samples the weight 1.
+            Non-negative weights of the rows. A weight of 2 has the same effect as a row
+            that occurs twice. None means weights of 1.
         synthesis : Synthesis, default=None
             Map from codes to signals, which the estimator passes. It is passed on to
             the priors whose ``fit`` takes it.

@@ -43,10 +43,10 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
     The model estimates the codes of a signal from noisy codes, at any level of white
     noise. If the codes were Gaussian, the best estimate would be the Wiener filter,
     which applies one gain per principal axis. A network, which sees the noisy *signal*
-    and therefore its structure at each place, corrects this estimate. ``sample`` starts
-    from noise and follows the estimates while the level of the noise falls to zero.
-    Without the correction, the draws are exactly those of a `GaussianPrior`; training
-    improves on them.
+    and therefore its structure at each position, corrects this estimate. ``sample``
+    starts from noise and follows the estimates while the level of the noise falls to
+    zero. Without the correction, the draws are exactly those of a `GaussianPrior`;
+    training improves on them.
 
     Training takes much longer than the fit of other priors: a few seconds for some tens
     of samples, minutes for 8 x 8 digits, and a quarter of an hour for 32 x 32
@@ -149,7 +149,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
 
     See Also
     --------
-    LocalContrastPrior : Also depends on places; it is fitted in about a minute.
+    LocalContrastPrior : Models the contrast of each region; fitted in about a minute.
     ClassConditionalPrior : Draws for labels, without a network.
 
     Notes

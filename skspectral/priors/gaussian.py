@@ -111,8 +111,8 @@ class GaussianPrior(Prior):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weight per sample. A weight of 2 has the effect of two equal
-            rows. None gives all samples the weight 1.
+            Non-negative weights of the rows. A weight of 2 has the same effect as a row
+            that occurs twice. None means weights of 1.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A prior of images whose local contrast differs between places."""
+"""A prior of images whose local contrast differs between regions."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
@@ -31,8 +31,8 @@ _CHUNK = 1000
 # residual, and this fraction of the root mean square of the signals. The second one
 # counts if the residuals are only rounding errors.
 _FLOOR, _ROUNDING = 0.1, 1e-6
-# Logarithm of the factor by which the contrast of draws may exceed, at each place, the
-# largest contrast of the fitted signals.
+# Logarithm of the factor by which the contrast of draws may exceed, at each position,
+# the largest contrast of the fitted signals.
 _MAX_EXCESS = math.log(10)
 
 
@@ -87,7 +87,7 @@ class LocalContrastPrior(Prior):
     See Also
     --------
     ClassConditionalPrior : Pass it as ``prior`` to draw signals with given labels.
-    DiffusionPrior : A trained network; it also depends on places, and has a density.
+    DiffusionPrior : A trained network for signals and images, which has a density.
 
     Notes
     -----
@@ -156,8 +156,8 @@ class LocalContrastPrior(Prior):
         y : array-like of shape (n_samples,), default=None
             Label of each sample, for an inner prior that uses labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weight per sample. A weight of 2 has the effect of two equal
-            rows. None gives all samples the weight 1.
+            Non-negative weights of the rows. A weight of 2 has the same effect as a row
+            that occurs twice. None means weights of 1.
         synthesis : Synthesis, default=None
             Map from codes to signals, which the estimator passes. None means that the
             codes are the samples of a signal.
@@ -232,8 +232,8 @@ class LocalContrastPrior(Prior):
     def _field_of(self, codes: np.ndarray, weights: np.ndarray) -> ContrastField:
         """Return the contrast field, and set the unit of signals and the scales.
 
-        The unit is the root mean square of the signals. The scales are those of the
-        coarse part, the log-contrast and the details among the features.
+        The unit is the root mean square of the signals. The scales are the factors of
+        the coarse part, the log-contrast and the details in the features.
         """
         shape = self._synthesis.signal_shape
         field = ContrastField(self._synthesis.grid, self.coarse, self.contrast)

@@ -254,7 +254,7 @@ class Prior(DensityMixin, Estimator, ABC):
         """Name of the prior in error messages."""
         return type(self).__name__
 
-    def require(self, capability: str, asked: str) -> None:
+    def require(self, capability: str, needed_by: str) -> None:
         """Raise an error if the prior lacks a capability.
 
         The message of the error says which priors have the capability.
@@ -263,7 +263,7 @@ class Prior(DensityMixin, Estimator, ABC):
         ----------
         capability : str
             Name of a field of `Capabilities`.
-        asked : str
+        needed_by : str
             Name of the method or parameter that needs the capability. The message
             begins with it.
 
@@ -276,7 +276,7 @@ class Prior(DensityMixin, Estimator, ABC):
         """
         if not getattr(self.capabilities, capability):
             error, reason = _MISSING[capability]
-            raise error(f"{asked} needs a prior {reason.format(name=self.name)}")
+            raise error(f"{needed_by} needs a prior {reason.format(name=self.name)}")
 
     @validated(n_samples=[Interval(Integral, 1, None, closed="left")])
     def sample(
@@ -288,7 +288,7 @@ class Prior(DensityMixin, Estimator, ABC):
         ----------
         n_samples : int, default=1
             Number of draws.
-        random_state : int, RandomState instance, Generator or None, default=None
+        random_state : int, RandomState instance or None, default=None
             Seed of the draws. An int gives the same draws in each call. None gives
             different draws in each call and does not touch numpy's global state.
         y : label or array-like of shape (n_samples,), default=None
@@ -382,7 +382,7 @@ class Prior(DensityMixin, Estimator, ABC):
         y : label or array-like of shape (n_samples,), default=None
             One label for all draws, or one label per draw. `DiffusionPrior` takes it if
             it was fitted with labels; a prior made of Gaussians does not.
-        random_state : int, RandomState instance, Generator or None, default=None
+        random_state : int, RandomState instance or None, default=None
             Seed of the draws. An int gives the same draws in each call. None gives
             different draws in each call and does not touch numpy's global state.
 

@@ -99,7 +99,7 @@ class ScaledPrior(ComponentPrior):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weight per sample, for the mean, the scale and the prior, whose
             ``fit`` must take ``sample_weight``. Rows of weight 0 are not passed on.
-            None gives all samples the weight 1.
+            None means weights of 1.
         synthesis : Synthesis, default=None
             Map from codes to signals, which the estimator passes. It is passed on if
             ``fit`` of the prior takes ``synthesis``.

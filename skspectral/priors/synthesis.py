@@ -1,4 +1,4 @@
-"""The map from codes to signals, for priors that model signals at their places."""
+"""The map from codes to signals, for priors that model positions in the signal."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass

@@ -129,7 +129,7 @@ def checked_draws(
     ordered = isinstance(drawn, tuple)
     call, needed = f"{name}.sample({n_samples})", (n_samples, n_codes)
     try:
-        found = as_numpy(drawn[0] if ordered else drawn, f"What {call} returns")
+        found = as_numpy(drawn[0] if ordered else drawn, f"The output of {call}")
         codes = found.real.astype(np.float64, copy=False)
     except (TypeError, ValueError, IndexError) as error:
         raise ValueError(

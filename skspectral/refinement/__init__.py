@@ -6,8 +6,8 @@ class of this package learns from a set of generated and a set of real images, w
 need not be paired, and changes the spectra of generated images towards the spectra of
 real images.
 
-``fit`` takes the real images as ``y``, or labels that tell real from generated rows of
-``X``. With labels, ``fit_transform`` changes all rows of ``X``, including the real
+``fit`` takes the real images as ``y``, or labels that mark each row of ``X`` as real or
+generated. With labels, ``fit_transform`` changes all rows of ``X``, including the real
 ones, because a step of a pipeline must return every row. To chain several matchers,
 therefore pass the real images as ``y``.
 """

@@ -100,7 +100,7 @@ class SpectrumRefiner(OneToOneFeatureMixin, TransformerMixin, Estimator, ABC):
             differ in size or layout. If there are fewer than two images of either kind,
             or all images of a kind are constant. If ``image_shape``, ``data_range`` or
             ``channel_axis`` does not agree with the images. If generated and real
-            images differ in their range of values, or only one of both sets is uint8
+            images differ in their range of values, or only one of the two sets is uint8
             while ``data_range`` is None.
         """
         with input_names_restored_on_failure(self):

@@ -47,8 +47,8 @@ class SpectrumQuantileMatcher(GainRefiner):
     n_rounds : int, default=3
         Number of rounds of the fit. Every round after the first measures how far
         clipping, rounding and the floor keep refined images from the requested mean
-        spectrum, and corrects it by gains that are the same for all images. 1 omits the
-        correction.
+        spectrum, and corrects this error by gains that are the same for all images. 1
+        omits the correction.
     image_shape : sequence of int or None, default=None
         Shape (height, width) or (height, width, channels) of one image, required if
         images are passed as rows of ``n_features`` values. None takes rows as signals

@@ -105,8 +105,8 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         Weight of the second discriminator.
     lambda_nce : float, default=0.2
         Weight of the patch contrast (PatchNCE) of generated images. It keeps the
-        content of an image: features of a place in the output should be most similar to
-        the features of the same place in the input.
+        content of an image: features of a position in the output should be most similar
+        to the features of the same position in the input.
     lambda_nce_identity : float, default=0.2
         Weight of the patch contrast of real images, which the network should not
         change.
@@ -118,9 +118,9 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
         Weight of 1 - SSIM between input and output, for generated images.
     nce_temperature : float, default=0.07
         Temperature of the patch contrast, by which similarities are divided. Smaller
-        values penalise mainly the most similar wrong place.
+        values penalise mainly the most similar wrong position.
     n_patches : int, default=64
-        Number of random places per level and image that the patch contrast compares.
+        Number of random positions per level and image that the patch contrast compares.
     projection_dim : int, default=64
         Number of dimensions in which the patch contrast compares features.
     low_freq_radius : int or None, default=None
@@ -133,7 +133,7 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     batch_size : int, default=16
         Number of generated and number of real images per step.
     max_epochs : int, default=10
-        Largest number of epochs. An epoch is a pass over the larger of both sets. 0
+        Largest number of epochs. An epoch is a pass over the larger of the two sets. 0
         keeps the filter of the start.
     max_steps_per_epoch : int or None, default=160
         Largest number of steps per epoch. A shorter epoch uses a random subset of the
@@ -169,9 +169,9 @@ class SpectrumTranslator(CallbackSupportMixin, GainRefiner):
     device : str, torch.device or None, default=None
         Device on which the networks are trained and applied, such as "cuda". None means
         the CPU.
-    random_state : int, RandomState instance, Generator or None, default=None
+    random_state : int, RandomState instance or None, default=None
         Seed of the images held out, the batches, the initial weights and the compared
-        places. Pass an int for the same result in every call of ``fit``.
+        positions. Pass an int for the same result in every call of ``fit``.
 
     Attributes
     ----------

@@ -139,9 +139,12 @@ class NotFolded(Ramp):
 
 
 class Overwriting(DampedWave):
+    def __init__(self, key="model"):
+        self.key = key
+
     def describe(self, params, grid):
         found = super().describe(params, grid)
-        return Description(found.waves, found.amplitude, {"model": params[:, 2]})
+        return Description(found.waves, found.amplitude, {self.key: params[:, 2]})
 
 
 class FarAway(Ramp):
@@ -185,6 +188,14 @@ def test_the_check_finds_what_is_wrong(family, problem):
         check_atom_family(family)
     with pytest.raises(ValueError, match=problem):
         fit(np.random.default_rng(0).normal(size=(20, 32)), 2, family)
+
+
+def test_no_family_can_overwrite_an_attribute_of_the_estimator():
+    X = np.random.default_rng(0).normal(size=(20, 16))
+    est = fit(X, 2, "plane_wave", signal_shape=(4, 4), windows=2)
+    for name in [name[:-1] for name in vars(est) if name.endswith("_")]:
+        with pytest.raises(ValueError, match=f"{name}_, because the name is taken"):
+            check_atom_family(Overwriting(name))
 
 
 def test_only_families_are_taken():

@@ -186,7 +186,7 @@ def test_densities_in_products_of_any_size(numbers, monkeypatch):
         axis=0,
     )
     parts = tuple(part for _, part in mixture)
-    monkeypatch.setattr("skspectral.gaussian.mixture._NUMBERS", numbers)
+    monkeypatch.setattr("skspectral.gaussian.mixture._PRODUCT_ENTRIES", numbers)
     np.testing.assert_allclose(
         Mixture(np.full(5, 0.2), parts).log_density(X), expected, rtol=1e-8
     )

@@ -58,8 +58,8 @@ class UNet(nn.Module):
 
         self.embed = Embedding(n_labels)
         self.first = convolution(n_in * n_together, width)
-        # A learned bias per place: the statistics of signals depend on the place. For
-        # example, the sky is at the top of a photograph.
+        # A learned bias per position: the statistics of signals depend on the position.
+        # For example, the sky is at the top of a photograph.
         self.places = nn.Parameter(torch.zeros(1, width, *sides))
         self.down = nn.ModuleList(map(block, ins, widths))
         self.middle = Attention(widths[-1], Convolution)
@@ -135,7 +135,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention between the places of a signal."""
+    """Self-attention between the positions of a signal."""
 
     def __init__(self, width: int, pointwise: Any):
         super().__init__()
@@ -241,7 +241,7 @@ def normalisation(width: int) -> nn.Module:
     """Return a group normalisation, with two or more channels per group if possible."""
     n_groups = math.gcd(8, width)
     if n_groups == width > 1:
-        # A group of one channel at one place is a single number, which would be
+        # A group of one channel at one position is a single number, which would be
         # normalised to zero.
         n_groups //= 2
     return nn.GroupNorm(n_groups, width)
