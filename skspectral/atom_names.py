@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skspectral._advice import brief
 from skspectral._sklearn_compat import as_numbers
 from skspectral.grid import Grid
 
@@ -45,6 +46,8 @@ def atom_names(estimator: Any) -> list[str]:
     ------
     NotFittedError
         If the estimator is not fitted.
+    TypeError
+        If the estimator is of another class.
 
     Examples
     --------
@@ -56,6 +59,11 @@ def atom_names(estimator: Any) -> list[str]:
     4
     """
     check_is_fitted(estimator)
+    if not hasattr(estimator, "model_"):
+        raise TypeError(
+            f"estimator={brief(estimator)} has no attribute model_. Pass a fitted "
+            "SpectralDictionaryLearning."
+        )
     grid, waves = estimator.model_.grid, estimator.model_.dictionary.wave_grid
     if waves.is_image:
         vectors = as_numbers(estimator.wave_vectors_)

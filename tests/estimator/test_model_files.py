@@ -186,10 +186,11 @@ def types_in(model):
 
 
 def public_estimators():
-    """Classes in the __all__ of any module that are estimators."""
+    """Classes in the __all__ of any public module that are estimators."""
     found = set()
-    names = pkgutil.walk_packages(skspectral.__path__, "skspectral.")
-    for loaded in [skspectral, *(importlib.import_module(each.name) for each in names)]:
+    walk = pkgutil.walk_packages(skspectral.__path__, "skspectral.")
+    names = [each.name for each in walk if "._" not in each.name]
+    for loaded in [skspectral, *map(importlib.import_module, names)]:
         for name in getattr(loaded, "__all__", ()):
             value = getattr(loaded, name)
             if isinstance(value, type) and issubclass(value, BaseEstimator):

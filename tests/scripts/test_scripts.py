@@ -47,7 +47,7 @@ def run(script, *args, folder, check=True):
             code = end.code or 0
     if isinstance(code, str):
         # Python writes the text of an exit to standard error.
-        err.write(code)
+        err.write(f"{code}\n")
         code = 1
     assert code == 0 or not check, err.getvalue()
     return subprocess.CompletedProcess(path, code, out.getvalue(), err.getvalue())
@@ -312,7 +312,10 @@ def test_own_signals_that_are_none(tmp_path, table, message):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--recordings", "missing"), "missing is neither a folder nor a file"),
+        (
+            ("--recordings", "missing"),
+            "folder='missing' is neither a folder nor a file",
+        ),
         (("--n-windows", 10), "10 windows are too few"),
     ],
 )
