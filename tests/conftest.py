@@ -1,4 +1,8 @@
-"""Environment and data shared by the tests."""
+"""Environment and data shared by the tests.
+
+Torch and the package are imported where they are used. The first process of
+pytest-xdist reads this file before it starts the others, and runs no test itself.
+"""
 
 import os
 
@@ -10,10 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
-
-from skspectral.datasets import load_photograph_patches
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -39,6 +40,8 @@ def _import_torchvision():
     brings. Declaring them is enough for everything that does not call them; the tests
     read files only.
     """
+    import torch
+
     try:
         import torchvision  # noqa: F401
     except RuntimeError as error:
@@ -76,6 +79,8 @@ def torch_fidelity():
 @pytest.fixture(scope="session")
 def patches():
     """8 x 8 colour patches of photographs: training and test rows in [0, 1]."""
+    from skspectral.datasets import load_photograph_patches
+
     train, test = load_photograph_patches(600, size=8)
     return tuple(part.reshape(len(part), -1) / 255 for part in (train, test))
 
@@ -92,4 +97,6 @@ def signals():
 
 @pytest.fixture
 def cpu():
+    import torch
+
     return torch.device("cpu")
