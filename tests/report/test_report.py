@@ -79,6 +79,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_page_of_every_kind_of_model(tmp_path, name):
     est, X = MODELS[name]()
@@ -124,6 +125,7 @@ def test_what_users_give_is_escaped(tmp_path):
         assert bad in page.text_of(name)
 
 
+@pytest.mark.slow
 def test_same_seed_same_page(tmp_path):
     est, X = MODELS["grey"]()
     first, second, other = (
@@ -133,6 +135,7 @@ def test_same_seed_same_page(tmp_path):
     assert first == second != other
 
 
+@pytest.mark.slow
 def test_missing_things_are_named(tmp_path):
     est, X = MODELS["signals"]()
     path = tmp_path / "page.html"

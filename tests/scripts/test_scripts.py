@@ -166,6 +166,7 @@ def test_main_job_on_a_folder(tmp_path):
     check_page(tmp_path / "out.html", "New patches")
 
 
+@pytest.mark.slow
 def test_main_job_without_scikit_image(tmp_path):
     """Patches of scikit-learn's photographs are there without it."""
     (tmp_path / "skimage.py").write_text("raise ImportError('not installed')")
@@ -269,6 +270,7 @@ def write_table(path, n_signals, n_samples):
     return signals
 
 
+@pytest.mark.slow
 def test_own_signals(tmp_path):
     write_table(tmp_path / "table.csv", 40, 50)
     options = ("--sampling-rate", 100, "--n-components", 4)
@@ -326,6 +328,7 @@ def test_sound_without_enough_of_it(tmp_path, args, message):
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_bench_fit(tmp_path, in_this_process):
     write_images(tmp_path / "images.npz")
     run(
