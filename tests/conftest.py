@@ -1,36 +1,16 @@
-"""Environment and data shared by the tests.
-
-Torch and the package are imported where they are used. The first process of
-pytest-xdist reads this file before it starts the others, and runs no test itself.
-"""
-
-import os
-
-# scikit-learn runs its array API checks only with this set before SciPy is imported.
-os.environ["SCIPY_ARRAY_API"] = "1"
-# The arrays of the tests are small: one thread computes them faster than several. The
-# number has to be set before NumPy and torch are imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Data shared by the tests."""
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
+
+from skspectral.datasets import load_photograph_patches
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 _OPERATORS = []
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config):
-    """Run files or folders that are named on the command line in this process.
-
-    A process of its own would take some seconds to start. Otherwise, pytest-xdist
-    chooses the number: one process for each core.
-    """
-    named = config.args_source is config.ArgsSource.ARGS
-    return 0 if named else None
 
 
 def _import_torchvision():
@@ -40,8 +20,6 @@ def _import_torchvision():
     brings. Declaring them is enough for everything that does not call them; the tests
     read files only.
     """
-    import torch
-
     try:
         import torchvision  # noqa: F401
     except RuntimeError as error:
@@ -79,8 +57,6 @@ def torch_fidelity():
 @pytest.fixture(scope="session")
 def patches():
     """8 x 8 colour patches of photographs: training and test rows in [0, 1]."""
-    from skspectral.datasets import load_photograph_patches
-
     train, test = load_photograph_patches(600, size=8)
     return tuple(part.reshape(len(part), -1) / 255 for part in (train, test))
 
@@ -97,6 +73,4 @@ def signals():
 
 @pytest.fixture
 def cpu():
-    import torch
-
     return torch.device("cpu")
