@@ -215,7 +215,7 @@ def _not_finite(
     """Say where values are NaN or infinite, and how to remove or fill them."""
     if values.dtype.kind == "O":
         # Nullable columns of pandas hold NA, which is no number.
-        numbers = [float(v) if _is_number(v) else np.nan for v in values.ravel()]
+        numbers = [float(v) if is_number(v) else np.nan for v in values.ravel()]
         values = np.array(numbers).reshape(values.shape)
     wrong = ~np.isfinite(values.astype(np.float64, copy=False))
     if not wrong.any():
@@ -257,7 +257,8 @@ def _not_finite(
     return advice
 
 
-def _is_number(entry: Any) -> bool:
+def is_number(entry: Any) -> bool:
+    """Return whether ``float`` can convert an entry, such as the text of a cell."""
     try:
         float(entry)
     except (TypeError, ValueError):
@@ -269,7 +270,7 @@ def _text(X: Any, values: np.ndarray, name: str) -> str | None:
     """Say where X has text or other objects in place of numbers, or return None."""
     if values.dtype.kind not in "OSU":
         return None
-    wrong = np.array([not _is_number(entry) for entry in values.ravel()])
+    wrong = np.array([not is_number(entry) for entry in values.ravel()])
     if not wrong.any():
         return None
     entry = values.flat[wrong.argmax()]

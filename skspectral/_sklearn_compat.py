@@ -174,10 +174,8 @@ def validate_parameters(estimator: Any) -> None:
     Estimators without constraints on their parameters pass. scikit-learn's error is
     raised if a parameter has a wrong type or is out of range.
     """
-    if (
-        hasattr(estimator, "_parameter_constraints")
-        and not (get_config()["skip_parameter_validation"])
-    ):
+    skipped = get_config()["skip_parameter_validation"]
+    if hasattr(estimator, "_parameter_constraints") and not skipped:
         estimator._validate_params()
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
+from skspectral._advice import brief
 from skspectral._device import memory_advice
 from skspectral._sklearn_compat import (
     as_numbers,
@@ -43,6 +45,17 @@ def input_errors(
 def check_finite(X: Any, estimator: Any) -> None:
     """Raise an error that says where, if X has NaN or infinite values."""
     check_array(X, "X", estimator)
+
+
+def fitted_attribute(estimator: Any, name: str) -> Any:
+    """Return an attribute that every fitted `SpectralDictionaryLearning` has."""
+    check_is_fitted(estimator)
+    if not hasattr(estimator, name):
+        raise TypeError(
+            f"estimator={brief(estimator)} has no attribute {name}. Pass a fitted "
+            "SpectralDictionaryLearning."
+        )
+    return getattr(estimator, name)
 
 
 @contextmanager

@@ -4,10 +4,9 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from skspectral._advice import brief
 from skspectral._sklearn_compat import as_numbers
+from skspectral._validation import fitted_attribute
 from skspectral.grid import Grid
 
 __all__ = ["atom_names"]
@@ -58,13 +57,8 @@ def atom_names(estimator: Any) -> list[str]:
     >>> len(atom_names(est.fit(load_digits().data)))
     4
     """
-    check_is_fitted(estimator)
-    if not hasattr(estimator, "model_"):
-        raise TypeError(
-            f"estimator={brief(estimator)} has no attribute model_. Pass a fitted "
-            "SpectralDictionaryLearning."
-        )
-    grid, waves = estimator.model_.grid, estimator.model_.dictionary.wave_grid
+    model = fitted_attribute(estimator, "model_")
+    grid, waves = model.grid, model.dictionary.wave_grid
     if waves.is_image:
         vectors = as_numbers(estimator.wave_vectors_)
         names = [_of_plane_wave(vector, waves) for vector in vectors]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skspectral._advice import is_number
+
 # The first of these that stands in the first line separates the cells; without any of
 # them, blanks do. A comma comes last, as it may also be a decimal comma.
 _DELIMITERS = ("\t", ";", ",")
@@ -50,6 +52,8 @@ def load_signals(path: str | Path, *, header: bool | None = None) -> np.ndarray:
     >>> import tempfile
     >>> from pathlib import Path
     >>> import numpy as np
+
+    from skspectral._advice import is_number
     >>> from skspectral.datasets import load_signals
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "signals.csv")
@@ -108,21 +112,13 @@ def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
 def _has_names_only(cells: list[str]) -> bool:
     """Whether some cells are names of columns, and none is a number."""
     names = [cell for cell in cells if cell.lower() not in _MISSING]
-    return bool(names) and not any(map(_is_number, names))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return bool(names) and not any(map(is_number, names))
 
 
 def _number(cell: str, path: str | Path, line: int, column: int) -> float:
     if cell.lower() in _MISSING:
         return np.nan
-    value = float(cell) if _is_number(cell) else np.inf
+    value = float(cell) if is_number(cell) else np.inf
     if not np.isfinite(value):
         raise ValueError(
             f"{path}: line {line}, column {column} has {cell!r}, which is no finite "

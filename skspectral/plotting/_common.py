@@ -5,10 +5,9 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from skspectral._advice import brief
 from skspectral._sklearn_compat import as_numpy, check_array
+from skspectral._validation import fitted_attribute
 from skspectral.grid import Grid
 
 if TYPE_CHECKING:
@@ -129,13 +128,7 @@ def check_rows(values: Any, name: str, n_columns: int | None = None) -> np.ndarr
 
 def fitted_array(estimator: Any, name: str) -> np.ndarray:
     """Return a fitted attribute as a numpy array."""
-    check_is_fitted(estimator)
-    if not hasattr(estimator, name):
-        raise TypeError(
-            f"estimator={brief(estimator)} has no attribute {name}. Pass a fitted "
-            "SpectralDictionaryLearning."
-        )
-    return as_numpy(getattr(estimator, name))
+    return as_numpy(fitted_attribute(estimator, name))
 
 
 def frequency_unit(estimator: Any) -> str:
