@@ -39,9 +39,9 @@ from PIL import Image
 from sklearn.covariance import OAS, LedoitWolf
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import r2_score
 
 from skspectral import SpectralDictionaryLearning
+from skspectral.metrics import explained_variance
 
 # Shrinkage weights of the grid, in addition to None, which is 0.
 GRID = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
@@ -62,11 +62,6 @@ STYLES = {
     "OAS": {"color": "black", "marker": "x", "ls": ":"},
 }
 LABELS = {"auto": 'ours, shrinkage="auto"', "none": "ours, shrinkage=None"}
-
-
-def explained_variance(X, rebuilt):
-    """Return the fraction of the variance of X that is explained."""
-    return float(r2_score(X, rebuilt, multioutput="variance_weighted"))
 
 
 def log_likelihood(model, X):

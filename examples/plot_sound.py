@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 from scipy.io import wavfile
 from sklearn.decomposition import PCA
-from sklearn.metrics import r2_score
 from sklearn.mixture import GaussianMixture
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.datasets import load_recordings, make_tones
+from skspectral.metrics import explained_variance
 from skspectral.report import write_report
 
 # Sampling rate of the made notes in Hz.
@@ -102,12 +102,6 @@ def fit(X, n_components, rate):
         n_components, modulation=None, sampling_rate=rate, prior=prior, random_state=0
     )
     return estimator.fit(X)
-
-
-def explained_variance(estimator, X):
-    """Share of the variance of X that its reconstruction keeps."""
-    reconstruction = estimator.inverse_transform(estimator.transform(X))
-    return r2_score(X, reconstruction, multioutput="variance_weighted")
 
 
 # %%
@@ -245,7 +239,9 @@ def run(args):
     seconds = time.perf_counter() - start
     # PCA has no more components than windows.
     pca = PCA(min(args.n_components, len(X) - 1), random_state=0).fit(X)
-    ours, theirs = (explained_variance(e, X_test) for e in (estimator, pca))
+    reconstructions = estimator.inverse_transform(estimator.transform(X_test))
+    of_pca = pca.inverse_transform(pca.transform(X_test))
+    ours, theirs = (explained_variance(X_test, r) for r in (reconstructions, of_pca))
     print(f"explained variance of the test windows, {args.n_components} components:")
     print(f"  sinusoidal atoms  {ours:.4f}   (fitted in {seconds:.1f} s)")
     print(f"  PCA               {theirs:.4f}   ({pca.n_components_} components)")
@@ -253,7 +249,6 @@ def run(args):
     print("strongest atoms in Hz:", *(f"{f:.1f}" for f in strongest))
 
     heard = X_test[: max(1, round(2 * SECONDS * rate / args.length))]
-    reconstructions = estimator.inverse_transform(estimator.transform(X_test))
     samples = estimator.sample(len(X_test))
     for name, part in (
         ("original", heard),
