@@ -96,23 +96,27 @@ plt.show()
 #     print(est.frequencies_)
 #
 # **A table.** In this CSV file, each line is one signal and each column one point in
-# time. ``genfromtxt`` reads empty fields as NaN, a missing value. The model is fitted
-# to the complete rows, and then fills the missing values:
+# time. ``load_signals`` skips a first line of names, and reads empty cells as NaN, a
+# missing value. The model is fitted to the complete rows, and then fills the missing
+# values:
 #
 # .. code-block:: python
 #
-#     X = np.genfromtxt("my_signals.csv", delimiter=",")
+#     from skspectral.datasets import load_signals
+#
+#     X = load_signals("my_signals.csv")
 #     complete = ~np.isnan(X).any(axis=1)
 #     est = SpectralDictionaryLearning(16, sampling_rate=100).fit(X[complete])
 #     print(est.frequencies_)  # in Hz, for 100 points per second
 #     filled = est.impute(X)
 #     new = est.sample(10)
 #
-# - If the first line holds names, pass ``skip_header=1`` to ``genfromtxt``.
 # - If each column is one signal, fit to ``X.T`` instead of ``X``.
 # - If the file holds one long signal, cut the signal into rows first:
-#   ``skspectral.datasets.cut_windows(X, length=512)``.
+#   ``skspectral.datasets.cut_windows(X.ravel(), length=512)``.
 # - With fewer than 16 points per signal, use fewer atoms than 16.
+#
+# :doc:`plot_own_signals` does all of this for a CSV file, and draws the results.
 #
 # Where to read on
 # ----------------
