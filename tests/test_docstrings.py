@@ -1,4 +1,4 @@
-"""Every public docstring has the sections that numpydoc requires.
+"""The reference lists every public name, whose docstring has numpydoc's sections.
 
 The public names are found automatically, so that new ones are tested, too.
 """
@@ -6,12 +6,14 @@ The public names are found automatically, so that new ones are tested, too.
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
 
 import skspectral
 
+REFERENCE = Path(__file__).parents[1] / "docs" / "api.rst"
 # https://numpydoc.readthedocs.io/en/latest/validation.html
 RULES = {
     # Sections have known names and are in order.
@@ -30,6 +32,16 @@ def public_modules():
     names = [f"skspectral.{name}" for name in found if not name.startswith("_")]
     modules = [skspectral, *map(importlib.import_module, names)]
     return [module for module in modules if hasattr(module, "__all__")]
+
+
+@pytest.mark.parametrize("module", public_modules(), ids=lambda module: module.__name__)
+def test_reference_is_complete(module):
+    listed = REFERENCE.read_text(encoding="utf-8").split()
+    # The function of a module without a section of its own is listed with its module.
+    prefix = "recipes." if module.__name__ == "skspectral.recipes" else ""
+    public = {prefix + name for name in module.__all__ if name != "__version__"}
+    assert public
+    assert public <= set(listed)
 
 
 def is_documented(value):

@@ -1,37 +1,13 @@
-"""The reference lists every public name, and the code of the README runs."""
+"""The code of the README and of "Coming from" runs."""
 
-import importlib
-import pkgutil
 import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-
-import skspectral
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-REFERENCE = DOCS / "api.rst"
-
-
-def public_modules():
-    """Modules and packages that declare public names in ``__all__``."""
-    found = (module.name for module in pkgutil.iter_modules(skspectral.__path__))
-    names = [f"skspectral.{name}" for name in found if not name.startswith("_")]
-    modules = [skspectral, *map(importlib.import_module, names)]
-    return [module for module in modules if hasattr(module, "__all__")]
-
-
-@pytest.mark.parametrize("module", public_modules(), ids=lambda module: module.__name__)
-def test_reference_is_complete(module):
-    listed = REFERENCE.read_text().split()
-    # The function of a module without a section of its own is listed with its module.
-    prefix = "recipes." if module.__name__ == "skspectral.recipes" else ""
-    public = {prefix + name for name in module.__all__ if name != "__version__"}
-    assert public
-    assert public <= set(listed)
 
 
 def test_rows_of_the_tables_are_run():
