@@ -1,4 +1,4 @@
-"""Short names of atoms, in units that a reader can check in a picture."""
+"""Names of atoms by their wavelength and orientation, or by their frequency."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from typing import Any
@@ -11,10 +11,10 @@ from skspectral.grid import Grid
 
 __all__ = ["atom_names"]
 
-# Largest fraction of the energy of a constant atom that lies in its deviation from its
-# mean over the places.
+# An atom is constant if its deviation from its mean over the positions has at most this
+# fraction of its energy.
 _CONSTANT = 0.02
-# A wave with fewer cycles than this over the longest side rises or falls only once.
+# With fewer cycles than this along the longest side, a wave only rises, or only falls.
 _FEW_CYCLES = 0.25
 
 
@@ -31,22 +31,21 @@ def atom_names(estimator: Any) -> list[str]:
     Parameters
     ----------
     estimator : SpectralDictionaryLearning
-        A fitted estimator.
+        Fitted estimator.
 
     Returns
     -------
     names : list of str
-        One name for each row of ``components_``, in the same order. With a
-        ``sampling_rate``, wavelengths of images are in its unit of length, without
-        "px". Sinusoids of a flattened image are named by their frequency in cycles per
-        image.
+        One name per row of ``components_``. With a ``sampling_rate``, wavelengths of
+        images are in its unit of length, without "px". Sinusoids of a flattened image
+        are named by their frequency in cycles per image.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is of another class.
+        If the estimator has no fitted dictionary model.
 
     Examples
     --------
@@ -74,7 +73,10 @@ def atom_names(estimator: Any) -> list[str]:
 
 
 def _of_plane_wave(vector: np.ndarray, grid: Grid) -> str:
-    """Wavelength and direction of a wave vector (down, across) in public units."""
+    """Return the name of a plane wave with a wave vector (down, across).
+
+    The wave vector is in the units of ``wave_vectors_``.
+    """
     down, across = vector / grid.units
     angle = round(np.degrees(np.arctan2(vector[0], vector[1]))) % 180
     # Cycles over each side become cycles per pixel.
@@ -88,14 +90,14 @@ def _of_plane_wave(vector: np.ndarray, grid: Grid) -> str:
 
 
 def _is_constant(components: np.ndarray, grid: Grid) -> np.ndarray:
-    """Whether atoms (K, T) hardly vary from place to place, in all channels."""
+    """Return a mask of the atoms, shape (K, T), that are constant over positions."""
     places = components.reshape(len(components), grid.n_places, grid.channels)
     varying = places.var(axis=1).sum(axis=1)
     return varying <= _CONSTANT * (places**2).mean(axis=1).sum(axis=1)
 
 
 def _of_sinusoid(frequency: float, waves: Grid, grid: Grid) -> str:
-    """Frequency of a sinusoid, in public units."""
+    """Return the name of a sinusoid with a frequency in units of ``frequencies_``."""
     if not grid.is_image and frequency / waves.units[0] < _FEW_CYCLES:
         return "trend"
     if waves.sampling_rate is None:
@@ -106,5 +108,5 @@ def _of_sinusoid(frequency: float, waves: Grid, grid: Grid) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits or more, at most two of them decimals."""
+    """Format a number with about three digits, and at most two decimals."""
     return f"{value:.{2 if value < 1 else 1 if value < 100 else 0}f}"

@@ -1,4 +1,4 @@
-"""Galaxies, cut out of a photograph of the sky."""
+"""Images of galaxies, cut out of a photograph of the sky."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -7,46 +7,48 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from skspectral.datasets._arrays import check_count
 from skspectral.datasets._places import HELD_OUT
 
-# The galaxies are the maxima of the brightness, smoothed with a Gaussian of this
-# standard deviation in pixels.
+# Standard deviation in pixels of the Gaussian that smooths the brightness. Galaxies are
+# found at the maxima of the smoothed brightness.
 _SMOOTH = 2.0
 
 
 def load_galaxies(
     n_galaxies: int = 250, size: int = 24
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Galaxies and stars of the Hubble eXtreme Deep Field, in the middle of a cutout.
+    """Load cutouts of galaxies and stars from the Hubble eXtreme Deep Field.
 
-    The photograph is one of those that come with scikit-image; it is in the public
-    domain. A band in its middle is kept apart for the second array, so that no pixel is
-    in both. As the sky has no up and down, each cutout for training comes in all eight
-    orientations: turned by quarters, and mirrored.
+    The photograph is in the public domain and is installed with scikit-image. Each
+    cutout has an object in its centre. The test images come from a vertical band in the
+    middle of the photograph, and share no pixel with the training images. Because the
+    sky has no preferred direction, the training images contain each object in eight
+    orientations: rotated by multiples of 90 degrees, and mirrored.
 
     Parameters
     ----------
     n_galaxies : int, default=250
-        Number of objects to look for, brightest first. There are some 600. Those that
-        the border of the photograph or of the band cuts through are left out.
+        Number of objects to find, starting with the brightest. The photograph has
+        about 600. Objects whose cutout crosses the border of the band are left out.
     size : int, default=24
-        Height and width of a cutout in pixels, an even number of at most 128.
+        Height and width of a cutout in pixels, an even number from 2 to 128.
 
     Returns
     -------
     train : ndarray of shape (n_train, size, size, 3), uint8
-        Eight orientations of the first galaxy outside the band, of the next, and so on.
+        Eight orientations per object outside the band, brightest object first.
     test : ndarray of shape (n_test, size, size, 3), uint8
-        Galaxies within the band, as they stand in the photograph.
+        Objects within the band, in the orientation of the photograph.
 
     Raises
     ------
     ImportError
-        If scikit-image is missing.
+        If scikit-image is not installed.
     ValueError
-        If ``n_galaxies`` is not positive, or ``size`` is no even number from 2 to 128.
+        If ``n_galaxies`` is not a positive integer, or ``size`` is not an even number
+        from 2 to 128.
 
     See Also
     --------
-    load_photograph_patches : Patches of photographs that need no scikit-image.
+    load_photograph_patches : Load patches of photographs, without scikit-image.
 
     References
     ----------
@@ -68,7 +70,7 @@ def load_galaxies(
     half = size // 2
     rows, columns = _brightest(photograph, half)[:, :n_galaxies]
     width = photograph.shape[1]
-    # First and last column of the band.
+    # The band contains the columns from start to end - 1.
     start = (width - width // HELD_OUT) // 2
     end = start + width // HELD_OUT
     outside = (columns + half <= start) | (columns - half >= end)
@@ -106,10 +108,10 @@ def _photograph() -> np.ndarray:
 
 
 def _brightest(photograph: np.ndarray, half: int) -> np.ndarray:
-    """Rows and columns (2, n) of bright objects, brightest first.
+    """Return the rows and columns of bright objects, shape (2, n), brightest first.
 
-    Each is the brightest within about a quarter of a cutout, and its cutout is within
-    the photograph.
+    Each object is brighter than all others within about ``half / 2`` pixels, and its
+    cutout lies within the photograph.
     """
     brightness = gaussian_filter(photograph.mean(axis=2), _SMOOTH)
     height, width = brightness.shape

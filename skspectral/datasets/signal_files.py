@@ -1,4 +1,4 @@
-"""Signals in a text file, one a line."""
+"""Signals from a text file with one signal per line."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import csv
@@ -8,44 +8,47 @@ import numpy as np
 
 from skspectral._advice import is_number
 
-# The first of these that stands in the first line separates the cells; without any of
-# them, blanks do. A comma comes last, as it may also be a decimal comma.
+# The first of these characters that occurs in the first line separates the cells. If
+# none occurs, blanks separate them. The comma is last: it may be a decimal comma.
 _DELIMITERS = ("\t", ";", ",")
-# Cells that stand for a missing value, in small letters.
+# Texts of cells that mean a missing value, in lower case.
 _MISSING = ("", "na", "n/a", "nan", "null", "none")
 
 
 def load_signals(path: str | Path, *, header: bool | None = None) -> np.ndarray:
-    """Signals of a CSV file, one a line.
+    """Load signals from a CSV file with one signal per line.
 
-    Tabulators, semicolons, commas or blanks separate the values; the first line tells
-    which of them. Empty lines are skipped.
+    Tabs, semicolons, commas or blanks separate the values. The function finds the
+    separator in the first line. Empty lines are skipped.
 
     Parameters
     ----------
     path : str or Path
-        A text file in UTF-8.
+        Text file in UTF-8.
     header : bool or None, default=None
-        Whether the first line has names of the columns and no signal. None finds out:
-        it has names if some of its cells are words, and none is a number.
+        Whether the first line holds the names of the columns instead of a signal. None
+        means that it does if it contains text and no number.
 
     Returns
     -------
     signals : ndarray of shape (n_signals, n_samples), float64
-        NaN where a cell is empty, or is one of "NA", "N/A", "NaN", "null" and "none":
-        there a value is missing.
+        Signals in the order of the lines. Missing values are NaN: cells that are empty
+        or contain "NA", "N/A", "NaN", "null" or "none", in upper or lower case.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file has no signals; if a cell is no finite number, which the error names
-        by line and column; or if lines differ in their number of cells.
+        If the file contains no signal, or is not text in UTF-8.
+    ValueError
+        If a cell is not a finite number. The error names its line and column.
+    ValueError
+        If two lines have different numbers of cells.
 
     See Also
     --------
-    load_recordings : Windows of WAV files.
+    load_recordings : Load windows of WAV files.
 
     Examples
     --------
@@ -86,9 +89,9 @@ def load_signals(path: str | Path, *, header: bool | None = None) -> np.ndarray:
 
 
 def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Number and cells of each line that is not empty."""
+    """Return the line number and the cells of each line that is not empty."""
     try:
-        # A mark of UTF-8 at the start, as spreadsheets write it, is dropped.
+        # Spreadsheets may write a byte order mark first, which "utf-8-sig" removes.
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -110,7 +113,7 @@ def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _has_names_only(cells: list[str]) -> bool:
-    """Whether some cells are names of columns, and none is a number."""
+    """Return whether some cells are text, and none is a number."""
     names = [cell for cell in cells if cell.lower() not in _MISSING]
     return bool(names) and not any(map(is_number, names))
 

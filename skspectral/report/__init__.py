@@ -1,4 +1,4 @@
-"""One page of HTML that shows what a model has learned; it opens from disk."""
+"""Report of a fitted model as one page of HTML, which opens from disk."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral.report.report import write_report

@@ -1,4 +1,4 @@
-"""The page as text: its head and style, sections, tables, and figures with captions."""
+"""HTML of a report: the page, and its sections, tables, pictures and sounds."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,25 +50,28 @@ $sections
 
 
 def page(title: str, lead: str, sections: Iterable[str], tile: str) -> str:
-    """The whole page. ``tile`` is the least width of the picture of an atom."""
+    """Return the whole page.
+
+    ``tile`` is the smallest width of the picture of an atom, in units of CSS.
+    """
     return _PAGE.substitute(
         title=escape(title), lead=escape(lead), sections="\n".join(sections), tile=tile
     )
 
 
 def section(title: str, *parts: str) -> str:
-    """A heading and what stands below."""
+    """Return a section with a heading."""
     content = "\n".join(parts)
     return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>"
 
 
 def paragraph(text: str) -> str:
-    """A paragraph of plain text."""
+    """Return a paragraph of plain text."""
     return f"<p>{escape(text)}</p>"
 
 
 def table(facts: Mapping[str, Any]) -> str:
-    """One row for each fact: its name and its value."""
+    """Return a table with one row per fact, which has a name and a value."""
     rows = "\n".join(
         f'<tr><th scope="row">{escape(str(name))}</th>'
         f"<td>{escape(str(value))}</td></tr>"
@@ -78,12 +81,12 @@ def table(facts: Mapping[str, Any]) -> str:
 
 
 def commands(lines: Sequence[str]) -> str:
-    """Lines to copy."""
+    """Return commands that the reader can copy, one block per line."""
     return "\n".join(f"<pre><code>{escape(line)}</code></pre>" for line in lines)
 
 
 def picture(data: str, alt: str, caption: str) -> str:
-    """A picture with a caption."""
+    """Return a picture with a caption."""
     return (
         f'<figure><img src="{data}" alt="{escape(alt)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
@@ -91,7 +94,7 @@ def picture(data: str, alt: str, caption: str) -> str:
 
 
 def player(data: str, caption: str) -> str:
-    """A sound with a caption."""
+    """Return an audio player with a caption."""
     return (
         f"<figure><figcaption>{escape(caption)}</figcaption>"
         f'<audio controls src="{data}"></audio></figure>'
@@ -99,11 +102,11 @@ def player(data: str, caption: str) -> str:
 
 
 def side_by_side(figures: Iterable[str]) -> str:
-    """Figures beside each other where the window is wide enough."""
+    """Return figures that stand side by side if the window is wide enough."""
     return '<div class="side">\n' + "\n".join(figures) + "\n</div>"
 
 
 def atoms(figures: Iterable[str]) -> str:
-    """A list of small figures, in as many columns as the window is wide."""
+    """Return a list of small figures; the window determines the number of columns."""
     items = "\n".join(f"<li>{figure}</li>" for figure in figures)
     return f'<ol class="atoms">\n{items}\n</ol>'

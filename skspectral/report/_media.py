@@ -1,4 +1,4 @@
-"""Pictures and sounds as data addresses, which a page holds inside itself."""
+"""Pictures and sounds as data URLs, which a page of HTML contains."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import base64
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Length of a sound, and of the fades at both ends of each signal in it, in seconds.
+# Longest duration of a sound, and duration of the fades at both ends of each signal, in
+# seconds.
 _SECONDS, _FADE = 4.0, 0.005
-# Dots per inch of pictures: twice those of the page, for sharp text.
+# Dots per inch of the pictures: twice those of the page, so that text is sharp.
 _DPI = 144
 
 
 def new_figure(width: float, height: float, *, margins: bool = True) -> "Figure":
-    """A figure of a size in inches, which needs no screen."""
+    """Return an empty figure with a size in inches, which needs no display."""
     # Matplotlib is slow to import, and only pictures need it.
     from matplotlib.figure import Figure
 
@@ -30,16 +31,19 @@ def new_figure(width: float, height: float, *, margins: bool = True) -> "Figure"
 
 
 def as_png(axes: "Axes", dpi: int = _DPI) -> str:
-    """The whole figure of the Axes as a PNG file, as a data address."""
+    """Return the figure that contains the Axes as a data URL of a PNG file."""
     file = io.BytesIO()
-    # Without the version of Matplotlib, equal figures are equal files.
+    # Equal figures give equal files if the version of Matplotlib is left out.
     figure = cast("Figure", axes.figure)
     figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
     return _address("image/png", file.getvalue())
 
 
 def as_wav(signals: np.ndarray, rate: float) -> str:
-    """Signals (n, length) one after the other, as a WAV file of some seconds."""
+    """Return signals, shape (n, length), as a data URL of a WAV file.
+
+    The signals sound one after the other, for a few seconds in all.
+    """
     from scipy.io import wavfile
 
     length = signals.shape[1]

@@ -1,4 +1,4 @@
-"""The report: what is shown of a model, in which order, with which words."""
+"""Content of the report: the figures of a model, their order and their captions."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,16 @@ from skspectral.plotting import AtomDisplay, SampleGridDisplay, SpectrumDisplay
 from skspectral.report import _html
 from skspectral.report._media import as_png, as_wav, new_figure
 
-# Number of new samples: the first are shown, and all are in the mean spectrum.
+# Number of new samples. The first ones are shown, and the spectrum is the mean of all.
 _N_DRAWS = 200
-# Largest numbers of images and of signals that are shown of each kind.
+# Largest number of images, and of signals, in one picture.
 _N_IMAGES, _N_SIGNALS = 36, 8
-# Sampling rates in Hz at which browsers play sound.
+# Lowest and highest sampling rate of sounds that browsers play, in Hz.
 _AUDIO_RATES = (3000, 192_000)
-# Samples of an atom that are drawn: more periods could not be told apart.
-_MOST_SAMPLES = 256
-# Least width of the picture of an atom on the page.
+# Largest number of samples of an atom that are drawn. With more samples, single periods
+# would not be visible.
+_MAX_SAMPLES = 256
+# Smallest width of the picture of an atom on the page.
 _IMAGE_TILE, _SIGNAL_TILE = "6.5rem", "11rem"
 
 
@@ -43,45 +44,49 @@ def write_report(
 ) -> Path:
     """Write a page that shows data, reconstructions, new samples, atoms and spectra.
 
-    The page is one HTML file. Its pictures and sounds are inside the file, so that the
-    page opens from disk and can be sent to others. Signals with a ``sampling_rate``
-    between 3 and 192 kHz can be listened to.
+    The page is a single HTML file, which contains its pictures and sounds. It therefore
+    opens from disk without a network, and can be sent to others. The page plays signals
+    whose ``sampling_rate`` is between 3 and 192 kHz.
 
     Parameters
     ----------
     estimator : SpectralDictionaryLearning
-        A fitted estimator, with any prior.
+        Fitted estimator with any prior.
     X : array-like of shape (n_samples, n_features)
-        Images or signals to show, best those that ``fit`` has not seen. Values are
-        finite; fill missing ones by ``estimator.impute(X)``. Two rows or more.
+        At least two images or signals to show, without missing values. Rows that were
+        not used in ``fit`` show how well the model generalises.
     path : str or Path
-        The file to write. Its folder must exist; an existing file is replaced.
+        File to write. Its folder must exist. An existing file is replaced.
     title : str, default="What the model learned"
-        The heading of the page.
+        Heading of the page.
     facts : mapping of str to object, default=None
-        Further rows of the table of figures, such as ``{"time of the fit": "3.1 s"}``.
-        The page itself tells the numbers of signals and atoms, the prior, and the
-        explained variance of X.
+        Further rows of the table at the top, such as ``{"time of the fit": "3.1 s"}``.
+        The table always contains the numbers of signals and atoms, the prior, and the
+        explained variance of X. None adds no rows.
     commands : sequence of str, default=()
-        Lines to copy, which the page shows under "What to try next".
+        Commands for the reader to copy, which the page shows under "What to try next".
     n_atoms : int, default=24
-        Number of atoms that are shown, at most; those of most variance come first.
+        Largest number of atoms to show. The first ones add most of the variance.
     random_state : int, RandomState instance or None, default=0
-        Seed of the samples. With an integer, two calls show the same samples.
+        Seed of the new samples. With an int, two calls show the same samples. None
+        continues the random stream of the estimator.
 
     Returns
     -------
     path : Path
-        The absolute path of the file.
+        Absolute path of the file.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If X has fewer than two rows, missing or infinite values, or other features than
-        the estimator; if ``n_atoms`` is not positive; or if images have neither one nor
-        three channels.
+        If X has fewer than two rows, NaN or infinite values, or another number of
+        features than in ``fit``.
+    ValueError
+        If ``n_atoms`` is not a positive integer.
+    ValueError
+        If the images have neither one nor three channels.
     OSError
         If the file cannot be written.
 
@@ -121,7 +126,7 @@ def write_report(
 
 
 def _check_rows(X: ArrayLike, n_features: int) -> np.ndarray:
-    """X as float64 rows that can be shown."""
+    """Return X in float64, after checking its shape and values."""
     rows = as_numbers(X, "X")
     if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] != n_features:
         raise ValueError(
@@ -151,7 +156,7 @@ def _lead(grid: Grid) -> str:
 
 
 def _figures(estimator: Any, data: np.ndarray, coded: np.ndarray) -> dict[str, str]:
-    """What can be told of any model, by name."""
+    """Return the rows of the table that every model has, by name."""
     grid = estimator.model_.grid
     sides = " x ".join(map(str, grid.sizes))
     shape = f"{sides} {'pixels' if grid.is_image else 'samples'}"
@@ -159,21 +164,21 @@ def _figures(estimator: Any, data: np.ndarray, coded: np.ndarray) -> dict[str, s
         shape += f" in {grid.channels} channels"
     if grid.sampling_rate is not None and not grid.is_image:
         shape += f" at {grid.sampling_rate:g} Hz"
-    told = {
+    facts = {
         f"{_noun(grid)}s given to this page": f"{len(data):,} of {shape} each",
         "atoms": f"{len(as_numbers(estimator.components_)):,}",
         "prior": type(estimator.prior_).__name__,
     }
     if np.ptp(data, axis=0).any():
-        share = explained_variance(data, coded)
-        told["explained fraction of their variance"] = f"{share:.4f}"
-    return told
+        fraction = explained_variance(data, coded)
+        facts["explained fraction of their variance"] = f"{fraction:.4f}"
+    return facts
 
 
 def _images(
     data: np.ndarray, coded: np.ndarray, new: np.ndarray, grid: Grid
 ) -> list[str]:
-    """Images beside their reconstructions, then new images, all on one scale."""
+    """Return sections with images, reconstructions and new images, on one scale."""
     shown = _spread(len(data), _N_IMAGES)
     display = SampleGridDisplay.from_arrays(data[shown], grid.shape, ax=_square())
     pictures = [as_png(display.ax_)]
@@ -212,7 +217,7 @@ def _square() -> Any:
 def _signals(
     data: np.ndarray, coded: np.ndarray, new: np.ndarray, grid: Grid
 ) -> list[str]:
-    """Traces of signals with their reconstructions, new signals, and their sounds."""
+    """Return sections with curves of signals and new signals, and their sounds."""
     shown = _spread(len(data), _N_SIGNALS)
     rate = grid.sampling_rate
     traces = SampleGridDisplay.from_arrays(
@@ -259,12 +264,12 @@ def _traces() -> Any:
 
 
 def _spread(n: int, most: int) -> np.ndarray:
-    """At most ``most`` of n rows, spread evenly."""
+    """Return the indices of at most ``most`` of n rows, evenly spaced."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
 def _atoms(estimator: Any, n_atoms: int) -> str:
-    """The atoms with their names, as pictures or as curves."""
+    """Return the section with the atoms, as pictures or as curves, and their names."""
     grid = estimator.model_.grid
     names = atom_names(estimator)
     shares = as_numbers(estimator.explained_variance_ratio_)
@@ -287,8 +292,8 @@ def _atoms(estimator: Any, n_atoms: int) -> str:
 
 
 def _start_of(t: np.ndarray) -> tuple[float, float]:
-    """Limits of time between which the periods of an atom can be told apart."""
-    return t[0], t[min(len(t), _MOST_SAMPLES) - 1]
+    """Return the limits of the time axis within which single periods are visible."""
+    return t[0], t[min(len(t), _MAX_SAMPLES) - 1]
 
 
 def _about_atoms(estimator: Any) -> str:
@@ -300,8 +305,8 @@ def _about_atoms(estimator: Any) -> str:
         )
     else:
         name = "Each sinusoid has a frequency. "
-    if not grid.is_image and grid.n_places > _MOST_SAMPLES:
-        name += f"The curves show its first {_MOST_SAMPLES} samples. "
+    if not grid.is_image and grid.n_places > _MAX_SAMPLES:
+        name += f"The curves show its first {_MAX_SAMPLES} samples. "
     return name + "In parentheses: the fraction of the variance that the atom explains."
 
 
