@@ -55,8 +55,6 @@ def load_signals(path: str | Path, *, header: bool | None = None) -> np.ndarray:
     >>> import tempfile
     >>> from pathlib import Path
     >>> import numpy as np
-
-    from skspectral._advice import is_number
     >>> from skspectral.datasets import load_signals
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "signals.csv")
