@@ -122,6 +122,15 @@ def batch_rows(
     return max(1, n_bytes // (X.shape[1] * working_dtype(X).itemsize))
 
 
+def total_memory(device: torch.device) -> float:
+    """Return the number of bytes of memory of a device, or inf if it is unknown."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "cpu" and "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return float("inf")
+
+
 def iter_batches(
     X: Samples, n_rows: int, device: torch.device
 ) -> Iterator[tuple[slice, torch.Tensor]]:

@@ -20,6 +20,7 @@ from skspectral.fit_plan import FitPlan
 from skspectral.learning.dictionary import LearnedAtoms, LearningPlan, learn_dictionary
 from skspectral.learning.stochastic import Batches
 from skspectral.model import Dictionary, LinearModel
+from skspectral.moments.choice import new_scatter
 from skspectral.moments.moments import Moments
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
 from skspectral.moments.stationary import best_weight, shrunk, stationary_mean
@@ -63,6 +64,8 @@ class FitResult:
     energy_at_start : float
         Sum of squares of all rows seen when atoms were last learned from the parameter
         ``init``.
+    second_moment_error : float
+        Bound of the spectral norm of the error of the second moment.
     """
 
     model: LinearModel
@@ -76,6 +79,7 @@ class FitResult:
     converged: bool
     stopped: bool
     energy_at_start: float
+    second_moment_error: float
 
 
 def fit_model(
@@ -149,13 +153,15 @@ def fit_model(
         )
         learning = learning.in_units(scale)
     learned = learn_dictionary(C, learning, monitor, batches)
-    model, variance = _model(learned, mean, C, total, plan)
+    model, variance = _model(learned, mean, C, total, plan, moments)
     if plan.whiten:
-        _, code_covariance = moments.project(model.code_map, model.mean)
+        _, code_covariance = model.code_moments(model.code_map)
         model = replace(model, whitening=Whitening.of_covariance(code_covariance))
     with monitor.fitting("prior", prior):
         if prior.capabilities.moments:
-            coordinates = moments.project(model.basis, model.mean, covariance)
+            coordinates = model.coordinate_mean, model.coordinate_covariance
+            if shrinkage > 0:
+                coordinates = moments.project(model.basis, model.mean, covariance)
             prior.fit_moments(*coordinates, moments.weight)
             try_draw(prior, model.rank)
         else:
@@ -175,6 +181,7 @@ def fit_model(
         converged=learned.converged,
         stopped=learned.stopped,
         energy_at_start=energy_at_start,
+        second_moment_error=moments.scatter.error / moments.weight,
     )
 
 
@@ -186,8 +193,17 @@ def _gather(
     monitor: Monitor,
 ) -> Moments:
     """Return the moments of the samples, merged with the earlier moments."""
+    n_earlier = 0 if earlier is None else earlier.n_samples
+    scatter = new_scatter(
+        plan.second_moment,
+        plan.grid,
+        plan.device,
+        n_rows=len(samples) + n_earlier,
+        itemsize=plan.dtype.itemsize,
+        sketch_size=plan.sketch_size,
+    )
     tails = plan.shrinkage == "auto"
-    moments = Moments(samples.shape[1], plan.device, tails=tails)
+    moments = Moments(samples.shape[1], plan.device, tails=tails, scatter=scatter)
     n_batches = moments.n_batches(samples, plan.batch_size)
     on_batch = monitor.stage("moments", n_batches)
     moments.update(samples, weights, batch_size=plan.batch_size, on_batch=on_batch)
@@ -216,6 +232,7 @@ def _model(
     C: SecondMoment,
     total: float,
     plan: FitPlan,
+    moments: Moments,
 ) -> tuple[LinearModel, np.ndarray]:
     """Return the model, and the fraction of the variance that each atom adds.
 
@@ -247,10 +264,14 @@ def _model(
         extras={k: as_array(v) for k, v in learned.description.extras.items()},
         window_counts=plan.window_counts,
     )
+    rounded_mean = as_array(mean, dtype)
+    coordinate_mean, coordinate_covariance = moments.project(basis, rounded_mean)
     model = LinearModel(
-        mean=as_array(mean, dtype),
+        mean=rounded_mean,
         dictionary=dictionary,
         basis=as_array(basis),
+        coordinate_mean=coordinate_mean,
+        coordinate_covariance=coordinate_covariance,
         code_map=as_array(least_squares_map(atoms, ridge)),
         noise_variance=_noise(total, float(variance.sum()), C.n_features, len(basis)),
         ridge=ridge,

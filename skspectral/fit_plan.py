@@ -48,6 +48,10 @@ class FitPlan:
         Whether the codes are whitened.
     shrinkage : float or "auto"
         Weight of the stationary part of the covariance.
+    second_moment : str
+        Form of the second moment: "auto", "dense", "factor" or "sketch".
+    sketch_size : int or None
+        Number of rows of a sketch. None chooses it by the length of a row.
     window_counts : tuple of int or None
         Number of windows along each axis. None means no windows.
     batch_size : int or None
@@ -64,6 +68,8 @@ class FitPlan:
     center: bool
     whiten: bool
     shrinkage: float | str
+    second_moment: str
+    sketch_size: int | None
     window_counts: tuple[int, ...] | None
     batch_size: int | None
     dtype: torch.dtype
@@ -173,6 +179,8 @@ class FitPlan:
             center=params["center"],
             whiten=params["whiten"],
             shrinkage=params["shrinkage"] or 0.0,
+            second_moment=params["second_moment"],
+            sketch_size=params["sketch_size"],
             window_counts=counts,
             batch_size=params["batch_size"],
             dtype=dtype,

@@ -147,6 +147,10 @@ class LinearModel:
         The atoms S.
     basis : array of shape (r, T), float64
         Orthonormal basis of the span of the atoms.
+    coordinate_mean : ndarray of shape (r,), float64
+        Mean of the coordinates of the training data, about 0 if the model has a mean.
+    coordinate_covariance : ndarray of shape (r, r), float64
+        Covariance of the coordinates of the training data, without shrinkage.
     code_map : array of shape (K, T), float64
         Matrix that maps centred samples to ridge least-squares codes.
     noise_variance : float
@@ -161,6 +165,8 @@ class LinearModel:
     mean: Samples
     dictionary: Dictionary
     basis: Samples
+    coordinate_mean: np.ndarray
+    coordinate_covariance: np.ndarray
     code_map: Samples
     noise_variance: float
     ridge: float
@@ -194,6 +200,16 @@ class LinearModel:
         if self.whitening is None:
             return self.components
         return self.whitening.inverse.T @ as_array(self.components, np.float64)
+
+    def code_moments(self, code_map: Samples) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and covariance of codes of the training data.
+
+        The rows of ``code_map``, shape (K, T), lie in the span of the atoms. The codes
+        of a centred sample are its products with these rows.
+        """
+        of_coordinates = as_array(code_map, np.float64) @ self.float64()[2].T
+        covariance = of_coordinates @ self.coordinate_covariance @ of_coordinates.T
+        return of_coordinates @ self.coordinate_mean, (covariance + covariance.T) / 2
 
     def encode(
         self,

@@ -36,6 +36,9 @@ _OURS = """
     model.Dictionary
     model.LinearModel
     moments.moments.Moments
+    moments.scatter.DenseScatter
+    moments.scatter.FactorScatter
+    moments.sketch.SketchScatter
     outliers.SpectralOutlierDetector
     priors.class_conditional.ClassConditionalPrior
     priors.contrast.ContrastField

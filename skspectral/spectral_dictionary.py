@@ -67,6 +67,7 @@ from skspectral.likelihood import component_probabilities, score_samples
 from skspectral.likelihood import n_parameters as count_parameters
 from skspectral.model import LinearModel, is_finite
 from skspectral.moments import Moments
+from skspectral.moments.choice import KINDS
 from skspectral.priors.protocol import depends_on_time, draw, needs_labels, new_prior
 
 _CPU = torch.device("cpu")
@@ -220,6 +221,23 @@ class SpectralDictionaryLearning(
         and a `GaussianPrior` are learned from the shrunk covariance. Three parts of the
         fit use the samples themselves, without shrinkage: ``solver="adam"``, the
         spectral loss, and all other priors.
+    second_moment : {"auto", "dense", "factor", "sketch"}, default="auto"
+        Form in which the second moment of the data is kept. It determines the memory
+        and the time of a fit, and hardly its result.
+
+        - "auto": "factor" if there are at most as many rows as features, and they take
+          at most 1 GiB; otherwise "dense" up to 11,585 features; otherwise "sketch".
+        - "dense": a T x T matrix in float64. Best for many rows.
+        - "factor": the centred rows themselves. Best for few rows, of any length.
+        - "sketch": ``sketch_size`` rows and the exact autocorrelation of the data,
+          which represents the rest as a stationary process. Best for many long rows.
+    sketch_size : int or None, default=None
+        Number of rows of a sketch, from 1 to n_features. More rows make it more exact,
+        see ``second_moment_error_``, and take more memory. None means 256, or less if
+        these would take more than 1 GiB. Ignored by the other forms.
+    keep_moments : bool, default=True
+        Whether to keep ``moments_`` after the fit, for `partial_fit`. If False, the
+        estimator and its pickles are smaller, and contain no rows of X.
     sampling_rate : float or None, default=None
         Number of samples per second. If given, all frequencies are in Hz; for images,
         which have pixels per unit of length, in cycles per unit of length. None means
@@ -301,7 +319,12 @@ class SpectralDictionaryLearning(
         Mean, atoms, basis, map to codes and noise variance in one immutable object.
         `skspectral.control` and the displays of `skspectral.plotting` use it.
     moments_ : Moments
-        Mean and second moment of all rows seen so far. `partial_fit` adds to them.
+        Mean and second moment of all rows seen so far. `partial_fit` adds to them. Set
+        only if ``keep_moments`` is True.
+    second_moment_error_ : float
+        Bound of the spectral norm of the difference between the second moment that was
+        used and that of the data, in squared units of the data. It is 0 unless the
+        second moment is a sketch.
     history_ : dict of str to ndarray
         Course of learning: arrays with one entry for the start, one for the start of
         the spectral loss if there is one, and one per step. The keys are "stage",
@@ -328,11 +351,13 @@ class SpectralDictionaryLearning(
     Some kinds of atoms have further attributes: `Gabor` has ``centers_`` and
     ``widths_``, and `Chirp` has ``sweep_rates_``.
 
-    `fit` costs n T^2 multiplications for the pass over the data, O(K T^2) for the
-    greedy selection and O(K T^2 + (K p)^2 T) per Gauss-Newton iteration, with p
-    parameters per atom (p = 3 for sinusoids without modulation). It holds about two T x
-    T matrices in float64, and keeps one of them for `partial_fit`. Sums and linear
-    systems are computed in float64, products of float32 data in float32.
+    With a dense second moment, `fit` costs n T^2 multiplications for the pass over the
+    data, and O(K T^2) for each product with the second moment; with a factor or a
+    sketch of m rows, these cost O(m T K). A Gauss-Newton iteration takes one such
+    product, and O(K^2 T) to O((K p)^2 T) multiplications, with p parameters per atom.
+    The second moment takes 8 T^2 bytes if it is dense, and up to 8 m T bytes otherwise.
+    Sums and linear systems are computed in float64, products of float32 data in
+    float32.
 
     With ``sklearn.set_config(array_api_dispatch=True)`` X can be a tensor, or an array
     of another library that supports the array API. Results and fitted attributes are
@@ -384,6 +409,9 @@ class SpectralDictionaryLearning(
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [*_COUNT, None],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"}), None],
+        "second_moment": [StrOptions({"auto", *KINDS})],
+        "sketch_size": [*_COUNT, None],
+        "keep_moments": ["boolean"],
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "windows": [*_COUNT, "array-like", None],
         "device": [str, torch.device, None],
@@ -427,6 +455,9 @@ class SpectralDictionaryLearning(
         learning_rate: float = 3e-3,
         batch_size: int | None = None,
         shrinkage: float | str | None = None,
+        second_moment: str = "auto",
+        sketch_size: int | None = None,
+        keep_moments: bool = True,
         sampling_rate: float | None = None,
         windows: int | Sequence[int] | None = None,
         device: str | torch.device | None = None,
@@ -452,6 +483,9 @@ class SpectralDictionaryLearning(
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.shrinkage = shrinkage
+        self.second_moment = second_moment
+        self.sketch_size = sketch_size
+        self.keep_moments = keep_moments
         self.sampling_rate = sampling_rate
         self.windows = windows
         self.device = device
@@ -496,7 +530,7 @@ class SpectralDictionaryLearning(
         TypeError
             If the prior lacks ``fit`` or ``sample``.
         MemoryError
-            If a T x T matrix, or a batch of rows, does not fit into memory.
+            If the second moment, or a batch of rows, does not fit into memory.
         """
         fitted = self.model_ if self.warm_start and hasattr(self, "model_") else None
         return self._learn(X, y, sample_weight, fitted=fitted)
@@ -535,10 +569,13 @@ class SpectralDictionaryLearning(
             a single row.
         ValueError
             If X has a single row, and the prior cannot be fitted from moments.
+        ValueError
+            If the moments of the earlier rows were not kept, because ``keep_moments``
+            was False.
         TypeError
             If the prior lacks ``fit`` or ``sample``.
         MemoryError
-            If a T x T matrix, or a batch of rows, does not fit into memory.
+            If the second moment, or a batch of rows, does not fit into memory.
 
         Notes
         -----
@@ -554,6 +591,12 @@ class SpectralDictionaryLearning(
         """
         if not hasattr(self, "model_"):
             return self._learn(X, y, sample_weight)
+        if not hasattr(self, "moments_"):
+            raise ValueError(
+                "partial_fit needs the moments of the earlier rows, which "
+                "keep_moments=False did not keep. Pass keep_moments=True, and call fit "
+                "again."
+            )
         return self._learn(
             X, y, sample_weight, fitted=self.model_, earlier=self.moments_
         )
@@ -640,7 +683,10 @@ class SpectralDictionaryLearning(
         self.noise_variance_ = self.model_.noise_variance
         self.shrinkage_ = result.shrinkage
         self.prior_ = result.prior
-        self.moments_ = result.moments.moved_to(_CPU)
+        self.second_moment_error_ = result.second_moment_error
+        self.__dict__.pop("moments_", None)
+        if self.keep_moments:
+            self.moments_ = result.moments.moved_to(_CPU)
         self.history_ = result.history
         self.n_iter_ = result.n_iter
         self.converged_ = result.converged

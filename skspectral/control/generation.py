@@ -91,7 +91,7 @@ def sample(
     gain, _ = atom_values(estimator, gains, "gains")
     limits, _ = atom_values(estimator, limit, "limit", finite=False)
     code_map, mean = stable_code_map(estimator), as_numbers(estimator.mean_)
-    centre, covariance = estimator.moments_.project(code_map, mean)
+    centre, covariance = estimator.model_.code_moments(code_map)
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0) + centre**2)
     # A limit of inf stays inf for codes without variance: inf * 0 would be NaN.
     largest = np.full(len(limits), np.inf)
@@ -179,7 +179,8 @@ def interpolate(
         mixture = fitted.mixture()
         centre, covariance = mixture.mean, mixture.covariance
     else:
-        centre, covariance = estimator.moments_.project(basis, mean)
+        model = estimator.model_
+        centre, covariance = model.coordinate_mean, model.coordinate_covariance
     vectors, variances = principal_directions(covariance)
     spread = np.sqrt(np.maximum(variances, _LEAST_VARIANCE_RATIO * variances[0]))
     path = _arc((coordinates - centre) @ vectors / spread, fractions)

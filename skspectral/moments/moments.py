@@ -19,10 +19,11 @@ from skspectral._device import (
     batch_rows,
     iter_batches,
 )
-from skspectral._linalg import add_gram_, mirror_upper_
 from skspectral._missing import refuse_missing
 from skspectral._validation import NonFiniteError
-from skspectral.moments.second_moment import DenseMoment, SecondMoment
+from skspectral.moments.choice import merged
+from skspectral.moments.scatter import DenseScatter, Scatter
+from skspectral.moments.second_moment import SecondMoment
 
 # Default size of a batch. Its products run at full speed, and it is small compared with
 # the scatter matrix of long signals.
@@ -49,6 +50,9 @@ class Moments:
         Device on which the sums are stored and computed.
     tails : bool, default=True
         Whether to gather ``third`` and ``fourth``. They take about 5 % more time.
+    scatter : Scatter or None, default=None
+        Empty scatter, whose form determines memory and time. None means a
+        `DenseScatter`.
 
     Attributes
     ----------
@@ -58,19 +62,15 @@ class Moments:
         Number of rows.
     mean : tensor of shape (T,), float64
         Weighted mean of the rows.
-    scatter : tensor of shape (T, T), float64
-        Weighted sum of products, sum_n w_n (x_n - mean)(x_n - mean)'.
+    scatter : Scatter
+        Weighted sum of products, sum_n w_n (x_n - mean)(x_n - mean)'. Its
+        ``second_moment().dense()`` is the matrix.
     third : tensor of shape (T,), float64
         Third moment, sum_n w_n ||x_n - mean||^2 (x_n - mean). It is needed to update
         the fourth moment when the mean changes.
     fourth : float
         Fourth moment, sum_n w_n ||x_n - mean||^4. It is NaN if ``tails`` was False for
         some of the rows.
-
-    Raises
-    ------
-    MemoryError
-        If a T x T matrix cannot be allocated.
 
     Notes
     -----
@@ -85,22 +85,20 @@ class Moments:
     algorithm for computing sample variances. Stanford University, STAN-CS-79-773.
     """
 
-    def __init__(self, n_features: int, device: torch.device, *, tails: bool = True):
+    def __init__(
+        self,
+        n_features: int,
+        device: torch.device,
+        *,
+        tails: bool = True,
+        scatter: Scatter | None = None,
+    ):
         self.weight = 0.0
         self.n_samples = 0
         self.mean = torch.zeros(n_features, dtype=torch.float64, device=device)
         self.third = torch.zeros_like(self.mean)
         self.fourth = 0.0 if tails else math.nan
-        try:
-            self.scatter = torch.zeros(
-                n_features, n_features, dtype=torch.float64, device=device
-            )
-        except RuntimeError as error:
-            raise MemoryError(
-                f"The second moment of {n_features} features does not fit into memory: "
-                f"it needs {8 * n_features**2 / 2**30:.0f} GiB. Cut signals into "
-                "shorter windows, or images into patches."
-            ) from error
+        self.scatter = DenseScatter(n_features, device) if scatter is None else scatter
 
     def update(
         self,
@@ -137,8 +135,8 @@ class Moments:
 
         Notes
         -----
-        Costs n T^2 multiplications, and the memory of one batch in addition to the
-        sums.
+        With a dense scatter it costs n T^2 multiplications. It needs the memory of one
+        batch in addition to the sums.
         """
         X = refuse_missing(X, "X")
         sample_weight = refuse_missing(sample_weight, "sample_weight")
@@ -158,7 +156,6 @@ class Moments:
             self._add_batch(batch, batch_weights, unit, buffer, origin)
             if on_batch is not None:
                 on_batch()
-        mirror_upper_(self.scatter)
         if self._has_tails:
             self._centre_tails(self.mean - origin)
         return self
@@ -205,9 +202,11 @@ class Moments:
         # The term of Chan et al. for the difference of the two means is computed as one
         # more row of the product.
         total = self.weight + added
-        between = (multiples * (self.weight / total)) ** 0.5
-        buffer[n] = (batch_mean - self.mean) * between
-        add_gram_(self.scatter, buffer[: n + 1], unit)
+        if self.weight > 0.0:
+            between = (multiples * (self.weight / total)) ** 0.5
+            buffer[n] = (batch_mean - self.mean) * between
+            n += 1
+        self.scatter.add(buffer[:n], unit)
         self.mean += (batch_mean - self.mean) * (added / total)
         self.weight = total
 
@@ -271,8 +270,9 @@ class Moments:
         and of ||y + gap||^4. The result holds all terms that depend on the scatter and
         the weight only. The caller adds 4 third' gap to the fourth moment.
         """
-        line, square = self.scatter @ gap, gap @ gap
-        total, between = self.scatter.trace(), self.weight * square
+        scatter = self.scatter.second_moment()
+        line, square = scatter.left_matmul(gap[None])[0], gap @ gap
+        total, between = scatter.trace(), self.weight * square
         third_shift = 2 * line + (total + between) * gap
         return third_shift, float(4 * line @ gap + (2 * total + between) * square)
 
@@ -285,7 +285,8 @@ class Moments:
         ----------
         other : Moments
             Moments of the other rows, with the same number of features and on the same
-            device. They are not changed.
+            device. They are not changed. Their scatter may have another form; the
+            result then has the more economical one.
 
         Returns
         -------
@@ -297,11 +298,15 @@ class Moments:
             gap = other.mean - self.mean
             fraction = other.weight / total
             mean = self.mean + gap * fraction
-            third, fourth = other.tails_about(mean)
-            self.third, self.fourth = self.tails_about(mean)
-            self.third, self.fourth = self.third + third, self.fourth + fourth
-            self.scatter += other.scatter
-            self.scatter.addr_(gap, gap, alpha=self.weight * fraction)
+            if self._has_tails and not math.isnan(other.fourth):
+                third, fourth = other.tails_about(mean)
+                self.third, self.fourth = self.tails_about(mean)
+                self.third, self.fourth = self.third + third, self.fourth + fourth
+            else:
+                self.fourth = math.nan
+            self.scatter = merged(self.scatter, other.scatter)
+            if self.weight:
+                self.scatter.add(gap[None], self.weight * fraction)
             self.mean = mean
         self.weight = total
         self.n_samples += other.n_samples
@@ -321,8 +326,8 @@ class Moments:
             The same moments. On the same device they share memory with ``self``.
         """
         new = copy.copy(self)
-        for name in ("mean", "scatter", "third"):
-            setattr(new, name, getattr(self, name).to(device))
+        new.mean, new.third = self.mean.to(device), self.third.to(device)
+        new.scatter = self.scatter.moved_to(device)
         return new
 
     def __getstate__(self) -> dict[str, Any]:
@@ -380,15 +385,16 @@ class Moments:
         covariance = self.covariance() if second is None else second
         return as_array(rows @ shift), as_array(covariance.restricted(rows))
 
-    def covariance(self) -> DenseMoment:
+    def covariance(self) -> SecondMoment:
         """Return the covariance of the rows: the scatter divided by the weight.
 
         Returns
         -------
-        covariance : DenseMoment
-            Covariance matrix. It shares memory with ``scatter`` and changes with it.
+        covariance : SecondMoment
+            Covariance matrix. It may share memory with ``scatter``, and is valid until
+            rows are added.
         """
-        return DenseMoment(self.scatter, 1 / self.weight)
+        return self.scatter.second_moment(1 / self.weight)
 
     def check_variance(self, dtype: torch.dtype) -> None:
         """Raise a ValueError if nothing can be learned from the variance of X.
@@ -408,7 +414,7 @@ class Moments:
         ValueError
             If X is float32 and so small that products of its entries underflow.
         """
-        variance = float(self.scatter.trace()) / self.weight
+        variance = self.covariance().trace()
         if not math.isfinite(variance):
             raise NonFiniteError(
                 f"X has the variance {variance}: its second moment overflows. Divide X "

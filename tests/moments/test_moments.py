@@ -17,9 +17,12 @@ def moments_of(X, weights=None, **options):
 
 def assert_same(actual, expected, rtol=1e-12):
     assert actual.weight == pytest.approx(expected.weight)
-    scale = float(expected.scatter.abs().max())
+    actual_matrix, matrix = (
+        m.scatter.second_moment().dense() for m in (actual, expected)
+    )
+    scale = float(matrix.abs().max())
     np.testing.assert_allclose(actual.mean, expected.mean, rtol=rtol)
-    np.testing.assert_allclose(actual.scatter, expected.scatter, atol=rtol * scale)
+    np.testing.assert_allclose(actual_matrix, matrix, atol=rtol * scale)
     assert actual.fourth == pytest.approx(expected.fourth, rel=100 * rtol)
     scale = float(expected.third.abs().max())
     np.testing.assert_allclose(actual.third, expected.third, atol=1e3 * rtol * scale)
@@ -122,11 +125,6 @@ def test_number_of_batches_is_that_of_the_calls():
     X, calls = np.zeros((25, 3)), []
     moments_of(X, batch_size=10, on_batch=lambda: calls.append(1))
     assert len(calls) == Moments(X.shape[1], CPU).n_batches(X, 10) == 3
-
-
-def test_too_many_features_for_the_memory():
-    with pytest.raises(MemoryError, match="Cut signals into shorter windows"):
-        Moments(10**7, CPU)
 
 
 def test_masked_entries_are_no_rows():

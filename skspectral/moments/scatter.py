@@ -1,0 +1,307 @@
+"""Scatter matrices: sums of products of rows, kept in different forms.
+
+`Moments` adds the centred rows of X to a `Scatter`. Its second moment is a linear
+operator. The forms differ in memory and time; a new form is a subclass in a new file
+and one line in ``choice.py``.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from skspectral._device import as_array, as_tensor
+from skspectral._linalg import add_gram_, mirror_upper_
+from skspectral.moments.second_moment import DenseMoment, FactorMoment, SecondMoment
+
+# Eigenvalues of a dense scatter below this fraction of the largest are rounding errors.
+_RANK_TOLERANCE = 1e-13
+
+
+class Scatter(ABC):
+    """A sum of products of rows, sum_n y_n y_n', of shape (T, T).
+
+    A subclass sets ``n_features`` and ``device`` and must define `add`, `square_root`
+    and `second_moment`. Pickles contain numpy arrays, so that they move between
+    machines.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the form: "dense", "factor" or "sketch".
+    n_features : int
+        Number T of features.
+    device : torch.device
+        Device of all sums.
+    """
+
+    kind: ClassVar[str]
+    n_features: int
+    device: torch.device
+
+    @abstractmethod
+    def add(self, rows: torch.Tensor, factor: float = 1.0) -> None:
+        """Add ``factor * rows' @ rows``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float32 or float64
+            Rows to add. They are not changed, and the caller may change them later.
+        factor : float, default=1.0
+            Non-negative factor of the products.
+        """
+
+    @abstractmethod
+    def square_root(self) -> torch.Tensor:
+        """Return rows R with R'R equal to this scatter.
+
+        Returns
+        -------
+        rows : tensor of shape (m, T)
+            The rows. They may share memory with the scatter.
+
+        Raises
+        ------
+        NotImplementedError
+            If the form has no such rows.
+        """
+
+    @abstractmethod
+    def second_moment(self, factor: float = 1.0) -> SecondMoment:
+        """Return a multiple of the scatter as an operator.
+
+        Parameters
+        ----------
+        factor : float, default=1.0
+            Non-negative factor.
+
+        Returns
+        -------
+        moment : SecondMoment
+            The multiple ``factor * scatter``. It may share memory with the scatter, and
+            is valid until rows are added.
+        """
+
+    @property
+    def error(self) -> float:
+        """Bound of the spectral norm of the difference from the exact scatter."""
+        return 0.0
+
+    def merge(self, other: "Scatter") -> None:
+        """Add another scatter, which is not changed.
+
+        Parameters
+        ----------
+        other : Scatter
+            Scatter of the same kind, or of a kind that has a `square_root`.
+        """
+        self.add(other.square_root())
+
+    def moved_to(self, device: torch.device) -> "Scatter":
+        """Return this scatter on another device.
+
+        Parameters
+        ----------
+        device : torch.device
+            Device of the result.
+
+        Returns
+        -------
+        scatter : Scatter
+            The same scatter. On the same device it shares memory with ``self``.
+        """
+        new = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, torch.Tensor):
+                setattr(new, name, value.to(device))
+        new.device = device
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return numpy arrays and numbers; the device becomes the CPU."""
+        state = {
+            name: as_array(value) if isinstance(value, torch.Tensor) else value
+            for name, value in vars(self).items()
+        }
+        del state["device"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.device = torch.device("cpu")
+        for name, value in state.items():
+            array = isinstance(value, np.ndarray)
+            setattr(self, name, as_tensor(value, self.device) if array else value)
+
+
+class DenseScatter(Scatter):
+    """A scatter matrix of T x T numbers in float64.
+
+    Parameters
+    ----------
+    n_features : int
+        Number T of features.
+    device : torch.device
+        Device of the matrix.
+
+    Notes
+    -----
+    Adding n rows costs n T^2 multiplications. Only the upper triangle of blocks is
+    computed; it is mirrored when the second moment is read.
+    """
+
+    kind = "dense"
+
+    def __init__(self, n_features: int, device: torch.device):
+        self.n_features, self.device = n_features, device
+        self._matrix = torch.zeros(
+            n_features, n_features, dtype=torch.float64, device=device
+        )
+        self._is_complete = True
+
+    def add(self, rows: torch.Tensor, factor: float = 1.0) -> None:
+        """Add ``factor * rows' @ rows``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float32 or float64
+            Rows to add. Products of float32 rows are computed in float32.
+        factor : float, default=1.0
+            Non-negative factor of the products.
+        """
+        add_gram_(self._matrix, rows, factor)
+        self._is_complete = False
+
+    def square_root(self) -> torch.Tensor:
+        """Return rows R with R'R equal to this scatter.
+
+        Returns
+        -------
+        rows : tensor of shape (m, T), float64
+            Eigenvectors, multiplied by the square roots of their eigenvalues.
+
+        Notes
+        -----
+        Costs O(T^3).
+        """
+        values, vectors = torch.linalg.eigh(self._complete())
+        kept = values > _RANK_TOLERANCE * values[-1].clamp_min(0)
+        return (vectors[:, kept] * values[kept].sqrt()).T.contiguous()
+
+    def second_moment(self, factor: float = 1.0) -> DenseMoment:
+        """Return a multiple of the scatter as an operator.
+
+        Parameters
+        ----------
+        factor : float, default=1.0
+            Non-negative factor.
+
+        Returns
+        -------
+        moment : DenseMoment
+            The multiple. It shares memory with the scatter.
+        """
+        return DenseMoment(self._complete(), factor)
+
+    def merge(self, other: Scatter) -> None:
+        """Add another scatter, which is not changed.
+
+        Parameters
+        ----------
+        other : Scatter
+            Dense scatter, or a scatter that has a `square_root`.
+        """
+        if isinstance(other, DenseScatter):
+            self._complete().add_(other.second_moment().block(0, self.n_features))
+        else:
+            super().merge(other)
+
+    def _complete(self) -> torch.Tensor:
+        """Return the matrix with both triangles."""
+        if not self._is_complete:
+            mirror_upper_(self._matrix)
+            self._is_complete = True
+        return self._matrix
+
+
+class FactorScatter(Scatter):
+    """The rows themselves, for fewer rows than features.
+
+    Parameters
+    ----------
+    n_features : int
+        Number T of features.
+    device : torch.device
+        Device of the rows.
+    capacity : int, default=0
+        Number of rows for which memory is allocated by the first call of `add`. The
+        memory grows when it is full.
+
+    Notes
+    -----
+    Float32 rows are kept in float32. If some of the rows are float64, all are kept in
+    float64.
+    """
+
+    kind = "factor"
+
+    def __init__(self, n_features: int, device: torch.device, capacity: int = 0):
+        self.n_features, self.device = n_features, device
+        self._capacity, self._n_rows = capacity, 0
+        self._memory = torch.empty(0, n_features, dtype=torch.float32, device=device)
+
+    def add(self, rows: torch.Tensor, factor: float = 1.0) -> None:
+        """Add ``factor * rows' @ rows``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float32 or float64
+            Rows to add. They are copied.
+        factor : float, default=1.0
+            Non-negative factor of the products.
+        """
+        start, stop = self._n_rows, self._n_rows + len(rows)
+        dtype = torch.promote_types(self._memory.dtype, rows.dtype)
+        if stop > len(self._memory) or dtype != self._memory.dtype:
+            # Doubling makes the total time of many small additions linear.
+            size = max(self._capacity, stop, 2 * start if start else 0)
+            grown = torch.empty(size, self.n_features, dtype=dtype, device=self.device)
+            grown[:start] = self._memory[:start]
+            self._memory = grown
+        if factor == 1:
+            self._memory[start:stop] = rows
+        else:
+            torch.mul(rows, factor**0.5, out=self._memory[start:stop])
+        self._n_rows = stop
+
+    def square_root(self) -> torch.Tensor:
+        """Return rows R with R'R equal to this scatter.
+
+        Returns
+        -------
+        rows : tensor of shape (n, T), float32 or float64
+            All rows that were added, times the square roots of their factors. They
+            share memory with the scatter.
+        """
+        return self._memory[: self._n_rows]
+
+    def second_moment(self, factor: float = 1.0) -> SecondMoment:
+        """Return a multiple of the scatter as an operator.
+
+        Parameters
+        ----------
+        factor : float, default=1.0
+            Non-negative factor.
+
+        Returns
+        -------
+        moment : FactorMoment
+            The multiple. It shares memory with the scatter.
+        """
+        return FactorMoment(self.square_root()).scaled(factor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return numpy arrays and numbers, without unused memory."""
+        return super().__getstate__() | {"_memory": as_array(self.square_root())}
