@@ -293,7 +293,7 @@ class FactorMoment(SecondMoment):
 
     def __init__(self, factor: torch.Tensor):
         self.n_features, self.device = factor.shape[1], factor.device
-        self._factor = factor
+        self._factor = factor.double()
 
     def left_matmul(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the product ``rows @ C``.
