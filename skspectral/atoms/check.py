@@ -23,8 +23,8 @@ _RESERVED = {
     *("amplitudes", "basis", "colors", "components", "converged", "explained_variance"),
     *("explained_variance_ratio", "feature_names_in", "frequencies", "history", "mean"),
     *("model", "moments", "n_components", "n_features_in", "n_iter", "n_samples_seen"),
-    *("noise_variance", "orientations", "phases", "prior", "shrinkage"),
-    *("wave_vectors", "window_centers"),
+    *("noise_variance", "orientations", "phases", "prior", "second_moment_error"),
+    *("shrinkage", "wave_vectors", "window_centers"),
 }
 
 

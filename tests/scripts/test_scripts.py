@@ -349,6 +349,28 @@ def test_bench_fit(tmp_path, in_this_process):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        ("forms", ("--n", 60, "--K", 4)),
+        ("sketch", ("--n", 60, "--K", 4, "--sketch-sizes", 8)),
+        ("photographs", ("--n", 8, "--K", 3, "--side", 24)),
+        ("recordings", ("--n", 20, "--K", 3, "--length", 64)),
+        ("long", ("--n", 8, "--K", 3, "--length", 2000)),
+    ],
+)
+def test_bench_second_moment(tmp_path, case, options):
+    run(
+        "benchmarks/bench_second_moment.py",
+        *(case, *options, "--repeats", 1, "--output", "out.json"),
+        folder=tmp_path,
+    )
+    rows = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert rows[-1]["method"] == "PCA"
+    assert all(row["fit_s"] > 0 and -1 < row["ev"] < 1 for row in rows)
+
+
+@pytest.mark.slow
 def test_bench_sound(tmp_path):
     write_notes(tmp_path / "notes.npz", 90, 30)
     run(
