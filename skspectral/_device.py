@@ -144,18 +144,23 @@ def iter_batches(
         yield rows, as_tensor(X[rows], device, dtype)
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether an error of torch means that memory is full."""
+    first_line = str(error).partition("\n")[0]
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        sign in first_line for sign in _SIGNS_OF_FULL_MEMORY
+    )
+
+
 @contextmanager
 def memory_advice(batch_size: int | None) -> Iterator[None]:
     """Turn torch's errors about memory into a MemoryError with advice."""
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).splitlines()[0] if str(error) else ""
-        if not (
-            isinstance(error, torch.OutOfMemoryError)
-            or any(sign in reason for sign in _SIGNS_OF_FULL_MEMORY)
-        ):
+        if not is_out_of_memory(error):
             raise
+        reason = str(error).partition("\n")[0]
         raise MemoryError(
             f"Out of memory with batch_size={batch_size} ({reason}). Pass a smaller "
             "batch_size, or device='cpu'."

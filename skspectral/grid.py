@@ -116,6 +116,11 @@ class Grid:
         return (*self.sizes, self.channels) if self.channel_axis else self.sizes
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels; a signal has the height 1."""
+        return (1, *self.sizes, self.channels)[-3:]  # type: ignore[return-value]
+
+    @property
     def n_axes(self) -> int:
         """Number D of axes: 1 for signals, 2 for images."""
         return len(self.sizes)

@@ -8,7 +8,7 @@ import copy
 
 import torch
 
-from skspectral._device import total_memory
+from skspectral._device import is_out_of_memory, total_memory
 from skspectral.grid import Grid
 from skspectral.moments.scatter import DenseScatter, FactorScatter, Scatter
 from skspectral.moments.sketch import SketchScatter
@@ -127,6 +127,8 @@ def new_scatter(
             return DenseScatter(n_features, device)
         return SketchScatter(grid, size, device)
     except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise MemoryError(
             _advice(kind, needed, memory, n_rows, n_features, itemsize)
         ) from error

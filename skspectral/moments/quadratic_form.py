@@ -159,6 +159,16 @@ class QuadraticForm:
             torch.cat([form.bilinear for form in forms], dim=-1),
         )
 
+    @classmethod
+    def total(
+        cls, forms: Sequence["QuadraticForm"], factor: float = 1.0
+    ) -> "QuadraticForm":
+        """Return a multiple of the sum of forms at the same waves."""
+        hermitian, bilinear = forms[0].hermitian, forms[0].bilinear
+        for form in forms[1:]:
+            hermitian, bilinear = hermitian + form.hermitian, bilinear + form.bilinear
+        return cls(hermitian * factor, bilinear * factor)
+
     def clone(self) -> "QuadraticForm":
         """Return a copy that can be deflated independently."""
         return QuadraticForm(self.hermitian.clone(), self.bilinear.clone())

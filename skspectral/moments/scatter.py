@@ -8,7 +8,7 @@ and one line in ``choice.py``.
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -100,7 +100,7 @@ class Scatter(ABC):
         """
         self.add(other.square_root())
 
-    def moved_to(self, device: torch.device) -> "Scatter":
+    def moved_to(self, device: torch.device) -> Self:
         """Return this scatter on another device.
 
         Parameters

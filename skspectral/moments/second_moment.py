@@ -12,10 +12,18 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from skspectral.grid import Grid
+from skspectral.moments.lags import (
+    lags_of_blocks,
+    lags_of_power,
+    power_of_rows,
+    row_chunks,
+)
 from skspectral.moments.quadratic_form import QuadraticForm
 
 # Number of entries in a block of rows, for methods that visit all rows of C.
 _BLOCK_ENTRIES = 2**20
+# A factor of at most this number of entries is converted to float64 once.
+_MAX_CONVERTED = 2**24
 
 
 class SecondMoment(ABC):
@@ -164,6 +172,42 @@ class SecondMoment(ABC):
         parts = [torch.linalg.vector_norm(rows) for _, rows in self.blocks()]
         return float(torch.linalg.vector_norm(torch.stack(parts)))
 
+    def inner(self, other: "SecondMoment") -> float:
+        """Return the inner product, the sum of all products of two entries.
+
+        Parameters
+        ----------
+        other : SecondMoment
+            Matrix of the same size.
+
+        Returns
+        -------
+        inner : float
+            Inner product, the trace of C times ``other``.
+        """
+        pairs = zip(self.blocks(), other.blocks(), strict=True)
+        return sum(float((one * two).sum()) for (_, one), (_, two) in pairs)
+
+    def lag_products(self, grid: Grid) -> torch.Tensor:
+        """Return the sums of C over all positions, per lag and pair of channels.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the signals.
+
+        Returns
+        -------
+        lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
+            Entry [c, height - 1 + dy, width - 1 + dx, d] is the sum over y and x of
+            C[(y, x, c), (y + dy, x + dx, d)]. A signal has the height 1.
+
+        Notes
+        -----
+        Costs T^2 additions by default.
+        """
+        return lags_of_blocks(self.blocks(grid.channels), grid, self.device)
+
     def dense(self) -> torch.Tensor:
         """Return C as a matrix.
 
@@ -278,22 +322,44 @@ class DenseMoment(SecondMoment):
         """
         return float(torch.linalg.vector_norm(self._matrix)) * self._factor
 
+    def inner(self, other: SecondMoment) -> float:
+        """Return the inner product, the sum of all products of two entries.
+
+        Parameters
+        ----------
+        other : SecondMoment
+            Matrix of the same size.
+
+        Returns
+        -------
+        inner : float
+            Inner product.
+        """
+        if not isinstance(other, DenseMoment):
+            return other.inner(self)
+        return super().inner(other)
+
 
 class FactorMoment(SecondMoment):
-    """The product C = B'B for a matrix B of a few rows.
+    """A multiple of the product B'B for a matrix B of a few rows.
 
     With the mean as the only row of B, for instance, it is the second moment of the
     mean.
 
     Parameters
     ----------
-    factor : tensor of shape (m, T), float64
-        The matrix B.
+    rows : tensor of shape (m, T), float32 or float64
+        The matrix B. It is not copied if it is float64, or large. Products are computed
+        in float64.
+    factor : float, default=1.0
+        Factor of the product.
     """
 
-    def __init__(self, factor: torch.Tensor):
-        self.n_features, self.device = factor.shape[1], factor.device
-        self._factor = factor.double()
+    def __init__(self, rows: torch.Tensor, factor: float = 1.0):
+        self.n_features, self.device = rows.shape[1], rows.device
+        # Small matrices are converted once, large ones part by part in each product.
+        self._rows = rows.double() if rows.numel() <= _MAX_CONVERTED else rows
+        self._factor = factor
 
     def left_matmul(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the product ``rows @ C``.
@@ -312,7 +378,22 @@ class FactorMoment(SecondMoment):
         -----
         Costs 2 n m T multiplications.
         """
-        return (rows @ self._factor.T) @ self._factor
+        if self._rows.dtype == torch.float64:
+            return ((rows @ self._rows.T).mul_(self._factor)) @ self._rows
+        inner = rows.new_zeros(len(rows), len(self._rows))
+        for start, part in self._columns():
+            inner.addmm_(rows[:, start : start + part.shape[1]], part.T)
+        inner *= self._factor
+        product = torch.empty_like(rows)
+        for start, part in self._columns():
+            product[:, start : start + part.shape[1]] = inner @ part
+        return product
+
+    def _columns(self) -> Iterator[tuple[int, torch.Tensor]]:
+        """Iterate over float64 copies of consecutive columns of B."""
+        width = max(1, _BLOCK_ENTRIES * 4 // len(self._rows))
+        for start in range(0, self.n_features, width):
+            yield start, self._rows[:, start : start + width].double()
 
     def trace(self) -> float:
         """Return the trace of C.
@@ -322,7 +403,18 @@ class FactorMoment(SecondMoment):
         trace : float
             Trace, the total variance of the features.
         """
-        return float(torch.linalg.vector_norm(self._factor)) ** 2
+        return float(self.diagonal().sum())
+
+    def diagonal(self) -> torch.Tensor:
+        """Return the diagonal of C.
+
+        Returns
+        -------
+        diagonal : tensor of shape (T,), float64
+            Variance of each feature.
+        """
+        parts = [(part**2).sum(0) for _, part in self._columns()]
+        return torch.cat(parts) * self._factor
 
     def scaled(self, factor: float) -> "FactorMoment":
         """Return the multiple ``factor * C``.
@@ -335,9 +427,9 @@ class FactorMoment(SecondMoment):
         Returns
         -------
         scaled : FactorMoment
-            The multiple, with a matrix B of its own.
+            The multiple. It shares the matrix B.
         """
-        return FactorMoment(self._factor * factor**0.5)
+        return FactorMoment(self._rows, self._factor * factor)
 
     def block(self, start: int, stop: int) -> torch.Tensor:
         """Return consecutive rows of C.
@@ -354,7 +446,64 @@ class FactorMoment(SecondMoment):
         rows : tensor of shape (stop - start, T), float64
             Rows of C.
         """
-        return self._factor[:, start:stop].T @ self._factor
+        left = self._rows[:, start:stop].double().T * self._factor
+        return torch.cat([left @ part for _, part in self._columns()], dim=1)
+
+    def norm(self) -> float:
+        """Return the Frobenius norm of C.
+
+        Returns
+        -------
+        norm : float
+            Square root of the sum of all squared entries.
+
+        Notes
+        -----
+        Costs m T min(m, T) multiplications.
+        """
+        if len(self._rows) >= self.n_features:
+            return super().norm()
+        gram = sum(part @ part.T for _, part in self._columns())
+        return float(torch.linalg.vector_norm(gram)) * self._factor
+
+    def inner(self, other: SecondMoment) -> float:
+        """Return the inner product, the sum of all products of two entries.
+
+        Parameters
+        ----------
+        other : SecondMoment
+            Matrix of the same size.
+
+        Returns
+        -------
+        inner : float
+            Inner product. It costs a product of ``other`` with the rows of B.
+        """
+        n_rows = max(1, _BLOCK_ENTRIES * 4 // self.n_features)
+        total = 0.0
+        for start in range(0, len(self._rows), n_rows):
+            rows = self._rows[start : start + n_rows].double()
+            total += float((other.left_matmul(rows) * rows).sum())
+        return total * self._factor
+
+    def lag_products(self, grid: Grid) -> torch.Tensor:
+        """Return the sums of C over all positions, per lag and pair of channels.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the signals.
+
+        Returns
+        -------
+        lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
+            Sums over all pairs of positions with a given lag.
+
+        Notes
+        -----
+        Costs O(m T log T).
+        """
+        return lags_of_power(power_of_rows(self._rows, grid), grid) * self._factor
 
     def quadratic_form(
         self, grid: Grid, envelope: torch.Tensor | None = None
@@ -377,7 +526,11 @@ class FactorMoment(SecondMoment):
         -----
         Costs O(m T log T).
         """
-        return QuadraticForm.of_factor(self._factor, grid, envelope)
+        forms = [
+            QuadraticForm.of_factor(chunk, grid, envelope)
+            for chunk in row_chunks(self._rows, grid)
+        ]
+        return QuadraticForm.total(forms, self._factor)
 
 
 class SumMoment(SecondMoment):
@@ -457,3 +610,73 @@ class SumMoment(SecondMoment):
         for part in others:
             rows = rows + part.block(start, stop)
         return rows
+
+    def diagonal(self) -> torch.Tensor:
+        """Return the diagonal of C.
+
+        Returns
+        -------
+        diagonal : tensor of shape (T,), float64
+            Variance of each feature.
+        """
+        return torch.stack([part.diagonal() for part in self._parts]).sum(0)
+
+    def norm(self) -> float:
+        """Return the Frobenius norm of C.
+
+        Returns
+        -------
+        norm : float
+            Square root of the sum of all squared entries.
+        """
+        return max(0.0, self.inner(self)) ** 0.5
+
+    def inner(self, other: SecondMoment) -> float:
+        """Return the inner product, the sum of all products of two entries.
+
+        Parameters
+        ----------
+        other : SecondMoment
+            Matrix of the same size.
+
+        Returns
+        -------
+        inner : float
+            Inner product.
+        """
+        return sum(part.inner(other) for part in self._parts)
+
+    def lag_products(self, grid: Grid) -> torch.Tensor:
+        """Return the sums of C over all positions, per lag and pair of channels.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the signals.
+
+        Returns
+        -------
+        lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
+            Sums over all pairs of positions with a given lag.
+        """
+        return torch.stack([part.lag_products(grid) for part in self._parts]).sum(0)
+
+    def quadratic_form(
+        self, grid: Grid, envelope: torch.Tensor | None = None
+    ) -> QuadraticForm:
+        """Return the values of C at the waves of a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the waves.
+        envelope : tensor of shape (T,) or None, default=None
+            Real or complex factor of all waves. None means 1.
+
+        Returns
+        -------
+        form : QuadraticForm
+            Values at the waves in half-cycle steps.
+        """
+        forms = [part.quadratic_form(grid, envelope) for part in self._parts]
+        return QuadraticForm.total(forms)

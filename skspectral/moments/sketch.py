@@ -1,13 +1,170 @@
-"""Temporary."""
+"""A scatter of many long rows: a few rows, and a stationary remainder."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from skspectral.moments.scatter import FactorScatter
+import torch
+
+from skspectral.grid import Grid
+from skspectral.moments.lags import lags_of_power, power_of_rows
+from skspectral.moments.scatter import Scatter
+from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
+from skspectral.moments.stationary import StationaryMoment
+
+# Number of entries of a part of the rows in float64.
+_PART_ENTRIES = 2**22
 
 
-class SketchScatter(FactorScatter):
-    """Temporary."""
+class SketchScatter(Scatter):
+    """Rows B of a Frequent-Directions sketch, and the lag products of all rows.
+
+    The scatter C is approximated by B'B + S. The sketch has at most 2 ``size`` rows and
+    satisfies 0 <= C - B'B <= ``error`` I. S is a stationary process: its (block)
+    Toeplitz matrix has the autocorrelation of C - B'B. It represents the part of C that
+    the sketch leaves out. The trace is therefore that of C, and S is positive
+    semi-definite.
+
+    Parameters
+    ----------
+    grid : Grid
+        Axes and channels of the rows.
+    size : int
+        Number of rows that remain when the sketch is compressed, from 1 to T.
+    device : torch.device
+        Device of the sums.
+
+    Notes
+    -----
+    Rows are collected until there are 2 ``size`` of them, and then compressed to
+    ``size`` rows by an eigenvalue decomposition of their Gram matrix. The result does
+    not depend on how rows are divided between calls. Adding n rows costs O(n T size) +
+    O(n T log T). Float32 rows are kept in float32, and their products are float64.
+
+    References
+    ----------
+    E. Liberty (2013). Simple and deterministic matrix sketching. ACM SIGKDD Conference
+    on Knowledge Discovery and Data Mining.
+
+    M. Ghashami, E. Liberty, J. M. Phillips, D. P. Woodruff (2016). Frequent Directions:
+    simple and deterministic matrix sketching. SIAM Journal on Computing 45.
+    """
 
     kind = "sketch"
 
-    def __init__(self, grid, size, device):
-        super().__init__(grid.n_features, device)
+    def __init__(self, grid: Grid, size: int, device: torch.device):
+        self.n_features, self.device = grid.n_features, device
+        self.grid, self.size = grid.without_units(), size
+        self._memory = torch.empty(0, self.n_features, device=device)
+        self._n_rows = 0
+        self._shed = 0.0
+        self._power = power_of_rows(self._memory, self.grid)
+
+    @property
+    def error(self) -> float:
+        """Bound of the spectral norm of C - B'B."""
+        return self._shed
+
+    def add(self, rows: torch.Tensor, factor: float = 1.0) -> None:
+        """Add ``factor * rows' @ rows``.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n, T), float32 or float64
+            Rows to add. They are copied.
+        factor : float, default=1.0
+            Non-negative factor of the products.
+        """
+        self._power += factor * power_of_rows(rows, self.grid)
+        self._insert(rows, factor**0.5)
+
+    def _insert(self, rows: torch.Tensor, scale: float) -> None:
+        """Put rows, times a scale, into the sketch, and compress it when it is full."""
+        dtype = torch.promote_types(self._memory.dtype, rows.dtype)
+        if len(self._memory) == 0 or dtype != self._memory.dtype:
+            kept = self._memory[: self._n_rows]
+            self._memory = torch.empty(
+                2 * self.size, self.n_features, dtype=dtype, device=self.device
+            )
+            self._memory[: self._n_rows] = kept
+        start = 0
+        while start < len(rows):
+            if self._n_rows == len(self._memory):
+                self._compress()
+            n = min(len(rows) - start, len(self._memory) - self._n_rows)
+            place = self._memory[self._n_rows : self._n_rows + n]
+            torch.mul(rows[start : start + n], scale, out=place)
+            self._n_rows += n
+            start += n
+
+    def _compress(self) -> None:
+        """Shrink the rows so that ``size`` of them remain."""
+        width = max(1, _PART_ENTRIES // self._n_rows)
+        rows = self._memory[: self._n_rows]
+        parts = torch.split(rows, width, dim=1)
+        gram = torch.zeros(
+            len(rows), len(rows), dtype=torch.float64, device=self.device
+        )
+        for part in parts:
+            double = part.double()
+            gram.addmm_(double, double.T)
+        values, vectors = torch.linalg.eigh(gram)
+        # Eigenvalues are in ascending order. Those of the kept directions fall by the
+        # largest one that is left out.
+        shed = values[-self.size - 1].clamp_min(0)
+        kept = values[-self.size :].clamp_min(torch.finfo(torch.float64).tiny)
+        scale = (1 - shed / kept).clamp(0, 1).sqrt()
+        combine = (vectors[:, -self.size :] * scale).T.to(rows.dtype)
+        for part in parts:
+            part[: self.size] = combine @ part
+        self._n_rows = self.size
+        self._shed += float(shed)
+
+    def square_root(self) -> torch.Tensor:
+        """Raise an error, because the sketch and the remainder have no common root.
+
+        Returns
+        -------
+        rows : tensor
+            Never returned.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError("A sketch can be merged into sketches only.")
+
+    def second_moment(self, factor: float = 1.0) -> SecondMoment:
+        """Return a multiple of the scatter as an operator.
+
+        Parameters
+        ----------
+        factor : float, default=1.0
+            Non-negative factor.
+
+        Returns
+        -------
+        moment : SumMoment
+            The multiple of the sketch, plus that of the stationary remainder.
+        """
+        rows = self._memory[: self._n_rows]
+        sketched = FactorMoment(rows, factor)
+        if self._shed == 0:
+            return sketched
+        left = self._power - power_of_rows(rows, self.grid)
+        lags = lags_of_power(left, self.grid) * (factor / self.grid.n_places)
+        return SumMoment([sketched, StationaryMoment(lags, self.grid)])
+
+    def merge(self, other: Scatter) -> None:
+        """Add another scatter, which is not changed.
+
+        Parameters
+        ----------
+        other : Scatter
+            Sketch, or a scatter that has a `square_root`.
+        """
+        if not isinstance(other, SketchScatter):
+            super().merge(other)
+            return
+        new = other.moved_to(self.device)
+        self._insert(new._memory[: new._n_rows], 1.0)
+        self._power += new._power
+        self._shed += new._shed

@@ -7,6 +7,8 @@ from functools import cached_property
 import torch
 
 from skspectral.grid import Grid
+from skspectral.moments.lags import row_chunks
+from skspectral.moments.quadratic_form import QuadraticForm
 from skspectral.moments.second_moment import SecondMoment, SumMoment
 
 
@@ -20,8 +22,8 @@ class StationaryMoment(SecondMoment):
     Parameters
     ----------
     lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
-        Covariances per lag and pair of channels, see ``lag_products``. A signal has the
-        height 1.
+        Covariances per lag and pair of channels, see `SecondMoment.lag_products`. A
+        signal has the height 1.
     grid : Grid
         Axes and channels of the signals.
     """
@@ -47,11 +49,23 @@ class StationaryMoment(SecondMoment):
         -----
         Costs O(n T log T).
         """
-        height, width, _ = _image_shape(self.grid)
-        sides, channels = (2 * height, 2 * width), self.grid.channels
+        product = torch.empty_like(rows)
+        start = 0
+        for chunk in row_chunks(rows, self.grid):
+            product[start : start + len(chunk)] = self._convolved(chunk)
+            start += len(chunk)
+        return product
+
+    def _convolved(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the product for rows whose spectra fit into memory."""
+        height, width, channels = self.grid.image_shape
+        sides = (2 * height, 2 * width)
         signals = rows.reshape(-1, height, width, channels)
         spectra = torch.fft.rfft2(signals, sides, dim=(1, 2))
-        spectra = torch.einsum("nyxc,cyxd->nyxd", spectra, self._spectrum)
+        if channels == 1:
+            spectra *= self._spectrum[0]
+        else:
+            spectra = torch.einsum("nyxc,cyxd->nyxd", spectra, self._spectrum)
         whole = torch.fft.irfft2(spectra, sides, dim=(1, 2))
         # The circular convolution wraps around, but not in the part that is read.
         product = whole[:, height - 1 : 2 * height - 1, width - 1 : 2 * width - 1]
@@ -60,7 +74,7 @@ class StationaryMoment(SecondMoment):
     @cached_property
     def _spectrum(self) -> torch.Tensor:
         """Fourier transform of the lags, with lag zero at (height - 1, width - 1)."""
-        height, width, _ = _image_shape(self.grid)
+        height, width, _ = self.grid.image_shape
         return torch.fft.rfft2(self.lags, (2 * height, 2 * width), dim=(1, 2))
 
     def trace(self) -> float:
@@ -71,7 +85,7 @@ class StationaryMoment(SecondMoment):
         trace : float
             Trace, the total variance of the features.
         """
-        height, width, _ = _image_shape(self.grid)
+        height, width, _ = self.grid.image_shape
         variances = self.lags[:, height - 1, width - 1].diagonal()
         return self.grid.n_places * float(variances.sum())
 
@@ -105,7 +119,7 @@ class StationaryMoment(SecondMoment):
         rows : tensor of shape (stop - start, T), float64
             Rows of S: the lags from each position to all positions.
         """
-        height, width, channels = _image_shape(self.grid)
+        height, width, channels = self.grid.image_shape
         rows = []
         for row in range(start, stop):
             place, channel = divmod(row, channels)
@@ -118,6 +132,113 @@ class StationaryMoment(SecondMoment):
             rows.append(window.reshape(-1))
         return torch.stack(rows)
 
+    def lag_products(self, grid: Grid) -> torch.Tensor:
+        """Return the sums of S over all positions, per lag and pair of channels.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the signals.
+
+        Returns
+        -------
+        lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
+            Sums over all pairs of positions with a given lag.
+        """
+        if grid.without_units() != self.grid.without_units():
+            return super().lag_products(grid)
+        return self.lags * self._counts()[None, :, :, None]
+
+    def _counts(self) -> torch.Tensor:
+        """Return the number of pairs of positions with each lag."""
+        height, width, _ = self.grid.image_shape
+        dy, dx = (torch.arange(1 - n, n).to(self.lags).abs() for n in (height, width))
+        return torch.outer(height - dy, width - dx)
+
+    def inner(self, other: SecondMoment) -> float:
+        """Return the inner product, the sum of all products of two entries.
+
+        Parameters
+        ----------
+        other : SecondMoment
+            Matrix of the same size.
+
+        Returns
+        -------
+        inner : float
+            Inner product. It depends on the lag products of ``other`` alone.
+        """
+        return float((self.lags * other.lag_products(self.grid)).sum())
+
+    def norm(self) -> float:
+        """Return the Frobenius norm of S.
+
+        Returns
+        -------
+        norm : float
+            Square root of the sum of all squared entries.
+        """
+        return self.inner(self) ** 0.5
+
+    def diagonal(self) -> torch.Tensor:
+        """Return the diagonal of S.
+
+        Returns
+        -------
+        diagonal : tensor of shape (T,), float64
+            Variance of each feature, which depends on its channel alone.
+        """
+        height, width, _ = self.grid.image_shape
+        variances = self.lags[:, height - 1, width - 1].diagonal()
+        return variances.repeat(self.grid.n_places)
+
+    def quadratic_form(
+        self, grid: Grid, envelope: torch.Tensor | None = None
+    ) -> QuadraticForm:
+        """Return the values of S at the waves of a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            Axes and channels of the waves.
+        envelope : tensor of shape (T,) or None, default=None
+            Real or complex factor of all waves. None means 1.
+
+        Returns
+        -------
+        form : QuadraticForm
+            Values at the waves in half-cycle steps.
+
+        Notes
+        -----
+        Costs O(T log T) without an envelope and on the grid of S, otherwise T^2.
+        """
+        if envelope is not None or grid.without_units() != self.grid.without_units():
+            return super().quadratic_form(grid, envelope)
+        height, width, _ = grid.image_shape
+        lags = self.lags.movedim(3, 1)
+        # The bilinear form is the transform of the sums along antidiagonals: over all
+        # pairs of positions whose coordinates have a given sum.
+        sums = _antidiagonal_sums(_antidiagonal_sums(lags, 2), 3)
+        products = (lags * self._counts()).roll((1 - height, 1 - width), (2, 3))
+        # Lag zero moves to the index zero, and zeros come between the positive and the
+        # negative lags.
+        padded = torch.zeros_like(lags[:, :, :1, :1]).repeat(
+            1, 1, 2 * height, 2 * width
+        )
+        rows, columns = (
+            torch.arange(2 * n - 1) + (torch.arange(2 * n - 1) >= n)
+            for n in (height, width)
+        )
+        padded[:, :, rows[:, None], columns] = products
+        shape = (*lags.shape[:2], *(2 * n for n in grid.sizes))
+        if grid.n_axes == 1:
+            padded = padded[:, :, 0]
+        hermitian = grid.transform(padded.reshape(shape)).flatten(2)
+        if grid.n_axes == 1:
+            sums = sums[:, :, 0]
+        return QuadraticForm(hermitian, grid.transform(sums).flatten(2))
+
     def excess(self) -> float:
         """Return the difference ||C - S||^2 - ||C||^2 of squared Frobenius norms.
 
@@ -129,30 +250,33 @@ class StationaryMoment(SecondMoment):
         excess : float
             The difference, at most zero.
         """
-        height, width, _ = _image_shape(self.grid)
-        dy, dx = (torch.arange(1 - n, n).to(self.lags).abs() for n in (height, width))
-        pairs = torch.outer(height - dy, width - dx) - 2 * height * width
+        pairs = self._counts() - 2 * self.grid.n_places
         return float((pairs[None, :, :, None] * self.lags**2).sum())
 
 
+def _antidiagonal_sums(lags: torch.Tensor, axis: int) -> torch.Tensor:
+    """Return the sums of f(j - i) over all 0 <= i, j < n with i + j = u.
+
+    The lags j - i = 1 - n, ..., n - 1 of f lie along one axis; the sums u = 0, ..., 2n
+    - 2 replace them. For each u, the lags run from -m to m in steps of two, where m is
+    the smaller of u and 2n - 2 - u.
+    """
+    lags = lags.movedim(axis, -1)
+    n = (lags.shape[-1] + 1) // 2
+    # Sums over all lags of equal parity up to a lag, with a zero in front for each
+    # parity.
+    pairs = torch.cat([lags, torch.zeros_like(lags[..., :1])], -1)
+    running = pairs.reshape(*pairs.shape[:-1], n, 2).cumsum(-2).flatten(-2)
+    running = torch.cat([torch.zeros_like(running[..., :2]), running], -1)
+    u = torch.arange(2 * n - 1, device=lags.device)
+    m = torch.minimum(u, 2 * n - 2 - u)
+    # The lag l has the index l + n - 1, and l + n + 1 in the running sums.
+    sums = running[..., m + n + 1] - running[..., n - 1 - m]
+    return sums.movedim(-1, axis)
+
+
 def stationary_mean(C: SecondMoment, grid: Grid) -> StationaryMoment:
-    """Return the mean of a second moment over all positions, see `lag_products`."""
-    return StationaryMoment(lag_products(C, grid), grid)
-
-
-def shrunk(C: SecondMoment, target: StationaryMoment, weight: float) -> SecondMoment:
-    """Return the weighted mean (1 - weight) C + weight S of C and its target S."""
-    if weight == 0:
-        return C
-    return SumMoment([C.scaled(1 - weight), target.scaled(weight)])
-
-
-def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
-    """Return the mean of a second moment over all positions, per lag and channel pair.
-
-    The result has the shape (channels, 2 height - 1, 2 width - 1, channels). Its entry
-    [c, height - 1 + dy, width - 1 + dx, d] is the mean over y and x of
-    C[(y, x, c), (y + dy, x + dx, d)]. A signal is treated as an image of height 1.
+    """Return the mean of a second moment over all positions.
 
     Notes
     -----
@@ -161,27 +285,16 @@ def lag_products(C: SecondMoment, grid: Grid) -> torch.Tensor:
     semi-definite and has the trace of C, because it is the expected correlogram of the
     samples. The matrix of unbiased means along the diagonals may be indefinite. If the
     process is stationary, the bias multiplies each lag by
-    (1 - |dy|/height)(1 - |dx|/width): it smooths spectra a little. Costs T^2 additions.
+    (1 - |dy|/height)(1 - |dx|/width): it smooths spectra a little.
     """
-    height, width, channels = _image_shape(grid)
-    lags = torch.zeros(
-        channels,
-        2 * height - 1,
-        2 * width - 1,
-        channels,
-        dtype=torch.float64,
-        device=C.device,
-    )
-    for start, rows in C.blocks(multiple=channels):
-        of_places = rows.reshape(-1, channels, height, width, channels)
-        for place, products in enumerate(of_places, start // channels):
-            y, x = divmod(place, width)
-            at_rows = slice(height - 1 - y, 2 * height - 1 - y)
-            at_columns = slice(width - 1 - x, 2 * width - 1 - x)
-            lags[:, at_rows, at_columns] += products
-    lags /= height * width
-    # Averaging with the reversed lags makes S exactly symmetric.
-    return (lags + lags.flip(1, 2).transpose(0, 3)) / 2
+    return StationaryMoment(C.lag_products(grid) / grid.n_places, grid)
+
+
+def shrunk(C: SecondMoment, target: StationaryMoment, weight: float) -> SecondMoment:
+    """Return the weighted mean (1 - weight) C + weight S of C and its target S."""
+    if weight == 0:
+        return C
+    return SumMoment([C.scaled(1 - weight), target.scaled(weight)])
 
 
 def best_weight(
@@ -259,8 +372,3 @@ def best_weight(
     uncertainty = max(0.0, fourth / total / total - squared) / (n_samples - 2)
     misfit = squared + target.scaled(1 / total).excess()
     return 1.0 if misfit <= uncertainty else uncertainty / misfit
-
-
-def _image_shape(grid: Grid) -> tuple[int, int, int]:
-    """Return height, width and channels, with height 1 for signals."""
-    return (1, *grid.sizes, grid.channels)[-3:]  # type: ignore[return-value]
