@@ -17,10 +17,12 @@ class SketchScatter(Scatter):
     """Rows B of a Frequent-Directions sketch, and the lag products of all rows.
 
     The scatter C is approximated by B'B + S. The sketch has at most 2 ``size`` rows and
-    satisfies 0 <= C - B'B <= ``error`` I. S is a stationary process: its (block)
-    Toeplitz matrix has the autocorrelation of C - B'B. It represents the part of C that
-    the sketch leaves out. The trace is therefore that of C, and S is positive
-    semi-definite.
+    satisfies 0 <= C - B'B <= ``error`` I. S is the covariance of a stationary process
+    with the autocorrelation of C - B'B, see `stationary_mean`. It represents the part
+    of C that the sketch leaves out, is positive semi-definite, and makes the trace of
+    the sum that of C. The autocorrelation is the biased one, which smooths the mean
+    power spectrum of this part a little. The unbiased one is indefinite; with its
+    negative part removed, it gave worse atoms of photographs and of tones.
 
     Parameters
     ----------
