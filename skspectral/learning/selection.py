@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import torch
 
+from skspectral._device import as_array
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 from skspectral.learning.best_waves import best_waves
+from skspectral.learning.candidates import greedy_sequence
 from skspectral.moments.quadratic_form import Pencil, QuadraticForm
 from skspectral.moments.second_moment import SecondMoment
 
@@ -20,6 +22,9 @@ from skspectral.moments.second_moment import SecondMoment
 _DEPENDENCE_PENALTY = 0.02
 # Smallest accepted length of an atom outside the span, as a fraction of its length.
 _MIN_NEW_LENGTH = 1e-4
+# Number of candidates in a search of the grid, and of entries in their rows. Long
+# rows have fewer candidates, to save memory.
+_MAX_CANDIDATES, _MIN_CANDIDATES, _CANDIDATE_ENTRIES = 32, 4, 2**23
 # A residual variance below this fraction of the total variance is a rounding error.
 _NO_GAIN = 1e-13
 
@@ -177,7 +182,15 @@ class GreedySelection:
         if not float(triangle.diagonal().abs().min()) > _MIN_NEW_LENGTH:
             return False
         axes = axes.T
-        image = self._C.left_matmul(axes)
+        self._remove(axes, self._C.left_matmul(axes))
+        return True
+
+    def _remove(self, axes: torch.Tensor, image: torch.Tensor) -> None:
+        """Remove orthonormal rows outside the span from the residual.
+
+        The image is the product of the rows with C.
+        """
+        span = self._span
         coupling = image @ axes.T
         # Each image must be the product with the residual second moment, from which the
         # span and the earlier rows of axes have been removed.
@@ -187,7 +200,6 @@ class GreedySelection:
         self.gain.deflate(q, u, variance)
         self.size.deflate(q, q, torch.ones_like(variance))
         self._extend_span(axes)
-        return True
 
     def _spectra(self, rows: torch.Tensor) -> torch.Tensor:
         """Return products of rows and carriers, (n, channels, n_envelopes * F)."""
@@ -281,10 +293,101 @@ class GreedySelection:
         sine = self._carriers(angle)[pick.envelope, 1]
         return self.deflate(((pick.colour @ self._channel) * sine)[None])
 
+    def _take_several(self, limit: int) -> list[Pick]:
+        """Take at most ``limit`` waves, with one search of the grid.
+
+        The best waves of the grid are candidates. Their products with each other and
+        with C are small matrices, from which the best phase and the score of each
+        candidate follow after others have been taken. The colours of candidates are
+        those of the search. Candidates are taken as long as their scores are at least
+        those of the waves that are no candidates.
+
+        Returns an empty list, and takes nothing, if the residual is zero or the waves
+        are almost dependent.
+        """
+        gain, size = self.gain.pencil(), self.size.pencil()
+        n_waves = len(self.frequencies)
+        energy = self._energy.repeat_interleave(n_waves)
+        found = best_waves(gain, size.plus(_DEPENDENCE_PENALTY * energy))
+        scores = found.score.masked_fill(self._exhausted, -torch.inf)
+        n_candidates = max(_MIN_CANDIDATES, _CANDIDATE_ENTRIES // self._C.n_features)
+        best = scores.topk(min(n_candidates, _MAX_CANDIDATES, len(scores)))
+        places = best.indices[best.values > self._no_gain]
+        if len(places) == 0:
+            return []
+        outside = self._no_gain
+        if len(places) < len(scores):
+            outside = max(outside, float(best.values[-1]))
+        phases, colours = found.phase[places], found.colour[places]
+        # Each wave in two phases, a quarter of a cycle apart, which span all phases.
+        rows = self._rows_of(places, phases, colours)
+        lengths = torch.linalg.vector_norm(rows, dim=1)
+        for _ in range(2):
+            rows = rows - (rows @ self._span.T) @ self._span
+        image = self._C.left_matmul(rows)
+        sequence = greedy_sequence(
+            as_array(rows @ rows.T),
+            as_array(image @ rows.T),
+            as_array(_DEPENDENCE_PENALTY * energy[places]),
+            _MIN_NEW_LENGTH**2 * float(lengths.max()) ** 2,
+            outside,
+            limit,
+        )
+        # The rows and their products follow from those of the two phases.
+        mix = torch.zeros(len(sequence), len(rows)).to(rows)
+        for i, (candidate, turn, _) in enumerate(sequence):
+            mix[i, candidate] = math.cos(turn)
+            mix[i, candidate + len(places)] = math.sin(turn)
+        rows, image = mix @ rows, mix @ image
+        norms = torch.linalg.vector_norm(rows, dim=1)[:, None]
+        axes, triangle = torch.linalg.qr((rows / norms).T)
+        if not float(triangle.diagonal().abs().min()) > _MIN_NEW_LENGTH:
+            return []
+        image = torch.linalg.solve_triangular(triangle.T, image / norms, upper=False)
+        self._remove(axes.T, image)
+        picks = []
+        for candidate, turn, score in sequence:
+            place = int(places[candidate])
+            self._n_picks[place] += 1
+            envelope, wave = divmod(place, n_waves)
+            picks.append(
+                Pick(
+                    frequency=self.frequencies[wave],
+                    phase=float(phases[candidate]) + turn,
+                    colour=colours[candidate],
+                    score=score,
+                    envelope=envelope,
+                    place=place,
+                )
+            )
+        return picks
+
+    def _rows_of(
+        self, places: torch.Tensor, phases: torch.Tensor, colours: torch.Tensor
+    ) -> torch.Tensor:
+        """Return n waves of the grid, then the same a quarter of a cycle further.
+
+        The result has the shape (2 n, T).
+        """
+        n_waves = len(self.frequencies)
+        angle = 2 * math.pi * (self.frequencies[places % n_waves] @ self._places)
+        angle += phases[:, None]
+        cosine, sine = angle.cos(), angle.sin()
+        if self._envelopes is not None:
+            envelope = self._envelopes[places // n_waves]
+            carriers = envelope * torch.complex(cosine, -sine)
+            cosine, sine = carriers.real, -carriers.imag
+        waves = torch.stack([sine, cosine])
+        if self.grid.channels > 1:
+            waves *= colours @ self._channel
+        return waves.flatten(0, 1)
+
     def select(
         self, n_atoms: int, on_atom: Callable[[], object] | None = None
     ) -> list[Pick]:
-        """Take the best wave until ``n_atoms`` independent waves are chosen.
+        """Take the best waves until ``n_atoms`` independent waves are chosen.
+
+        Several waves are taken after each search of the grid, see `_take_several`.
 
         Raises
         ------
@@ -293,15 +396,19 @@ class GreedySelection:
         """
         chosen: list[Pick] = []
         while len(chosen) < n_atoms:
-            pick = self.best()
-            if self.take(pick):
-                chosen.append(pick)
-                if on_atom is not None:
+            picks = self._take_several(n_atoms - len(chosen))
+            if not picks:
+                pick = self.best()
+                if self.take(pick):
+                    picks = [pick]
+                elif bool(self._exhausted.all()):
+                    raise ArithmeticError(
+                        f"Only {len(chosen)} of {n_atoms} atoms were selected, because "
+                        "no other wave is linearly independent of them. Use a smaller "
+                        "n_components."
+                    )
+            chosen += picks
+            if on_atom is not None:
+                for _ in picks:
                     on_atom()
-            elif bool(self._exhausted.all()):
-                raise ArithmeticError(
-                    f"Only {len(chosen)} of {n_atoms} atoms were selected, because no "
-                    "other wave is linearly independent of them. Use a smaller "
-                    "n_components."
-                )
         return chosen

@@ -250,7 +250,7 @@ class FactorScatter(Scatter):
     def __init__(self, n_features: int, device: torch.device, capacity: int = 0):
         self.n_features, self.device = n_features, device
         self._capacity, self._n_rows = capacity, 0
-        self._memory = torch.empty(0, n_features, dtype=torch.float32, device=device)
+        self._memory = torch.zeros(0, n_features, dtype=torch.float32, device=device)
 
     def add(self, rows: torch.Tensor, factor: float = 1.0) -> None:
         """Add ``factor * rows' @ rows``.
@@ -267,7 +267,7 @@ class FactorScatter(Scatter):
         if stop > len(self._memory) or dtype != self._memory.dtype:
             # Doubling makes the total time of many small additions linear.
             size = max(self._capacity, stop, 2 * start if start else 0)
-            grown = torch.empty(size, self.n_features, dtype=dtype, device=self.device)
+            grown = rows.new_empty(size, self.n_features, dtype=dtype)
             grown[:start] = self._memory[:start]
             self._memory = grown
         if factor == 1:

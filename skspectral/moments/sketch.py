@@ -54,7 +54,9 @@ class SketchScatter(Scatter):
     def __init__(self, grid: Grid, size: int, device: torch.device):
         self.n_features, self.device = grid.n_features, device
         self.grid, self.size = grid.without_units(), size
-        self._memory = torch.empty(0, self.n_features, device=device)
+        self._memory = torch.zeros(
+            0, self.n_features, dtype=torch.float32, device=device
+        )
         self._n_rows = 0
         self._shed = 0.0
         self._power = power_of_rows(self._memory, self.grid)
@@ -82,9 +84,7 @@ class SketchScatter(Scatter):
         dtype = torch.promote_types(self._memory.dtype, rows.dtype)
         if len(self._memory) == 0 or dtype != self._memory.dtype:
             kept = self._memory[: self._n_rows]
-            self._memory = torch.empty(
-                2 * self.size, self.n_features, dtype=dtype, device=self.device
-            )
+            self._memory = rows.new_empty(2 * self.size, self.n_features, dtype=dtype)
             self._memory[: self._n_rows] = kept
         start = 0
         while start < len(rows):
