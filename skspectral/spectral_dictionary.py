@@ -150,8 +150,7 @@ class SpectralDictionaryLearning(
     solver : {"auto", "gauss-newton", "lbfgs", "adam"}, default="auto"
         Optimiser of the parameters of the atoms.
 
-        - "auto": "gauss-newton" if there are at most 4,096 parameters and the atoms
-          share none of them, otherwise "lbfgs".
+        - "auto": "gauss-newton" if the atoms share no parameters, otherwise "lbfgs".
         - "gauss-newton": damped Gauss-Newton iterations on the second moment. It is not
           available with ``modulation="mlp"``, whose atoms share parameters.
         - "lbfgs": L-BFGS on the second moment.

@@ -10,7 +10,8 @@ from scipy.optimize import OptimizeResult, minimize
 
 from skspectral._device import as_array, as_tensor
 from skspectral.atoms.family import AtomModel
-from skspectral.learning.projection import Projection, gauss_newton_system, project
+from skspectral.learning.newton import NormalSystem, is_small
+from skspectral.learning.projection import Projection, project
 from skspectral.moments.second_moment import SecondMoment
 
 # Number of rejected steps, each with more damping, after which the descent ends.
@@ -22,9 +23,8 @@ _MIN_DAMPING = 1e-4
 # If the loss is below this fraction of the total variance, the smallest damping
 # decreases with the loss: near a perfect fit, only undamped steps converge.
 _SMALL_LOSS = 0.02
-# Normal matrices that cost at most this many multiplications are computed in double
-# precision.
-_DOUBLE_PRECISION_COST = 2e8
+# Damping of the first step.
+_FIRST_DAMPING = 0.1
 # Number of L-BFGS steps per iteration of ``max_iter``. A step of L-BFGS is shorter than
 # a Gauss-Newton step and costs about a tenth of it.
 _LBFGS_STEPS_PER_ITERATION = 10
@@ -100,12 +100,9 @@ class Settings:
         Floating type of the large matrix products.
     method : str
         "gauss-newton", "lbfgs", "adam" or "auto". "auto" means Gauss-Newton if the
-        atoms are separable and have at most ``max_system`` parameters in total, and
-        otherwise L-BFGS.
+        atoms are separable, and otherwise L-BFGS.
     learning_rate : float
         Step size of Adam. Ignored by the other methods.
-    max_system : int
-        Largest number of rows of the normal matrix for which "auto" uses Gauss-Newton.
     """
 
     ridge: float
@@ -114,17 +111,16 @@ class Settings:
     dtype: torch.dtype
     method: str = "auto"
     learning_rate: float = 3e-3
-    max_system: int = 4096
 
-    def uses_gauss_newton(self, model: AtomModel, params: torch.Tensor) -> bool:
+    def uses_gauss_newton(self, model: AtomModel) -> bool:
         """Return whether a descent takes Gauss-Newton steps."""
         if self.method == "auto":
-            return model.separable and params.numel() <= self.max_system
+            return model.separable
         return self.method == "gauss-newton"
 
-    def max_steps(self, model: AtomModel, params: torch.Tensor) -> int:
+    def max_steps(self, model: AtomModel) -> int:
         """Return the largest number of steps of a descent."""
-        newton = self.uses_gauss_newton(model, params)
+        newton = self.uses_gauss_newton(model)
         return self.max_iter * (1 if newton else _LBFGS_STEPS_PER_ITERATION)
 
 
@@ -150,7 +146,7 @@ def descend(
     if _all_explained(start, C):
         state.converged = True
         return state
-    method = _gauss_newton if settings.uses_gauss_newton(model, params) else _lbfgs
+    method = _gauss_newton if settings.uses_gauss_newton(model) else _lbfgs
     return method(model, state, C, settings, on_step)
 
 
@@ -184,21 +180,26 @@ def _gauss_newton(
 ) -> Descent:
     """Take Levenberg-Marquardt steps with Kaufman's normal matrix.
 
-    Each step lowers the loss.
+    Each step lowers the loss. The damping follows the ratio of the actual to the
+    predicted decrease (Nielsen 1999).
+
+    References
+    ----------
+    H. B. Nielsen (1999). Damping parameter in Marquardt's method. Technical University
+    of Denmark, IMM-REP-1999-05.
     """
-    damping, small_steps = 1e-3, 0
+    damping, small_steps = _FIRST_DAMPING, 0
     dtype, total = settings.dtype, C.trace()
-    if state.params.numel() ** 2 * C.n_features <= _DOUBLE_PRECISION_COST:
+    if is_small(state.params.numel(), C.n_features):
         dtype = torch.float64
     for _ in range(settings.max_iter):
-        jacobian = model.jacobian(state.params, dtype)
-        system, gradient = gauss_newton_system(state.fit, jacobian)
+        system = NormalSystem.of(state.fit, model.jacobian(state.params, dtype))
         previous = state.fit.loss
         min_damping = _MIN_DAMPING * min(1.0, previous / (_SMALL_LOSS * total))
         for _ in range(_MAX_TRIALS):
             try:
-                step = _damped_step(system, gradient, damping, min_damping)
-                trial = state.params + step
+                step = system.step(damping, min_damping)
+                trial = state.params + step.change
                 fit = project(model.atoms(trial), C, settings.ridge)
             except ArithmeticError:
                 # The step was too long, so that an atom vanished, or the normal matrix
@@ -207,7 +208,9 @@ def _gauss_newton(
                 continue
             if fit.loss < previous:
                 state.params, state.fit = trial, fit
-                damping = max(damping / 5, 1e-8)
+                ratio = (previous - fit.loss) / max(step.predicted, 1e-300)
+                factor = 1 - (2 * min(ratio, 2.0) - 1) ** 3
+                damping = max(damping * max(0.2, factor), 1e-8)
                 break
             damping *= 4
         else:
@@ -223,32 +226,6 @@ def _gauss_newton(
         if state.converged or state.stopped:
             break
     return state
-
-
-def _damped_step(
-    system: torch.Tensor, gradient: torch.Tensor, damping: float, min_damping: float
-) -> torch.Tensor:
-    """Return the damped Gauss-Newton step, with the shape of ``gradient``.
-
-    Raises
-    ------
-    ArithmeticError
-        If the damped matrix is not positive definite.
-    """
-    diagonal = system.diagonal()
-    mean = diagonal.mean()
-    # A parameter that does not change the loss, such as the length of an atom, has a
-    # zero diagonal. The step of a parameter with a small diagonal would be mostly
-    # rounding errors. Parts of the mean diagonal therefore damp all parameters.
-    added = damping * (diagonal + 1e-2 * mean) + min_damping * mean
-    damped = system.clone()
-    damped.diagonal().add_(added)
-    factor, info = torch.linalg.cholesky_ex(damped)
-    if info != 0:
-        raise ArithmeticError("The damped normal matrix is not positive definite.")
-    flat = gradient.reshape(-1, 1).to(system.dtype)
-    step = torch.cholesky_solve(flat, factor).reshape(gradient.shape)
-    return -step.to(gradient.dtype) / 2
 
 
 def _lbfgs(
@@ -289,7 +266,7 @@ def _lbfgs(
         method="L-BFGS-B",
         callback=after_step,
         options={
-            "maxiter": settings.max_steps(model, params),
+            "maxiter": settings.max_steps(model),
             "ftol": 0.0,
             "gtol": 0.0,
         },

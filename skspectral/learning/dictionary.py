@@ -351,7 +351,7 @@ class _Learner:
         """Refine all atoms by at most ``n_steps`` iterations."""
         settings = replace(self.plan.settings, max_iter=n_steps)
         params = self._without_zero_atoms(model, params)
-        step = self.monitor.stage(stage, settings.max_steps(model, params))
+        step = self.monitor.stage(stage, settings.max_steps(model))
         total = self.C.trace()
         return descend(
             model,

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
-from skspectral._linalg import add_gram_, cholesky, mirror_upper_
+from skspectral._linalg import cholesky
 from skspectral.moments.second_moment import SecondMoment
 
 # An atom whose norm is below this fraction of the largest norm is a rounding error.
@@ -64,12 +64,13 @@ class Projection:
 
         These are the atoms before they were normalised.
         """
-        slope = self.code_moment @ self.atoms
-        slope = 2 * (slope - torch.cholesky_solve(self.image, self.factor))
+        slope = torch.cholesky_solve(self.image, self.factor)
+        torch.addmm(slope, self.code_moment, self.atoms, beta=-1, out=slope)
         # J does not depend on the length of an atom, so that the gradient is orthogonal
         # to the atom.
-        slope = slope - (slope * self.atoms).sum(1, keepdim=True) * self.atoms
-        return slope / self.norms[:, None]
+        along = torch.linalg.vecdot(slope, self.atoms)
+        slope.addcmul_(self.atoms, along[:, None], value=-1)
+        return slope.mul_(2 / self.norms[:, None])
 
 
 def present(norms: torch.Tensor) -> torch.Tensor:
@@ -107,42 +108,6 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
         image=image,
         code_moment=torch.cholesky_solve(Q_M.T.contiguous(), factor),
     )
-
-
-def gauss_newton_system(
-    fit: Projection, jacobian: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the normal matrix (K p, K p) and the gradient (K, p) of J.
-
-    Both are with respect to the parameters of the atoms. Kaufman's simplification
-    (1975) of variable projection neglects one term of the residual's derivative. With
-    the projection P onto the atoms and the code w_i of atom i, the derivative with
-    respect to parameter p of atom i is -w_i (d_p s_i)(I - P). Summed over the samples,
-
-        H_pq = (Q M Q)_{i(p) i(q)} <d_p s (I - P), d_q s (I - P)>.
-
-    The ``jacobian`` d_p s_i has the shape (K, p, T). Its dtype is that of the large
-    matrix product, which costs (K p)^2 T. The Gauss-Newton step solves
-    2 matrix step = -gradient.
-    """
-    n_atoms, n_params, n_features = jacobian.shape
-    dtype = jacobian.dtype
-    slope = fit.gradient().to(dtype)
-    gradient = torch.bmm(jacobian, slope[:, :, None]).double()[:, :, 0]
-
-    # The projections are subtracted from the derivatives before these are multiplied.
-    # Subtracting products of projections from products of derivatives would cancel
-    # digits where a derivative lies almost in the span of the atoms.
-    rows, atoms = jacobian.reshape(-1, n_features), fit.atoms.to(dtype)
-    along = torch.cholesky_solve((atoms @ rows.T).double(), fit.factor)
-    rows = torch.addmm(rows, along.T.to(dtype), atoms, alpha=-1)
-    matrix = rows.new_zeros(len(rows), len(rows))
-    add_gram_(matrix, rows.T)
-    mirror_upper_(matrix)
-    coupling = fit.code_moment / torch.outer(fit.norms, fit.norms)
-    blocks = matrix.view(n_atoms, n_params, n_atoms, n_params)
-    blocks *= coupling.to(dtype)[:, None, :, None]
-    return matrix, gradient
 
 
 def cost_of_removal(fit: Projection, kept: torch.Tensor, ridge: float) -> torch.Tensor:

@@ -76,7 +76,7 @@ def test_a_network_drifts_on_top_of_plain_waves(patches):
     network = MLPModulation(width=8, depth=1)
     est = learn(patches[0], modulation=network)
     gain = est.explained_variance_ratio_.sum() - plain.explained_variance_ratio_.sum()
-    assert gain > 0.001
+    assert gain > 0.0005
     again = learn(patches[0], modulation=network)
     np.testing.assert_array_equal(est.components_, again.components_)
     other = learn(patches[0], modulation=network, random_state=1)

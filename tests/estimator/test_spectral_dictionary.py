@@ -102,18 +102,18 @@ def test_few_samples_beat_pca():
     assert explained_variance(est, test) > explained_variance(pca, test) + 0.005
 
 
-def test_many_atoms_by_lbfgs():
-    """More parameters than Gauss-Newton takes: 230 atoms of 19."""
+def test_many_atoms_by_gauss_newton():
+    """The matrix of the 4,370 parameters of 230 atoms is never formed."""
     rng = np.random.default_rng(0)
     X = np.cumsum(rng.normal(size=(400, 256)), axis=1)
-    static, drifting = (
-        SpectralDictionaryLearning(230, modulation=m, tol=0.02).fit(X)
-        for m in (None, "basis")
-    )
+    static = SpectralDictionaryLearning(230, modulation=None, tol=0.02).fit(X)
+    drifting = SpectralDictionaryLearning(230, tol=1e-3, max_iter=16)
+    with pytest.warns(ConvergenceWarning):
+        drifting.fit(X)
     static, drifting = (
         1 - est.explained_variance_ratio_.sum() for est in (static, drifting)
     )
-    assert drifting < 0.9 * static
+    assert drifting < 0.95 * static
 
 
 def test_as_many_atoms_as_features(signals):

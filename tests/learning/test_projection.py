@@ -7,9 +7,9 @@ from skspectral.atoms.family import AtomModel
 from skspectral.atoms.modulated import ModulatedWaves
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
+from skspectral.learning.newton import NormalSystem
 from skspectral.learning.projection import (
     added_variance,
-    gauss_newton_system,
     project,
 )
 from skspectral.moments import DenseMoment
@@ -57,7 +57,7 @@ def test_gradient_by_finite_differences(problem, ridge):
 
     fit = project(model.atoms(params), C, ridge)
     jacobian = model.jacobian(params, torch.float64)
-    _, gradient = gauss_newton_system(fit, jacobian)
+    gradient = NormalSystem.of(fit, jacobian).gradient
     step = 1e-5
     for index in np.ndindex(*params.shape):
         shift = torch.zeros_like(params)
@@ -71,7 +71,8 @@ def test_gauss_newton_step_is_dense_least_squares(problem):
     X, C, model, params = problem
     fit = project(model.atoms(params), C, 0.0)
     D = model.jacobian(params, torch.float64)
-    system, gradient = gauss_newton_system(fit, D)
+    normal = NormalSystem.of(fit, D.clone())
+    system, gradient = normal.matrix, normal.gradient
 
     S = model.atoms(params).numpy()
     codes = X @ np.linalg.pinv(S)
@@ -93,6 +94,34 @@ def test_gauss_newton_step_is_dense_least_squares(problem):
     ours = np.linalg.lstsq(system.numpy(), -gradient.ravel().numpy() / 2, rcond=1e-10)
     theirs = np.linalg.lstsq(dense, -residual, rcond=1e-7)
     np.testing.assert_allclose(dense @ ours[0], dense @ theirs[0], atol=1e-5)
+
+
+def test_products_and_steps_without_the_matrix(problem):
+    _, C, model, params = problem
+    fit = project(model.atoms(params), C, 1e-6)
+    system = NormalSystem.of(fit, model.jacobian(params, torch.float64))
+    rng = np.random.default_rng(0)
+    change = torch.tensor(rng.normal(size=params.shape))
+    expected = system.matrix @ change.flatten()
+    np.testing.assert_allclose(system.product(change).flatten(), expected, atol=1e-10)
+    # Conjugate gradients end early; each iteration brings them closer to the direct
+    # solution in the norm of the damped matrix.
+    added = torch.full_like(params, float(system.matrix.diagonal().mean()))
+    damped = system.matrix + torch.diag(added.flatten())
+    direct = torch.linalg.solve(damped, -system.gradient.flatten() / 2)
+    rough = system.iterative(added)[0].flatten()
+    error = rough - direct
+    assert error @ damped @ error < 0.03 * direct @ damped @ direct
+
+
+def test_predicted_decrease_is_that_of_the_quadratic_model(problem):
+    _, C, model, params = problem
+    fit = project(model.atoms(params), C, 1e-6)
+    system = NormalSystem.of(fit, model.jacobian(params, torch.float64))
+    step = system.step(0.5, 1e-4)
+    s, g = step.change.flatten(), system.gradient.flatten()
+    assert step.predicted == pytest.approx(float(-(g @ s) - s @ system.matrix @ s))
+    assert step.predicted > 0
 
 
 def test_added_variance_is_forward_selection():
