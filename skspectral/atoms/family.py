@@ -20,6 +20,10 @@ from torch.autograd.functional import jvp
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 
+# Atoms and their derivatives are computed in parts of at most this number of entries,
+# unless a single atom has more.
+_PART_ENTRIES = 2**23
+
 
 @dataclass(frozen=True)
 class Description:
@@ -366,12 +370,30 @@ class AtomModel:
         return self.family.start(waves, self.grid)
 
     def atoms(self, params: torch.Tensor) -> torch.Tensor:
-        """Call `AtomFamily.atoms` with this grid."""
-        return self.family.atoms(params, self.grid)
+        """Call `AtomFamily.atoms` with this grid, for long signals in parts."""
+        parts = self._parts(params, 1)
+        if len(parts) == 1 or params.requires_grad:
+            return self.family.atoms(params, self.grid)
+        return _filled(parts, lambda rows: self.family.atoms(rows, self.grid))
 
     def jacobian(self, params: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Call `AtomFamily.jacobian` with this grid."""
-        return self.family.jacobian(params, self.grid, dtype)
+        """Call `AtomFamily.jacobian` with this grid, for long signals in parts."""
+        return _filled(
+            self._parts(params, params.shape[1]),
+            lambda rows: self.family.jacobian(rows, self.grid, dtype),
+        )
+
+    def _parts(self, params: torch.Tensor, n_arrays: int) -> list[torch.Tensor]:
+        """Split the parameters of separable atoms into parts of bounded memory.
+
+        A part has about ``n_arrays`` results of length T per atom.
+        """
+        if not self.separable:
+            return [params]
+        n_atoms = max(1, _PART_ENTRIES // (n_arrays * self.grid.n_features))
+        return [
+            params[start : start + n_atoms] for start in range(0, len(params), n_atoms)
+        ]
 
     def describe(self, params: torch.Tensor) -> Description:
         """Call `AtomFamily.describe` with this grid."""
@@ -384,6 +406,22 @@ class AtomModel:
     def with_rows(self, params: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Call `AtomFamily.with_rows` with this grid."""
         return self.family.with_rows(params, rows, self.grid)
+
+
+def _filled(
+    parts: list[torch.Tensor], function: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Return the results of all parts as one tensor, without a second copy of them."""
+    first = function(parts[0])
+    if len(parts) == 1:
+        return first
+    whole = first.new_empty(sum(map(len, parts)), *first.shape[1:])
+    whole[: len(first)] = first
+    start = len(first)
+    for part in parts[1:]:
+        whole[start : start + len(part)] = function(part)
+        start += len(part)
+    return whole
 
 
 def row_jacobian(
