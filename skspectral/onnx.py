@@ -53,8 +53,8 @@ def register() -> None:
     >>> from skspectral import SpectralDictionaryLearning
     >>> from skspectral.onnx import register
     >>> X, y = load_digits(return_X_y=True)
-    >>> codes = SpectralDictionaryLearning(8, signal_shape=(8, 8), modulation=None)
-    >>> model = make_pipeline(codes, LogisticRegression(max_iter=5000)).fit(X, y)
+    >>> codes = SpectralDictionaryLearning(8, signal_shape=(8, 8), whiten=True)
+    >>> model = make_pipeline(codes, LogisticRegression(max_iter=500)).fit(X, y)
     >>> register()
     >>> graph = skl2onnx.to_onnx(model, X[:1].astype(np.float32), target_opset=18)
     >>> [output.name for output in graph.graph.output]

@@ -379,7 +379,7 @@ class AtomModel:
     def jacobian(self, params: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Call `AtomFamily.jacobian` with this grid, for long signals in parts."""
         return _filled(
-            self._parts(params, params.shape[1]),
+            self._parts(params, params.shape[-1]),
             lambda rows: self.family.jacobian(rows, self.grid, dtype),
         )
 
