@@ -119,6 +119,16 @@ class SketchScatter(Scatter):
         self._n_rows = self.size
         self._shed += float(shed)
 
+    def kept_rows(self) -> torch.Tensor:
+        """Return the rows B of the sketch.
+
+        Returns
+        -------
+        rows : tensor of shape (m, T), float32 or float64
+            At most 2 ``size`` rows. They share memory with the scatter.
+        """
+        return self._memory[: self._n_rows]
+
     def square_root(self) -> torch.Tensor:
         """Raise an error, because the sketch and the remainder have no common root.
 
@@ -147,7 +157,7 @@ class SketchScatter(Scatter):
         moment : SumMoment
             The multiple of the sketch, plus that of the stationary remainder.
         """
-        rows = self._memory[: self._n_rows]
+        rows = self.kept_rows()
         sketched = FactorMoment(rows, factor)
         if self._shed == 0:
             return sketched
@@ -167,6 +177,6 @@ class SketchScatter(Scatter):
             super().merge(other)
             return
         new = other.moved_to(self.device)
-        self._insert(new._memory[: new._n_rows], 1.0)
+        self._insert(new.kept_rows(), 1.0)
         self._power += new._power
         self._shed += new._shed

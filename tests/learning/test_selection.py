@@ -163,3 +163,26 @@ def test_grey_plane_waves_are_a_basis():
         [plane_wave(axes, p.frequency.numpy(), p.phase, np.ones(1)) for p in picks]
     )
     assert np.linalg.cond(S) < 100
+
+
+@pytest.mark.parametrize(("n_features", "n_atoms"), [(64, 20), (200, 40)])
+def test_several_waves_a_search_are_as_good_as_one(n_features, n_atoms, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.normal(size=(100, n_features)), axis=1)
+    C = moment(X.T @ X / np.trace(X.T @ X))
+
+    def left():
+        selection = GreedySelection(C)
+        picks = selection.select(n_atoms)
+        assert len(picks) == n_atoms
+        return float(selection.power().sum()), picks
+
+    several, picks = left()
+    again, same = left()
+    assert several == again
+    assert all(
+        torch.equal(a.frequency, b.frequency) for a, b in zip(picks, same, strict=True)
+    )
+    monkeypatch.setattr("skspectral.learning.selection._MAX_CANDIDATES", 1)
+    single, _ = left()
+    assert several <= 1.02 * single
