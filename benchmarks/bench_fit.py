@@ -56,7 +56,6 @@ STEPS = ("fit", "transform", "sample")
 DICTIONARY_PART = 1000
 NMF_PART = 4000
 # Number of test images of the slow methods.
-# Number of test images of the slow methods.
 SLOW_TEST = 500
 
 

@@ -65,7 +65,10 @@ def apply_centred(
     buffer = centre.new_empty(min(n_rows, len(X)), X.shape[1])
     for rows, batch in iter_batches(X, n_rows, device):
         centred = torch.sub(batch, centre, out=buffer[: len(batch)])
-        written[rows] = centred @ right
+        if written.device == device:
+            torch.mm(centred, right, out=written[rows])
+        else:
+            written[rows] = centred @ right
     return out
 
 

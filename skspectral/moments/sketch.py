@@ -18,7 +18,7 @@ class SketchScatter(Scatter):
 
     The scatter C is approximated by B'B + S. The sketch has at most 2 ``size`` rows and
     satisfies 0 <= C - B'B <= ``error`` I. S is the covariance of a stationary process
-    with the autocorrelation of C - B'B, see `stationary_mean`. It represents the part
+    with the autocorrelation of C - B'B. It represents the part
     of C that the sketch leaves out, is positive semi-definite, and makes the trace of
     the sum that of C. The autocorrelation is the biased one, which smooths the mean
     power spectrum of this part a little. The unbiased one is indefinite; with its
