@@ -377,11 +377,16 @@ class AtomModel:
         return _filled(parts, lambda rows: self.family.atoms(rows, self.grid))
 
     def jacobian(self, params: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Call `AtomFamily.jacobian` with this grid, for long signals in parts."""
-        return _filled(
-            self._parts(params, params.shape[-1]),
-            lambda rows: self.family.jacobian(rows, self.grid, dtype),
-        )
+        """Call `AtomFamily.jacobian` with this grid, for long signals in parts.
+
+        The result is a new contiguous tensor, which the caller may change.
+        """
+        parts = self._parts(params, params.shape[-1])
+        if len(parts) == 1:
+            # The family may keep its tensor, or return one with other strides.
+            whole = self.family.jacobian(params, self.grid, dtype)
+            return whole.clone(memory_format=torch.contiguous_format)
+        return _filled(parts, lambda rows: self.family.jacobian(rows, self.grid, dtype))
 
     def _parts(self, params: torch.Tensor, n_arrays: int) -> list[torch.Tensor]:
         """Split the parameters of separable atoms into parts of bounded memory.

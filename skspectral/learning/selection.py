@@ -145,7 +145,7 @@ class GreedySelection:
         new = copy.copy(self)
         new.gain, new.size = self.gain.clone(), self.size.clone()
         new._n_picks = torch.zeros_like(self._n_picks)
-        new._rows = self._rows.clone()
+        new._rows = self._span.clone()
         return new
 
     @property

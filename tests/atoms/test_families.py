@@ -449,3 +449,25 @@ def test_windows_are_not_narrower_than_a_sample():
 class Silent:
     def stage(self, name, n_steps):
         return lambda **state: False
+
+
+class Strided(Sinusoid):
+    """Derivatives in a tensor of other strides, which the family keeps."""
+
+    kept = None
+
+    def jacobian(self, params, grid, dtype):
+        found = super().jacobian(params, grid, dtype)
+        Strided.kept = (found.transpose(1, 2).contiguous().transpose(1, 2), found)
+        return Strided.kept[0]
+
+
+def test_derivatives_of_a_family_may_have_any_strides_and_are_not_changed():
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.normal(size=(40, 48)), axis=1)
+    ours, theirs = (
+        SpectralDictionaryLearning(3, atoms=atoms, modulation=None).fit(X)
+        for atoms in (Sinusoid(), Strided())
+    )
+    np.testing.assert_allclose(ours.components_, theirs.components_, atol=1e-9)
+    np.testing.assert_array_equal(*Strided.kept)
