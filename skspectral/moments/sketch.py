@@ -1,8 +1,11 @@
 """A scatter of many long rows: a few rows, and a stationary remainder."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from typing import Any
+
 import torch
 
+from skspectral._device import as_array
 from skspectral.grid import Grid
 from skspectral.moments.lags import lags_of_power, power_of_rows
 from skspectral.moments.scatter import Scatter
@@ -82,7 +85,7 @@ class SketchScatter(Scatter):
     def _insert(self, rows: torch.Tensor, scale: float) -> None:
         """Put rows, times a scale, into the sketch, and compress it when it is full."""
         dtype = torch.promote_types(self._memory.dtype, rows.dtype)
-        if len(self._memory) == 0 or dtype != self._memory.dtype:
+        if len(self._memory) < 2 * self.size or dtype != self._memory.dtype:
             kept = self._memory[: self._n_rows]
             self._memory = rows.new_empty(2 * self.size, self.n_features, dtype=dtype)
             self._memory[: self._n_rows] = kept
@@ -164,6 +167,10 @@ class SketchScatter(Scatter):
         left = self._power - power_of_rows(rows, self.grid)
         lags = lags_of_power(left, self.grid) * (factor / self.grid.n_places)
         return SumMoment([sketched, StationaryMoment(lags, self.grid)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return numpy arrays and numbers, without unused memory."""
+        return super().__getstate__() | {"_memory": as_array(self.kept_rows())}
 
     def merge(self, other: Scatter) -> None:
         """Add another scatter, which is not changed.

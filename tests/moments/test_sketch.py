@@ -1,5 +1,7 @@
 """The sketch of the scatter: its bound, its lags, its order of rows and its merging."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,16 @@ def test_batches_do_not_matter(dtype):
     np.testing.assert_array_equal(one.kept_rows(), other.kept_rows())
     matrices = [each.second_moment().dense() for each in (one, other)]
     np.testing.assert_allclose(*matrices, rtol=1e-9, atol=1e-9)
+
+
+def test_a_sketch_from_a_pickle_goes_on():
+    grid = Grid((40,))
+    rows = rows_of("normal", grid, 90)
+    whole, part = sketch_of(rows, grid, 8), sketch_of(rows[:50], grid, 8)
+    again = pickle.loads(pickle.dumps(part))
+    again.add(rows[50:])
+    np.testing.assert_array_equal(again.kept_rows(), whole.kept_rows())
+    assert again.error == whole.error
 
 
 def test_merged_in_any_order_the_bounds_add():
