@@ -418,8 +418,6 @@ def _filled(
 ) -> torch.Tensor:
     """Return the results of all parts as one tensor, without a second copy of them."""
     first = function(parts[0])
-    if len(parts) == 1:
-        return first
     whole = first.new_empty(sum(map(len, parts)), *first.shape[1:])
     whole[: len(first)] = first
     start = len(first)

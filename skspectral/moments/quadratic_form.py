@@ -167,13 +167,21 @@ class QuadraticForm:
 
     @classmethod
     def total(
-        cls, forms: Sequence["QuadraticForm"], factor: float = 1.0
+        cls, forms: Iterable["QuadraticForm"], factor: float = 1.0
     ) -> "QuadraticForm":
-        """Return a multiple of the sum of forms at the same waves."""
-        hermitian, bilinear = forms[0].hermitian, forms[0].bilinear
-        for form in forms[1:]:
-            hermitian, bilinear = hermitian + form.hermitian, bilinear + form.bilinear
-        return cls(hermitian * factor, bilinear * factor)
+        """Return a multiple of the sum of forms at the same waves.
+
+        Forms from a generator are added one by one, so that few of them are in memory
+        at a time.
+        """
+        terms = iter(forms)
+        total = next(terms).clone()
+        for term in terms:
+            total.hermitian += term.hermitian
+            total.bilinear += term.bilinear
+        total.hermitian *= factor
+        total.bilinear *= factor
+        return total
 
     def clone(self) -> "QuadraticForm":
         """Return a copy that can be deflated independently."""

@@ -526,10 +526,10 @@ class FactorMoment(SecondMoment):
         -----
         Costs O(m T log T).
         """
-        forms = [
+        forms = (
             QuadraticForm.of_factor(chunk, grid, envelope)
             for chunk in row_chunks(self._rows, grid)
-        ]
+        )
         return QuadraticForm.total(forms, self._factor)
 
 
@@ -678,5 +678,5 @@ class SumMoment(SecondMoment):
         form : QuadraticForm
             Values at the waves in half-cycle steps.
         """
-        forms = [part.quadratic_form(grid, envelope) for part in self._parts]
+        forms = (part.quadratic_form(grid, envelope) for part in self._parts)
         return QuadraticForm.total(forms)

@@ -21,11 +21,11 @@ class SketchScatter(Scatter):
 
     The scatter C is approximated by B'B + S. The sketch has at most 2 ``size`` rows and
     satisfies 0 <= C - B'B <= ``error`` I. S is the covariance of a stationary process
-    with the autocorrelation of C - B'B. It represents the part
-    of C that the sketch leaves out, is positive semi-definite, and makes the trace of
-    the sum that of C. The autocorrelation is the biased one, which smooths the mean
-    power spectrum of this part a little. The unbiased one is indefinite; with its
-    negative part removed, it gave worse atoms of photographs and of tones.
+    with the autocorrelation of C - B'B. It represents the part of C that the sketch
+    leaves out, is positive semi-definite, and makes the trace of the sum that of C. The
+    autocorrelation is the biased one, which smooths the mean power spectrum of this
+    part a little. The unbiased one is indefinite; with its negative part removed, it
+    gave worse atoms of photographs and of tones.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class SketchScatter(Scatter):
         """Put rows, times a scale, into the sketch, and compress it when it is full."""
         dtype = torch.promote_types(self._memory.dtype, rows.dtype)
         if len(self._memory) < 2 * self.size or dtype != self._memory.dtype:
-            kept = self._memory[: self._n_rows]
+            kept = self.kept_rows()
             self._memory = rows.new_empty(2 * self.size, self.n_features, dtype=dtype)
             self._memory[: self._n_rows] = kept
         start = 0
@@ -102,7 +102,7 @@ class SketchScatter(Scatter):
     def _compress(self) -> None:
         """Shrink the rows so that ``size`` of them remain."""
         width = max(1, _PART_ENTRIES // self._n_rows)
-        rows = self._memory[: self._n_rows]
+        rows = self.kept_rows()
         parts = torch.split(rows, width, dim=1)
         gram = torch.zeros(
             len(rows), len(rows), dtype=torch.float64, device=self.device

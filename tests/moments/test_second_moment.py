@@ -1,6 +1,7 @@
 """Second moments, compared with the matrices that they represent."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -131,6 +132,27 @@ def test_forms_on_carriers_by_products(shape, kind):
         for form, left in ((moment.hermitian, e.conj()), (moment.bilinear, e)):
             expected = np.einsum("fct,fdt->cdf", left, image)
             np.testing.assert_allclose(form, expected, atol=1e-9)
+
+
+def test_the_total_of_many_forms_keeps_few_of_them():
+    """The forms of the chunks of long rows would not fit into memory together."""
+    grid, rows = Grid((6,)), torch.as_tensor(matrix_of(6))
+    alive, most = weakref.WeakSet(), 0
+
+    def forms():
+        nonlocal most
+        for row in rows:
+            form = QuadraticForm.of_factor(row[None], grid)
+            alive.add(form)
+            most = max(most, len(alive))
+            yield form
+            del form
+
+    total = QuadraticForm.total(forms(), 0.5)
+    assert most <= 2
+    at_once = QuadraticForm.of_factor(rows, grid)
+    torch.testing.assert_close(total.hermitian, at_once.hermitian / 2)
+    torch.testing.assert_close(total.bilinear, at_once.bilinear / 2)
 
 
 def test_a_stationary_product_of_a_long_signal_is_toeplitz():
