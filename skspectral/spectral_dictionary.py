@@ -224,8 +224,10 @@ class SpectralDictionaryLearning(
         Form in which the second moment of the data is kept. It determines the memory
         and the time of a fit, and hardly its result.
 
-        - "auto": "factor" if there are at most as many rows as features, and they take
-          at most 1 GiB; otherwise "dense" up to 11,585 features; otherwise "sketch".
+        - "auto": "factor" for at most half as many rows as features; otherwise "dense"
+          up to 11,585 features, where the matrix takes 1 GiB. With more features,
+          "factor" for at most as many rows as features, if they take at most 1 GiB;
+          otherwise "sketch".
         - "dense": a T x T matrix in float64. Best for many rows.
         - "factor": the centred rows themselves. Best for few rows, of any length.
         - "sketch": ``sketch_size`` rows and the exact autocorrelation of the data,

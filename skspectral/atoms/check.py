@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from skspectral.atoms.derivatives import DenseDerivatives
 from skspectral.atoms.family import AtomFamily, AtomModel, row_jacobian
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
@@ -44,7 +45,7 @@ def check_atom_family(
     - each atom starts near its plain wave;
     - equal parameters give equal atoms;
     - the parameters of one atom do not change other atoms, if the family is separable;
-    - the derivatives agree with central differences.
+    - the derivatives agree with central differences, in both forms.
 
     Parameters
     ----------
@@ -205,6 +206,7 @@ def _check_derivatives(model: AtomModel, params: torch.Tensor) -> None:
     if model.separable:
         jacobian = model.jacobian(params, torch.float64)
         _expect(model.family, "jacobian", jacobian, slopes.shape)
+        _check_operator(model, params, jacobian)
         _check_others_stay(model, params)
     else:
         # Only derivatives with respect to rows are checked: central differences over
@@ -221,6 +223,29 @@ def _check_derivatives(model: AtomModel, params: torch.Tensor) -> None:
             f"by {error:.2g} from central differences. Correct slopes or jacobian, or "
             "leave jacobian to automatic differentiation",
         )
+
+
+def _check_operator(
+    model: AtomModel, params: torch.Tensor, jacobian: torch.Tensor
+) -> None:
+    """Compare the products of `AtomFamily.derivatives` with those of the jacobian."""
+    found = model.derivatives(params, torch.float64)
+    dense = DenseDerivatives(jacobian)
+    rows, change = jacobian[:, 0], params + 1
+    for name, one, two in (
+        ("combine", found.combine(change), dense.combine(change)),
+        ("along", found.along(rows), dense.along(rows)),
+        ("along_all", found.along_all(rows), dense.along_all(rows)),
+        ("gram", found.gram(), dense.gram()),
+    ):
+        if one.shape != two.shape or not torch.allclose(
+            one, two, rtol=0, atol=1e-9 * max(1.0, float(two.abs().max()))
+        ):
+            _fail(
+                model.family,
+                f"{name} of derivatives differs from the products of jacobian. Correct "
+                "derivatives, or leave it out",
+            )
 
 
 def _check_others_stay(model: AtomModel, params: torch.Tensor) -> None:

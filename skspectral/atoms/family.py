@@ -17,6 +17,11 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.autograd.functional import jvp
 
+from skspectral.atoms.derivatives import (
+    DenseDerivatives,
+    Derivatives,
+    JoinedDerivatives,
+)
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 
@@ -183,6 +188,30 @@ class AtomFamily(BaseEstimator, ABC):
             Entry [i, j] is the derivative of atom i with respect to its parameter j.
         """
         return row_jacobian(lambda rows: self.atoms(rows, grid), params).to(dtype)
+
+    def derivatives(
+        self, params: torch.Tensor, grid: Grid, dtype: torch.dtype
+    ) -> Derivatives:
+        """Return the derivatives as an operator.
+
+        By default it holds the result of `jacobian`. A subclass whose derivatives are
+        products of few functions overrides this method, for speed and memory.
+
+        Parameters
+        ----------
+        params : tensor of shape (K, p), float64
+            Parameters of the K atoms.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        dtype : torch.dtype
+            Floating type of the products.
+
+        Returns
+        -------
+        derivatives : Derivatives
+            Operator with the entries of `jacobian`.
+        """
+        return DenseDerivatives(self.jacobian(params, grid, dtype))
 
     def envelopes(self, grid: Grid, device: torch.device) -> torch.Tensor | None:
         """Return the envelopes in which the greedy selection looks for waves.
@@ -387,6 +416,15 @@ class AtomModel:
             whole = self.family.jacobian(params, self.grid, dtype)
             return whole.clone(memory_format=torch.contiguous_format)
         return _filled(parts, lambda rows: self.family.jacobian(rows, self.grid, dtype))
+
+    def derivatives(self, params: torch.Tensor, dtype: torch.dtype) -> Derivatives:
+        """Call `AtomFamily.derivatives` with this grid, for long signals in parts."""
+        parts = self._parts(params, 2)
+        groups = [
+            (len(rows), self.family.derivatives(rows, self.grid, dtype))
+            for rows in parts
+        ]
+        return groups[0][1] if len(groups) == 1 else JoinedDerivatives(groups)
 
     def _parts(self, params: torch.Tensor, n_arrays: int) -> list[torch.Tensor]:
         """Split the parameters of separable atoms into parts of bounded memory.

@@ -7,6 +7,11 @@ from typing import NamedTuple
 
 import torch
 
+from skspectral.atoms.derivatives import (
+    DenseDerivatives,
+    Derivatives,
+    ProductDerivatives,
+)
 from skspectral.atoms.family import AtomFamily, Description
 from skspectral.atoms.waves import Waves, nearest_waves
 from skspectral.grid import Grid
@@ -164,19 +169,58 @@ class WaveFamily(AtomFamily):
         jacobian : tensor of shape (K, p, T)
             Entry [i, j] is the derivative of atom i with respect to its parameter j.
         """
+        return _dense(self._terms(params, grid, dtype))
+
+    def derivatives(
+        self, params: torch.Tensor, grid: Grid, dtype: torch.dtype
+    ) -> Derivatives:
+        """Return the derivatives as an operator.
+
+        If all atoms have the same slopes, the products need no array of the size of
+        `jacobian`.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+        dtype : torch.dtype
+            Floating type of the products.
+
+        Returns
+        -------
+        derivatives : Derivatives
+            Operator with the entries of `jacobian`.
+        """
+        terms = self._terms(params, grid, dtype)
+        if all(slopes.ndim == 2 for _, slopes in terms):
+            return ProductDerivatives(terms)
+        return DenseDerivatives(_dense(terms))
+
+    def _terms(
+        self, params: torch.Tensor, grid: Grid, dtype: torch.dtype
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return the derivatives as products of a row per atom and slopes.
+
+        The rows have the shape (K, T), and the slopes (n, T) or (K, n, T).
+        """
         angle, amplitude = self.angle_and_amplitude(params, grid)
         slopes = self.slopes(params, grid, dtype)
         sine, cosine = angle.sin(), angle.cos()
-        parts, on = [], self.runs_on(grid)
+        terms, on = [], self.runs_on(grid)
         if on.channels > 1:
             own = on.channel_indicator(params.device)
-            by_colour = (amplitude * sine).to(dtype)[:, None] * own.to(dtype)
+            terms = [((amplitude * sine).to(dtype), own.to(dtype))]
             colour = self.colour(params, grid) @ own
             sine, cosine = colour * sine, colour * cosine
-            parts = [by_colour]
-        by_angle = (amplitude * cosine).to(dtype)[:, None] * slopes.angle
-        factor = (slopes.amplitude_factor * sine).to(dtype)[:, None]
-        return torch.cat([by_angle, factor * slopes.amplitude, *parts], dim=1)
+        by_angle = (amplitude * cosine).to(dtype)
+        by_amplitude = (slopes.amplitude_factor * sine).to(dtype)
+        return [
+            (by_angle, slopes.angle),
+            (by_amplitude, slopes.amplitude),
+            *terms,
+        ]
 
     def describe(self, params: torch.Tensor, grid: Grid) -> Description:
         """Return the plain waves that the atoms are, or that are nearest to them.
@@ -213,6 +257,11 @@ class WaveFamily(AtomFamily):
         frequency, phase = _plane_through(angle, amplitude**2, on)
         waves = Waves.of(frequency, phase, colour / norm).fold(on.sizes)
         return Description(waves, rms)
+
+
+def _dense(terms: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """Return products of rows per atom and slopes as one tensor, (K, p, T)."""
+    return torch.cat([factors[:, None] * slopes for factors, slopes in terms], 1)
 
 
 def angle_at_centre(waves: Waves) -> torch.Tensor:

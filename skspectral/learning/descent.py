@@ -10,7 +10,7 @@ from scipy.optimize import OptimizeResult, minimize
 
 from skspectral._device import as_array, as_tensor
 from skspectral.atoms.family import AtomModel
-from skspectral.learning.newton import NormalSystem, is_small
+from skspectral.learning.newton import normal_system
 from skspectral.learning.projection import Projection, project
 from skspectral.moments.second_moment import SecondMoment
 
@@ -189,14 +189,12 @@ def _gauss_newton(
     of Denmark, IMM-REP-1999-05.
     """
     damping, small_steps = _FIRST_DAMPING, 0
-    dtype, total = settings.dtype, C.trace()
-    if is_small(state.params.numel(), C.n_features):
-        dtype = torch.float64
+    total = C.trace()
     for _ in range(settings.max_iter):
-        system = NormalSystem.of(state.fit, model.jacobian(state.params, dtype))
+        system = normal_system(model, state.params, state.fit, settings.dtype)
         previous = state.fit.loss
         min_damping = _MIN_DAMPING * min(1.0, previous / (_SMALL_LOSS * total))
-        for _ in range(_MAX_TRIALS):
+        for attempt in range(_MAX_TRIALS):
             try:
                 step = system.step(damping, min_damping)
                 trial = state.params + step.change
@@ -213,8 +211,14 @@ def _gauss_newton(
                 damping = max(damping * max(0.2, factor), 1e-8)
                 break
             damping *= 4
+            if attempt == 0 and step.predicted <= settings.tol * previous:
+                # Even a step as good as predicted would be a small one. The next
+                # attempts, with more damping, are predicted to be smaller.
+                state.converged = True
+                break
         else:
             state.converged = True
+        if state.converged:
             break
         loss = state.fit.loss
         state.add(loss)

@@ -1,12 +1,14 @@
 """Damped Gauss-Newton steps on the squared error with the codes eliminated."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 
 from skspectral._linalg import add_gram_, mirror_upper_
+from skspectral.atoms.derivatives import DenseDerivatives, Derivatives
+from skspectral.atoms.family import AtomModel
 from skspectral.learning.projection import Projection
 
 # A system whose matrix costs at most this number of multiplications is solved by a
@@ -16,11 +18,6 @@ _DIRECT_COST = 2e8
 # this fraction of the first one.
 _MAX_ITERATIONS = 12
 _FORCING = 0.1
-
-
-def is_small(n_params: int, n_features: int) -> bool:
-    """Return whether a system of this size is solved directly, in float64."""
-    return n_params**2 * n_features <= _DIRECT_COST
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,7 @@ class Step:
     predicted: float
 
 
-@dataclass(frozen=True)
-class NormalSystem:
+class NormalSystem(ABC):
     """Gradient and Gauss-Newton matrix H of the loss J, for K atoms.
 
     Kaufman's simplification (1975) of variable projection neglects one term of the
@@ -50,40 +46,35 @@ class NormalSystem:
 
         H_pq = (Q M Q)_{i(p) i(q)} <d_p s (I - P), d_q s (I - P)>.
 
-    The Gauss-Newton step solves 2 H step = -gradient.
+    The Gauss-Newton step solves 2 H step = -gradient. A subclass solves the damped
+    system.
 
     Attributes
     ----------
     gradient : tensor of shape (K, p), float64
         Derivative of the loss.
-    derivatives : tensor of shape (K, p, T)
-        Derivatives of the atoms outside the span of the atoms, d_p s (I - P). Their
-        dtype is that of the large matrix products.
-    coupling : tensor of shape (K, K), float64
-        Second moment Q M Q of the codes, for atoms that were not normalised.
+    blocks : tensor of shape (K, p, p), float64
+        The p x p blocks of H on its diagonal.
     """
 
     gradient: torch.Tensor
-    derivatives: torch.Tensor
-    coupling: torch.Tensor
+    blocks: torch.Tensor
 
-    @classmethod
-    def of(cls, fit: Projection, jacobian: torch.Tensor) -> "NormalSystem":
-        """Return the system from derivatives of the atoms, (K, p, T).
+    @abstractmethod
+    def product(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the product of H and a change of the parameters, both (K, p)."""
 
-        Costs 2 K^2 p T multiplications. The memory of ``jacobian`` is reused.
+    @abstractmethod
+    def solve(self, added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Solve (H + diag(added)) step = -gradient / 2.
+
+        Returns the step and the residual, both (K, p).
+
+        Raises
+        ------
+        ArithmeticError
+            If the damped matrix is not positive definite.
         """
-        n_features, dtype = jacobian.shape[2], jacobian.dtype
-        slope = fit.gradient().to(dtype)
-        gradient = _along(slope, jacobian).double()
-        # The projections are subtracted from the derivatives before these are
-        # multiplied. Subtracting products of projections from products of derivatives
-        # would cancel digits where a derivative lies almost in the span of the atoms.
-        rows, atoms = jacobian.view(-1, n_features), fit.atoms.to(dtype)
-        along = torch.cholesky_solve((atoms @ rows.T).double(), fit.factor)
-        rows.addmm_(along.T.to(dtype), atoms, alpha=-1)
-        coupling = fit.code_moment / torch.outer(fit.norms, fit.norms)
-        return cls(gradient, jacobian, coupling)
 
     def step(self, damping: float, min_damping: float) -> Step:
         """Return the damped step.
@@ -99,79 +90,148 @@ class NormalSystem:
         Returns
         -------
         step : Step
-            The step, from a direct or an iterative solution, whichever is faster.
+            The step.
 
         Raises
         ------
         ArithmeticError
             If the damped matrix is not positive definite.
         """
-        diagonal = self._blocks.diagonal(dim1=1, dim2=2)
+        diagonal = self.blocks.diagonal(dim1=1, dim2=2)
         mean = diagonal.mean()
         # A parameter that does not change the loss, such as the length of an atom, has
         # a zero diagonal. The step of a parameter with a small diagonal would be mostly
         # rounding errors. Parts of the mean diagonal therefore damp all parameters.
         added = damping * (diagonal + 1e-2 * mean) + min_damping * mean
-        solve = self.direct if self._is_small else self.iterative
-        change, residual = solve(added)
+        change, residual = self.solve(added)
         # The model decreases by -g's - s'Hs, and (H + D) s = -g/2 - residual.
         predicted = (change * (added * change + residual - self.gradient / 2)).sum()
         return Step(change, float(predicted))
 
-    @property
-    def _is_small(self) -> bool:
-        return is_small(self.gradient.numel(), self.derivatives.shape[2])
 
-    @cached_property
-    def matrix(self) -> torch.Tensor:
-        """The matrix H, (K p, K p). Costs (K p)^2 T multiplications."""
-        n_atoms, n_params, n_features = self.derivatives.shape
-        rows = self.derivatives.view(-1, n_features)
+def normal_system(
+    model: AtomModel, params: torch.Tensor, fit: Projection, dtype: torch.dtype
+) -> NormalSystem:
+    """Return the system of atoms that were fitted, in the form that is solved faster.
+
+    Parameters
+    ----------
+    model : AtomModel
+        Kind of the atoms. They are separable.
+    params : tensor of shape (K, p), float64
+        Parameters of the atoms.
+    fit : Projection
+        Least squares on the atoms.
+    dtype : torch.dtype
+        Floating type of the large products. Small systems are computed in float64.
+
+    Returns
+    -------
+    system : NormalSystem
+        The system.
+    """
+    if params.numel() ** 2 * model.grid.n_features <= _DIRECT_COST:
+        return DenseSystem(fit, model.jacobian(params, torch.float64))
+    return IterativeSystem(fit, model.derivatives(params, dtype), dtype)
+
+
+class DenseSystem(NormalSystem):
+    """The system with its matrix, which is solved by a Cholesky factorisation.
+
+    Parameters
+    ----------
+    fit : Projection
+        Least squares on the atoms.
+    jacobian : tensor of shape (K, p, T), float64
+        Derivatives of the atoms. The memory is reused.
+
+    Attributes
+    ----------
+    gradient, blocks : tensor
+        See `NormalSystem`.
+    matrix : tensor of shape (K p, K p), float64
+        The matrix H. It costs (K p)^2 T multiplications.
+    """
+
+    def __init__(self, fit: Projection, jacobian: torch.Tensor):
+        n_atoms, n_params, n_features = jacobian.shape
+        self.gradient = DenseDerivatives(jacobian).along(fit.gradient())
+        # The projections are subtracted from the derivatives before these are
+        # multiplied. Subtracting products of projections from products of derivatives
+        # would cancel digits where a derivative lies almost in the span of the atoms.
+        rows = jacobian.view(-1, n_features)
+        rows.addmm_(rows @ fit.axes.T, fit.axes, alpha=-1)
         matrix = rows.new_zeros(len(rows), len(rows))
         add_gram_(matrix, rows.T)
-        mirror_upper_(matrix)
-        blocks = matrix.view(n_atoms, n_params, n_atoms, n_params)
-        blocks *= self.coupling.to(matrix.dtype)[:, None, :, None]
-        return matrix
+        self.matrix = mirror_upper_(matrix)
+        by_atom = matrix.view(n_atoms, n_params, n_atoms, n_params)
+        by_atom *= _coupling(fit)[:, None, :, None]
+        self.blocks = by_atom.diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
     def product(self, change: torch.Tensor) -> torch.Tensor:
-        """Return the product of H and a change of the parameters, both (K, p).
+        """Return the product of H and a change; see `NormalSystem.product`."""
+        return (self.matrix @ change.flatten()).view_as(change)
 
-        Costs K^2 T + 2 K p T multiplications.
-        """
-        dtype = self.derivatives.dtype
-        moved = torch.bmm(change.to(dtype)[:, None], self.derivatives)[:, 0]
-        moved = self.coupling.to(dtype) @ moved
-        return _along(moved, self.derivatives).double()
-
-    @cached_property
-    def _blocks(self) -> torch.Tensor:
-        """The p x p blocks of H on its diagonal, (K, p, p), float64."""
-        inner = torch.bmm(self.derivatives, self.derivatives.mT).double()
-        return inner * self.coupling.diagonal()[:, None, None]
-
-    def direct(self, added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Solve (H + diag(added)) step = -gradient / 2 by a Cholesky factorisation.
-
-        Returns the step and the residual, which is zero, both (K, p).
-        """
+    def solve(self, added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Solve the damped system; see `NormalSystem.solve`. The residual is zero."""
         damped = self.matrix.clone()
         damped.diagonal().add_(added.flatten())
-        factor = _factorised(damped)
-        flat = self.gradient.reshape(-1, 1).to(damped.dtype)
-        change = torch.cholesky_solve(flat, factor).reshape(self.gradient.shape)
-        return -change.double() / 2, torch.zeros_like(self.gradient)
+        change = torch.cholesky_solve(
+            self.gradient.reshape(-1, 1), _factorised(damped)
+        ).view_as(added)
+        return -change / 2, torch.zeros_like(change)
 
-    def iterative(self, added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Solve (H + diag(added)) step = -gradient / 2 by a few conjugate gradients.
 
-        The preconditioner is the block of the damped matrix that belongs to each atom.
-        Returns the step and the residual, both (K, p).
-        """
-        factor = _factorised(self._blocks + torch.diag_embed(added))
+class IterativeSystem(NormalSystem):
+    """The system without its matrix, which is solved by a few conjugate gradients.
+
+    Only products of the derivatives are computed. The preconditioner is the block of
+    the damped matrix that belongs to each atom.
+
+    Parameters
+    ----------
+    fit : Projection
+        Least squares on the atoms.
+    derivatives : Derivatives
+        Derivatives of the atoms.
+    dtype : torch.dtype
+        Floating type of the derivatives.
+
+    Attributes
+    ----------
+    gradient, blocks : tensor
+        See `NormalSystem`.
+
+    Notes
+    -----
+    Costs K^2 p T multiplications, and K^2 T per iteration.
+    """
+
+    def __init__(self, fit: Projection, derivatives: Derivatives, dtype: torch.dtype):
+        self._derivatives, self._dtype = derivatives, dtype
+        self.gradient = derivatives.along(fit.gradient().to(dtype)).double()
+        coupling = _coupling(fit)
+        self._coupling = coupling.to(dtype)
+        self._inside = derivatives.along_all(fit.axes.to(dtype))
+        outside = derivatives.gram() - torch.bmm(self._inside, self._inside.mT)
+        self.blocks = outside.double() * coupling.diagonal()[:, None, None]
+
+    def product(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the product of H and a change; see `NormalSystem.product`."""
+        change = change.to(self._dtype)
+        moved = self._coupling @ self._derivatives.combine(change)
+        inside = self._coupling @ torch.bmm(change[:, None], self._inside)[:, 0]
+        image = self._derivatives.along(moved)
+        image -= torch.bmm(inside[:, None], self._inside.mT)[:, 0]
+        return image.double()
+
+    def solve(self, added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Solve the damped system; see `NormalSystem.solve`."""
+        factor = _factorised(self.blocks + torch.diag_embed(added))
+        inverse = torch.cholesky_inverse(factor)
 
         def precondition(residual: torch.Tensor) -> torch.Tensor:
-            return torch.cholesky_solve(residual[:, :, None], factor)[:, :, 0]
+            return torch.bmm(inverse, residual[:, :, None])[:, :, 0]
 
         change = torch.zeros_like(self.gradient)
         residual = -self.gradient / 2
@@ -192,11 +252,9 @@ class NormalSystem:
         return change, residual
 
 
-def _along(rows: torch.Tensor, derivatives: torch.Tensor) -> torch.Tensor:
-    """Return products of each row, (K, T), with the derivatives of its atom, (K, p)."""
-    # With the row on the left, torch.bmm is several times as fast as with a column on
-    # the right.
-    return torch.bmm(rows[:, None], derivatives.mT)[:, 0]
+def _coupling(fit: Projection) -> torch.Tensor:
+    """Return the second moment Q M Q of the codes of atoms that are not normalised."""
+    return fit.code_moment / torch.outer(fit.norms, fit.norms)
 
 
 def _factorised(A: torch.Tensor) -> torch.Tensor:

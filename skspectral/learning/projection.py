@@ -1,10 +1,10 @@
 """Variable projection: the squared error with the codes eliminated.
 
-For unit-norm atoms S (K x T) and the second moment C, let G = S S' + ridge I, Q = G^-1,
-B = S C and M = B S'. With least-squares codes, the mean squared error and its
-derivative are
+For unit-norm atoms S (K x T) and the second moment C, let G = S S' + ridge I = L L' and
+A = L^-1 S. Without the ridge, the rows of A are orthonormal and span the atoms. With
+least-squares codes, the mean squared error and its derivative are
 
-    J(S) = tr C - tr(Q M),      dJ/dS = -2 (Q B - Q M Q S).
+    J(S) = tr C - tr(A C A'),      dJ/dS = -2 L^-T A C (I - A'A).
 
 They depend on the data through C alone (Golub and Pereyra 1973), so that the cost of an
 evaluation does not grow with the number of samples.
@@ -20,6 +20,7 @@ squares problems. BIT 15.
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -45,32 +46,50 @@ class Projection:
     norms : tensor of shape (K,)
         Norms of the atoms before they were normalised.
     factor : tensor of shape (K, K)
-        Lower Cholesky factor of G.
+        Lower Cholesky factor L of G.
+    axes : tensor of shape (K, T)
+        Rows A = L^-1 S, which span the atoms.
     image : tensor of shape (K, T)
-        Product B = S C.
-    code_moment : tensor of shape (K, K)
-        Second moment Q M Q of the codes.
+        Product A C.
     """
 
     loss: float
     atoms: torch.Tensor
     norms: torch.Tensor
     factor: torch.Tensor
+    axes: torch.Tensor
     image: torch.Tensor
-    code_moment: torch.Tensor
+
+    @cached_property
+    def axes_moment(self) -> torch.Tensor:
+        """Second moment of the data along the axes, A C A', shape (K, K)."""
+        return self.image @ self.axes.T
+
+    @property
+    def atoms_moment(self) -> torch.Tensor:
+        """Second moment of the data along the atoms, S C S', shape (K, K)."""
+        return self.factor @ self.axes_moment @ self.factor.T
+
+    @cached_property
+    def code_moment(self) -> torch.Tensor:
+        """Second moment of the codes, G^-1 S C S' G^-1, shape (K, K)."""
+        half = torch.linalg.solve_triangular(
+            self.factor.T, self.axes_moment, upper=True
+        )
+        return torch.linalg.solve_triangular(self.factor.T, half.T, upper=True)
 
     def gradient(self) -> torch.Tensor:
         """Return the derivative of J with respect to the atoms as given, (K, T).
 
         These are the atoms before they were normalised.
         """
-        slope = torch.cholesky_solve(self.image, self.factor)
-        torch.addmm(slope, self.code_moment, self.atoms, beta=-1, out=slope)
+        outside = torch.addmm(self.image, self.axes_moment, self.axes, alpha=-1)
+        slope = _inverse(self.factor).T @ outside
         # J does not depend on the length of an atom, so that the gradient is orthogonal
         # to the atom.
         along = torch.linalg.vecdot(slope, self.atoms)
         slope.addcmul_(self.atoms, along[:, None], value=-1)
-        return slope.mul_(2 / self.norms[:, None])
+        return slope.mul_(-2 / self.norms[:, None])
 
 
 def present(norms: torch.Tensor) -> torch.Tensor:
@@ -98,16 +117,19 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
         raise ArithmeticError("An atom is zero or has NaN or infinite values.")
     atoms = S / norms[:, None]
     factor = cholesky(atoms @ atoms.T, ridge)
-    image = C.left_matmul(atoms)
-    Q_M = torch.cholesky_solve(image @ atoms.T, factor)
-    return Projection(
-        loss=C.trace() - float(Q_M.trace()),
-        atoms=atoms,
-        norms=norms,
-        factor=factor,
-        image=image,
-        code_moment=torch.cholesky_solve(Q_M.T.contiguous(), factor),
-    )
+    axes = _inverse(factor) @ atoms
+    image = C.left_matmul(axes)
+    loss = C.trace() - float(torch.linalg.vecdot(image, axes).sum())
+    return Projection(loss, atoms, norms, factor, axes, image)
+
+
+def _inverse(factor: torch.Tensor) -> torch.Tensor:
+    """Return the inverse of a lower triangular matrix.
+
+    Products with it are several times as fast as solutions for many columns.
+    """
+    eye = torch.eye(len(factor)).to(factor)
+    return torch.linalg.solve_triangular(factor, eye, upper=False)
 
 
 def cost_of_removal(fit: Projection, kept: torch.Tensor, ridge: float) -> torch.Tensor:
@@ -117,7 +139,7 @@ def cost_of_removal(fit: Projection, kept: torch.Tensor, ridge: float) -> torch.
     """
     atoms = fit.atoms[kept]
     inverse = torch.cholesky_inverse(cholesky(atoms @ atoms.T, ridge))
-    moment = fit.image[kept] @ atoms.T
+    moment = fit.atoms_moment[kept][:, kept]
     return (inverse @ moment @ inverse).diagonal() / inverse.diagonal()
 
 
@@ -135,7 +157,7 @@ def added_variance(fit: Projection) -> tuple[torch.Tensor, torch.Tensor]:
         Added variances, in the new order.
     """
     gram = fit.atoms @ fit.atoms.T
-    moment = fit.image @ fit.atoms.T
+    moment = fit.atoms_moment
     n_atoms = len(gram)
     # An atom that lies in the span of the earlier ones, up to rounding, adds nothing.
     floor = 1e-10

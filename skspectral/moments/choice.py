@@ -1,6 +1,7 @@
 """Choice of the form in which the scatter of the data is kept.
 
-The forms are compared by memory. The factor of few rows is also the fastest form.
+The forms are compared by memory, and by the time of a fit as measured by
+``benchmarks/bench_second_moment.py forms``.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -17,6 +18,9 @@ from skspectral.moments.sketch import SketchScatter
 KINDS = ("factor", "dense", "sketch")
 # With "auto", a factor or a dense matrix takes at most this number of bytes.
 _AUTO_BYTES = 2**30
+# A fit from the factor is faster than one from the matrix up to about this number of
+# rows, as a fraction of the number of features.
+_FACTOR_ROWS = 0.5
 # Default number of rows of a sketch, and the fewest that the limit on bytes leaves.
 _SKETCH_SIZE, _MIN_SKETCH_SIZE = 256, 16
 _GIB = 2**30
@@ -37,15 +41,16 @@ def choose_kind(n_rows: int, n_features: int, itemsize: int) -> str:
     Returns
     -------
     kind : str
-        "factor" if there are at most as many rows as features, and the rows take at
-        most 1 GiB; otherwise "dense" if the matrix takes at most 1 GiB, which is the
-        case up to 11,585 features; otherwise "sketch".
+        "factor" if there are at most half as many rows as features, or at most as many
+        where the matrix would take more than 1 GiB, and if the rows take at most 1 GiB;
+        otherwise "dense" if the matrix takes at most 1 GiB, which is the case up to
+        11,585 features; otherwise "sketch".
     """
-    if n_rows <= n_features and n_rows * n_features * itemsize <= _AUTO_BYTES:
+    matrix_fits = 8 * n_features**2 <= _AUTO_BYTES
+    most_rows = _FACTOR_ROWS * n_features if matrix_fits else n_features
+    if n_rows <= most_rows and n_rows * n_features * itemsize <= _AUTO_BYTES:
         return "factor"
-    if 8 * n_features**2 <= _AUTO_BYTES:
-        return "dense"
-    return "sketch"
+    return "dense" if matrix_fits else "sketch"
 
 
 def default_sketch_size(n_features: int) -> int:

@@ -8,6 +8,7 @@ operations cost less than with T^2 stored numbers is a subclass of `SecondMoment
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 
@@ -403,6 +404,11 @@ class FactorMoment(SecondMoment):
         trace : float
             Trace, the total variance of the features.
         """
+        return self._trace
+
+    @cached_property
+    def _trace(self) -> float:
+        """The trace, which costs a pass over B."""
         return float(self.diagonal().sum())
 
     def diagonal(self) -> torch.Tensor:

@@ -7,7 +7,7 @@ from skspectral.atoms.family import AtomModel
 from skspectral.atoms.modulated import ModulatedWaves
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
-from skspectral.learning.newton import NormalSystem
+from skspectral.learning.newton import DenseSystem, IterativeSystem
 from skspectral.learning.projection import (
     added_variance,
     project,
@@ -57,7 +57,7 @@ def test_gradient_by_finite_differences(problem, ridge):
 
     fit = project(model.atoms(params), C, ridge)
     jacobian = model.jacobian(params, torch.float64)
-    gradient = NormalSystem.of(fit, jacobian).gradient
+    gradient = DenseSystem(fit, jacobian).gradient
     step = 1e-5
     for index in np.ndindex(*params.shape):
         shift = torch.zeros_like(params)
@@ -71,7 +71,7 @@ def test_gauss_newton_step_is_dense_least_squares(problem):
     X, C, model, params = problem
     fit = project(model.atoms(params), C, 0.0)
     D = model.jacobian(params, torch.float64)
-    normal = NormalSystem.of(fit, D.clone())
+    normal = DenseSystem(fit, D.clone())
     system, gradient = normal.matrix, normal.gradient
 
     S = model.atoms(params).numpy()
@@ -96,32 +96,62 @@ def test_gauss_newton_step_is_dense_least_squares(problem):
     np.testing.assert_allclose(dense @ ours[0], dense @ theirs[0], atol=1e-5)
 
 
-def test_products_and_steps_without_the_matrix(problem):
+def systems(problem, ridge=1e-8):
+    """The system of a problem with its matrix, and without it."""
     _, C, model, params = problem
-    fit = project(model.atoms(params), C, 1e-6)
-    system = NormalSystem.of(fit, model.jacobian(params, torch.float64))
-    rng = np.random.default_rng(0)
-    change = torch.tensor(rng.normal(size=params.shape))
-    expected = system.matrix @ change.flatten()
-    np.testing.assert_allclose(system.product(change).flatten(), expected, atol=1e-10)
-    # Conjugate gradients end early; each iteration brings them closer to the direct
-    # solution in the norm of the damped matrix.
-    added = torch.full_like(params, float(system.matrix.diagonal().mean()))
-    damped = system.matrix + torch.diag(added.flatten())
-    direct = torch.linalg.solve(damped, -system.gradient.flatten() / 2)
-    rough = system.iterative(added)[0].flatten()
-    error = rough - direct
-    assert error @ damped @ error < 0.03 * direct @ damped @ direct
+    fit = project(model.atoms(params), C, ridge)
+    dense = DenseSystem(fit, model.jacobian(params, torch.float64))
+    derivatives = model.derivatives(params, torch.float64)
+    return dense, IterativeSystem(fit, derivatives, torch.float64)
+
+
+def test_the_system_without_its_matrix_has_the_same_products(problem):
+    dense, iterative = systems(problem)
+    change = torch.tensor(np.random.default_rng(0).normal(size=dense.gradient.shape))
+    for one, two in (
+        (iterative.gradient, dense.gradient),
+        (iterative.blocks, dense.blocks),
+        (iterative.product(change), dense.product(change)),
+    ):
+        # The ridge enters the projection in two ways.
+        np.testing.assert_allclose(one, two, atol=1e-6 * float(two.abs().max()))
+
+
+def test_a_few_conjugate_gradients_come_close_to_the_direct_step(problem):
+    dense, iterative = systems(problem)
+    added = torch.full_like(dense.gradient, float(dense.matrix.diagonal().mean()))
+    direct, none = dense.solve(added)
+    assert not bool(none.any())
+    damped = dense.matrix + torch.diag(added.flatten())
+    np.testing.assert_allclose(
+        damped @ direct.flatten(), -dense.gradient.flatten() / 2, atol=1e-9
+    )
+    rough, residual = iterative.solve(added)
+    error = (rough - direct).flatten()
+    # Each iteration comes closer to the direct solution in the norm of the matrix.
+    assert error @ damped @ error < 0.03 * direct.flatten() @ damped @ direct.flatten()
+    left = -dense.gradient / 2 - (damped @ rough.flatten()).view_as(rough)
+    np.testing.assert_allclose(residual, left, atol=1e-6 * float(left.abs().max()))
+
+
+def test_conjugate_gradients_end_at_the_direct_step(problem, monkeypatch):
+    monkeypatch.setattr("skspectral.learning.newton._MAX_ITERATIONS", 200)
+    monkeypatch.setattr("skspectral.learning.newton._FORCING", 1e-10)
+    dense, iterative = systems(problem)
+    added = 0.1 * torch.full_like(dense.gradient, float(dense.matrix.diagonal().mean()))
+    step, _ = dense.solve(added)
+    np.testing.assert_allclose(
+        iterative.solve(added)[0], step, atol=1e-5 * float(step.abs().max())
+    )
 
 
 def test_predicted_decrease_is_that_of_the_quadratic_model(problem):
-    _, C, model, params = problem
-    fit = project(model.atoms(params), C, 1e-6)
-    system = NormalSystem.of(fit, model.jacobian(params, torch.float64))
-    step = system.step(0.5, 1e-4)
-    s, g = step.change.flatten(), system.gradient.flatten()
-    assert step.predicted == pytest.approx(float(-(g @ s) - s @ system.matrix @ s))
-    assert step.predicted > 0
+    for system in systems(problem):
+        step = system.step(0.5, 1e-4)
+        curvature = (step.change * system.product(step.change)).sum()
+        slope = (step.change * system.gradient).sum()
+        assert step.predicted == pytest.approx(float(-slope - curvature))
+        assert step.predicted > 0
 
 
 def test_added_variance_is_forward_selection():

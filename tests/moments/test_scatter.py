@@ -118,8 +118,10 @@ def test_square_root_of_a_dense_scatter_of_low_rank(rows):
 def test_choice_by_size():
     assert choose_kind(500, 3072, 4) == "factor"
     assert choose_kind(64, 10**6, 4) == "factor"
-    assert choose_kind(3072, 3072, 4) == "factor"
-    assert choose_kind(3073, 3072, 4) == "dense"
+    assert choose_kind(1536, 3072, 4) == "factor"
+    assert choose_kind(1537, 3072, 4) == "dense"
+    assert choose_kind(11_586, 11_586, 4) == "factor"
+    assert choose_kind(11_587, 11_586, 4) == "sketch"
     assert choose_kind(50_000, 11_585, 4) == "dense"
     assert choose_kind(50_000, 11_586, 4) == "sketch"
     assert choose_kind(10**5, 10**6, 4) == "sketch"
@@ -200,12 +202,12 @@ def test_three_sines_in_each_form(sines, kind):
 
 def test_partial_fit_goes_over_to_the_dense_form(sines):
     est = SpectralDictionaryLearning(3, modulation=None)
-    for start in range(0, 40, 10):
+    for start in range(0, 30, 10):
         est.partial_fit(sines[start : start + 10])
     assert est.moments_.scatter.kind == "factor"
-    est.partial_fit(sines[:30])
+    est.partial_fit(sines)
     assert est.moments_.scatter.kind == "dense"
-    whole = fitted(np.concatenate([sines, sines[:30]]), "dense")
+    whole = fitted(np.concatenate([sines[:30], sines]), "dense")
     np.testing.assert_allclose(
         est.moments_.covariance().dense(), whole.moments_.covariance().dense()
     )

@@ -1,0 +1,201 @@
+"""Derivatives of atoms with respect to their own parameters, as linear operators.
+
+The derivatives of K atoms with p parameters each are K p rows of length T. Gauss-Newton
+steps need only the products below, which cost much less than the rows if these have a
+structure.
+"""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+
+
+class Derivatives(ABC):
+    """Derivatives D of K atoms with respect to their own p parameters.
+
+    Row j of D_i, (p, T), is the derivative of atom i with respect to its parameter j. A
+    subclass computes products with D.
+    """
+
+    @abstractmethod
+    def combine(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the change of each atom, to first order.
+
+        Parameters
+        ----------
+        change : tensor of shape (K, p)
+            Change of the parameters.
+
+        Returns
+        -------
+        moved : tensor of shape (K, T)
+            The sum over j of ``change[i, j]`` times row j of D_i, in the dtype of the
+            derivatives.
+        """
+
+    @abstractmethod
+    def along(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return inner products of the derivatives of each atom with a row of its own.
+
+        Parameters
+        ----------
+        rows : tensor of shape (K, T)
+            One row per atom, in the dtype of the derivatives.
+
+        Returns
+        -------
+        products : tensor of shape (K, p)
+            Inner products of ``rows[i]`` with the rows of D_i.
+        """
+
+    @abstractmethod
+    def along_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return inner products of all derivatives with all rows.
+
+        Parameters
+        ----------
+        rows : tensor of shape (m, T)
+            Rows in the dtype of the derivatives.
+
+        Returns
+        -------
+        products : tensor of shape (K, p, m)
+            Inner products.
+        """
+
+    @abstractmethod
+    def gram(self) -> torch.Tensor:
+        """Return inner products of the derivatives of each atom with each other.
+
+        Returns
+        -------
+        gram : tensor of shape (K, p, p)
+            The matrices D_i D_i'.
+        """
+
+
+class DenseDerivatives(Derivatives):
+    """Derivatives that are kept as one array.
+
+    Parameters
+    ----------
+    jacobian : tensor of shape (K, p, T)
+        The derivatives.
+    """
+
+    def __init__(self, jacobian: torch.Tensor):
+        self._jacobian = jacobian
+
+    def combine(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the change of each atom; see `Derivatives.combine`."""
+        return torch.bmm(change.to(self._jacobian.dtype)[:, None], self._jacobian)[:, 0]
+
+    def along(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with one row per atom; see `Derivatives.along`."""
+        # With the row on the left, torch.bmm is several times as fast as with a column
+        # on the right.
+        return torch.bmm(rows[:, None], self._jacobian.mT)[:, 0]
+
+    def along_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with all rows; see `Derivatives.along_all`."""
+        n_atoms, n_params, _ = self._jacobian.shape
+        return (self._jacobian.flatten(0, 1) @ rows.T).view(n_atoms, n_params, -1)
+
+    def gram(self) -> torch.Tensor:
+        """Return the products of each atom; see `Derivatives.gram`."""
+        return torch.bmm(self._jacobian, self._jacobian.mT)
+
+
+class ProductDerivatives(Derivatives):
+    """Derivatives that are products of a row of the atom and functions of all atoms.
+
+    With n functions per term, the rows of D_i are ``factors[i] * functions[j]`` for
+    each term. The products cost about K (p + 1) T multiplications, and the memory is
+    that of the factors.
+
+    Parameters
+    ----------
+    terms : sequence of tuple (factors, functions)
+        Tensors of shape (K, T) and (n, T) of one floating type. The numbers n of
+        functions sum to p.
+    """
+
+    def __init__(self, terms: Sequence[tuple[torch.Tensor, torch.Tensor]]):
+        self._terms = [term for term in terms if len(term[1]) > 0]
+
+    def combine(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the change of each atom; see `Derivatives.combine`."""
+        parts = change.split([len(functions) for _, functions in self._terms], dim=1)
+        factors, functions = self._terms[0]
+        moved = (parts[0].to(functions) @ functions).mul_(factors)
+        for part, (factors, functions) in zip(parts[1:], self._terms[1:], strict=True):
+            moved.addcmul_(factors, part.to(functions) @ functions)
+        return moved
+
+    def along(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with one row per atom; see `Derivatives.along`."""
+        return torch.cat([(rows * f) @ functions.T for f, functions in self._terms], 1)
+
+    def along_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with all rows; see `Derivatives.along_all`."""
+        return torch.stack(
+            [
+                (factors * function) @ rows.T
+                for factors, functions in self._terms
+                for function in functions
+            ],
+            dim=1,
+        )
+
+    def gram(self) -> torch.Tensor:
+        """Return the products of each atom; see `Derivatives.gram`."""
+        return torch.cat(
+            [
+                torch.cat([_cross_gram(one, two) for two in self._terms], dim=2)
+                for one in self._terms
+            ],
+            dim=1,
+        )
+
+
+def _cross_gram(
+    one: tuple[torch.Tensor, torch.Tensor], two: tuple[torch.Tensor, torch.Tensor]
+) -> torch.Tensor:
+    """Return products of the derivatives of two terms, shape (K, n_one, n_two)."""
+    factors = one[0] * two[0]
+    columns = [factors @ (function * two[1]).T for function in one[1]]
+    return torch.stack(columns, dim=1)
+
+
+class JoinedDerivatives(Derivatives):
+    """Derivatives of several groups of atoms, one group after the other.
+
+    Parameters
+    ----------
+    groups : sequence of tuple (n_atoms, derivatives)
+        Number of atoms of each group, and their derivatives.
+    """
+
+    def __init__(self, groups: Sequence[tuple[int, Derivatives]]):
+        self._sizes = [n_atoms for n_atoms, _ in groups]
+        self._groups = [derivatives for _, derivatives in groups]
+
+    def combine(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the change of each atom; see `Derivatives.combine`."""
+        parts = zip(self._groups, change.split(self._sizes), strict=True)
+        return torch.cat([group.combine(part) for group, part in parts])
+
+    def along(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with one row per atom; see `Derivatives.along`."""
+        parts = zip(self._groups, rows.split(self._sizes), strict=True)
+        return torch.cat([group.along(part) for group, part in parts])
+
+    def along_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with all rows; see `Derivatives.along_all`."""
+        return torch.cat([group.along_all(rows) for group in self._groups])
+
+    def gram(self) -> torch.Tensor:
+        """Return the products of each atom; see `Derivatives.gram`."""
+        return torch.cat([group.gram() for group in self._groups])
