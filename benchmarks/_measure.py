@@ -85,6 +85,28 @@ def run_apart(script, *args, root=None):
     return done.stdout
 
 
+class BusyMachine:
+    """A process that multiplies matrices on all cores, inside a with statement.
+
+    With ``busy=False`` there is none.
+    """
+
+    _WORK = "import torch\nA = torch.rand(2000, 2000)\nwhile True:\n    A @ A"
+
+    def __init__(self, busy=True):
+        self._busy, self._process = busy, None
+
+    def __enter__(self):
+        if self._busy:
+            self._process = subprocess.Popen([sys.executable, "-c", self._WORK])
+        return self
+
+    def __exit__(self, *_):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
 def package_root():
     """Return the folder from which this process imported skspectral."""
     return Path(skspectral.__file__).parents[1]

@@ -1,19 +1,21 @@
 """Fit, transform and sample, compared with PCA, dictionary learning and NMF.
 
 The script measures on one data set: time of the fit, explained variance of held-out
-images, time of transform and sample relative to a bare matrix product of the same size,
-and peak memory. It prints a table with ratios to scikit-learn's PCA, and writes it with
-a description of the machine as JSON.
+images, times of transform, inverse_transform and sample relative to a bare matrix
+product of the same size, and peak memory. It prints a table with ratios to
+scikit-learn's PCA, and writes it with a description of the machine as JSON.
 
     python benchmarks/bench_fit.py                    # bundled photographs
     python benchmarks/bench_fit.py --data images.npz  # uint8 arrays train, test
     python benchmarks/bench_fit.py --data cifar10/ --sizes 500 50000 --repeats 3
     python benchmarks/bench_fit.py --against ../before --repeats 9
+    python benchmarks/bench_fit.py --busy             # beside another process
 
 --data may also be a folder with cifar10_train.npz and cifar10_test.npz, which hold
 mosaics. --against is the root of another checkout of this project: our methods are then
 measured with the packages of both checkouts in alternating order, and the table shows
-medians of the ratios of each repeat.
+medians of the ratios of each repeat. --busy measures beside a process that multiplies
+matrices on all cores.
 
 Each fit runs in its own process, so that its peak memory can be measured. The order of
 the methods is reversed in every other repeat, and medians are reported. The slow
@@ -32,6 +34,7 @@ from pathlib import Path
 import numpy as np
 from _data import IMAGES_HELP, load_image_rows
 from _measure import (
+    BusyMachine,
     PeakMemory,
     machine,
     median_time,
@@ -128,8 +131,10 @@ def products(estimator, test, codes, least):
         "product_s": forward,
     }
     times["transform_ratio"] = times["transform_s"] / forward
+    backward = seconds_of(lambda: codes @ matrix)
+    times["inverse_s"] = seconds_of(lambda: estimator.inverse_transform(codes), repeats)
+    times["inverse_ratio"] = times["inverse_s"] / backward
     if hasattr(estimator, "sample"):
-        backward = seconds_of(lambda: codes @ matrix)
         times["sample_s"] = seconds_of(lambda: estimator.sample(len(test)))
         times["sample_ratio"] = times["sample_s"] / backward
     return times
@@ -202,6 +207,7 @@ COLUMNS = [
         lambda r: f"{r['ev']:.4f}" + f" ({r['n_test']})" * (r["n_test"] < 1000),
     ),
     ("transform ÷ product", "transform_ratio", "{:.2f}"),
+    ("inverse ÷ product", "inverse_ratio", "{:.2f}"),
     ("sample ÷ product", "sample_ratio", "{:.2f}"),
     ("peak memory, MiB", lambda r: f"{r['peak_bytes'] / 2**20:.0f}"),
 ]
@@ -233,6 +239,11 @@ def parse_arguments():
     )
     parser.add_argument(
         "--against", type=Path, help="root of another checkout to compare with"
+    )
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="measure beside a process that uses all cores",
     )
     parser.add_argument(
         "--least",
@@ -268,10 +279,16 @@ def main():
         result = measure(name, args, int(size))
         print(json.dumps(result | {"package_root": str(package_root())}))
         return
-    table = run_all(args)
+    with BusyMachine(args.busy):
+        table = run_all(args)
     print(markdown(table, COLUMNS + (AGAINST if args.against else [])))
     data = "photographs" if args.data is None else args.data.name
-    report = {"data": data, "machine": machine(), "results": table}
+    report = {
+        "data": data,
+        "busy": args.busy,
+        "machine": machine(),
+        "results": table,
+    }
     write_report(report, args.output)
 
 

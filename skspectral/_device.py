@@ -18,6 +18,9 @@ _ACCELERATOR_BYTES = 512 * 2**20
 # A batch may take one eighth of the free device memory, because the centred copy of the
 # batch, a float64 copy and the products must fit into the memory, too.
 _FREE_MEMORY_DIVISOR = 8
+# Largest block, in bytes, whose memory glibc keeps after it has been freed: 32 MiB with
+# some bytes for its own use.
+_LARGEST_REUSED = 2**25 - 2**16
 # Phrases in the errors of the CPU's allocator, the CUDA driver and the CUDA libraries.
 _SIGNS_OF_FULL_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
@@ -150,6 +153,19 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(
         sign in first_line for sign in _SIGNS_OF_FULL_MEMORY
     )
+
+
+def keep_freed_memory() -> None:
+    """Let the C library reuse the memory of freed arrays of up to 32 MiB.
+
+    By default, glibc returns freed arrays to the operating system until it has seen
+    larger ones being freed (``M_MMAP_THRESHOLD`` in mallopt(3)). A fit, which computes
+    many arrays of the same few megabytes, would get new pages for each of them; this
+    can take half of its time. One freed block just below the largest such size, whose
+    pages are never touched, has the same effect as the larger arrays. Other C libraries
+    are not affected.
+    """
+    torch.empty(_LARGEST_REUSED, dtype=torch.uint8)
 
 
 @contextmanager

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from skspectral._device import Samples, as_array, as_tensor, numpy_dtype
+from skspectral._device import (
+    Samples,
+    as_array,
+    as_tensor,
+    keep_freed_memory,
+    numpy_dtype,
+)
 from skspectral._progress import Monitor
 from skspectral.atoms.windows import (
     basis_of_dependent,
@@ -129,6 +135,7 @@ def fit_model(
     ValueError
         If there is a single row, and the prior cannot be fitted from moments.
     """
+    keep_freed_memory()
     if len(samples) == 1:
         prior.require("moments", "partial_fit of one row")
     moments = _gather(samples, weights, plan, earlier, monitor)

@@ -124,25 +124,34 @@ class ProductDerivatives(Derivatives):
 
     def __init__(self, terms: Sequence[tuple[torch.Tensor, torch.Tensor]]):
         self._terms = [term for term in terms if len(term[1]) > 0]
+        # Memory for one product: with new memory, large ones would take twice the time.
+        self._product = torch.empty_like(self._terms[0][0])
 
     def combine(self, change: torch.Tensor) -> torch.Tensor:
         """Return the change of each atom; see `Derivatives.combine`."""
-        parts = change.split([len(functions) for _, functions in self._terms], dim=1)
-        factors, functions = self._terms[0]
-        moved = (parts[0].to(functions) @ functions).mul_(factors)
-        for part, (factors, functions) in zip(parts[1:], self._terms[1:], strict=True):
-            moved.addcmul_(factors, part.to(functions) @ functions)
+        sizes = [len(functions) for _, functions in self._terms]
+        parts = torch.split(change, sizes, dim=1)
+        moved = torch.zeros_like(self._product)
+        for part, (factors, functions) in zip(parts, self._terms, strict=True):
+            torch.mm(part.to(functions), functions, out=self._product)
+            moved.addcmul_(factors, self._product)
         return moved
 
     def along(self, rows: torch.Tensor) -> torch.Tensor:
         """Return products with one row per atom; see `Derivatives.along`."""
-        return torch.cat([(rows * f) @ functions.T for f, functions in self._terms], 1)
+        return torch.cat(
+            [
+                torch.mul(rows, factors, out=self._product) @ functions.T
+                for factors, functions in self._terms
+            ],
+            dim=1,
+        )
 
     def along_all(self, rows: torch.Tensor) -> torch.Tensor:
         """Return products with all rows; see `Derivatives.along_all`."""
         return torch.stack(
             [
-                (factors * function) @ rows.T
+                torch.mul(factors, function, out=self._product) @ rows.T
                 for factors, functions in self._terms
                 for function in functions
             ],
@@ -184,12 +193,12 @@ class JoinedDerivatives(Derivatives):
 
     def combine(self, change: torch.Tensor) -> torch.Tensor:
         """Return the change of each atom; see `Derivatives.combine`."""
-        parts = zip(self._groups, change.split(self._sizes), strict=True)
+        parts = zip(self._groups, torch.split(change, self._sizes), strict=True)
         return torch.cat([group.combine(part) for group, part in parts])
 
     def along(self, rows: torch.Tensor) -> torch.Tensor:
         """Return products with one row per atom; see `Derivatives.along`."""
-        parts = zip(self._groups, rows.split(self._sizes), strict=True)
+        parts = zip(self._groups, torch.split(rows, self._sizes), strict=True)
         return torch.cat([group.along(part) for group, part in parts])
 
     def along_all(self, rows: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,10 @@ _DEPENDENCE_PENALTY = 0.02
 _MIN_NEW_LENGTH = 1e-4
 # Number of candidates in a search of the grid, and of entries in their rows. Long
 # rows have fewer candidates, to save memory.
-_MAX_CANDIDATES, _MIN_CANDIDATES, _CANDIDATE_ENTRIES = 32, 4, 2**23
+_MAX_CANDIDATES, _MIN_CANDIDATES, _CANDIDATE_ENTRIES = 24, 4, 2**23
+# Factor by which the score of a candidate must exceed those of the other waves. The
+# grid has some waves twice, whose scores differ by rounding errors alone.
+_MARGIN = 1 + 1e-6
 # A residual variance below this fraction of the total variance is a rounding error.
 _NO_GAIN = 1e-13
 
@@ -317,7 +320,7 @@ class GreedySelection:
             return []
         outside = self._no_gain
         if len(places) < len(scores):
-            outside = max(outside, float(best.values[-1]))
+            outside = max(outside, _MARGIN * float(best.values[-1]))
         phases, colours = found.phase[places], found.colour[places]
         # Each wave in two phases, a quarter of a cycle apart, which span all phases.
         rows = self._rows_of(places, phases, colours)
