@@ -10,6 +10,11 @@ from collections.abc import Callable
 
 from skspectral.atoms.check import check_atom_family
 from skspectral.atoms.chirp import Chirp
+from skspectral.atoms.derivatives import (
+    DenseDerivatives,
+    Derivatives,
+    ProductDerivatives,
+)
 from skspectral.atoms.family import AtomFamily, Description, Modulation
 from skspectral.atoms.gabor import Gabor
 from skspectral.atoms.modulated import BasisModulation
@@ -34,11 +39,14 @@ __all__ = [
     "AtomFamily",
     "BasisModulation",
     "Chirp",
+    "DenseDerivatives",
+    "Derivatives",
     "Description",
     "Gabor",
     "MLPModulation",
     "Modulation",
     "PlaneWave",
+    "ProductDerivatives",
     "Sinusoid",
     "Slopes",
     "WaveFamily",
