@@ -89,22 +89,61 @@ class DenseDerivatives(Derivatives):
         self._jacobian = jacobian
 
     def combine(self, change: torch.Tensor) -> torch.Tensor:
-        """Return the change of each atom; see `Derivatives.combine`."""
+        """Return the change of each atom, to first order.
+
+        Parameters
+        ----------
+        change : tensor of shape (K, p)
+            Change of the parameters.
+
+        Returns
+        -------
+        moved : tensor of shape (K, T)
+            Change of the atoms.
+        """
         return torch.bmm(change.to(self._jacobian.dtype)[:, None], self._jacobian)[:, 0]
 
     def along(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return products with one row per atom; see `Derivatives.along`."""
+        """Return products of the derivatives of each atom with a row of its own.
+
+        Parameters
+        ----------
+        rows : tensor of shape (K, T)
+            One row per atom, in the dtype of the derivatives.
+
+        Returns
+        -------
+        products : tensor of shape (K, p)
+            Inner products.
+        """
         # With the row on the left, torch.bmm is several times as fast as with a column
         # on the right.
         return torch.bmm(rows[:, None], self._jacobian.mT)[:, 0]
 
     def along_all(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return products with all rows; see `Derivatives.along_all`."""
+        """Return products of all derivatives with all rows.
+
+        Parameters
+        ----------
+        rows : tensor of shape (m, T)
+            Rows in the dtype of the derivatives.
+
+        Returns
+        -------
+        products : tensor of shape (K, p, m)
+            Inner products.
+        """
         n_atoms, n_params, _ = self._jacobian.shape
         return (self._jacobian.flatten(0, 1) @ rows.T).view(n_atoms, n_params, -1)
 
     def gram(self) -> torch.Tensor:
-        """Return the products of each atom; see `Derivatives.gram`."""
+        """Return products of the derivatives of each atom with each other.
+
+        Returns
+        -------
+        gram : tensor of shape (K, p, p)
+            Inner products.
+        """
         return torch.bmm(self._jacobian, self._jacobian.mT)
 
 
@@ -128,7 +167,18 @@ class ProductDerivatives(Derivatives):
         self._product = torch.empty_like(self._terms[0][0])
 
     def combine(self, change: torch.Tensor) -> torch.Tensor:
-        """Return the change of each atom; see `Derivatives.combine`."""
+        """Return the change of each atom, to first order.
+
+        Parameters
+        ----------
+        change : tensor of shape (K, p)
+            Change of the parameters.
+
+        Returns
+        -------
+        moved : tensor of shape (K, T)
+            Change of the atoms.
+        """
         sizes = [len(functions) for _, functions in self._terms]
         parts = torch.split(change, sizes, dim=1)
         moved = torch.zeros_like(self._product)
@@ -138,7 +188,18 @@ class ProductDerivatives(Derivatives):
         return moved
 
     def along(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return products with one row per atom; see `Derivatives.along`."""
+        """Return products of the derivatives of each atom with a row of its own.
+
+        Parameters
+        ----------
+        rows : tensor of shape (K, T)
+            One row per atom, in the dtype of the derivatives.
+
+        Returns
+        -------
+        products : tensor of shape (K, p)
+            Inner products.
+        """
         return torch.cat(
             [
                 torch.mul(rows, factors, out=self._product) @ functions.T
@@ -148,7 +209,18 @@ class ProductDerivatives(Derivatives):
         )
 
     def along_all(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return products with all rows; see `Derivatives.along_all`."""
+        """Return products of all derivatives with all rows.
+
+        Parameters
+        ----------
+        rows : tensor of shape (m, T)
+            Rows in the dtype of the derivatives.
+
+        Returns
+        -------
+        products : tensor of shape (K, p, m)
+            Inner products.
+        """
         return torch.stack(
             [
                 torch.mul(factors, function, out=self._product) @ rows.T
@@ -159,7 +231,13 @@ class ProductDerivatives(Derivatives):
         )
 
     def gram(self) -> torch.Tensor:
-        """Return the products of each atom; see `Derivatives.gram`."""
+        """Return products of the derivatives of each atom with each other.
+
+        Returns
+        -------
+        gram : tensor of shape (K, p, p)
+            Inner products.
+        """
         return torch.cat(
             [
                 torch.cat([_cross_gram(one, two) for two in self._terms], dim=2)
