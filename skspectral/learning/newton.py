@@ -13,7 +13,7 @@ from skspectral.learning.projection import Projection
 
 # A system whose matrix costs at most this number of multiplications is solved by a
 # Cholesky factorisation in float64, and a larger one by conjugate gradients.
-_DIRECT_COST = 2e8
+_DIRECT_COST = 5e7
 # Conjugate gradients end after this number of iterations, or when the residual is below
 # this fraction of the first one.
 _MAX_ITERATIONS = 12

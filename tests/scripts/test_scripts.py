@@ -371,6 +371,39 @@ def test_bench_second_moment(tmp_path, case, options):
 
 
 @pytest.mark.slow
+def test_bench_growth(tmp_path):
+    run(
+        "benchmarks/bench_growth.py",
+        *("--panels", "n", "T", "--most", 200, "--repeats", 1),
+        *("--output", "out.json", "--figure", "out.png"),
+        folder=tmp_path,
+    )
+    rows = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert [(row["n"], row["T"]) for row in rows] == [
+        (125, 768),
+        (500, 108),
+        (500, 192),
+    ]
+    methods = ("plain waves", "modulated waves", "PCA")
+    assert all(row[name] > 0 for row in rows for name in methods)
+    assert Image.open(tmp_path / "out.png").width > 300
+
+
+@pytest.mark.slow
+def test_bench_fit_on_a_busy_machine(tmp_path):
+    write_images(tmp_path / "images.npz")
+    run(
+        "benchmarks/bench_fit.py",
+        *("--data", "images.npz", "--sizes", 60, "--repeats", 1, "--busy"),
+        *("--methods", "PCA", "--n-components", 4, "--output", "out.json"),
+        folder=tmp_path,
+    )
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["busy"]
+    assert report["results"][0]["inverse_ratio"] > 0
+
+
+@pytest.mark.slow
 def test_bench_sound(tmp_path):
     write_notes(tmp_path / "notes.npz", 90, 30)
     run(
