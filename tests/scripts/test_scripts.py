@@ -386,7 +386,8 @@ def test_bench_growth(tmp_path):
     ]
     methods = ("plain waves", "modulated waves", "PCA")
     assert all(row[name] > 0 for row in rows for name in methods)
-    assert Image.open(tmp_path / "out.png").width > 300
+    with Image.open(tmp_path / "out.png") as figure:
+        assert figure.width > 300
 
 
 @pytest.mark.slow
