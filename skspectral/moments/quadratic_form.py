@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skspectral.grid import Grid
+from skspectral.moments.lags import cross_power
 
 
 @dataclass
@@ -128,15 +129,11 @@ class QuadraticForm:
         cls, rows: torch.Tensor, grid: Grid, envelope: torch.Tensor | None = None
     ) -> "QuadraticForm":
         """Return the form of B'B for the rows of B, (m, T). Costs m T log T."""
-        q = grid.spectra(rows if envelope is None else rows * envelope).movedim(1, 0)
-        # Sums over the rows, channel by channel: these are faster than an einsum, which
-        # computes a small product for each frequency.
-        shape = (grid.channels, grid.channels, q.shape[-1])
-        hermitian, bilinear = q.new_empty(shape), q.new_empty(shape)
+        spectra = grid.spectra(rows if envelope is None else rows * envelope)
+        hermitian = cross_power(spectra)
+        bilinear, q = torch.empty_like(hermitian), spectra.movedim(1, 0)
         for c in range(grid.channels):
             for d in range(c, grid.channels):
-                hermitian[c, d] = (q[c].conj() * q[d]).sum(0)
-                hermitian[d, c] = hermitian[c, d].conj()
                 bilinear[c, d] = bilinear[d, c] = (q[c] * q[d]).sum(0)
         return cls(hermitian, bilinear)
 

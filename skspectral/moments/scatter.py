@@ -226,7 +226,60 @@ class DenseScatter(Scatter):
         return self._matrix
 
 
-class FactorScatter(Scatter):
+class RowsScatter(Scatter):
+    """A scatter that keeps rows, in memory that grows.
+
+    Float32 rows are kept in float32. If some of the rows are float64, all are kept in
+    float64.
+
+    Parameters
+    ----------
+    n_features : int
+        Number T of features.
+    device : torch.device
+        Device of the rows.
+    """
+
+    def __init__(self, n_features: int, device: torch.device):
+        self.n_features, self.device = n_features, device
+        self._n_rows = 0
+        self._memory = torch.zeros(0, n_features, dtype=torch.float32, device=device)
+
+    def kept_rows(self) -> torch.Tensor:
+        """Return the rows.
+
+        Returns
+        -------
+        rows : tensor of shape (m, T), float32 or float64
+            The rows. They share memory with the scatter.
+        """
+        return self._memory[: self._n_rows]
+
+    def _reserve(self, capacity: int, rows: torch.Tensor) -> None:
+        """Make room for rows of the type of ``rows``, ``capacity`` in total."""
+        dtype = torch.promote_types(self._memory.dtype, rows.dtype)
+        if capacity > len(self._memory) or dtype != self._memory.dtype:
+            grown = rows.new_empty(
+                max(capacity, len(self._memory)), self.n_features, dtype=dtype
+            )
+            grown[: self._n_rows] = self.kept_rows()
+            self._memory = grown
+
+    def _append(self, rows: torch.Tensor, scale: float) -> None:
+        """Copy rows, times a scale, into the reserved memory."""
+        stop = self._n_rows + len(rows)
+        if scale == 1:
+            self._memory[self._n_rows : stop] = rows
+        else:
+            torch.mul(rows, scale, out=self._memory[self._n_rows : stop])
+        self._n_rows = stop
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return numpy arrays and numbers, without unused memory."""
+        return super().__getstate__() | {"_memory": as_array(self.kept_rows())}
+
+
+class FactorScatter(RowsScatter):
     """The rows themselves, for fewer rows than features.
 
     Parameters
@@ -238,19 +291,13 @@ class FactorScatter(Scatter):
     capacity : int, default=0
         Number of rows for which memory is allocated by the first call of `add`. The
         memory grows when it is full.
-
-    Notes
-    -----
-    Float32 rows are kept in float32. If some of the rows are float64, all are kept in
-    float64.
     """
 
     kind = "factor"
 
     def __init__(self, n_features: int, device: torch.device, capacity: int = 0):
-        self.n_features, self.device = n_features, device
-        self._capacity, self._n_rows = capacity, 0
-        self._memory = torch.zeros(0, n_features, dtype=torch.float32, device=device)
+        super().__init__(n_features, device)
+        self._capacity = capacity
 
     def add(self, rows: torch.Tensor, factor: float = 1.0) -> None:
         """Add ``factor * rows' @ rows``.
@@ -262,19 +309,12 @@ class FactorScatter(Scatter):
         factor : float, default=1.0
             Non-negative factor of the products.
         """
-        start, stop = self._n_rows, self._n_rows + len(rows)
-        dtype = torch.promote_types(self._memory.dtype, rows.dtype)
-        if stop > len(self._memory) or dtype != self._memory.dtype:
+        needed = self._n_rows + len(rows)
+        if needed > len(self._memory):
             # Doubling makes the total time of many small additions linear.
-            size = max(self._capacity, stop, 2 * start if start else 0)
-            grown = rows.new_empty(size, self.n_features, dtype=dtype)
-            grown[:start] = self._memory[:start]
-            self._memory = grown
-        if factor == 1:
-            self._memory[start:stop] = rows
-        else:
-            torch.mul(rows, factor**0.5, out=self._memory[start:stop])
-        self._n_rows = stop
+            needed = max(self._capacity, needed, 2 * self._n_rows)
+        self._reserve(needed, rows)
+        self._append(rows, factor**0.5)
 
     def square_root(self) -> torch.Tensor:
         """Return rows R with R'R equal to this scatter.
@@ -285,7 +325,7 @@ class FactorScatter(Scatter):
             All rows that were added, times the square roots of their factors. They
             share memory with the scatter.
         """
-        return self._memory[: self._n_rows]
+        return self.kept_rows()
 
     def second_moment(self, factor: float = 1.0) -> SecondMoment:
         """Return a multiple of the scatter as an operator.
@@ -300,8 +340,4 @@ class FactorScatter(Scatter):
         moment : FactorMoment
             The multiple. It shares memory with the scatter.
         """
-        return FactorMoment(self.square_root()).scaled(factor)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return numpy arrays and numbers, without unused memory."""
-        return super().__getstate__() | {"_memory": as_array(self.square_root())}
+        return FactorMoment(self.kept_rows(), factor)

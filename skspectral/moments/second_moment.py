@@ -392,7 +392,7 @@ class FactorMoment(SecondMoment):
 
     def _columns(self) -> Iterator[tuple[int, torch.Tensor]]:
         """Iterate over float64 copies of consecutive columns of B."""
-        width = max(1, _BLOCK_ENTRIES * 4 // len(self._rows))
+        width = max(1, _BLOCK_ENTRIES * 4 // max(1, len(self._rows)))
         for start in range(0, self.n_features, width):
             yield start, self._rows[:, start : start + width].double()
 

@@ -1,14 +1,11 @@
 """A scatter of many long rows: a few rows, and a stationary remainder."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from typing import Any
-
 import torch
 
-from skspectral._device import as_array
 from skspectral.grid import Grid
 from skspectral.moments.lags import lags_of_power, power_of_rows
-from skspectral.moments.scatter import Scatter
+from skspectral.moments.scatter import RowsScatter, Scatter
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
 from skspectral.moments.stationary import StationaryMoment
 
@@ -16,7 +13,7 @@ from skspectral.moments.stationary import StationaryMoment
 _PART_ENTRIES = 2**22
 
 
-class SketchScatter(Scatter):
+class SketchScatter(RowsScatter):
     """Rows B of a Frequent-Directions sketch, and the lag products of all rows.
 
     The scatter C is approximated by B'B + S. The sketch has at most 2 ``size`` rows and
@@ -55,14 +52,10 @@ class SketchScatter(Scatter):
     kind = "sketch"
 
     def __init__(self, grid: Grid, size: int, device: torch.device):
-        self.n_features, self.device = grid.n_features, device
+        super().__init__(grid.n_features, device)
         self.grid, self.size = grid.without_units(), size
-        self._memory = torch.zeros(
-            0, self.n_features, dtype=torch.float32, device=device
-        )
-        self._n_rows = 0
         self._shed = 0.0
-        self._power = power_of_rows(self._memory, self.grid)
+        self._power = power_of_rows(self.kept_rows(), self.grid)
 
     @property
     def error(self) -> float:
@@ -84,19 +77,13 @@ class SketchScatter(Scatter):
 
     def _insert(self, rows: torch.Tensor, scale: float) -> None:
         """Put rows, times a scale, into the sketch, and compress it when it is full."""
-        dtype = torch.promote_types(self._memory.dtype, rows.dtype)
-        if len(self._memory) < 2 * self.size or dtype != self._memory.dtype:
-            kept = self.kept_rows()
-            self._memory = rows.new_empty(2 * self.size, self.n_features, dtype=dtype)
-            self._memory[: self._n_rows] = kept
+        self._reserve(2 * self.size, rows)
         start = 0
         while start < len(rows):
             if self._n_rows == len(self._memory):
                 self._compress()
             n = min(len(rows) - start, len(self._memory) - self._n_rows)
-            place = self._memory[self._n_rows : self._n_rows + n]
-            torch.mul(rows[start : start + n], scale, out=place)
-            self._n_rows += n
+            self._append(rows[start : start + n], scale)
             start += n
 
     def _compress(self) -> None:
@@ -121,16 +108,6 @@ class SketchScatter(Scatter):
             part[: self.size] = combine @ part
         self._n_rows = self.size
         self._shed += float(shed)
-
-    def kept_rows(self) -> torch.Tensor:
-        """Return the rows B of the sketch.
-
-        Returns
-        -------
-        rows : tensor of shape (m, T), float32 or float64
-            At most 2 ``size`` rows. They share memory with the scatter.
-        """
-        return self._memory[: self._n_rows]
 
     def square_root(self) -> torch.Tensor:
         """Raise an error, because the sketch and the remainder have no common root.
@@ -167,10 +144,6 @@ class SketchScatter(Scatter):
         left = self._power - power_of_rows(rows, self.grid)
         lags = lags_of_power(left, self.grid) * (factor / self.grid.n_places)
         return SumMoment([sketched, StationaryMoment(lags, self.grid)])
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return numpy arrays and numbers, without unused memory."""
-        return super().__getstate__() | {"_memory": as_array(self.kept_rows())}
 
     def merge(self, other: Scatter) -> None:
         """Add another scatter, which is not changed.

@@ -7,7 +7,8 @@ from functools import cached_property
 import torch
 
 from skspectral.grid import Grid
-from skspectral.moments.lags import row_chunks
+from skspectral.moments.envelopes import pair_factors
+from skspectral.moments.lags import power_of_lags, row_chunks, sums_of_lags
 from skspectral.moments.quadratic_form import QuadraticForm
 from skspectral.moments.second_moment import SecondMoment, SumMoment
 
@@ -211,33 +212,26 @@ class StationaryMoment(SecondMoment):
 
         Notes
         -----
-        Costs O(T log T) without an envelope and on the grid of S, otherwise T^2.
+        Costs O(T log T) on the grid of S if there is no envelope, or if the envelope is
+        a Gaussian window or, for signals, a chirp. Otherwise it costs T^2.
         """
-        if envelope is not None or grid.without_units() != self.grid.without_units():
+        if grid.without_units() != self.grid.without_units():
             return super().quadratic_form(grid, envelope)
-        height, width, _ = grid.image_shape
-        lags = self.lags.movedim(3, 1)
-        # The bilinear form is the transform of the sums along antidiagonals: over all
-        # pairs of positions whose coordinates have a given sum.
-        sums = _antidiagonal_sums(_antidiagonal_sums(lags, 2), 3)
-        products = (lags * self._counts()).roll((1 - height, 1 - width), (2, 3))
-        # Lag zero moves to the index zero, and zeros come between the positive and the
-        # negative lags.
-        padded = torch.zeros_like(lags[:, :, :1, :1]).repeat(
-            1, 1, 2 * height, 2 * width
+        if envelope is None:
+            power = power_of_lags(self.lag_products(grid), grid)
+            return QuadraticForm(power, sums_of_lags(self.lags, grid))
+        factors = pair_factors(envelope, grid)
+        if factors is None:
+            return super().quadratic_form(grid, envelope)
+        of_sums, of_lags = factors
+        # The sum over all pairs of positions with a lag is that of the envelope's
+        # products, its autocorrelation, times the entry of S.
+        of_places = envelope[:: grid.channels].reshape(grid.image_shape[:2])
+        products = _autocorrelation(of_places)[:, :, None]
+        return QuadraticForm(
+            power_of_lags(self.lags * products, grid),
+            sums_of_lags(self.lags * of_lags[:, :, None], grid, of_sums),
         )
-        rows, columns = (
-            torch.arange(2 * n - 1) + (torch.arange(2 * n - 1) >= n)
-            for n in (height, width)
-        )
-        padded[:, :, rows[:, None], columns] = products
-        shape = (*lags.shape[:2], *(2 * n for n in grid.sizes))
-        if grid.n_axes == 1:
-            padded = padded[:, :, 0]
-        hermitian = grid.transform(padded.reshape(shape)).flatten(2)
-        if grid.n_axes == 1:
-            sums = sums[:, :, 0]
-        return QuadraticForm(hermitian, grid.transform(sums).flatten(2))
 
     def excess(self) -> float:
         """Return the difference ||C - S||^2 - ||C||^2 of squared Frobenius norms.
@@ -254,25 +248,15 @@ class StationaryMoment(SecondMoment):
         return float((pairs[None, :, :, None] * self.lags**2).sum())
 
 
-def _antidiagonal_sums(lags: torch.Tensor, axis: int) -> torch.Tensor:
-    """Return the sums of f(j - i) over all 0 <= i, j < n with i + j = u.
+def _autocorrelation(values: torch.Tensor) -> torch.Tensor:
+    """Return the sums of conj(g(t)) g(t + l) over t, for all lags l of an image g.
 
-    The lags j - i = 1 - n, ..., n - 1 of f lie along one axis; the sums u = 0, ..., 2n
-    - 2 replace them. For each u, the lags run from -m to m in steps of two, where m is
-    the smaller of u and 2n - 2 - u.
+    The result has the shape (2 height - 1, 2 width - 1), with lag zero in the middle.
     """
-    lags = lags.movedim(axis, -1)
-    n = (lags.shape[-1] + 1) // 2
-    # Sums over all lags of equal parity up to a lag, with a zero in front for each
-    # parity.
-    pairs = torch.cat([lags, torch.zeros_like(lags[..., :1])], -1)
-    running = pairs.reshape(*pairs.shape[:-1], n, 2).cumsum(-2).flatten(-2)
-    running = torch.cat([torch.zeros_like(running[..., :2]), running], -1)
-    u = torch.arange(2 * n - 1, device=lags.device)
-    m = torch.minimum(u, 2 * n - 2 - u)
-    # The lag l has the index l + n - 1, and l + n + 1 in the running sums.
-    sums = running[..., m + n + 1] - running[..., n - 1 - m]
-    return sums.movedim(-1, axis)
+    padded = [2 * n for n in values.shape]
+    whole = torch.fft.ifft2(torch.fft.fft2(values, padded).abs() ** 2)
+    centred = torch.fft.fftshift(whole)[1:, 1:]
+    return centred if values.is_complex() else centred.real
 
 
 def stationary_mean(C: SecondMoment, grid: Grid) -> StationaryMoment:
