@@ -27,7 +27,7 @@ from skspectral.grid import Grid
 
 # Atoms and their derivatives are computed in parts of at most this number of entries,
 # unless a single atom has more.
-_PART_ENTRIES = 2**23
+_PART_ENTRIES = 2**22
 
 
 @dataclass(frozen=True)
@@ -419,7 +419,7 @@ class AtomModel:
 
     def derivatives(self, params: torch.Tensor, dtype: torch.dtype) -> Derivatives:
         """Call `AtomFamily.derivatives` with this grid, for long signals in parts."""
-        parts = self._parts(params, 2)
+        parts = self._parts(params, 1)
         groups = [
             (len(rows), self.family.derivatives(rows, self.grid, dtype))
             for rows in parts

@@ -189,35 +189,9 @@ def _gauss_newton(
     of Denmark, IMM-REP-1999-05.
     """
     damping, small_steps = _FIRST_DAMPING, 0
-    total = C.trace()
     for _ in range(settings.max_iter):
-        system = normal_system(model, state.params, state.fit, settings.dtype)
         previous = state.fit.loss
-        min_damping = _MIN_DAMPING * min(1.0, previous / (_SMALL_LOSS * total))
-        for attempt in range(_MAX_TRIALS):
-            try:
-                step = system.step(damping, min_damping)
-                trial = state.params + step.change
-                fit = project(model.atoms(trial), C, settings.ridge)
-            except ArithmeticError:
-                # The step was too long, so that an atom vanished, or the normal matrix
-                # was singular. Both need more damping.
-                damping *= 4
-                continue
-            if fit.loss < previous:
-                state.params, state.fit = trial, fit
-                ratio = (previous - fit.loss) / max(step.predicted, 1e-300)
-                factor = 1 - (2 * min(ratio, 2.0) - 1) ** 3
-                damping = max(damping * max(0.2, factor), 1e-8)
-                break
-            damping *= 4
-            if attempt == 0 and step.predicted <= settings.tol * previous:
-                # Even a step as good as predicted would be a small one. The next
-                # attempts, with more damping, are predicted to be smaller.
-                state.converged = True
-                break
-        else:
-            state.converged = True
+        damping = _take_step(model, state, C, settings, damping)
         if state.converged:
             break
         loss = state.fit.loss
@@ -230,6 +204,47 @@ def _gauss_newton(
         if state.converged or state.stopped:
             break
     return state
+
+
+def _take_step(
+    model: AtomModel,
+    state: Descent,
+    C: SecondMoment,
+    settings: Settings,
+    damping: float,
+) -> float:
+    """Take a step that lowers the loss, and return the damping of the next step.
+
+    If no step lowers the loss, or none would lower it by more than the tolerance, the
+    descent has converged and stays where it is.
+    """
+    system = normal_system(model, state.params, state.fit, settings.dtype)
+    loss, total = state.fit.loss, C.trace()
+    min_damping = _MIN_DAMPING * min(1.0, loss / (_SMALL_LOSS * total))
+    for attempt in range(_MAX_TRIALS):
+        try:
+            step = system.step(damping, min_damping)
+            trial = state.params + step.change
+            fit = project(model.atoms(trial), C, settings.ridge)
+        except ArithmeticError:
+            # The step was too long, so that an atom vanished, or the normal matrix was
+            # singular. Both need more damping.
+            damping *= 4
+            continue
+        if fit.loss < loss:
+            state.params, state.fit = trial, fit
+            ratio = (loss - fit.loss) / max(step.predicted, 1e-300)
+            factor = 1 - (2 * min(ratio, 2.0) - 1) ** 3
+            return max(damping * max(0.2, factor), 1e-8)
+        # The memory is needed for the next attempt.
+        del fit
+        damping *= 4
+        if attempt == 0 and step.predicted <= settings.tol * loss:
+            # Even a step as good as predicted would be a small one. The next attempts,
+            # with more damping, are predicted to be smaller.
+            break
+    state.converged = True
+    return damping
 
 
 def _lbfgs(

@@ -390,7 +390,7 @@ def renew(
     the start, is too small for a replacement.
     """
     fit = state.fit
-    cosine = (fit.atoms @ fit.atoms.T).abs()
+    cosine = fit.gram.abs()
     duplicated = (cosine.triu(1) > _DUPLICATE_COSINE).any(dim=0)
     kept = (~duplicated).nonzero()[:, 0]
     cheapest = float(cost_of_removal(fit, kept, ridge).min())
@@ -398,8 +398,9 @@ def renew(
     if not bool(duplicated.any()) and best_remaining_score <= required:
         return None
     selection = empty_selection.restart()
-    if not selection.deflate(fit.atoms[kept]):
-        for atom in fit.atoms[kept]:
+    atoms = fit.atoms[kept]
+    if not selection.deflate(atoms):
+        for atom in atoms:
             selection.deflate(atom[None])
     replacements = selection.select(int(duplicated.sum()))
     for _ in range(min(_MAX_REPLACED, len(kept))):

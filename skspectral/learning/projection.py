@@ -41,10 +41,10 @@ class Projection:
     ----------
     loss : float
         Mean squared error J(S), summed over the features.
-    atoms : tensor of shape (K, T)
-        Atoms S of unit norm.
     norms : tensor of shape (K,)
         Norms of the atoms before they were normalised.
+    gram : tensor of shape (K, K)
+        Products S S' of the atoms of unit norm.
     factor : tensor of shape (K, K)
         Lower Cholesky factor L of G.
     axes : tensor of shape (K, T)
@@ -54,11 +54,16 @@ class Projection:
     """
 
     loss: float
-    atoms: torch.Tensor
     norms: torch.Tensor
+    gram: torch.Tensor
     factor: torch.Tensor
     axes: torch.Tensor
     image: torch.Tensor
+
+    @property
+    def atoms(self) -> torch.Tensor:
+        """Atoms S of unit norm, (K, T). They are computed when they are read."""
+        return self.factor @ self.axes
 
     @cached_property
     def axes_moment(self) -> torch.Tensor:
@@ -83,13 +88,15 @@ class Projection:
 
         These are the atoms before they were normalised.
         """
-        outside = torch.addmm(self.image, self.axes_moment, self.axes, alpha=-1)
-        slope = _inverse(self.factor).T @ outside
+        inverse = _inverse(self.factor)
+        moment = self.axes_moment
         # J does not depend on the length of an atom, so that the gradient is orthogonal
-        # to the atom.
-        along = torch.linalg.vecdot(slope, self.atoms)
-        slope.addcmul_(self.atoms, along[:, None], value=-1)
-        return slope.mul_(-2 / self.norms[:, None])
+        # to the atom. Without the ridge it is so already.
+        inside = moment - moment @ (inverse @ self.gram @ inverse.T)
+        along = ((inverse.T @ inside) * self.factor).sum(1)
+        moment = moment + self.factor.T @ (along[:, None] * self.factor)
+        outside = torch.addmm(self.image, moment, self.axes, alpha=-1)
+        return (-2 / self.norms[:, None] * inverse.T) @ outside
 
 
 def present(norms: torch.Tensor) -> torch.Tensor:
@@ -115,12 +122,12 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
     norms = torch.linalg.vector_norm(S, dim=1)
     if not bool(present(norms).all()):
         raise ArithmeticError("An atom is zero or has NaN or infinite values.")
-    atoms = S / norms[:, None]
-    factor = cholesky(atoms @ atoms.T, ridge)
-    axes = _inverse(factor) @ atoms
+    gram = S @ S.T / torch.outer(norms, norms)
+    factor = cholesky(gram, ridge)
+    axes = (_inverse(factor) / norms) @ S
     image = C.left_matmul(axes)
     loss = C.trace() - float(torch.linalg.vecdot(image, axes).sum())
-    return Projection(loss, atoms, norms, factor, axes, image)
+    return Projection(loss, norms, gram, factor, axes, image)
 
 
 def _inverse(factor: torch.Tensor) -> torch.Tensor:
@@ -137,8 +144,8 @@ def cost_of_removal(fit: Projection, kept: torch.Tensor, ridge: float) -> torch.
 
     It is (Q M Q)_ii / Q_ii, with Q and M of the kept atoms.
     """
-    atoms = fit.atoms[kept]
-    inverse = torch.cholesky_inverse(cholesky(atoms @ atoms.T, ridge))
+    gram = fit.gram[kept][:, kept]
+    inverse = torch.cholesky_inverse(cholesky(gram, ridge))
     moment = fit.atoms_moment[kept][:, kept]
     return (inverse @ moment @ inverse).diagonal() / inverse.diagonal()
 
@@ -156,8 +163,7 @@ def added_variance(fit: Projection) -> tuple[torch.Tensor, torch.Tensor]:
     variance : tensor of shape (K,), float64
         Added variances, in the new order.
     """
-    gram = fit.atoms @ fit.atoms.T
-    moment = fit.atoms_moment
+    gram, moment = fit.gram, fit.atoms_moment
     n_atoms = len(gram)
     # An atom that lies in the span of the earlier ones, up to rounding, adds nothing.
     floor = 1e-10
