@@ -91,7 +91,15 @@ class BusyMachine:
     With ``busy=False`` there is none.
     """
 
-    _WORK = "import torch\nA = torch.rand(2000, 2000)\nwhile True:\n    A @ A"
+    # The number of threads is set here, because the environment may restrict it for the
+    # measured processes. The loop ends with the process that started it.
+    _WORK = (
+        "import os, torch\n"
+        "torch.set_num_threads(os.cpu_count())\n"
+        "A = torch.rand(2000, 2000)\n"
+        "parent = os.getppid()\n"
+        "while os.getppid() == parent: A @ A"
+    )
 
     def __init__(self, busy=True):
         self._busy, self._process = busy, None
