@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 import torch
 
+# Number of entries of the products of pairs of functions that are computed at a time.
+_PAIR_ENTRIES = 2**22
+
 
 class Derivatives(ABC):
     """Derivatives D of K atoms with respect to their own p parameters.
@@ -162,9 +165,20 @@ class ProductDerivatives(Derivatives):
     """
 
     def __init__(self, terms: Sequence[tuple[torch.Tensor, torch.Tensor]]):
-        self._terms = [term for term in terms if len(term[1]) > 0]
+        kept = [term for term in terms if len(term[1]) > 0]
+        sizes = [len(functions) for _, functions in kept]
+        self._factors = torch.stack([factors for factors, _ in kept])
+        self._functions = torch.cat([functions for _, functions in kept])
+        self._terms = [
+            *zip(self._factors, torch.split(self._functions, sizes), strict=True)
+        ]
+        # All factors meet all functions in one product, of which the terms are a part:
+        # threads that wait for each other cost more than these multiplications.
+        term = torch.arange(len(kept))
+        owner = term.repeat_interleave(torch.tensor(sizes))
+        self._owners = (owner == term[:, None])[:, None].to(self._functions)
         # Memory for one product: with new memory, large ones would take twice the time.
-        self._product = torch.empty_like(self._terms[0][0])
+        self._product = torch.empty_like(self._factors)
 
     def combine(self, change: torch.Tensor) -> torch.Tensor:
         """Return the change of each atom, to first order.
@@ -179,13 +193,9 @@ class ProductDerivatives(Derivatives):
         moved : tensor of shape (K, T)
             Change of the atoms.
         """
-        sizes = [len(functions) for _, functions in self._terms]
-        parts = torch.split(change, sizes, dim=1)
-        moved = torch.zeros_like(self._product)
-        for part, (factors, functions) in zip(parts, self._terms, strict=True):
-            torch.mm(part.to(functions), functions, out=self._product)
-            moved.addcmul_(factors, self._product)
-        return moved
+        weights = (change.to(self._functions) * self._owners).flatten(0, 1)
+        torch.mm(weights, self._functions, out=self._product.flatten(0, 1))
+        return self._product.mul_(self._factors).sum(0)
 
     def along(self, rows: torch.Tensor) -> torch.Tensor:
         """Return products of the derivatives of each atom with a row of its own.
@@ -200,13 +210,9 @@ class ProductDerivatives(Derivatives):
         products : tensor of shape (K, p)
             Inner products.
         """
-        return torch.cat(
-            [
-                torch.mul(rows, factors, out=self._product) @ functions.T
-                for factors, functions in self._terms
-            ],
-            dim=1,
-        )
+        torch.mul(self._factors, rows, out=self._product)
+        products = self._product @ self._functions.T
+        return (products * self._owners).sum(0)
 
     def along_all(self, rows: torch.Tensor) -> torch.Tensor:
         """Return products of all derivatives with all rows.
@@ -223,7 +229,7 @@ class ProductDerivatives(Derivatives):
         """
         return torch.stack(
             [
-                torch.mul(factors, function, out=self._product) @ rows.T
+                torch.mul(factors, function, out=self._product[0]) @ rows.T
                 for factors, functions in self._terms
                 for function in functions
             ],
@@ -238,10 +244,21 @@ class ProductDerivatives(Derivatives):
         gram : tensor of shape (K, p, p)
             Inner products.
         """
+        blocks = {
+            (i, j): _cross_gram(self._terms[i], self._terms[j])
+            for i in range(len(self._terms))
+            for j in range(i, len(self._terms))
+        }
         return torch.cat(
             [
-                torch.cat([_cross_gram(one, two) for two in self._terms], dim=2)
-                for one in self._terms
+                torch.cat(
+                    [
+                        blocks[i, j] if i <= j else blocks[j, i].mT
+                        for j in range(len(self._terms))
+                    ],
+                    dim=2,
+                )
+                for i in range(len(self._terms))
             ],
             dim=1,
         )
@@ -251,9 +268,14 @@ def _cross_gram(
     one: tuple[torch.Tensor, torch.Tensor], two: tuple[torch.Tensor, torch.Tensor]
 ) -> torch.Tensor:
     """Return products of the derivatives of two terms, shape (K, n_one, n_two)."""
-    factors = one[0] * two[0]
-    columns = [factors @ (function * two[1]).T for function in one[1]]
-    return torch.stack(columns, dim=1)
+    n_one, n_two, n_features = len(one[1]), len(two[1]), one[0].shape[1]
+    gram = one[0].new_zeros(len(one[0]), n_one * n_two)
+    width = max(1, _PAIR_ENTRIES // (n_one * n_two))
+    for start in range(0, n_features, width):
+        at = slice(start, start + width)
+        pairs = (one[1][:, None, at] * two[1][:, at]).flatten(0, 1)
+        gram.addmm_(one[0][:, at] * two[0][:, at], pairs.T)
+    return gram.view(-1, n_one, n_two)
 
 
 class JoinedDerivatives(Derivatives):

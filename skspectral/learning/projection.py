@@ -125,6 +125,8 @@ def project(S: torch.Tensor, C: SecondMoment, ridge: float) -> Projection:
     gram = S @ S.T / torch.outer(norms, norms)
     factor = cholesky(gram, ridge)
     axes = (_inverse(factor) / norms) @ S
+    # The image needs the memory, if the caller does not.
+    del S
     image = C.left_matmul(axes)
     loss = C.trace() - float(torch.linalg.vecdot(image, axes).sum())
     return Projection(loss, norms, gram, factor, axes, image)
