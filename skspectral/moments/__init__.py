@@ -9,6 +9,7 @@ new file.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
+from skspectral.moments.files import load_moments, save_moments
 from skspectral.moments.moments import Moments
 from skspectral.moments.scatter import DenseScatter, FactorScatter, Scatter
 from skspectral.moments.second_moment import (
@@ -31,4 +32,6 @@ __all__ = [
     "SketchScatter",
     "StationaryMoment",
     "SumMoment",
+    "load_moments",
+    "save_moments",
 ]

@@ -18,6 +18,7 @@ from skspectral._device import (
     as_tensor,
     batch_rows,
     iter_batches,
+    total_memory,
 )
 from skspectral._missing import refuse_missing
 from skspectral._validation import NonFiniteError
@@ -33,6 +34,10 @@ _ROUGH_MEAN_ROWS = 64
 _CPU = torch.device("cpu")
 # Smallest variance per feature whose products keep full precision in float32.
 _MIN_FLOAT32_VARIANCE = 1e-30
+# Fractions of the total weight and of the trace that a subtraction may miss: the
+# rounding errors of sums of weights, and of products in float32.
+_WEIGHT_TOLERANCE = 1e-12
+_COVARIANCE_TOLERANCE = 1e-6
 
 
 class Moments:
@@ -310,6 +315,98 @@ class Moments:
             self.mean = mean
         self.weight = total
         self.n_samples += other.n_samples
+        return self
+
+    def subtract(self, other: "Moments") -> "Moments":
+        """Remove the moments of rows that are among those of these moments.
+
+        The result is that of gathering the other rows alone, up to rounding. Its
+        scatter is dense.
+
+        Parameters
+        ----------
+        other : Moments
+            Moments of the rows to remove, with the same number of features and on the
+            same device. They are not changed.
+
+        Returns
+        -------
+        self : Moments
+            The updated moments.
+
+        Raises
+        ------
+        ValueError
+            If ``other`` has other features, or more rows or weight than these moments.
+        ValueError
+            If one of the scatters is a sketch, from which no rows can be removed.
+        ValueError
+            If what is left is not a covariance, because the rows were not among those
+            of these moments. The moments are then unchanged.
+        MemoryError
+            If three T x T matrices do not fit into memory.
+
+        Notes
+        -----
+        Costs O(T^3 / 3) for the check of the result.
+        """
+        if len(other.mean) != len(self.mean):
+            raise ValueError(
+                f"other has {len(other.mean)} features, but the moments have "
+                f"{len(self.mean)}. Pass moments of rows of the same length."
+            )
+        left, n_left = self.weight - other.weight, self.n_samples - other.n_samples
+        if n_left < 0 or left < -_WEIGHT_TOLERANCE * self.weight:
+            raise ValueError(
+                f"other has {other.n_samples} rows of the weight {other.weight:g}, but "
+                f"the moments have {self.n_samples} of the weight {self.weight:g}. "
+                "Subtract only rows that were added before."
+            )
+        for moments in (self, other):
+            if moments.scatter.kind == "sketch":
+                raise ValueError(
+                    "The scatter is a sketch, from which no rows can be subtracted. "
+                    "Gather moments with second_moment='dense' or 'factor'."
+                )
+        if n_left == 0 or left <= _WEIGHT_TOLERANCE * self.weight:
+            tails = self._has_tails and other._has_tails
+            empty = Moments(len(self.mean), self.mean.device, tails=tails)
+            vars(self).update(vars(empty))
+            return self
+        needed, memory = 24 * len(self.mean) ** 2, total_memory(self.mean.device)
+        if needed > memory:
+            raise MemoryError(
+                f"Subtracting rows of {len(self.mean)} features needs matrices of "
+                f"{needed / 2**30:.0f} GiB, which do not fit into memory. Gather the "
+                "moments of the other rows anew."
+            )
+        # The mean of all rows lies between those of the two parts.
+        mean = self.mean + (self.mean - other.mean) * (other.weight / left)
+        gap = other.mean - mean
+        total = self.scatter.second_moment()
+        matrix = total.dense() - other.scatter.second_moment().dense()
+        matrix -= torch.outer(gap, gap) * (left * (other.weight / self.weight))
+        scale = total.trace()
+        shifted = matrix.clone()
+        shifted.diagonal().add_(_COVARIANCE_TOLERANCE * scale)
+        if int(torch.linalg.cholesky_ex(shifted).info) != 0:
+            raise ValueError(
+                "What is left after the subtraction is not a covariance, because other "
+                "contains rows that are not among those of the moments. Subtract only "
+                "rows that were added before."
+            )
+        third, fourth = self.third, math.nan
+        if self._has_tails and other._has_tails:
+            other_third, other_fourth = other.tails_about(self.mean)
+            third, fourth = self.third - other_third, self.fourth - other_fourth
+        shift = mean - self.mean
+        self.mean, self.weight, self.n_samples = mean, left, n_left
+        self.scatter = DenseScatter.from_arrays({"matrix": as_array(matrix)}).moved_to(
+            mean.device
+        )
+        self.third, self.fourth = third, fourth
+        if self._has_tails:
+            self._centre_tails(shift)
         return self
 
     def moved_to(self, device: torch.device) -> "Moments":

@@ -6,9 +6,9 @@ and one line in ``choice.py``.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
-import copy
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -19,14 +19,14 @@ from skspectral.moments.second_moment import DenseMoment, FactorMoment, SecondMo
 
 # Eigenvalues of a dense scatter below this fraction of the largest are rounding errors.
 _RANK_TOLERANCE = 1e-13
+_CPU = torch.device("cpu")
 
 
 class Scatter(ABC):
     """A sum of products of rows, sum_n y_n y_n', of shape (T, T).
 
-    A subclass sets ``n_features`` and ``device`` and must define `add`, `square_root`
-    and `second_moment`. Pickles contain numpy arrays, so that they move between
-    machines.
+    A subclass sets ``n_features`` and ``device`` and must define `add`, `square_root`,
+    `second_moment`, `arrays` and `from_arrays`.
 
     Attributes
     ----------
@@ -85,6 +85,40 @@ class Scatter(ABC):
             is valid until rows are added.
         """
 
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the content as arrays, for files and pickles.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Arrays from which `from_arrays` restores the scatter. They may share memory
+            with it.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Return the scatter with the content that `arrays` returned.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            Arrays of a scatter of this form.
+
+        Returns
+        -------
+        scatter : Scatter
+            The scatter, on the CPU. It may share memory with the arrays.
+
+        Raises
+        ------
+        KeyError
+            If an array is missing.
+        ValueError
+            If an array has a wrong shape.
+        """
+
     @property
     def error(self) -> float:
         """Bound of the spectral norm of the difference from the exact scatter."""
@@ -113,27 +147,19 @@ class Scatter(ABC):
         scatter : Scatter
             The same scatter. On the same device it shares memory with ``self``.
         """
-        new = copy.copy(self)
+        new = object.__new__(type(self))
         for name, value in vars(self).items():
-            if isinstance(value, torch.Tensor):
-                setattr(new, name, value.to(device))
+            moves = isinstance(value, torch.Tensor)
+            setattr(new, name, value.to(device) if moves else value)
         new.device = device
         return new
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return numpy arrays and numbers; the device becomes the CPU."""
-        state = {
-            name: as_array(value) if isinstance(value, torch.Tensor) else value
-            for name, value in vars(self).items()
-        }
-        del state["device"]
-        return state
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        """Return `arrays`, so that pickles move between machines."""
+        return self.arrays()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.device = torch.device("cpu")
-        for name, value in state.items():
-            array = isinstance(value, np.ndarray)
-            setattr(self, name, as_tensor(value, self.device) if array else value)
+    def __setstate__(self, state: dict[str, np.ndarray]) -> None:
+        vars(self).update(vars(self.from_arrays(state)))
 
 
 class DenseScatter(Scatter):
@@ -205,6 +231,44 @@ class DenseScatter(Scatter):
         """
         return DenseMoment(self._complete(), factor)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the content as arrays, for files and pickles.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            The array "matrix", (T, T), float64. It may share memory with the scatter.
+        """
+        return {"matrix": as_array(self._complete())}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Return the scatter with the content that `arrays` returned.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            The array "matrix".
+
+        Returns
+        -------
+        scatter : DenseScatter
+            The scatter, on the CPU. It may share memory with the array.
+
+        Raises
+        ------
+        KeyError
+            If the array is missing.
+        ValueError
+            If the array is not a square matrix.
+        """
+        matrix = as_tensor(arrays["matrix"], _CPU, torch.float64)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"matrix has the shape {tuple(matrix.shape)}")
+        new = cls(0, _CPU)
+        new.n_features, new._matrix = len(matrix), matrix
+        return new
+
     def merge(self, other: Scatter) -> None:
         """Add another scatter, which is not changed.
 
@@ -274,9 +338,14 @@ class RowsScatter(Scatter):
             torch.mul(rows, scale, out=self._memory[self._n_rows : stop])
         self._n_rows = stop
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return numpy arrays and numbers, without unused memory."""
-        return super().__getstate__() | {"_memory": as_array(self.kept_rows())}
+    def _restored(self, rows: np.ndarray) -> Self:
+        """Return this empty scatter with rows, which are not copied."""
+        memory = as_tensor(rows, _CPU)
+        if memory.ndim != 2 or memory.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"rows have the shape {rows.shape}, and type {rows.dtype}")
+        self.n_features, self._memory = memory.shape[1], memory
+        self._n_rows = len(memory)
+        return self
 
 
 class FactorScatter(RowsScatter):
@@ -341,3 +410,37 @@ class FactorScatter(RowsScatter):
             The multiple. It shares memory with the scatter.
         """
         return FactorMoment(self.kept_rows(), factor)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the content as arrays, for files and pickles.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            The array "rows", (n, T), float32 or float64. It shares memory with the
+            scatter.
+        """
+        return {"rows": as_array(self.kept_rows())}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Return the scatter with the content that `arrays` returned.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            The array "rows".
+
+        Returns
+        -------
+        scatter : FactorScatter
+            The scatter, on the CPU. It may share memory with the array.
+
+        Raises
+        ------
+        KeyError
+            If the array is missing.
+        ValueError
+            If the array is not a matrix of float32 or float64.
+        """
+        return cls(0, _CPU)._restored(arrays["rows"])

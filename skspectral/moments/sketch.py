@@ -1,8 +1,14 @@
 """A scatter of many long rows: a few rows, and a stationary remainder."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
 import torch
 
+from skspectral._device import as_array, as_tensor
 from skspectral.grid import Grid
 from skspectral.moments.lags import lags_of_power, power_of_rows
 from skspectral.moments.scatter import RowsScatter, Scatter
@@ -144,6 +150,56 @@ class SketchScatter(RowsScatter):
         left = self._power - power_of_rows(rows, self.grid)
         lags = lags_of_power(left, self.grid) * (factor / self.grid.n_places)
         return SumMoment([sketched, StationaryMoment(lags, self.grid)])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the content as arrays, for files and pickles.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            The arrays "rows", "power", "shape", "size" and "shed". They may share
+            memory with the scatter.
+        """
+        return {
+            "rows": as_array(self.kept_rows()),
+            "power": as_array(self._power),
+            "shape": np.array(self.grid.shape),
+            "size": np.array(self.size),
+            "shed": np.array(self._shed),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Return the scatter with the content that `arrays` returned.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            Arrays of a sketch.
+
+        Returns
+        -------
+        scatter : SketchScatter
+            The scatter, on the CPU. It may share memory with the arrays.
+
+        Raises
+        ------
+        KeyError
+            If an array is missing.
+        ValueError
+            If an array has a wrong shape.
+        """
+        shape = tuple(map(int, arrays["shape"]))
+        grid = Grid.of(shape, math.prod(shape))
+        new = cls(grid, int(arrays["size"]), torch.device("cpu"))
+        power = as_tensor(arrays["power"], new.device, torch.complex128)
+        if arrays["rows"].shape[1:] != (grid.n_features,) or (
+            power.shape != new._power.shape
+        ):
+            raise ValueError(f"the arrays do not belong to signals of shape {shape}")
+        new._restored(arrays["rows"])
+        new._power, new._shed = power, float(arrays["shed"])
+        return new
 
     def merge(self, other: Scatter) -> None:
         """Add another scatter, which is not changed.

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skspectral.moments import DenseMoment, Moments
+from skspectral.grid import Grid
+from skspectral.moments import DenseMoment, FactorScatter, Moments, SketchScatter
 
 CPU = torch.device("cpu")
 
@@ -135,3 +136,58 @@ def test_masked_entries_are_no_rows():
     with pytest.raises(ValueError, match=r"^sample_weight has 4 of 4 entries"):
         moments.update(X, np.ma.masked_equal(weights, 1))
     assert moments.n_samples == 0
+
+
+@pytest.mark.parametrize("form", [None, FactorScatter])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_subtraction_undoes_a_merge(form, weighted):
+    rng = np.random.default_rng(0)
+    X = 10 + rng.normal(size=(50, 6))
+    weights = rng.uniform(0.5, 2, 50) if weighted else None
+
+    def part(rows):
+        scatter = None if form is None else form(6, CPU)
+        moments = Moments(6, CPU, scatter=scatter)
+        return moments.update(X[rows], None if weights is None else weights[rows])
+
+    whole, second = part(slice(None)), part(slice(30, None))
+    before = pickle.dumps(second)
+    left = whole.subtract(second)
+    assert_same(left, part(slice(30)), rtol=1e-9)
+    assert left.n_samples == 30
+    assert pickle.dumps(second) == before
+    # What is left takes further rows.
+    assert_same(left.merge(second), part(slice(None)), rtol=1e-9)
+
+
+def test_nothing_is_left_of_all_rows():
+    X = np.random.default_rng(0).normal(size=(8, 3))
+    moments = moments_of(X)
+    moments.subtract(moments_of(X))
+    assert (moments.weight, moments.n_samples) == (0, 0)
+    assert_same(moments.update(X), moments_of(X))
+
+
+def test_subtraction_of_float32_rows_in_other_batches():
+    X = np.random.default_rng(0).normal(size=(400, 20)).astype(np.float32) + 5
+    left = moments_of(X, batch_size=37).subtract(moments_of(X[:350], batch_size=90))
+    np.testing.assert_allclose(
+        left.covariance().dense(), np.cov(X[350:].T.astype(float), bias=True), atol=1e-4
+    )
+
+
+def test_rows_that_were_never_added_cannot_be_subtracted():
+    X = np.random.default_rng(0).normal(size=(40, 4))
+    moments = moments_of(X)
+    before = pickle.dumps(moments)
+    for other, message in (
+        (moments_of(3 * X[:30]), "is not a covariance"),
+        (moments_of(np.concatenate([X, X])), "other has 80 rows"),
+        (moments_of(X[:, :2]), "other has 2 features"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            moments.subtract(other)
+        assert pickle.dumps(moments) == before
+    sketch = Moments(4, CPU, scatter=SketchScatter(Grid((4,)), 2, CPU)).update(X[:9])
+    with pytest.raises(ValueError, match="is a sketch"):
+        moments.subtract(sketch)
