@@ -88,6 +88,28 @@ class FitResult:
     second_moment_error: float
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """The samples of a call of ``fit`` or ``partial_fit``.
+
+    Attributes
+    ----------
+    samples : array of shape (n, T)
+        The training data.
+    weights : ndarray of shape (n,) or None
+        Weights of the rows. None means weights of 1.
+    labels : object
+        Labels for the prior, or None.
+    rng : Generator
+        Random numbers for the minibatches.
+    """
+
+    samples: Samples
+    weights: np.ndarray | None
+    labels: Any
+    rng: np.random.Generator
+
+
 def fit_model(
     samples: Samples,
     weights: np.ndarray | None,
@@ -135,10 +157,69 @@ def fit_model(
     ValueError
         If there is a single row, and the prior cannot be fitted from moments.
     """
-    keep_freed_memory()
     if len(samples) == 1:
         prior.require("moments", "partial_fit of one row")
+    keep_freed_memory()
     moments = _gather(samples, weights, plan, earlier, monitor)
+    rows = TrainingRows(samples, weights, labels, rng)
+    return fit_from_moments(
+        moments,
+        plan,
+        prior,
+        monitor,
+        rows=rows,
+        energy_at_start=None if earlier is None else energy_at_start,
+    )
+
+
+def fit_from_moments(
+    moments: Moments,
+    plan: FitPlan,
+    prior: Prior,
+    monitor: Monitor,
+    *,
+    rows: TrainingRows | None = None,
+    energy_at_start: float | None = None,
+) -> FitResult:
+    """Learn atoms, model and prior from the moments of the samples.
+
+    Parameters
+    ----------
+    moments : Moments
+        Moments of all samples, on the device of the plan.
+    plan : FitPlan
+        What to learn, and how.
+    prior : Prior
+        The prior, which is fitted in place.
+    monitor : Monitor
+        Receives the progress, and can stop the learning.
+    rows : TrainingRows or None, default=None
+        The samples of the last call. None means that there are only moments.
+    energy_at_start : float or None, default=None
+        ``energy_at_start`` of the result of the earlier calls, if there were any.
+
+    Returns
+    -------
+    result : FitResult
+        Model, prior, moments and history.
+
+    Raises
+    ------
+    ValueError
+        If the moments have no variance, or their squares are out of range.
+    ValueError
+        If the rows are needed and None: by Adam, by the spectral loss, or by a prior
+        that cannot be fitted from moments.
+    """
+    if rows is None:
+        prior.require("moments", "fit_moments")
+        if plan.learning.needs_samples:
+            raise ValueError(
+                "fit_moments has moments only, but solver='adam' and stft_weight > 0 "
+                "need the rows of X. Pass another solver and stft_weight=0, or call "
+                "fit."
+            )
+    moments.check_variance(plan.dtype)
     covariance, shrinkage = _shrunk_covariance(moments, plan)
     mean = moments.mean if plan.center else torch.zeros_like(moments.mean)
     second = covariance
@@ -149,14 +230,22 @@ def fit_model(
     C = second.scaled(1 / total)
     learning, batches = plan.learning, None
     energy = total * moments.weight
-    if energy - energy_at_start < _NEGLIGIBLE * energy:
-        learning = replace(learning, second=None)
-    if learning.second is not None or earlier is None:
+    if energy_at_start is None:
         energy_at_start = energy
-    if learning.needs_samples:
+    elif energy - energy_at_start < _NEGLIGIBLE * energy:
+        learning = replace(learning, second=None)
+    if learning.second is not None:
+        energy_at_start = energy
+    if learning.needs_samples and rows is not None:
         scale = total**-0.5
         batches = Batches(
-            samples, weights, mean, scale, plan.batch_size, plan.dtype, rng
+            rows.samples,
+            rows.weights,
+            mean,
+            scale,
+            plan.batch_size,
+            plan.dtype,
+            rows.rng,
         )
         learning = learning.in_units(scale)
     learned = learn_dictionary(C, learning, monitor, batches)
@@ -165,17 +254,17 @@ def fit_model(
         _, code_covariance = model.code_moments(model.code_map)
         model = replace(model, whitening=Whitening.of_covariance(code_covariance))
     with monitor.fitting("prior", prior):
-        if prior.capabilities.moments:
+        if prior.capabilities.moments or rows is None:
             coordinates = model.coordinate_mean, model.coordinate_covariance
             if shrinkage > 0:
                 coordinates = moments.project(model.basis, model.mean, covariance)
             prior.fit_moments(*coordinates, moments.weight)
             try_draw(prior, model.rank)
         else:
-            rows, _ = model.coordinates(
-                samples, device=plan.device, batch_size=plan.batch_size
+            found, _ = model.coordinates(
+                rows.samples, device=plan.device, batch_size=plan.batch_size
             )
-            fit_prior(prior, rows, labels, weights, synthesis_of(model))
+            fit_prior(prior, found, rows.labels, rows.weights, synthesis_of(model))
     return FitResult(
         model=model,
         prior=prior,
@@ -217,7 +306,6 @@ def _gather(
     if earlier is not None:
         # The earlier moments are merged into the new ones, so that they stay unchanged.
         moments.merge(earlier.moved_to(plan.device))
-    moments.check_variance(plan.dtype)
     return moments
 
 

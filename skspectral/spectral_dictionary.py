@@ -5,6 +5,7 @@ or returns the result. The numerics are in other modules.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -58,7 +59,7 @@ from skspectral.atoms import FAMILIES, MODULATIONS
 from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.covariance import ModelCovariance, mahalanobis
 from skspectral.denoise import denoise
-from skspectral.fit import FitResult, fit_model
+from skspectral.fit import FitResult, fit_from_moments, fit_model
 from skspectral.fit_plan import FitPlan, stft_from_params
 from skspectral.generate import sample_given
 from skspectral.grid import Grid
@@ -68,7 +69,13 @@ from skspectral.likelihood import n_parameters as count_parameters
 from skspectral.model import LinearModel, is_finite
 from skspectral.moments import Moments
 from skspectral.moments.choice import KINDS
-from skspectral.priors.protocol import depends_on_time, draw, needs_labels, new_prior
+from skspectral.priors.protocol import (
+    as_prior,
+    depends_on_time,
+    draw,
+    needs_labels,
+    new_prior,
+)
 
 _CPU = torch.device("cpu")
 _COUNT = [Interval(Integral, 1, None, closed="left")]
@@ -533,8 +540,7 @@ class SpectralDictionaryLearning(
         MemoryError
             If the second moment, or a batch of rows, does not fit into memory.
         """
-        fitted = self.model_ if self.warm_start and hasattr(self, "model_") else None
-        return self._learn(X, y, sample_weight, fitted=fitted)
+        return self._learn(X, y, sample_weight, fitted=self._warm_start())
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
@@ -602,6 +608,95 @@ class SpectralDictionaryLearning(
             X, y, sample_weight, fitted=self.model_, earlier=self.moments_
         )
 
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit_moments(self, moments: Moments) -> "SpectralDictionaryLearning":
+        """Learn the atoms and the prior from moments, without the rows.
+
+        The result is that of `fit` on the rows from which the moments were gathered.
+        Moments of many files or machines can be merged first, and one file of moments
+        serves any number of fits with other parameters.
+
+        Parameters
+        ----------
+        moments : Moments
+            Moments of at least two rows, such as ``moments_`` of a fitted estimator or
+            the result of `skspectral.moments.load_moments`. They are not changed. Their
+            form is kept: ``second_moment`` and ``sketch_size`` are ignored.
+
+        Returns
+        -------
+        self : SpectralDictionaryLearning
+            The fitted estimator. Its attributes are numpy arrays in the dtype of the
+            rows.
+
+        Raises
+        ------
+        TypeError
+            If ``moments`` is not an instance of `Moments`.
+        ValueError
+            If the moments are those of fewer than two rows, or have no variance.
+        ValueError
+            If a parameter needs the rows: ``solver="adam"``, ``stft_weight`` > 0, or a
+            prior that cannot be fitted from moments.
+        ValueError
+            If ``shrinkage="auto"``, and the moments were gathered without tails.
+
+        See Also
+        --------
+        skspectral.moments.save_moments : Write moments to a file.
+
+        Notes
+        -----
+        With ``keep_moments=True``, the estimator keeps a copy of the moments.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skspectral import SpectralDictionaryLearning
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> one = SpectralDictionaryLearning(8, signal_shape=(8, 8)).fit(X)
+        >>> two = SpectralDictionaryLearning(16, signal_shape=(8, 8))
+        >>> two.fit_moments(one.moments_).components_.shape
+        (16, 64)
+        """
+        if not isinstance(moments, Moments):
+            raise TypeError(
+                f"moments of type {type(moments).__name__} must be an instance of "
+                "skspectral.moments.Moments, such as the attribute moments_ of a "
+                "fitted estimator. To learn from rows, call fit."
+            )
+        if moments.n_samples < 2:
+            raise ValueError(
+                f"moments are those of {moments.n_samples} rows, but at least 2 are "
+                "needed. Add rows with moments.update."
+            )
+        as_prior(self.prior).require("moments", "fit_moments")
+        stream, rng = random_stream(self.random_state).spawn(2)
+        prior = new_prior(self.prior, stream)
+        like = np.empty((0, len(moments.mean)), moments.dtype)
+        with training_mode(), input_names_restored_on_failure(self):
+            self.n_features_in_ = like.shape[1]
+            self.__dict__.pop("feature_names_in_", None)
+            plan = FitPlan.from_params(
+                self.get_params(deep=False),
+                like.shape[1],
+                working_dtype(like),
+                resolve_device(self.device),
+                rng,
+                fitted=self._warm_start(),
+            )
+            monitor = CallbackMonitor(self)
+            own = copy.deepcopy(moments) if self.keep_moments else moments
+            result = fit_from_moments(own.moved_to(plan.device), plan, prior, monitor)
+            monitor.close()
+            self._publish(result, like)
+        self._finish(result, stream, stacklevel=4)
+        return self
+
+    def _warm_start(self) -> LinearModel | None:
+        """Return the model at which `fit` starts, if any."""
+        return self.model_ if self.warm_start and hasattr(self, "model_") else None
+
     def _learn(
         self,
         X: ArrayLike,
@@ -649,6 +744,13 @@ class SpectralDictionaryLearning(
                 )
                 monitor.close()
             self._publish(result, checked)
+        self._finish(result, stream, stacklevel=5)
+        return self
+
+    def _finish(
+        self, result: FitResult, stream: np.random.Generator, stacklevel: int
+    ) -> None:
+        """Store the stream of draws, and warn if the atoms have not converged."""
         # Without a seed no stream is stored: copies of the estimator in other processes
         # would all draw the same numbers from it.
         self._stream = None if self.random_state is None else stream
@@ -657,9 +759,8 @@ class SpectralDictionaryLearning(
                 f"The atoms had not converged after max_iter={self.max_iter} "
                 "iterations. Increase max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
-        return self
 
     def _publish(self, result: FitResult, X: Any) -> None:
         """Set the fitted attributes, as arrays of the library and device of X."""

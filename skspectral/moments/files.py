@@ -82,6 +82,7 @@ def save_moments(moments: Moments, path: str | os.PathLike[str]) -> None:
         "format": np.array(_FORMAT),
         "version": np.array(_VERSION),
         "kind": np.array(moments.scatter.kind),
+        "dtype": np.array(moments.dtype.name),
         "weight": np.array(moments.weight),
         "n_samples": np.array(moments.n_samples),
         "mean": as_array(moments.mean),
@@ -170,6 +171,9 @@ def _moments(content: dict[str, np.ndarray]) -> Moments:
             raise ValueError(f"{name} has NaN or infinite values")
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError("the scatter has NaN or infinite values")
+    moments.dtype = np.dtype(str(content["dtype"]))
+    if moments.dtype not in (np.float32, np.float64):
+        raise ValueError(f"the dtype of the rows is {moments.dtype}")
     moments.weight = float(content["weight"])
     moments.n_samples = int(content["n_samples"])
     if not (np.isfinite(moments.weight) and moments.weight >= 0 <= moments.n_samples):

@@ -18,6 +18,7 @@ from skspectral._device import (
     as_tensor,
     batch_rows,
     iter_batches,
+    numpy_dtype,
     total_memory,
 )
 from skspectral._missing import refuse_missing
@@ -76,6 +77,8 @@ class Moments:
     fourth : float
         Fourth moment, sum_n w_n ||x_n - mean||^4. It is NaN if ``tails`` was False for
         some of the rows.
+    dtype : numpy dtype
+        float64 if some of the rows are float64, and otherwise float32.
 
     Notes
     -----
@@ -100,6 +103,7 @@ class Moments:
     ):
         self.weight = 0.0
         self.n_samples = 0
+        self.dtype = np.dtype(np.float32)
         self.mean = torch.zeros(n_features, dtype=torch.float64, device=device)
         self.third = torch.zeros_like(self.mean)
         self.fourth = 0.0 if tails else math.nan
@@ -157,6 +161,7 @@ class Moments:
         for rows, batch in iter_batches(X, n_rows, device):
             if buffer is None:
                 buffer = batch.new_empty(len(batch) + 1, batch.shape[1])
+            self.dtype = np.promote_types(self.dtype, numpy_dtype(batch.dtype))
             batch_weights = None if weights is None else weights[rows]
             self._add_batch(batch, batch_weights, unit, buffer, origin)
             if on_batch is not None:
@@ -315,6 +320,7 @@ class Moments:
             self.mean = mean
         self.weight = total
         self.n_samples += other.n_samples
+        self.dtype = np.promote_types(self.dtype, other.dtype)
         return self
 
     def subtract(self, other: "Moments") -> "Moments":
@@ -356,7 +362,8 @@ class Moments:
                 f"{len(self.mean)}. Pass moments of rows of the same length."
             )
         left, n_left = self.weight - other.weight, self.n_samples - other.n_samples
-        if n_left < 0 or left < -_WEIGHT_TOLERANCE * self.weight:
+        nothing = _WEIGHT_TOLERANCE * self.weight
+        if n_left < 0 or left < -nothing or (n_left == 0 and left > nothing):
             raise ValueError(
                 f"other has {other.n_samples} rows of the weight {other.weight:g}, but "
                 f"the moments have {self.n_samples} of the weight {self.weight:g}. "
@@ -368,9 +375,9 @@ class Moments:
                     "The scatter is a sketch, from which no rows can be subtracted. "
                     "Gather moments with second_moment='dense' or 'factor'."
                 )
-        if n_left == 0 or left <= _WEIGHT_TOLERANCE * self.weight:
-            tails = self._has_tails and other._has_tails
-            empty = Moments(len(self.mean), self.mean.device, tails=tails)
+        has_tails = self._has_tails and not math.isnan(other.fourth)
+        if left <= nothing:
+            empty = Moments(len(self.mean), self.mean.device, tails=has_tails)
             vars(self).update(vars(empty))
             return self
         needed, memory = 24 * len(self.mean) ** 2, total_memory(self.mean.device)
@@ -396,7 +403,7 @@ class Moments:
                 "rows that were added before."
             )
         third, fourth = self.third, math.nan
-        if self._has_tails and other._has_tails:
+        if has_tails:
             other_third, other_fourth = other.tails_about(self.mean)
             third, fourth = self.third - other_third, self.fourth - other_fourth
         shift = mean - self.mean
@@ -405,7 +412,7 @@ class Moments:
             mean.device
         )
         self.third, self.fourth = third, fourth
-        if self._has_tails:
+        if has_tails:
             self._centre_tails(shift)
         return self
 

@@ -338,14 +338,13 @@ class RowsScatter(Scatter):
             torch.mul(rows, scale, out=self._memory[self._n_rows : stop])
         self._n_rows = stop
 
-    def _restored(self, rows: np.ndarray) -> Self:
-        """Return this empty scatter with rows, which are not copied."""
+    def _restored(self, rows: np.ndarray) -> None:
+        """Put rows, which are not copied, into this empty scatter."""
         memory = as_tensor(rows, _CPU)
         if memory.ndim != 2 or memory.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"rows have the shape {rows.shape}, and type {rows.dtype}")
         self.n_features, self._memory = memory.shape[1], memory
         self._n_rows = len(memory)
-        return self
 
 
 class FactorScatter(RowsScatter):
@@ -443,4 +442,6 @@ class FactorScatter(RowsScatter):
         ValueError
             If the array is not a matrix of float32 or float64.
         """
-        return cls(0, _CPU)._restored(arrays["rows"])
+        new = cls(0, _CPU)
+        new._restored(arrays["rows"])
+        return new
