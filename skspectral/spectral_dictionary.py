@@ -639,7 +639,8 @@ class SpectralDictionaryLearning(
             If a parameter needs the rows: ``solver="adam"``, ``stft_weight`` > 0, or a
             prior that cannot be fitted from moments.
         ValueError
-            If ``shrinkage="auto"``, and the moments were gathered without tails.
+            If ``shrinkage="auto"``, and the moments were gathered without tails, as by
+            a fit with another value of ``shrinkage``.
 
         See Also
         --------

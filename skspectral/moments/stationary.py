@@ -334,8 +334,9 @@ def best_weight(
     if math.isnan(fourth):
         raise ValueError(
             "shrinkage='auto' needs the fourth moment of all rows, but some rows were "
-            "seen by partial_fit with another value of shrinkage. Call fit to begin "
-            "again, or pass a number in [0, 1] as shrinkage."
+            "gathered without it: by fit or partial_fit with another value of "
+            "shrinkage, or by Moments(tails=False). Gather the moments again with "
+            "shrinkage='auto' or tails=True, or pass a number in [0, 1] as shrinkage."
         )
     if not math.isfinite(fourth):
         raise ValueError(

@@ -102,6 +102,12 @@ def test_what_needs_rows_says_so(X, changes, message):
         estimator(**changes).fit_moments(moments)
 
 
+def test_shrinkage_needs_the_tails_of_the_moments(X):
+    plain = estimator(modulation=None).fit(X)
+    with pytest.raises(ValueError, match="gathered without it: by fit"):
+        estimator(shrinkage="auto").fit_moments(plain.moments_)
+
+
 def test_what_is_not_moments_of_rows(X):
     with pytest.raises(TypeError, match="moments of type ndarray"):
         estimator().fit_moments(X)
