@@ -1,7 +1,7 @@
 """How the time of a fit grows with rows, features and components, beside PCA.
 
-The script fits colour patches of the bundled photographs, or images of a file, and
-changes one size at a time:
+The script fits colour patches of the bundled photographs, and changes one size at a
+time:
 
 - n: rows of 768 features (patches of 16 x 16 pixels), 64 components;
 - T: features of 500 rows, 64 components;

@@ -120,7 +120,7 @@ def fit_model(
     rng: np.random.Generator,
     *,
     earlier: Moments | None = None,
-    energy_at_start: float = 0.0,
+    energy_at_start: float | None = None,
 ) -> FitResult:
     """Learn x = mean + w S + noise, and fit the prior to the coordinates.
 
@@ -142,8 +142,8 @@ def fit_model(
         Random numbers for the minibatches.
     earlier : Moments, default=None
         Moments of the rows of earlier calls. They are not modified.
-    energy_at_start : float, default=0.0
-        ``energy_at_start`` of the result of the earlier calls.
+    energy_at_start : float or None, default=None
+        ``energy_at_start`` of the result of the earlier calls, if there were any.
 
     Returns
     -------
@@ -163,12 +163,7 @@ def fit_model(
     moments = _gather(samples, weights, plan, earlier, monitor)
     rows = TrainingRows(samples, weights, labels, rng)
     return fit_from_moments(
-        moments,
-        plan,
-        prior,
-        monitor,
-        rows=rows,
-        energy_at_start=None if earlier is None else energy_at_start,
+        moments, plan, prior, monitor, rows=rows, energy_at_start=energy_at_start
     )
 
 

@@ -9,9 +9,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 from zipfile import BadZipFile, ZipFile
 
+from skspectral._files import replaced
 from skspectral._sklearn_compat import validated
 
 _OURS = """
@@ -122,34 +122,26 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> print((loaded.transform(X) == est.transform(X)).all())
     True
     """
-    files, path = _skops(), Path(path).resolve()
+    files = _skops()
     if not _is_estimator(estimator):
         raise TypeError(
             f"estimator of type {type(estimator).__name__} must be an estimator: an "
             "instance, not a class, with the method fit. Use numpy.save for arrays."
         )
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"path={str(path)!r} is a folder. Pass the path of a file in it."
-        )
-    try:
-        content = files.dumps(estimator)
-        # A trial shows now whether a class or function cannot be imported when loading.
-        files.loads(content, trusted=files.get_untrusted_types(data=content))
-    # skops does not document the errors that it raises for unsupported objects.
-    except Exception as error:
-        raise TypeError(
-            f"estimator of type {type(estimator).__name__} cannot be saved without "
-            f"code ({type(error).__name__}: {error}). It may contain a torch Module, "
-            "or a function. Save it as a pickle, with joblib.dump."
-        ) from error
-    # The name is unique, because another process may write the same file.
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    try:
+    with replaced(path) as part:
+        try:
+            content = files.dumps(estimator)
+            # A trial shows now whether a class or function cannot be imported when
+            # loading.
+            files.loads(content, trusted=files.get_untrusted_types(data=content))
+        # skops does not document the errors that it raises for unsupported objects.
+        except Exception as error:
+            raise TypeError(
+                f"estimator of type {type(estimator).__name__} cannot be saved without "
+                f"code ({type(error).__name__}: {error}). It may contain a torch "
+                "Module, or a function. Save it as a pickle, with joblib.dump."
+            ) from error
         part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @validated(path=[str, os.PathLike], trusted=["array-like"])

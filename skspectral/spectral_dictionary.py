@@ -741,7 +741,7 @@ class SpectralDictionaryLearning(
                     monitor,
                     rng,
                     earlier=earlier,
-                    energy_at_start=self._energy_at_start if earlier else 0.0,
+                    energy_at_start=self._energy_at_start if earlier else None,
                 )
                 monitor.close()
             self._publish(result, checked)

@@ -112,7 +112,7 @@ class NormalSystem(ABC):
 def normal_system(
     model: AtomModel, params: torch.Tensor, fit: Projection, dtype: torch.dtype
 ) -> NormalSystem:
-    """Return the system of atoms that were fitted, in the form that is solved faster.
+    """Return the normal system of fitted atoms, as the class that solves it faster.
 
     Parameters
     ----------

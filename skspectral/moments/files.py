@@ -7,13 +7,13 @@ array. It holds what a fit needs of a data set of any number of rows.
 
 import os
 from pathlib import Path
-from uuid import uuid4
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 
 from skspectral._device import as_array, as_tensor
+from skspectral._files import replaced
 from skspectral.moments.moments import Moments
 from skspectral.moments.scatter import DenseScatter, FactorScatter, Scatter
 from skspectral.moments.sketch import SketchScatter
@@ -73,11 +73,6 @@ def save_moments(moments: Moments, path: str | os.PathLike[str]) -> None:
             f"moments of type {type(moments).__name__} must be an instance of Moments, "
             "such as the attribute moments_ of a fitted estimator."
         )
-    path = Path(path).resolve()
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"path={str(path)!r} is a folder. Pass the path of a file in it."
-        )
     content = {
         "format": np.array(_FORMAT),
         "version": np.array(_VERSION),
@@ -91,14 +86,8 @@ def save_moments(moments: Moments, path: str | os.PathLike[str]) -> None:
     }
     for name, array in moments.scatter.arrays().items():
         content[_PREFIX + name] = array
-    # The name is unique, because another process may write the same file.
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, **content)  # type: ignore[arg-type]
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replaced(path) as part, part.open("wb") as file:
+        np.savez(file, **content)  # type: ignore[arg-type]
 
 
 def load_moments(path: str | os.PathLike[str]) -> Moments:
