@@ -1,7 +1,8 @@
-"""Entries that masked arrays and pandas tables mark as missing.
+"""Entries that are masked or missing, and arrays that are not in memory.
 
 numpy silently drops the mask of an array, so that the value under the mask, such as
--9999, would become data. All input therefore passes through one of these functions.
+-9999, would become data, and gathers lazy arrays into the memory of one machine. All
+input therefore passes through one of these functions.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -34,6 +35,15 @@ def missing_as_nan(X: Any) -> Any:
     return _na_as_nan(X)
 
 
+def is_lazy(X: Any) -> bool:
+    """Return whether X is a collection of dask, or an xarray around one.
+
+    Such objects are recognised by dask's protocol, so that dask is not imported.
+    """
+    graph = None if isinstance(X, type) else getattr(X, "__dask_graph__", None)
+    return callable(graph) and graph() is not None
+
+
 def refuse_missing(X: Any, name: str) -> Any:
     """Return X without its mask, or raise an error if an entry is missing.
 
@@ -41,7 +51,16 @@ def refuse_missing(X: Any, name: str) -> Any:
     ------
     ValueError
         If entries are masked, or NA. The error calls X by its ``name``.
+    TypeError
+        If X is lazy.
     """
+    if is_lazy(X):
+        raise TypeError(
+            f"{name} is a lazy collection of dask, which does not work here: all of it "
+            f"would be gathered into the memory of this machine. Pass {name}.compute() "
+            "if it fits. SpectralDictionaryLearning takes lazy collections in fit, "
+            "partial_fit, score, and in methods that return one result per row."
+        )
     X = _as_one_array(X)
     if isinstance(X, np.ma.MaskedArray):
         if not np.ma.is_masked(X):

@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from skspectral._device import (
-    Samples,
     as_array,
     as_tensor,
     keep_freed_memory,
@@ -23,10 +21,9 @@ from skspectral.atoms.windows import (
 from skspectral.coding.linear import least_squares_map, orthonormal_basis
 from skspectral.coding.whitening import Whitening
 from skspectral.fit_plan import FitPlan
+from skspectral.fit_rows import FitRows
 from skspectral.learning.dictionary import LearnedAtoms, LearningPlan, learn_dictionary
-from skspectral.learning.stochastic import Batches
 from skspectral.model import Dictionary, LinearModel
-from skspectral.moments.choice import new_scatter
 from skspectral.moments.moments import Moments
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
 from skspectral.moments.stationary import best_weight, shrunk, stationary_mean
@@ -88,36 +85,11 @@ class FitResult:
     second_moment_error: float
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingRows:
-    """The samples of a call of ``fit`` or ``partial_fit``.
-
-    Attributes
-    ----------
-    samples : array of shape (n, T)
-        The training data.
-    weights : ndarray of shape (n,) or None
-        Weights of the rows. None means weights of 1.
-    labels : object
-        Labels for the prior, or None.
-    rng : Generator
-        Random numbers for the minibatches.
-    """
-
-    samples: Samples
-    weights: np.ndarray | None
-    labels: Any
-    rng: np.random.Generator
-
-
 def fit_model(
-    samples: Samples,
-    weights: np.ndarray | None,
-    labels: Any,
+    rows: FitRows,
     plan: FitPlan,
     prior: Prior,
     monitor: Monitor,
-    rng: np.random.Generator,
     *,
     earlier: Moments | None = None,
     energy_at_start: float | None = None,
@@ -126,20 +98,14 @@ def fit_model(
 
     Parameters
     ----------
-    samples : array of shape (n, T)
-        The training data.
-    weights : ndarray of shape (n,) or None
-        Weights of the rows. None means weights of 1.
-    labels : object
-        Labels for the prior, or None.
+    rows : FitRows
+        The training data, with weights and labels.
     plan : FitPlan
         What to learn, and how.
     prior : Prior
         The prior, which is fitted in place.
     monitor : Monitor
         Receives the progress, and can stop the learning.
-    rng : Generator
-        Random numbers for the minibatches.
     earlier : Moments, default=None
         Moments of the rows of earlier calls. They are not modified.
     energy_at_start : float or None, default=None
@@ -155,13 +121,22 @@ def fit_model(
     ValueError
         If the samples have no variance, or their squares are out of range.
     ValueError
-        If there is a single row, and the prior cannot be fitted from moments.
+        If there is a single row, and the prior cannot be fitted from moments; or if
+        there is no other row.
     """
-    if len(samples) == 1:
-        prior.require("moments", "partial_fit of one row")
     keep_freed_memory()
-    moments = _gather(samples, weights, plan, earlier, monitor)
-    rows = TrainingRows(samples, weights, labels, rng)
+    n_earlier = 0 if earlier is None else earlier.n_samples
+    moments = rows.moments(plan, n_earlier, monitor)
+    if moments.n_samples == 1:
+        prior.require("moments", "partial_fit of one row")
+    if earlier is not None:
+        # The earlier moments are merged into the new ones, so that they stay unchanged.
+        moments.merge(earlier.moved_to(plan.device))
+    if moments.n_samples < 2:
+        raise ValueError(
+            f"X has {moments.n_samples} rows, but at least 2 are needed to learn from. "
+            "Pass more rows."
+        )
     return fit_from_moments(
         moments, plan, prior, monitor, rows=rows, energy_at_start=energy_at_start
     )
@@ -173,7 +148,7 @@ def fit_from_moments(
     prior: Prior,
     monitor: Monitor,
     *,
-    rows: TrainingRows | None = None,
+    rows: FitRows | None = None,
     energy_at_start: float | None = None,
 ) -> FitResult:
     """Learn atoms, model and prior from the moments of the samples.
@@ -188,7 +163,7 @@ def fit_from_moments(
         The prior, which is fitted in place.
     monitor : Monitor
         Receives the progress, and can stop the learning.
-    rows : TrainingRows or None, default=None
+    rows : FitRows or None, default=None
         The samples of the last call. None means that there are only moments.
     energy_at_start : float or None, default=None
         ``energy_at_start`` of the result of the earlier calls, if there were any.
@@ -233,15 +208,7 @@ def fit_from_moments(
         energy_at_start = energy
     if learning.needs_samples and rows is not None:
         scale = total**-0.5
-        batches = Batches(
-            rows.samples,
-            rows.weights,
-            mean,
-            scale,
-            plan.batch_size,
-            plan.dtype,
-            rows.rng,
-        )
+        batches = rows.batches(mean, scale, plan)
         learning = learning.in_units(scale)
     learned = learn_dictionary(C, learning, monitor, batches)
     model, variance = _model(learned, mean, C, total, plan, moments)
@@ -256,10 +223,8 @@ def fit_from_moments(
             prior.fit_moments(*coordinates, moments.weight)
             try_draw(prior, model.rank)
         else:
-            found, _ = model.coordinates(
-                rows.samples, device=plan.device, batch_size=plan.batch_size
-            )
-            fit_prior(prior, found, rows.labels, rows.weights, synthesis_of(model))
+            found, labels, weights = rows.coordinates(model, plan)
+            fit_prior(prior, found, labels, weights, synthesis_of(model))
     return FitResult(
         model=model,
         prior=prior,
@@ -274,34 +239,6 @@ def fit_from_moments(
         energy_at_start=energy_at_start,
         second_moment_error=moments.scatter.error / moments.weight,
     )
-
-
-def _gather(
-    samples: Samples,
-    weights: np.ndarray | None,
-    plan: FitPlan,
-    earlier: Moments | None,
-    monitor: Monitor,
-) -> Moments:
-    """Return the moments of the samples, merged with the earlier moments."""
-    n_earlier = 0 if earlier is None else earlier.n_samples
-    scatter = new_scatter(
-        plan.second_moment,
-        plan.grid,
-        plan.device,
-        n_rows=len(samples) + n_earlier,
-        itemsize=plan.dtype.itemsize,
-        sketch_size=plan.sketch_size,
-    )
-    tails = plan.shrinkage == "auto"
-    moments = Moments(samples.shape[1], plan.device, tails=tails, scatter=scatter)
-    n_batches = moments.n_batches(samples, plan.batch_size)
-    on_batch = monitor.stage("moments", n_batches)
-    moments.update(samples, weights, batch_size=plan.batch_size, on_batch=on_batch)
-    if earlier is not None:
-        # The earlier moments are merged into the new ones, so that they stay unchanged.
-        moments.merge(earlier.moved_to(plan.device))
-    return moments
 
 
 def _shrunk_covariance(moments: Moments, plan: FitPlan) -> tuple[SecondMoment, float]:

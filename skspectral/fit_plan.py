@@ -75,6 +75,11 @@ class FitPlan:
     dtype: torch.dtype
     device: torch.device
 
+    @property
+    def needs_tails(self) -> bool:
+        """Whether the third and fourth moments of the rows are needed."""
+        return self.shrinkage == "auto"
+
     @classmethod
     def from_params(
         cls,

@@ -27,7 +27,7 @@ from skspectral._device import (
     training_mode,
     working_dtype,
 )
-from skspectral._missing import missing_as_nan, refuse_missing
+from skspectral._missing import is_lazy, missing_as_nan, refuse_missing
 from skspectral._progress import CallbackMonitor
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
@@ -57,10 +57,14 @@ from skspectral._validation import (
 )
 from skspectral.atoms import FAMILIES, MODULATIONS
 from skspectral.atoms.family import AtomFamily, Modulation
+from skspectral.blocks.draws import lazy_draws
+from skspectral.blocks.recognition import row_blocks
+from skspectral.blocks.row_wise import row_wise, score_sums
 from skspectral.covariance import ModelCovariance, mahalanobis
 from skspectral.denoise import denoise
 from skspectral.fit import FitResult, fit_from_moments, fit_model
 from skspectral.fit_plan import FitPlan, stft_from_params
+from skspectral.fit_rows import BlockRows, FitRows, TrainingRows
 from skspectral.generate import sample_given
 from skspectral.grid import Grid
 from skspectral.impute import impute, sample_posterior
@@ -714,8 +718,12 @@ class SpectralDictionaryLearning(
         # Two streams, for draws and for learning. Neither is the stream of
         # `sample(random_state=...)` with the same seed.
         stream, rng = random_stream(self.random_state).spawn(2)
-        y = refuse_missing(y, "y")
+        blocks = row_blocks(X)
+        y = refuse_missing(y.compute() if is_lazy(y) else y, "y")
         prior = new_prior(self.prior, stream, y, sample_weight)
+        if blocks is not None:
+            # Rows of zeros with the columns of X, which stand for it in all checks.
+            X = blocks.stand_in()
         with training_mode(), input_names_restored_on_failure(self):
             checked = self._checked(X, reset=earlier is None)
             samples = from_namespace(checked)
@@ -731,15 +739,18 @@ class SpectralDictionaryLearning(
                 )
                 _warn_about_layout(X, plan.grid)
                 monitor = CallbackMonitor(self)
-                weights = check_weights(sample_weight, checked, self)
+                rows: FitRows
+                if blocks is None:
+                    weights = check_weights(sample_weight, checked, self)
+                    rows = TrainingRows(samples, weights, y, rng)
+                else:
+                    labels = None if y is None else np.asarray(y)
+                    rows = BlockRows(blocks, sample_weight, labels, rng)
                 result = fit_model(
-                    samples,
-                    weights,
-                    y,
+                    rows,
                     plan,
                     prior,
                     monitor,
-                    rng,
                     earlier=earlier,
                     energy_at_start=self._energy_at_start if earlier else None,
                 )
@@ -833,6 +844,7 @@ class SpectralDictionaryLearning(
 
     # Codes and coordinates
 
+    @row_wise
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Compute the ridge least-squares codes of the samples.
 
@@ -879,6 +891,7 @@ class SpectralDictionaryLearning(
             check_finite(X, self)
         return to_namespace_of(checked, codes)
 
+    @row_wise
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Compute the signals mean + codes @ components of the given codes.
 
@@ -918,6 +931,7 @@ class SpectralDictionaryLearning(
             signals = self.model_.decode(codes, device=device)
         return to_namespace_of(checked, signals)
 
+    @row_wise
     def coordinates(self, X: ArrayLike) -> np.ndarray:
         """Compute the coordinates (x - mean) @ basis.T of the samples.
 
@@ -1035,7 +1049,12 @@ class SpectralDictionaryLearning(
 
     @validated(n_samples=_COUNT, random_state=["random_state"])
     def sample(
-        self, n_samples: int = 1, *, y: Any = None, random_state: Any = None
+        self,
+        n_samples: int = 1,
+        *,
+        y: Any = None,
+        random_state: Any = None,
+        chunks: Any = None,
     ) -> np.ndarray:
         """Draw new signals from the model.
 
@@ -1054,6 +1073,10 @@ class SpectralDictionaryLearning(
             has seeded: two calls return different draws, but each run of a program, and
             each copy of the estimator in another process, returns the same sequence. If
             that ``random_state`` is None, too, all draws differ, also between copies.
+        chunks : int, tuple of int, "auto" or None, default=None
+            Chunks of the rows, as in `dask.array.from_array`. The result is then a
+            lazy dask array. Its rows depend on ``random_state`` and ``n_samples``, and
+            not on the chunks. They differ from those without chunks.
 
         Returns
         -------
@@ -1068,9 +1091,13 @@ class SpectralDictionaryLearning(
             `fit`.
         ValueError
             If ``n_samples`` is less than 1.
+        ImportError
+            If ``chunks`` is given and dask is not installed.
         """
         check_is_fitted(self)
         stream = self._draws_from(random_state)
+        if chunks is not None:
+            return lazy_draws(self, n_samples, chunks, y, stream)
         return self._signals(draw(self.prior_, n_samples, self.model_.rank, y, stream))
 
     @validated(
@@ -1155,6 +1182,7 @@ class SpectralDictionaryLearning(
 
     # Likelihood, denoising, imputation
 
+    @row_wise
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Compute the log-likelihood of each sample under the model.
 
@@ -1229,6 +1257,9 @@ class SpectralDictionaryLearning(
             If X has NaN or infinite values, or another number of features than in
             `fit`.
         """
+        sums = score_sums(X, self, sample_weight)
+        if sums is not None:
+            return sums[0] / sums[1]
         density = as_numbers(self.score_samples(X))
         if sample_weight is None:
             return float(density.mean())
@@ -1300,10 +1331,13 @@ class SpectralDictionaryLearning(
         """
         return self._criterion(X, np.log)
 
-    def _criterion(self, X: ArrayLike, penalty: Callable[[int], float]) -> float:
-        density = as_numbers(self.score_samples(X))
+    def _criterion(self, X: ArrayLike, penalty: Callable[[float], float]) -> float:
+        sums = score_sums(X, self)
+        if sums is None:
+            density = as_numbers(self.score_samples(X))
+            sums = float(density.sum()), len(density)
         n_parameters = count_parameters(self.model_, self.prior_)
-        return float(-2 * density.sum() + penalty(len(density)) * n_parameters)
+        return float(-2 * sums[0] + penalty(sums[1]) * n_parameters)
 
     def get_covariance(self) -> np.ndarray:
         """Compute the covariance of samples under the model, noise included.
@@ -1350,6 +1384,7 @@ class SpectralDictionaryLearning(
         check_is_fitted(self)
         return ModelCovariance.of(self.model_, self.prior_, method)
 
+    @row_wise
     def mahalanobis(self, X: ArrayLike) -> np.ndarray:
         """Compute the squared Mahalanobis distance of each sample to the mean.
 
@@ -1391,6 +1426,7 @@ class SpectralDictionaryLearning(
             )
         return to_namespace_of(checked, distances)
 
+    @row_wise
     def predict_component_proba(self, X: ArrayLike) -> np.ndarray:
         """Compute the posterior probability of each Gaussian component per sample.
 
@@ -1435,6 +1471,7 @@ class SpectralDictionaryLearning(
             )
         return to_namespace_of(checked, probabilities)
 
+    @row_wise
     def predict_component(self, X: ArrayLike) -> np.ndarray:
         """Find the Gaussian component from which each sample most probably came.
 
@@ -1459,6 +1496,7 @@ class SpectralDictionaryLearning(
         found = self.predict_component_proba(X)
         return to_namespace_of(found, as_numbers(found).argmax(axis=1))
 
+    @row_wise
     def denoise(
         self, X: ArrayLike, noise_std: float | ArrayLike | None = None
     ) -> np.ndarray:
@@ -1517,6 +1555,7 @@ class SpectralDictionaryLearning(
             )
         return to_namespace_of(checked, signals)
 
+    @row_wise
     def impute(self, X: ArrayLike, *, return_std: bool = False) -> Any:
         """Replace missing entries by their posterior mean, given the observed entries.
 

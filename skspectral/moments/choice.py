@@ -47,10 +47,28 @@ def choose_kind(n_rows: int, n_features: int, itemsize: int) -> str:
         11,585 features; otherwise "sketch".
     """
     matrix_fits = 8 * n_features**2 <= _AUTO_BYTES
-    most_rows = _FACTOR_ROWS * n_features if matrix_fits else n_features
-    if n_rows <= most_rows and n_rows * n_features * itemsize <= _AUTO_BYTES:
+    few = is_few(n_rows, n_features) if matrix_fits else n_rows <= n_features
+    if few and n_rows * n_features * itemsize <= _AUTO_BYTES:
         return "factor"
     return "dense" if matrix_fits else "sketch"
+
+
+def is_few(n_rows: int, n_features: int) -> bool:
+    """Return whether a fit from the rows is faster than one from their matrix.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of all rows.
+    n_features : int
+        Number T of features.
+
+    Returns
+    -------
+    few : bool
+        Whether there are at most half as many rows as features.
+    """
+    return n_rows <= _FACTOR_ROWS * n_features
 
 
 def default_sketch_size(n_features: int) -> int:
