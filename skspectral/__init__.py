@@ -8,6 +8,7 @@ A fit passes the data through the subpackages and modules in this order::
 
 from skspectral._version import __version__
 from skspectral.atoms import BasisModulation, MLPModulation
+from skspectral.model_selection import SpectralDictionaryLearningCV
 from skspectral.outliers import SpectralOutlierDetector
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
@@ -15,6 +16,7 @@ __all__ = [
     "BasisModulation",
     "MLPModulation",
     "SpectralDictionaryLearning",
+    "SpectralDictionaryLearningCV",
     "SpectralOutlierDetector",
     "__version__",
 ]

@@ -104,6 +104,28 @@ class ModelCovariance:
         rest = np.maximum(squared_norm - (coordinates**2).sum(1), 0.0)
         return distances + rest / self.noise_variance
 
+    def mean_log_density(
+        self, mean: np.ndarray, covariance: np.ndarray, squared_norm: float
+    ) -> float:
+        """Return the mean log-density of samples with given moments, in nats.
+
+        The samples are given by mean (r,) and covariance (r, r) of their coordinates,
+        and by the mean squared norm of x minus the mean of the linear model.
+        """
+        second = covariance + np.outer(mean, mean)
+        rest = max(squared_norm - float(np.trace(second)), 0.0)
+        gap = mean - self.inside.mean
+        vectors = self.inside.vectors
+        along = ((covariance + np.outer(gap, gap)) @ vectors * vectors).sum(0)
+        total = float(
+            (along / self._variances + np.log(2 * np.pi * self._variances)).sum()
+        )
+        n_rest = self.basis.shape[1] - len(self.basis)
+        if n_rest:
+            total += rest / self.noise_variance
+            total += n_rest * float(np.log(2 * np.pi * self.noise_variance))
+        return -0.5 * total
+
 
 def mahalanobis(
     model: LinearModel,

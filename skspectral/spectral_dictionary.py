@@ -67,6 +67,7 @@ from skspectral.fit_plan import FitPlan, stft_from_params
 from skspectral.fit_rows import BlockRows, FitRows, TrainingRows
 from skspectral.generate import sample_given
 from skspectral.grid import Grid
+from skspectral.held_out import explained_variance, mean_log_density
 from skspectral.impute import impute, sample_posterior
 from skspectral.likelihood import component_probabilities, score_samples
 from skspectral.likelihood import n_parameters as count_parameters
@@ -664,12 +665,7 @@ class SpectralDictionaryLearning(
         >>> two.fit_moments(one.moments_).components_.shape
         (16, 64)
         """
-        if not isinstance(moments, Moments):
-            raise TypeError(
-                f"moments of type {type(moments).__name__} must be an instance of "
-                "skspectral.moments.Moments, such as the attribute moments_ of a "
-                "fitted estimator. To learn from rows, call fit."
-            )
+        _check_moments(moments)
         if moments.n_samples < 2:
             raise ValueError(
                 f"moments are those of {moments.n_samples} rows, but at least 2 are "
@@ -1267,6 +1263,70 @@ class SpectralDictionaryLearning(
         # Divided by the largest weight, so that the sum of the weights cannot overflow.
         return float(np.average(density, weights=weights / weights.max()))
 
+    def score_moments(self, moments: Moments) -> float:
+        """Compute the mean log-likelihood of samples from their moments.
+
+        The result is that of `score` on the rows, which are not needed.
+
+        Parameters
+        ----------
+        moments : Moments
+            Moments of the samples, such as ``moments_`` of another fit.
+
+        Returns
+        -------
+        score : float
+            Weighted mean of the log-likelihood, in nats.
+
+        Raises
+        ------
+        TypeError
+            If the prior is not a single Gaussian.
+        ValueError
+            If the moments are those of other features, or have no weight.
+        """
+        return mean_log_density(self.model_, self.prior_, self._moments_of(moments))
+
+    def explained_variance_moments(self, moments: Moments) -> float:
+        """Compute the fraction of the variance of samples that the atoms explain.
+
+        The result is that of `skspectral.metrics.explained_variance` for the samples
+        and their reconstructions by ridge least-squares codes. The rows are not needed.
+
+        Parameters
+        ----------
+        moments : Moments
+            Moments of the samples, such as ``moments_`` of another fit.
+
+        Returns
+        -------
+        fraction : float
+            1 for exact reconstructions, 0 for those by the mean of the samples.
+
+        Raises
+        ------
+        ValueError
+            If the moments are those of other features, or have no weight.
+        """
+        return explained_variance(self.model_, self._moments_of(moments))
+
+    def _moments_of(self, moments: Moments) -> Moments:
+        """Return moments of samples for a fitted estimator, or raise an error."""
+        check_is_fitted(self)
+        _check_moments(moments)
+        if len(moments.mean) != self.n_features_in_:
+            raise ValueError(
+                f"moments are those of {len(moments.mean)} features, but "
+                f"{type(self).__name__} was fitted to {self.n_features_in_} features. "
+                "Pass moments of rows of this length."
+            )
+        if moments.weight == 0:
+            raise ValueError(
+                "moments have no rows, or only rows of weight 0. Add rows with "
+                "moments.update."
+            )
+        return moments
+
     def aic(self, X: ArrayLike) -> float:
         """Compute the Akaike information criterion on X; lower is better.
 
@@ -1729,6 +1789,16 @@ class SpectralDictionaryLearning(
             setattr(new, name, converter(value) if moves else value)
         new.model_ = self.model_.converted(lambda a: from_namespace(converter(a)))
         return new
+
+
+def _check_moments(moments: Any) -> None:
+    """Raise a TypeError if an argument is not an instance of `Moments`."""
+    if not isinstance(moments, Moments):
+        raise TypeError(
+            f"moments of type {type(moments).__name__} must be an instance of "
+            "skspectral.moments.Moments, such as the attribute moments_ of a fitted "
+            "estimator. For rows, call fit or score."
+        )
 
 
 def _warn_about_layout(X: Any, grid: Grid) -> None:

@@ -6,7 +6,12 @@ Modulations are not checked: like kernels, they are parameter objects without ``
 from sklearn.neighbors import KernelDensity
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skspectral import BasisModulation, MLPModulation, SpectralDictionaryLearning
+from skspectral import (
+    BasisModulation,
+    MLPModulation,
+    SpectralDictionaryLearning,
+    SpectralDictionaryLearningCV,
+)
 from skspectral.control import SpectralEqualizer, SpectralFilter
 from skspectral.priors import (
     ClassConditionalPrior,
@@ -34,6 +39,9 @@ from skspectral.priors import (
             # More steps of L-BFGS amplify rounding beyond the 1e-7 of the check that
             # weights are repetitions.
             tol=0.1,
+        ),
+        SpectralDictionaryLearningCV(
+            SpectralDictionaryLearning(modulation=None), {"n_components": [1, 2]}, cv=2
         ),
         SpectralEqualizer(gains=0.5),
         SpectralFilter(SpectralDictionaryLearning(n_components=2), high=1.5),
