@@ -12,7 +12,7 @@ MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 # Top-level modules and packages (rooms), from the lowest level to the highest. A module
 # imports only from its own room and from rooms of the lines above it.
 ROOMS = (
-    "_version _advice _device _files _linalg _missing _random",
+    "_version _advice _device _files _linalg _missing _processes _random",
     "_sklearn_compat",
     "_progress _validation model_files",
     "grid stft",

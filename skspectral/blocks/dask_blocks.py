@@ -76,11 +76,6 @@ class DaskBlocks(RowBlocks):
         self.n_blocks = X.numblocks[0]
         self.n_rows = None if math.isnan(X.shape[0]) else X.shape[0]
 
-    @property
-    def on_this_machine(self) -> bool:
-        """Whether the rows pass through the memory of this process."""
-        return False
-
     def reduce(
         self,
         function: Callable[[Block], Sum],
@@ -177,8 +172,8 @@ class DaskBlocks(RowBlocks):
         import dask
         import dask.array
 
-        arrays = {name: self._aligned(each, name) for name, each in per_row.items()}
-        one_each = {name: np.ones(1) for name in arrays}
+        arrays = {key: self._aligned(each, key) for key, each in per_row.items()}
+        one_each = dict.fromkeys(arrays, np.ones(1))
         trial = function(np.zeros((1, self.n_features), self.dtype), shared, **one_each)
         example = _as_one(trial)
         # Operands of one dimension would be aligned with the columns.

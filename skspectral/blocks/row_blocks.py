@@ -155,11 +155,6 @@ class RowBlocks(ABC):
             The values of all rows. A lazy X gives lazy values.
         """
 
-    @property
-    def on_this_machine(self) -> bool:
-        """Whether the rows pass through the memory of this process."""
-        return True
-
     def stand_in(self) -> Any:
         """Return two rows of zeros with the columns and the type of X, for checks.
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral.datasets.galaxies import load_galaxies
+from skspectral.datasets.image_blocks import ImageFolderBlocks
 from skspectral.datasets.images import (
     cut_patches,
     load_cifar10,
@@ -17,6 +18,7 @@ from skspectral.datasets.signals import (
 )
 
 __all__ = [
+    "ImageFolderBlocks",
     "cut_patches",
     "cut_windows",
     "load_cifar10",

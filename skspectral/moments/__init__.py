@@ -11,6 +11,7 @@ new file.
 
 from skspectral.moments.files import load_moments, save_moments
 from skspectral.moments.moments import Moments
+from skspectral.moments.processes import all_reduce_moments
 from skspectral.moments.scatter import DenseScatter, FactorScatter, Scatter
 from skspectral.moments.second_moment import (
     DenseMoment,
@@ -32,6 +33,7 @@ __all__ = [
     "SketchScatter",
     "StationaryMoment",
     "SumMoment",
+    "all_reduce_moments",
     "load_moments",
     "save_moments",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from skspectral._device import (
     Samples,
@@ -103,11 +104,85 @@ class Moments:
     ):
         self.weight = 0.0
         self.n_samples = 0
-        self.dtype = np.dtype(np.float32)
+        self.dtype: np.dtype = np.dtype(np.float32)
         self.mean = torch.zeros(n_features, dtype=torch.float64, device=device)
         self.third = torch.zeros_like(self.mean)
         self.fourth = 0.0 if tails else math.nan
         self.scatter = DenseScatter(n_features, device) if scatter is None else scatter
+
+    @classmethod
+    def from_arrays(
+        cls, mean: ArrayLike, covariance: ArrayLike, n_samples: int
+    ) -> "Moments":
+        """Return the moments of rows whose mean and covariance are known.
+
+        The third and fourth moments are not known, so that ``shrinkage="auto"`` cannot
+        be used.
+
+        Parameters
+        ----------
+        mean : array-like of shape (T,)
+            Mean of the rows.
+        covariance : array-like of shape (T, T)
+            Covariance of the rows, divided by their number: that of
+            ``numpy.cov(X, rowvar=False, bias=True)``.
+        n_samples : int
+            Number of rows.
+
+        Returns
+        -------
+        moments : Moments
+            The moments, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If the arrays have wrong shapes, or NaN or infinite values.
+        ValueError
+            If the covariance is not symmetric and positive semi-definite, up to
+            rounding, or ``n_samples`` is less than 1.
+
+        Notes
+        -----
+        Costs O(T^3 / 3) for the check of the covariance.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skspectral.moments import Moments
+        >>> X = np.random.default_rng(0).normal(size=(50, 8))
+        >>> covariance = np.cov(X, rowvar=False, bias=True)
+        >>> Moments.from_arrays(X.mean(0), covariance, len(X)).n_samples
+        50
+        """
+        centre, matrix = (np.array(part, np.float64) for part in (mean, covariance))
+        length = len(centre) if centre.ndim == 1 else -1
+        if matrix.shape != (length, length):
+            raise ValueError(
+                f"mean of shape {centre.shape} and covariance of shape {matrix.shape} "
+                "must have the shapes (T,) and (T, T)."
+            )
+        if not (np.isfinite(centre).all() and np.isfinite(matrix).all()):
+            raise ValueError(
+                "mean or covariance has NaN or infinite values. Leave out the features "
+                "that have no covariance."
+            )
+        if not n_samples >= 1:
+            raise ValueError(f"n_samples={n_samples} must be at least 1.")
+        error = np.abs(matrix - matrix.T).max(initial=0.0)
+        symmetric = error <= _COVARIANCE_TOLERANCE * np.abs(matrix).max(initial=0.0)
+        moments = cls(length, _CPU, tails=False)
+        sums = as_tensor((matrix + matrix.T) * (n_samples / 2), _CPU)
+        if not (symmetric and _is_covariance(sums)):
+            raise ValueError(
+                "covariance must be symmetric and positive semi-definite, as "
+                "numpy.cov(X, rowvar=False, bias=True) returns it."
+            )
+        moments.mean = as_tensor(centre, _CPU)
+        moments.scatter = DenseScatter.from_arrays({"matrix": as_array(sums)})
+        moments.weight, moments.n_samples = float(n_samples), int(n_samples)
+        moments.dtype = np.dtype(np.float64)
+        return moments
 
     def update(
         self,
@@ -393,10 +468,7 @@ class Moments:
         total = self.scatter.second_moment()
         matrix = total.dense() - other.scatter.second_moment().dense()
         matrix -= torch.outer(gap, gap) * (left * (other.weight / self.weight))
-        scale = total.trace()
-        shifted = matrix.clone()
-        shifted.diagonal().add_(_COVARIANCE_TOLERANCE * scale)
-        if int(torch.linalg.cholesky_ex(shifted).info) != 0:
+        if not _is_covariance(matrix, total.trace()):
             raise ValueError(
                 "What is left after the subtraction is not a covariance, because other "
                 "contains rows that are not among those of the moments. Subtract only "
@@ -535,3 +607,18 @@ class Moments:
                 "float32. Multiply X by a large number before fitting, or pass X as "
                 "float64."
             )
+
+
+def _is_covariance(matrix: torch.Tensor, scale: float | None = None) -> bool:
+    """Return whether a symmetric matrix is positive semi-definite, up to rounding.
+
+    The rounding is relative to ``scale``, by default the trace.
+    """
+    scale = float(matrix.trace()) if scale is None else scale
+    if not scale >= 0:
+        return False
+    shifted = matrix.clone()
+    shifted.diagonal().add_(
+        _COVARIANCE_TOLERANCE * scale + torch.finfo(matrix.dtype).tiny
+    )
+    return int(torch.linalg.cholesky_ex(shifted).info) == 0

@@ -13,6 +13,7 @@ from sklearn.callback import CallbackSupportMixin
 from torch import nn
 
 from skspectral._device import memory_advice, resolve_device, training_mode
+from skspectral._processes import Processes
 from skspectral._progress import CallbackMonitor
 from skspectral._random import draw_seed, random_stream, standard_normal
 from skspectral._sklearn_compat import (
@@ -117,6 +118,12 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
     compile : bool, default=False
         Whether torch compiles the training step. Compilation takes about a minute and
         needs a compiler.
+    distributed : bool, default=False
+        Whether the processes of the default group of `torch.distributed` train
+        together. Every process must call ``fit`` with the same arguments, and computes
+        its share of each batch; the gradients are averaged by
+        `torch.nn.parallel.DistributedDataParallel`. The result is that of one process,
+        up to rounding. A checkpoint can be resumed by any number of processes.
     device : str, torch.device or None, default=None
         Device for training and draws. None means the CPU. With equal seeds, draws start
         from equal noise on all devices.
@@ -255,6 +262,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         "checkpoint": [str, os.PathLike, None],
         "mixed_precision": ["boolean", None],
         "compile": ["boolean"],
+        "distributed": ["boolean"],
         "device": "no_validation",
         "random_state": ["random_state"],
     }
@@ -278,6 +286,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         checkpoint: str | os.PathLike[str] | None = None,
         mixed_precision: bool | None = None,
         compile: bool = False,
+        distributed: bool = False,
         device: str | torch.device | None = None,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -297,6 +306,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         self.checkpoint = checkpoint
         self.mixed_precision = mixed_precision
         self.compile = compile
+        self.distributed = distributed
         self.device = device
         self.random_state = random_state
 
@@ -344,6 +354,8 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         ------
         ValueError
             If ``max_images`` and ``max_time`` are both None.
+            If ``distributed`` is True, and the processes have other samples or seeds,
+            or are more than ``batch_size``.
             If the network does not fit the shape of the signals.
             If labels are missing or continuous.
             If the folder of the checkpoint does not exist, or the file is damaged or
@@ -410,6 +422,12 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
                 "max_images and max_time are both None, so that the training would "
                 "never stop. Set one of them."
             )
+        processes = Processes(bool(self.distributed))
+        if self.batch_size < processes.size:
+            raise ValueError(
+                f"batch_size={self.batch_size} must be at least the number of "
+                f"processes, which is {processes.size}. Pass a larger batch_size."
+            )
         codes = self._codes(X, reset=not warm_start, least=2)
         known = getattr(self, "classes_", np.empty(0)) if warm_start else None
         classes, labels = encode_labels(y, len(codes), known)
@@ -431,18 +449,35 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         else:
             model = self._new_model(codes, synthesis, len(classes))
             state = TrainingState()
+        same = codes.shape, f"{codes.std():.4g}", model.seed
+        if not processes.all_equal(same):
+            raise ValueError(
+                "The processes have other codes or another random_state. With "
+                "distributed=True every process must call fit with the same samples, "
+                "and with an int as random_state."
+            )
         checkpoint = None
         if self.checkpoint is not None:
             checkpoint = Checkpoint.of(Path(self.checkpoint), model, plan)
             if not warm_start:
-                model, state = checkpoint.load(model)
+                if processes.rank == 0:
+                    model, state = checkpoint.load(model)
+                model, state = processes.of_first((model, state))
                 if more and plan.progress(state) >= 1:
                     state = state.next_run()
         monitor = CallbackMonitor(self)
         on_step = monitor.stage("training", plan.n_steps)
         with memory_advice(self.batch_size):
             state = train(
-                model, state, codes, labels, plan, device, on_step, checkpoint
+                model,
+                state,
+                codes,
+                labels,
+                plan,
+                device,
+                on_step,
+                checkpoint,
+                processes,
             )
         monitor.close()
         self._model, self._state = model, state

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skspectral._progress import CallbackMonitor
+from skspectral._progress import CallbackMonitor, Step
 from skspectral._random import draw_seed, random_stream
 from skspectral._sklearn_compat import Interval, StrOptions, fit_context
 from skspectral.gaussian.gaussian import n_parameters
@@ -66,6 +68,10 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         Number of starts. The mixture with the highest objective is kept. The first
         start is k-means on clusters that are split along principal components [3]_; it
         does not depend on the seed. The other starts are k-means on random clusters.
+    n_jobs : int or None, default=None
+        Number of starts that are computed at a time, by processes of joblib. None means
+        1 unless in a ``joblib.parallel_config`` context. Used only if ``n_init`` is
+        greater than 1.
     random_state : int, RandomState instance or None, default=None
         Seed of the random starts. Used only if ``n_init`` is greater than 1.
 
@@ -139,6 +145,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
 
@@ -154,6 +161,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         max_iter: int = 200,
         tol: float = 1e-3,
         n_init: int = 1,
+        n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ):
         self.n_components = n_components
@@ -163,6 +171,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -242,19 +251,28 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         model = CovarianceModel(
             self.covariance, self.rank, self.shrinkage * len(spread)
         )
-        white = principal / spread
-        monitor = CallbackMonitor(self)
         stream = random_stream(self.random_state)
-        runs = []
-        for run in range(self.n_init):
-            seed = draw_seed(stream) if run else None
-            labels = partition(principal, weight, self.n_components, seed)
-            step = monitor.stage("expectation maximisation", self.max_iter + 1)
-            runs.append(
-                maximise_likelihood(
-                    white, weight, labels, model, step, self.max_iter, self.tol
-                )
+        seeds = [None, *(draw_seed(stream) for _ in range(self.n_init - 1))]
+        ascend = partial(
+            _ascent,
+            principal,
+            principal / spread,
+            weight,
+            model,
+            (self.n_components, self.max_iter, self.tol),
+        )
+        monitor = CallbackMonitor(self)
+        if self.n_init == 1 or effective_n_jobs(self.n_jobs) == 1:
+            stage = partial(
+                monitor.stage, "expectation maximisation", self.max_iter + 1
             )
+            runs = [ascend(seed, stage()) for seed in seeds]
+        else:
+            step, runs = monitor.stage("starts", self.n_init), []
+            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
+            for run in parallel(delayed(ascend)(seed) for seed in seeds):
+                runs.append(run)
+                step()
         monitor.close()
         return max(runs, key=lambda run: run.bounds[-1])
 
@@ -274,3 +292,27 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
             first access.
         """
         return self._mixture
+
+
+def _ascent(
+    principal: np.ndarray,
+    white: np.ndarray,
+    weight: np.ndarray,
+    model: CovarianceModel,
+    limits: tuple[int, int, float],
+    seed: int | None,
+    on_step: Step | None = None,
+) -> Ascent:
+    """Run EM from one start, whose clusters depend on the seed if there is one.
+
+    ``limits`` are the number of components, that of iterations, and the tolerance.
+    """
+    n_components, max_iter, tol = limits
+    labels = partition(principal, weight, n_components, seed)
+    on_step = _go_on if on_step is None else on_step
+    return maximise_likelihood(white, weight, labels, model, on_step, max_iter, tol)
+
+
+def _go_on(**state: Any) -> bool:
+    """Return that the iterations go on, where nobody sees their progress."""
+    return False

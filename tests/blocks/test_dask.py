@@ -68,7 +68,10 @@ class TestFit:
         assert est.moments_.scatter.kind == estimator().fit(many).moments_.scatter.kind
         assert est.moments_.scatter.kind == "dense"
 
-    @pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
+    @pytest.mark.parametrize(
+        "scheduler",
+        ["threads", "synchronous", pytest.param("processes", marks=pytest.mark.slow)],
+    )
     def test_the_result_does_not_depend_on_the_scheduler(self, X, scheduler):
         with dask.config.set(scheduler="synchronous"):
             one = estimator(second_moment="dense").fit(lazy(X, 30))

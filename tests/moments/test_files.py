@@ -134,3 +134,38 @@ def test_what_cannot_be_saved(tmp_path):
         save_moments([], tmp_path / "list.npz")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         save_moments(Moments(3, CPU), tmp_path)
+
+
+class TestFromArrays:
+    def test_the_moments_are_those_of_the_rows(self):
+        X = np.random.default_rng(0).normal(size=(90, 7)) @ np.diag(np.arange(7))
+        moments = Moments.from_arrays(X.mean(0), np.cov(X, rowvar=False, bias=True), 90)
+        expected = Moments(7, torch.device("cpu"), tails=False).update(X)
+        np.testing.assert_allclose(moments.mean, expected.mean)
+        np.testing.assert_allclose(
+            moments.covariance().dense(), expected.covariance().dense(), atol=1e-12
+        )
+        assert (moments.n_samples, moments.weight) == (90, 90.0)
+        # They can be merged, and the arrays of the caller stay as they are.
+        both = moments.merge(expected)
+        np.testing.assert_allclose(both.mean, expected.mean)
+        mean, covariance = np.ones(2), np.eye(2)
+        Moments.from_arrays(mean, covariance, 3).update(np.zeros((4, 2)))
+        np.testing.assert_array_equal(covariance, np.eye(2))
+        np.testing.assert_array_equal(mean, np.ones(2))
+
+    @pytest.mark.parametrize(
+        ("mean", "covariance", "n_samples", "message"),
+        [
+            (np.zeros(3), np.eye(2), 9, r"mean of shape \(3,\) and covariance"),
+            (np.zeros((2, 2)), np.eye(2), 9, "must have the shapes"),
+            (np.zeros(2), [[1, np.nan], [np.nan, 1]], 9, "NaN or infinite"),
+            (np.zeros(2), [[1, 0.5], [0, 1]], 9, "symmetric and positive"),
+            (np.zeros(2), [[1, 2], [2, 1]], 9, "symmetric and positive"),
+            (np.zeros(2), -np.eye(2), 9, "symmetric and positive"),
+            (np.zeros(2), np.eye(2), 0, "n_samples=0"),
+        ],
+    )
+    def test_invalid_arrays(self, mean, covariance, n_samples, message):
+        with pytest.raises(ValueError, match=message):
+            Moments.from_arrays(mean, covariance, n_samples)

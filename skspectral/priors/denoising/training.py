@@ -16,8 +16,9 @@ from sklearn.utils import gen_batches
 from torch import Generator, Tensor, nn
 
 from skspectral._device import as_array, as_tensor, training_mode
+from skspectral._processes import Processes
 from skspectral._progress import Step
-from skspectral.priors.denoising.denoiser import Labels
+from skspectral.priors.denoising.denoiser import Denoiser, Labels
 from skspectral.priors.denoising.distribution import PrincipalGaussian
 from skspectral.priors.denoising.held_out import HeldOut, split_rows
 from skspectral.priors.denoising.model import DiffusionModel
@@ -267,6 +268,7 @@ def train(
     device: torch.device,
     on_step: Step,
     checkpoint: Checkpoint | None = None,
+    processes: Processes | None = None,
 ) -> TrainingState:
     """Train the network of a model until the run is over, and return the new state.
 
@@ -276,13 +278,29 @@ def train(
     ``loss``; the run ends if it returns True. The checkpoint is saved every two minutes
     and at the end. If the plan stops early, the returned weights are those with the
     lowest held-out loss. An ArithmeticError is raised if the loss is not finite.
+
+    With several ``processes``, which have the same arguments, each computes the loss of
+    its share of every batch. The states are equal in all processes; the first process
+    saves the checkpoint.
     """
+    processes = Processes() if processes is None else processes
     with training_mode():
-        trainer = _Trainer(model, state, codes, labels, plan, device)
+        trainer = _Trainer(model, state, codes, labels, plan, device, processes)
         for state in trainer.run(on_step):
-            if checkpoint is not None:
+            if checkpoint is not None and processes.rank == 0:
                 checkpoint.save(model, state)
     return state
+
+
+class _Loss(nn.Module):
+    """The loss of a denoiser as a module, which can be run by several processes."""
+
+    def __init__(self, denoiser: Denoiser):
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, *batch: Any) -> Tensor:
+        return self.denoiser.loss(*batch)
 
 
 class _Trainer:
@@ -296,12 +314,12 @@ class _Trainer:
         labels: np.ndarray,
         plan: TrainingPlan,
         device: torch.device,
+        processes: Processes,
     ):
-        self._plan = plan
+        self._plan, self._processes = plan, processes
         self._current = replace(state, history=copy.deepcopy(state.history))
         self._denoiser = denoiser = model.denoiser().to(device).train()
         denoiser.mixed_precision = plan.mixed_precision
-        self._loss = torch.compile(denoiser.loss) if plan.compile else denoiser.loss
         rows = np.empty(codes.shape, np.float32)
         for batch in gen_batches(len(codes), _CHUNK):
             rows[batch] = model.distribution.coordinates(codes[batch])
@@ -331,6 +349,11 @@ class _Trainer:
                 for name, value in moments.items():
                     if value.shape == parameter.shape:
                         moments[name] = torch.empty_like(parameter).copy_(value)
+        # The processes start from the same weights, because they have the same seed and
+        # state.
+        self._loss: Any = processes.with_mean_gradient(_Loss(denoiser), device)
+        if plan.compile:
+            self._loss = torch.compile(self._loss)
         # The state of a random stream is valid only for one type of device. On another
         # type of device a new stream begins.
         on = device if device.type == "cuda" else _CPU
@@ -369,7 +392,9 @@ class _Trainer:
         known: dict[str, float | None] = {"loss": None}
         while not self._plan.is_over(current):
             losses.append(self._step())
-            seconds = current.run_seconds = time.perf_counter() - start
+            # The clock of the first process decides for all.
+            seconds = self._processes.of_first(time.perf_counter() - start)
+            current.run_seconds = seconds
             saves = seconds - saved > _INTERVAL
             interval = self._plan.steps_per_evaluation
             evaluates = self._held is not None and current.n_steps % interval == 0
@@ -382,7 +407,9 @@ class _Trainer:
             if saves:
                 yield self._state()
                 saved = seconds
-            if on_step(n_images=current.n_images, **known):
+            if self._processes.of_first(
+                bool(on_step(n_images=current.n_images, **known))
+            ):
                 break
         if losses:
             self._record(losses)
@@ -418,7 +445,13 @@ class _Trainer:
         noise = self._normal((len(clean), 1))
         noise = (centre + spread * noise).exp()
         noisy = clean + noise * self._normal(clean.shape)
-        loss: Tensor = self._loss(clean, noisy, noise, labels)
+        # All processes draw the same batch. The mean over processes of these losses is
+        # the mean over its rows.
+        part = self._processes.share(len(clean))
+        fraction = (part.stop - part.start) * self._processes.size / len(clean)
+        labels = None if labels is None else labels[part]
+        loss: Tensor = self._loss(clean[part], noisy[part], noise[part], labels)
+        loss = loss * fraction
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._denoiser.parameters(), _LARGEST_GRADIENT)
@@ -445,7 +478,8 @@ class _Trainer:
 
     def _record(self, losses: list[Tensor]) -> float:
         """Append the mean of the losses to the history, and return it."""
-        current, loss = self._current, float(sum(losses) / len(losses))
+        total = self._processes.sum(torch.stack(losses).mean())
+        current, loss = self._current, float(total) / self._processes.size
         if not np.isfinite(loss):
             raise ArithmeticError(
                 f"The loss of DiffusionPrior is {loss} after {current.n_steps} steps. "
@@ -463,7 +497,8 @@ class _Trainer:
         If it is the lowest loss of the run, keep the weights.
         """
         assert self._held is not None
-        current, loss = self._current, self._held.loss(self._averaged)
+        current = self._current
+        loss = self._processes.of_first(self._held.loss(self._averaged))
         current.history["held_out_loss"][-1] = loss
         if loss < current.best_loss:
             current.best_loss, current.best_share = loss, self._plan.progress(current)
