@@ -5,7 +5,8 @@
     python benchmarks/bench_scale.py model --report report.json
 
 - cv compares `SpectralDictionaryLearningCV` with `GridSearchCV` on 50,000 patches of
-  photographs of 32 x 32 pixels, five folds and six settings.
+  photographs of 32 x 32 pixels, five folds, and plain and modulated waves with three
+  numbers of components.
 - disk writes rows of 1,024 samples to a zarr array, block by block, and fits to them:
   our estimator on a dask cluster with one and two workers of one thread, our estimator
   on the array without dask, the PCA of dask-ml on two workers, the decompositions of
@@ -38,14 +39,14 @@ from skspectral.datasets import load_photograph_patches
 GIB = 2**30
 LENGTH, N_WAVES, BLOCK_ROWS = 1024, 48, 16_384
 N_COMPONENTS = 64
-GRID = {"n_components": [32, 64, 128], "modulation": [None, "basis"]}
 
 
 # Cross-validation
 
 
-def bench_cv(n_rows, n_folds):
-    """Return times and choices of both searches."""
+def bench_cv(n_rows, n_folds, components):
+    """Return times and choices of both searches, for plain and modulated waves."""
+    grid = {"n_components": components, "modulation": [None, "basis"]}
     X, _ = load_photograph_patches(n_rows, 32)
     X = X.reshape(len(X), -1).astype(np.float32) / 255
     est = SpectralDictionaryLearning(signal_shape=(32, 32, 3), random_state=0)
@@ -54,7 +55,7 @@ def bench_cv(n_rows, n_folds):
         ("one pass", SpectralDictionaryLearningCV),
         ("GridSearchCV", GridSearchCV),
     ):
-        search, seconds = timed(kind(est, GRID, cv=n_folds).fit, X)
+        search, seconds = timed(kind(est, grid, cv=n_folds).fit, X)
         scores = search.cv_results_["mean_test_score"]
         rows.append(
             {
@@ -310,24 +311,27 @@ def main():
     parser.add_argument("part", choices=["cv", "disk", "model", "one"])
     parser.add_argument("--rows", type=int, default=50_000, help="rows of part cv")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument(
+        "--components", type=int, nargs="+", default=[16, 32, 64], help="of part cv"
+    )
     parser.add_argument("--folder", default=".", help="folder for the rows")
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--memory-limit", default="2GiB", help="limit of a worker")
-    parser.add_argument("--method", choices=list(METHODS))
+    parser.add_argument("--method", choices=list(METHODS), nargs="+")
     parser.add_argument("--report", default=None, help="JSON file of the figures")
     parser.add_argument("--workers", type=int, default=64, help="workers of part model")
     args = parser.parse_args()
     if args.part == "one":
-        run_one(args.method, args.folder, args.memory_limit)
+        run_one(args.method[0], args.folder, args.memory_limit)
         return
     if args.part == "model":
         print_model(json.loads(Path(args.report).read_text())["rows"], args.workers)
         return
     if args.part == "cv":
-        rows = bench_cv(args.rows, args.folds)
+        rows = bench_cv(args.rows, args.folds, args.components)
         print_cv(rows)
     else:
-        names = [args.method] if args.method else list(METHODS)
+        names = args.method or list(METHODS)
         rows = bench_disk(args.folder, args.gigabytes, args.memory_limit, names)
         print_disk(rows)
     if args.report:

@@ -35,6 +35,7 @@ _OURS = """
     metrics._ranges.Values
     model.Dictionary
     model.LinearModel
+    model_selection.SpectralDictionaryLearningCV
     moments.moments.Moments
     moments.scatter.DenseScatter
     moments.scatter.FactorScatter

@@ -84,32 +84,11 @@ class DaskBlocks(RowBlocks):
         weights: Any = None,
         on_block: Callable[[], object] | None = None,
     ) -> Sum:
-        """Return the sum of a function over all blocks.
+        """Return the sum of a function over all blocks, see `RowBlocks.reduce`.
 
         Neighbours are merged pair by pair, so that the order of the sum is that of the
-        blocks. The scheduler is the one that is active in dask.
-
-        Parameters
-        ----------
-        function : callable
-            Function of a `Block`, which runs where the block is.
-        merge : callable
-            Function that adds its second argument to its first, and returns it.
-        weights : array-like of shape (n,), dask array or None, default=None
-            Weights of the rows of X.
-        on_block : callable or None, default=None
-            Function without arguments that is called after the last block, as often as
-            there are blocks. Dask shows the progress between them.
-
-        Returns
-        -------
-        total : object
-            The sum.
-
-        Raises
-        ------
-        ValueError
-            If a block has an invalid shape or type, or the weights do not fit X.
+        blocks. The scheduler is the one that is active in dask, which also shows the
+        progress: ``on_block`` is called at the end, once per block.
         """
         import dask
 
@@ -150,24 +129,10 @@ class DaskBlocks(RowBlocks):
         per_row: Mapping[str, Any],
         name: str,
     ) -> Any:
-        """Return the values of a function of each block, as a lazy dask array.
+        """Return the values of a function of each block as a lazy dask array.
 
-        Parameters
-        ----------
-        function : callable
-            Function of rows, of ``shared`` and of the arguments ``per_row``.
-        shared : object
-            Second argument of the function, which is sent to each worker once.
-        per_row : mapping of str to array-like of shape (n,)
-            Further arguments, with one value per row of X.
-        name : str
-            First part of the names of the tasks, which dask displays.
-
-        Returns
-        -------
-        values : dask array or tuple of dask arrays
-            The values of all rows, in the chunks of X. Nothing is computed yet, except
-            the values of one row of zeros, which give type and shape.
+        Nothing is computed yet, except the values of one row of zeros, which give type
+        and shape. See `RowBlocks.map`.
         """
         import dask
         import dask.array

@@ -50,28 +50,9 @@ class SequentialBlocks(RowBlocks):
         weights: Any = None,
         on_block: Callable[[], object] | None = None,
     ) -> Sum:
-        """Return the sum of a function over all blocks, in their order.
+        """Return the sum of a function over all blocks in their order.
 
-        Parameters
-        ----------
-        function : callable
-            Function of a `Block`.
-        merge : callable
-            Function that adds its second argument to its first, and returns it.
-        weights : array-like of shape (n,) or None, default=None
-            Weights of the rows of X.
-        on_block : callable or None, default=None
-            Function without arguments that is called once per block of the source.
-
-        Returns
-        -------
-        total : object
-            The sum.
-
-        Raises
-        ------
-        ValueError
-            If there are no rows, or a block has an invalid shape or type.
+        See `RowBlocks.reduce`. ``on_block`` is called once per block of the source.
         """
         per_row = {}
         if weights is not None:
@@ -100,23 +81,9 @@ class SequentialBlocks(RowBlocks):
         per_row: Mapping[str, Any],
         name: str,
     ) -> Any:
-        """Return the values of a function of each block, in memory.
+        """Return the values of a function of each block in memory.
 
-        Parameters
-        ----------
-        function : callable
-            Function of rows, of ``shared`` and of the arguments ``per_row``.
-        shared : object
-            Second argument of the function.
-        per_row : mapping of str to array-like of shape (n,)
-            Further arguments, with one value per row of X.
-        name : str
-            Not used.
-
-        Returns
-        -------
-        values : ndarray or tuple of ndarray
-            The values of all rows.
+        See `RowBlocks.map`.
         """
         given = {name: np.asarray(values) for name, values in per_row.items()}
         parts = [

@@ -25,6 +25,7 @@ from skspectral import (
     BasisModulation,
     MLPModulation,
     SpectralDictionaryLearning,
+    SpectralDictionaryLearningCV,
     SpectralOutlierDetector,
 )
 from skspectral.atoms import Chirp, Gabor, PlaneWave, Sinusoid
@@ -88,6 +89,9 @@ MODELS = {
     "mlp": lambda: on_digits(learning(modulation=MLPModulation(width=3, depth=1))),
     "windows": lambda: on_digits(learning(windows=2, **plain)),
     "white": lambda: on_digits(learning(whiten=True, **plain)),
+    "search": lambda: SpectralDictionaryLearningCV(
+        learning(), {"n_components": [2, 3], "shrinkage": [None]}, cv=2
+    ).fit(X),
     "shrinkage": lambda: on_digits(learning(shrinkage="auto", **plain)),
     "adam": lambda: on_digits(learning(solver="adam", **plain)),
     "stft": lambda: on_digits(learning(transform_stft_weight=0.1, stft_window=8)),
