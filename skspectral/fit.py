@@ -176,7 +176,7 @@ def fit_from_moments(
     Raises
     ------
     ValueError
-        If the moments have no variance, or their squares are out of range.
+        If the moments have no weight or no variance, or their squares are out of range.
     ValueError
         If the rows are needed and None: by Adam, by the spectral loss, or by a prior
         that cannot be fitted from moments.
@@ -189,6 +189,11 @@ def fit_from_moments(
                 "need the rows of X. Pass another solver and stft_weight=0, or call "
                 "fit."
             )
+    if moments.weight == 0:
+        raise ValueError(
+            "All rows have the weight 0, so that there is nothing to learn. Pass a "
+            "sample_weight with positive entries."
+        )
     moments.check_variance(plan.dtype)
     covariance, shrinkage = _shrunk_covariance(moments, plan)
     mean = moments.mean if plan.center else torch.zeros_like(moments.mean)

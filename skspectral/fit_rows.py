@@ -154,6 +154,8 @@ class BlockRows:
             batch_size=plan.batch_size,
             device=plan.device,
         )
+        if self.labels is not None:
+            self.blocks.require_order("y")
         on_block = monitor.stage("moments", self.blocks.n_blocks)
         gathered = self.blocks.reduce(
             gather, Gathered.merge, weights=self.weights, on_block=on_block

@@ -372,6 +372,10 @@ class SpectralDictionaryLearning(
     Sums and linear systems are computed in float64, products of float32 data in
     float32.
 
+    Methods that return one result per row take the same kinds of X as `fit`. For
+    collections of dask they return lazy dask arrays in the chunks of X, and compute
+    nothing before it is asked for.
+
     With ``sklearn.set_config(array_api_dispatch=True)`` X can be a tensor, or an array
     of another library that supports the array API. Results and fitted attributes are
     then of the same kind.
@@ -519,6 +523,9 @@ class SpectralDictionaryLearning(
             Training data: one signal or flattened image per row, and at least two rows.
             float64, float32 and uint8 are used as they are, other types are converted
             to float64.
+            Rows that do not fit into memory may be a dask array or data frame, an array
+            of zarr or h5py, a function without arguments that returns an iterator over
+            blocks of rows, or a `torch.utils.data.DataLoader`.
         y : array-like of shape (n_samples,), default=None
             Labels, passed on to the ``fit`` of the prior. Ignored by priors without
             labels.

@@ -155,6 +155,20 @@ class RowBlocks(ABC):
             The values of all rows. A lazy X gives lazy values.
         """
 
+    def require_order(self, name: str) -> None:  # noqa: B027
+        """Raise an error if the rows come in another order each time.
+
+        Parameters
+        ----------
+        name : str
+            Name of an argument with one entry per row.
+
+        Raises
+        ------
+        ValueError
+            If the order is random. By default it is not.
+        """
+
     def stand_in(self) -> Any:
         """Return two rows of zeros with the columns and the type of X, for checks.
 

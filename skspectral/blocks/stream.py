@@ -99,7 +99,7 @@ class SequentialBlocks(RowBlocks):
     ) -> Iterator[tuple[Block, dict[str, np.ndarray]]]:
         """Yield joined blocks, with the values of their rows in other arrays."""
         if per_row:
-            self._require_order(next(iter(per_row)))
+            self.require_order(next(iter(per_row)))
         stop = 0
         for block in _one_ahead(self._joined()):
             start = stop
@@ -122,9 +122,6 @@ class SequentialBlocks(RowBlocks):
                     f"{name} has {len(each)} entries, but X has {stop} rows. Pass one "
                     "entry per row."
                 )
-
-    def _require_order(self, name: str) -> None:
-        """Raise an error if the order of the rows is random."""
 
     def _joined(self) -> Iterator[Block]:
         """Yield blocks of about `BLOCK_BYTES`, made of whole blocks of the source."""
@@ -185,7 +182,19 @@ class StreamBlocks(SequentialBlocks):
         for block in source if isinstance(source, DataLoader) else source():
             yield block[0] if isinstance(block, (tuple, list)) else block
 
-    def _require_order(self, name: str) -> None:
+    def require_order(self, name: str) -> None:
+        """Raise an error if the order of the rows is random.
+
+        Parameters
+        ----------
+        name : str
+            Name of an argument with one entry per row.
+
+        Raises
+        ------
+        ValueError
+            If X is a data loader that shuffles.
+        """
         source = self._source
         if isinstance(source, DataLoader):
             sampler = getattr(source.batch_sampler, "sampler", source.sampler)

@@ -94,6 +94,15 @@ class TestFit:
             rtol=1e-6,
         )
 
+    def test_a_sketch(self, X):
+        options = {"second_moment": "sketch", "sketch_size": 100}
+        whole = estimator(**options).fit(X)
+        est = estimator(**options).fit(lazy(X, (90, 0, 110)))
+        assert est.moments_.scatter.kind == "sketch"
+        assert est.explained_variance_ratio_.sum() == pytest.approx(
+            whole.explained_variance_ratio_.sum(), abs=0.01
+        )
+
     @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int16])
     def test_dtypes(self, X, dtype):
         rows = np.round(255 * X).astype(dtype)
@@ -391,6 +400,8 @@ class TestErrors:
             ValueError, match=r"Block \d of sample_weight has .* negative"
         ):
             estimator().fit(lazy(X), sample_weight=-da.ones(200, chunks=50))
+        with pytest.raises(ValueError, match="All rows have the weight 0"):
+            estimator().fit(lazy(X), sample_weight=da.zeros(200, chunks=50))
         # Chunks that are known for one of the two only are compared block by block.
         with pytest.raises(ValueError, match="has 49 entries, but that of X has 50"):
             estimator().fit(

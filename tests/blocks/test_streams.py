@@ -229,6 +229,8 @@ class TestErrors:
         assert estimator().fit(shuffled).n_samples_seen_ == 200
         with pytest.raises(ValueError, match="shuffle=False"):
             estimator().fit(shuffled, sample_weight=np.ones(200))
+        with pytest.raises(ValueError, match="y has one entry per row, but the Data"):
+            estimator().fit(shuffled, np.arange(200))
 
     def test_an_array_in_a_file_with_three_axes(self, X, tmp_path):
         with (
