@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import (
     make_constraint,
     validate_params,
 )
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight
 from sklearn.utils.validation import validate_data as _validate_data
 
@@ -47,6 +48,7 @@ __all__ = [
     "in_native_form",
     "input_dtypes",
     "to_namespace_of",
+    "transform_output",
     "validate_data",
     "validate_parameters",
     "validated",
@@ -232,6 +234,11 @@ def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> Any:
 def callback_context(estimator: Any) -> Any:
     """Return the callback context of an estimator, for any number of tasks."""
     return estimator._init_callback_context(max_subtasks=None)
+
+
+def transform_output(estimator: Any) -> str:
+    """Return the container that ``set_output`` has chosen for ``transform``."""
+    return str(_get_output_config("transform", estimator)["dense"])
 
 
 def input_dtypes(X: Any) -> list[Any]:

@@ -44,6 +44,8 @@ class DaskBlocks(RowBlocks):
         If the columns are in several chunks, so that X must be rechunked.
     """
 
+    lazy = True
+
     def __init__(self, X: Any):
         self.names = list(X.columns) if hasattr(X, "columns") else None
         if hasattr(X, "to_dask_array"):

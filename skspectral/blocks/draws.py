@@ -76,7 +76,14 @@ def lazy_draws(
     example = _draw(light, 1, 0, None if labels is None else labels[:1])
     width = example.shape[1]
     shape = (n_samples, width)
-    rows, _ = dask.array.empty(shape, example.dtype, chunks=(chunks, width)).chunks
+    try:
+        rows, _ = dask.array.empty(shape, example.dtype, chunks=(chunks, width)).chunks
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[-1].removeprefix("Original Message: ")
+        raise ValueError(
+            f"chunks={chunks!r} cannot divide n_samples={n_samples} rows ({reason}). "
+            "Pass an int, a tuple of ints whose sum is n_samples, or 'auto'."
+        ) from error
     root = draw_seed(stream)
     stops = np.cumsum(rows).tolist()
     task = dask.delayed(_rows, pure=False)

@@ -84,8 +84,11 @@ class RowBlocks(ABC):
         Names of the columns, or None.
     n_blocks : int or None
         Number of blocks, or None if it is not known.
+    lazy : bool
+        Whether `map` returns lazy arrays.
     """
 
+    lazy: bool = False
     n_rows: int | None
     n_features: int
     dtype: np.dtype

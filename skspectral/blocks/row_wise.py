@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from skspectral._sklearn_compat import as_numbers
+from skspectral._sklearn_compat import as_numbers, transform_output
 from skspectral.blocks.recognition import row_blocks
 from skspectral.blocks.row_blocks import Block
 
@@ -47,6 +47,12 @@ def row_wise(method: Method) -> Method:
         options = dict(list(options.items())[2:])
         per_row = {name: each for name, each in options.items() if np.ndim(each) > 0}
         options = {name: options[name] for name in options.keys() - per_row.keys()}
+        output = transform_output(self)
+        if blocks.lazy and method.__name__ == "transform" and output != "default":
+            raise ValueError(
+                f"set_output(transform={output!r}) would gather the lazy results in "
+                "the memory of this machine. Call set_output(transform='default')."
+            )
         trial = blocks.stand_in()
         # Errors about the columns of X, and about options, are raised before any block
         # is read.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -151,6 +151,8 @@ class StreamBlocks(SequentialBlocks):
 
     Raises
     ------
+    TypeError
+        If the function returns no iterable.
     ValueError
         If there are no blocks, or the first one is no matrix of numbers.
 
@@ -179,7 +181,14 @@ class StreamBlocks(SequentialBlocks):
             Consecutive rows.
         """
         source = self._source
-        for block in source if isinstance(source, DataLoader) else source():
+        blocks = source if isinstance(source, DataLoader) else source()
+        if hasattr(blocks, "dtype") or not isinstance(blocks, Iterable):
+            raise TypeError(
+                f"X is a function that returns an object of type "
+                f"{type(blocks).__name__}, but it must return an iterator over blocks "
+                "of rows. Pass, for example, lambda: (read(path) for path in paths)."
+            )
+        for block in blocks:
             yield block[0] if isinstance(block, (tuple, list)) else block
 
     def require_order(self, name: str) -> None:

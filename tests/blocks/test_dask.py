@@ -309,6 +309,11 @@ class TestSample:
         with pytest.raises(ValueError, match=r"y of shape \(3,\)"):
             est.sample(2000, y=labels[:3], chunks=300)
 
+    @pytest.mark.parametrize("chunks", [(3, 3), "x", -2])
+    def test_invalid_chunks(self, fitted, chunks):
+        with pytest.raises(ValueError, match="cannot divide n_samples=10 rows"):
+            fitted.sample(10, chunks=chunks)
+
     def test_two_calls_differ(self, fitted):
         one, two = (fitted.sample(3, chunks=3).compute() for _ in range(2))
         assert (one != two).all()
@@ -427,6 +432,9 @@ class TestErrors:
             log_spectral_distance(lazy(X), lazy(X), n_fft=64)
         with pytest.raises(TypeError, match="lazy collection"):
             GaussianMixture(2).fit(lazy(X))
+        tables = estimator().set_output(transform="pandas").fit(X)
+        with pytest.raises(ValueError, match="would gather the lazy results"):
+            tables.transform(lazy(X))
 
 
 def test_dask_is_imported_for_its_collections_only():

@@ -210,6 +210,11 @@ class TestErrors:
         with pytest.raises(ValueError, match="each call of it must return a new"):
             estimator().fit(lambda: blocks if blocks.__length_hint__() > 1 else [])
 
+    @pytest.mark.parametrize("returned", [None, 3, np.ones((4, 192)), torch.ones(4, 2)])
+    def test_a_function_that_returns_no_blocks(self, X, returned):
+        with pytest.raises(TypeError, match=r"must return an iterator over blocks"):
+            estimator().fit(lambda: returned)
+
     def test_an_error_of_the_source(self, X):
         def blocks():
             yield X[:100]
