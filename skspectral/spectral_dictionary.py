@@ -1077,7 +1077,7 @@ class SpectralDictionaryLearning(
             each copy of the estimator in another process, returns the same sequence. If
             that ``random_state`` is None, too, all draws differ, also between copies.
         chunks : int, tuple of int, "auto" or None, default=None
-            Chunks of the rows, as in `dask.array.from_array`. The result is then a
+            Chunks of the rows, as in ``dask.array.from_array``. The result is then a
             lazy dask array. Its rows depend on ``random_state`` and ``n_samples``, and
             not on the chunks. They differ from those without chunks.
 

@@ -31,7 +31,7 @@ def lazy_draws(
     n_samples : int
         Number of rows.
     chunks : int, tuple of int, or "auto"
-        Chunks of the rows, as in `dask.array.from_array`.
+        Chunks of the rows, as in ``dask.array.from_array``.
     y : label or array-like of shape (n_samples,), or None
         Labels of the rows.
     stream : Generator

@@ -17,7 +17,7 @@ from skspectral.moments.scatter import DenseScatter
 def all_reduce_moments(moments: Moments) -> Moments:
     """Return the moments of the rows of all processes, in each process.
 
-    All processes of the default group of `torch.distributed` must call the function.
+    All processes of the default group of ``torch.distributed`` must call the function.
     With the backend "nccl", the moments must be on a GPU, one for each process.
 
     Parameters
