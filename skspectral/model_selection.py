@@ -168,9 +168,9 @@ class SpectralDictionaryLearningCV(
         Index of the best setting in ``cv_results_``.
     cv_results_ : dict of str to array
         Table of all settings, as of `sklearn.model_selection.GridSearchCV`: "params",
-        one column per parameter such as "param_n_components", "split0_test_score" and so on, "mean_test_score",
-        "std_test_score", "rank_test_score", and seconds as "mean_fit_time" and
-        "std_fit_time".
+        one column per parameter, such as "param_n_components", "split0_test_score" and
+        so on, "mean_test_score", "std_test_score", "rank_test_score", and seconds as
+        "mean_fit_time" and "std_fit_time".
     n_splits_ : int
         Number of splits.
     n_features_in_ : int

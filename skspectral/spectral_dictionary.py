@@ -525,7 +525,7 @@ class SpectralDictionaryLearning(
             to float64.
             Rows that do not fit into memory may be a dask array or data frame, an array
             of zarr or h5py, a function without arguments that returns an iterator over
-            blocks of rows, or a `torch.utils.data.DataLoader`.
+            blocks of rows, or a ``torch.utils.data.DataLoader``.
         y : array-like of shape (n_samples,), default=None
             Labels, passed on to the ``fit`` of the prior. Ignored by priors without
             labels.
