@@ -122,8 +122,8 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         Whether the processes of the default group of ``torch.distributed`` train
         together. Every process must call ``fit`` with the same arguments, and computes
         its share of each batch; the gradients are averaged by
-        ``torch.nn.parallel.DistributedDataParallel``. The result is that of one process,
-        up to rounding. A checkpoint can be resumed by any number of processes.
+        ``torch.nn.parallel.DistributedDataParallel``. The result is that of one
+        process, up to rounding. A checkpoint can be resumed by any number of processes.
     device : str, torch.device or None, default=None
         Device for training and draws. None means the CPU. With equal seeds, draws start
         from equal noise on all devices.
