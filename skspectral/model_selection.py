@@ -34,6 +34,8 @@ from skspectral._sklearn_compat import (
 )
 from skspectral._validation import check_weights, refuse_unusable_tensors
 from skspectral.blocks.moments_pass import MomentsPass
+from skspectral.blocks.recognition import row_blocks
+from skspectral.blocks.row_blocks import RowBlocks
 from skspectral.folds import MomentsFolds, gather_folds
 from skspectral.grid import Grid
 from skspectral.moments.choice import choose_kind
@@ -66,7 +68,8 @@ def moments_cv(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Signals or flattened images, one per row.
+        Signals or flattened images, one per row; also the kinds of rows in blocks that
+        the fit of `SpectralDictionaryLearningCV` takes.
     cv : int, cross-validation generator, iterable or None, default=None
         Splits of the rows, as in `sklearn.model_selection.GridSearchCV`. An int is a
         number of folds of consecutive rows, and None means 5 folds.
@@ -117,7 +120,7 @@ def moments_cv(
     """
     model = SpectralDictionaryLearning() if estimator is None else estimator
     rows, weights = _checked(X, sample_weight, SpectralDictionaryLearningCV(model))
-    splits = list(check_cv(cv, y).split(rows, y, groups))
+    splits = _splits(cv, rows, y, groups)
     return gather_folds(rows, splits, _moments_pass(model, rows, tails=True), weights)
 
 
@@ -246,7 +249,9 @@ class SpectralDictionaryLearningCV(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Signals or flattened images, one per row.
+            Signals or flattened images, one per row. Rows that do not fit into memory
+            may be a dask array or data frame with known numbers of rows, or an array of
+            zarr or h5py.
         y : array-like of shape (n_samples,), default=None
             Labels, for splitters that use them.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -271,17 +276,17 @@ class SpectralDictionaryLearningCV(
         if model is None:
             model = SpectralDictionaryLearning()
         rows, weights = _checked(X, sample_weight, self)
-        settings = list(ParameterGrid(self._grid(rows.shape[1])))
+        settings = list(ParameterGrid(self._grid(self.n_features_in_)))
         candidates = [_candidate(model, setting) for setting in settings]
         tails = any(each.shrinkage == "auto" for each in candidates)
-        splits = list(check_cv(self.cv, y).split(rows, y, groups))
+        splits = _splits(self.cv, rows, y, groups)
         monitor = CallbackMonitor(self)
         folds = gather_folds(
             rows,
             splits,
             _moments_pass(model, rows, tails=tails),
             weights,
-            stage=lambda n_cells: monitor.stage("moments", n_cells),
+            stage=lambda n_steps: monitor.stage("moments", n_steps),
         )
         step = monitor.stage("folds", len(folds))
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
@@ -407,24 +412,54 @@ class SpectralDictionaryLearningCV(
 
 
 def _checked(
-    X: ArrayLike, sample_weight: ArrayLike | None, estimator: Estimator
-) -> tuple[np.ndarray, np.ndarray | None]:
+    X: Any, sample_weight: Any, estimator: Estimator
+) -> tuple[np.ndarray | RowBlocks, Any]:
     """Return checked rows and weights, and set the names of features."""
+    blocks = row_blocks(X)
+    if blocks is not None:
+        if blocks.n_rows is None:
+            raise ValueError(
+                "The number of rows of X is not known, so that they cannot be divided "
+                "into folds. Call X.compute_chunk_sizes() of a dask array, or pass an "
+                "array in a file."
+            )
+        X = blocks.stand_in()
     refuse_unusable_tensors(X)
     X = in_native_form(X)
     rows = validate_data(estimator, X, dtype=input_dtypes(X), ensure_min_samples=2)
+    if blocks is not None:
+        return blocks, sample_weight
     return as_array(from_namespace(rows)), check_weights(sample_weight, rows, estimator)
 
 
+def _splits(
+    cv: Any, rows: np.ndarray | RowBlocks, y: Any, groups: Any
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the indices of training and test rows of all splits."""
+    if isinstance(rows, RowBlocks):
+        # Splitters of scikit-learn use the number of rows only.
+        rows = np.broadcast_to(0.0, _shape(rows))
+    return list(check_cv(cv, y).split(rows, y, groups))
+
+
+def _shape(rows: np.ndarray | RowBlocks) -> tuple[int, int]:
+    """Return the numbers of rows and columns."""
+    if isinstance(rows, RowBlocks):
+        assert rows.n_rows is not None
+        return rows.n_rows, rows.n_features
+    return rows.shape[0], rows.shape[1]
+
+
 def _moments_pass(
-    model: SpectralDictionaryLearning, rows: np.ndarray, *, tails: bool
+    model: SpectralDictionaryLearning, rows: np.ndarray | RowBlocks, *, tails: bool
 ) -> MomentsPass:
     """Return how the moments of rows are gathered for an estimator."""
+    n_rows, n_features = _shape(rows)
     kind = model.second_moment
     if kind == "auto":
-        kind = choose_kind(len(rows), rows.shape[1], rows.dtype.itemsize)
+        kind = choose_kind(n_rows, n_features, rows.dtype.itemsize)
     return MomentsPass(
-        grid=Grid.of(model.signal_shape, rows.shape[1], model.sampling_rate),
+        grid=Grid.of(model.signal_shape, n_features, model.sampling_rate),
         kind=kind,
         sketch_size=model.sketch_size,
         tails=tails,

@@ -151,6 +151,55 @@ class TestFolds:
         assert sum(used) == len(X)
         assert len(search.cv_results_["params"]) == 6
 
+    @pytest.mark.parametrize("cv", SPLITTERS[:3], ids=lambda cv: type(cv).__name__)
+    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize("source", ["dask", "zarr"])
+    def test_rows_in_blocks(self, X, tmp_path, cv, weighted, source):
+        weights = np.linspace(0, 1, 240) if weighted else None
+        if source == "dask":
+            rows = pytest.importorskip("dask.array").from_array(X, chunks=(50, -1))
+        else:
+            zarr = pytest.importorskip("zarr")
+            rows = zarr.create_array(
+                tmp_path / "x", shape=X.shape, chunks=(50, 192), dtype=X.dtype
+            )
+            rows[:] = X
+        options = {"cv": cv, "sample_weight": weights}
+        for one, two in zip(
+            moments_cv(X, **options), moments_cv(rows, **options), strict=True
+        ):
+            for ours, theirs in zip(one, two, strict=True):
+                assert ours.n_samples == theirs.n_samples
+                np.testing.assert_allclose(
+                    ours.covariance().dense(), theirs.covariance().dense(), atol=1e-12
+                )
+        search = SpectralDictionaryLearningCV(estimator(), GRID, cv=cv)
+        expected = clone(search).fit(X, sample_weight=weights)
+        search.fit(rows, sample_weight=weights)
+        assert search.best_params_ == expected.best_params_
+        np.testing.assert_allclose(
+            search.cv_results_["mean_test_score"],
+            expected.cv_results_["mean_test_score"],
+            rtol=1e-6,
+        )
+        assert search.transform(rows).shape == (
+            240,
+            search.best_estimator_.n_components_,
+        )
+
+    def test_blocks_that_cannot_be_divided(self, X):
+        search = SpectralDictionaryLearningCV(estimator(), GRID)
+        with pytest.raises(ValueError, match="number of rows of X is not known"):
+            search.fit(lambda: [X])
+        rows = pytest.importorskip("dask.array").from_array(X, chunks=(50, -1))
+        with pytest.raises(ValueError, match="number of rows of X is not known"):
+            search.fit(rows[rows[:, 0] > 0.5])
+        bad = X.copy()
+        bad[133, 4] = np.nan
+        rows = pytest.importorskip("dask.array").from_array(bad, chunks=(50, -1))
+        with pytest.raises(ValueError, match="row 33 of block 2, which is row 133"):
+            search.fit(rows)
+
     def test_moments_are_not_changed_by_fits(self, X):
         folds = moments_cv(X, 3, estimator=estimator(second_moment="dense"))
         before = [train.covariance().dense().clone() for train, _ in folds]
