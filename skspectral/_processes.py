@@ -44,7 +44,7 @@ class Processes:
             self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
 
     def share(self, n: int) -> slice:
-        """Return the part of ``n`` consecutive items that is for this process."""
+        """Return which of ``n`` consecutive items this process computes."""
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
     def with_mean_gradient(self, module: nn.Module, device: torch.device) -> nn.Module:
@@ -69,10 +69,13 @@ class Processes:
         distributed.broadcast_object_list(box)
         return box[0]
 
+    def of_all(self, value: Any) -> list[Any]:
+        """Return the objects of all processes by rank, which are sent as pickles."""
+        found = [value] * self.size
+        if self.size > 1:
+            distributed.all_gather_object(found, value)
+        return found
+
     def all_equal(self, value: Any) -> bool:
         """Return whether an object is equal in all processes."""
-        if self.size == 1:
-            return True
-        found: list[Any] = [None] * self.size
-        distributed.all_gather_object(found, value)
-        return all(each == value for each in found)
+        return all(each == value for each in self.of_all(value))

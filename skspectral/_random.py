@@ -34,6 +34,16 @@ def draw_seed(stream: np.random.Generator) -> int:
     return int(stream.integers(_MAX_SEED))
 
 
+def seed_of_part(seed: int, number: int) -> int:
+    """Return the seed of one part of a computation, as `draw_seed` returns seeds.
+
+    It depends on the seed of the whole and on the number of the part only, so that
+    parts can be computed in any order.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(number,))
+    return int(sequence.generate_state(1)[0] >> 1)
+
+
 def standard_normal(stream: np.random.Generator, n_rows: int, width: int) -> np.ndarray:
     """Draw independent N(0, 1) numbers of shape (n_rows, width) with several threads.
 

@@ -48,10 +48,7 @@ class DaskBlocks(RowBlocks):
 
     def __init__(self, X: Any):
         self.names = list(X.columns) if hasattr(X, "columns") else None
-        if hasattr(X, "to_dask_array"):
-            X = X.to_dask_array()
-        elif hasattr(X, "dims"):
-            X = X.data
+        X = _as_dask_array(X)
         if not hasattr(X, "to_delayed") or getattr(X, "ndim", 0) != 2:
             shape = getattr(X, "shape", type(X).__name__)
             raise ValueError(
@@ -129,23 +126,22 @@ class DaskBlocks(RowBlocks):
         function: Callable[..., Rows],
         shared: Any,
         per_row: Mapping[str, Any],
+        *,
+        example: Rows,
         name: str,
     ) -> Any:
         """Return the values of a function of each block as a lazy dask array.
 
-        Nothing is computed yet, except the values of one row of zeros, which give type
-        and shape. See `RowBlocks.map`.
+        Nothing is computed yet. See `RowBlocks.map`.
         """
         import dask
         import dask.array
 
         arrays = {key: self._aligned(each, key) for key, each in per_row.items()}
-        one_each = dict.fromkeys(arrays, np.ones(1))
-        trial = function(np.zeros((1, self.n_features), self.dtype), shared, **one_each)
-        example = _as_one(trial)
+        empty = _as_one(example)[:0]
         # Operands of one dimension would be aligned with the columns.
         operands = [each[:, None] for each in arrays.values()]
-        inner = example.shape[1:]
+        inner = empty.shape[1:]
         values = dask.array.map_blocks(
             _block_values,
             self._array,
@@ -153,16 +149,16 @@ class DaskBlocks(RowBlocks):
             function=dask.delayed(function, traverse=False),
             shared=dask.delayed(shared, traverse=False),
             names=tuple(arrays),
-            example=example[:0],
-            dtype=example.dtype,
+            empty=empty,
+            dtype=empty.dtype,
             chunks=(self._array.chunks[0], *((size,) for size in inner)),
             drop_axis=() if inner else 1,
             new_axis=2 if len(inner) == 2 else None,
-            meta=np.empty((0,) * example.ndim, example.dtype),
+            meta=np.empty((0,) * empty.ndim, empty.dtype),
             name=f"{name}-{uuid4().hex}",
         )
-        if isinstance(trial, tuple):
-            return tuple(values[:, i] for i in range(len(trial)))
+        if isinstance(example, tuple):
+            return tuple(values[:, i] for i in range(len(example)))
         return values
 
     def _aligned(self, values: Any, name: str) -> Any:
@@ -185,10 +181,7 @@ class DaskBlocks(RowBlocks):
                     f"the {self.n_rows} rows of X."
                 )
             return dask.array.from_array(values, chunks=(chunks,))
-        if hasattr(values, "to_dask_array"):
-            values = values.to_dask_array()
-        elif hasattr(values, "dims"):
-            values = values.data
+        values = _as_dask_array(values)
         known = self.n_rows is not None and not math.isnan(values.shape[0])
         if values.ndim != 1 or (known and values.shape[0] != self.n_rows):
             raise ValueError(
@@ -203,6 +196,13 @@ class DaskBlocks(RowBlocks):
                 "Pass both with the same chunks, or with chunks of known sizes."
             )
         return values
+
+
+def _as_dask_array(X: Any) -> Any:
+    """Return the dask array of a data frame or an xarray; other objects unchanged."""
+    if hasattr(X, "to_dask_array"):
+        return X.to_dask_array()
+    return X.data if hasattr(X, "dims") else X
 
 
 def _block_sum(
@@ -240,11 +240,11 @@ def _block_values(
     function: Callable[..., Rows],
     shared: Any,
     names: tuple[str, ...],
-    example: np.ndarray,
+    empty: np.ndarray,
 ) -> np.ndarray:
     """Return the values of one block. This runs where the block is."""
     if len(rows) == 0:
-        return example
+        return empty
     each = (np.asarray(values)[:, 0] for values in per_row)
     return _as_one(function(rows, shared, **dict(zip(names, each, strict=True))))
 

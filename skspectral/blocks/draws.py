@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from skspectral._random import draw_seed
+from skspectral._random import draw_seed, seed_of_part
 from skspectral._sklearn_compat import as_numpy
 from skspectral.blocks.row_wise import without_moments
 
@@ -22,7 +22,7 @@ def lazy_draws(
     y: Any,
     stream: np.random.Generator,
 ) -> Any:
-    """Return draws as a dask array that is computed chunk by chunk.
+    """Return draws as a lazy dask array.
 
     Parameters
     ----------
@@ -121,12 +121,11 @@ def _rows(
     y: np.ndarray | None,
     kept: tuple[int, int],
 ) -> np.ndarray:
-    """Return the kept ones of the rows of some groups."""
+    """Draw consecutive groups of rows, and return a range of their rows."""
     drawn = []
     for i, group in enumerate(groups):
         rows = slice(i * GROUP_ROWS, min(n_rows, (i + 1) * GROUP_ROWS))
-        sequence = np.random.SeedSequence(root, spawn_key=(group,))
-        seed = int(sequence.generate_state(1)[0] >> 1)
+        seed = seed_of_part(root, group)
         labels = None if y is None else y[rows]
         drawn.append(_draw(estimator, rows.stop - rows.start, seed, labels))
     return np.concatenate(drawn)[slice(*kept)]

@@ -17,7 +17,7 @@ from skspectral.blocks.stream import StreamBlocks
 
 
 def row_blocks(X: Any) -> RowBlocks | None:
-    """Return the blocks of an X that is not an array in memory.
+    """Return X as blocks of rows, or None if it is an array in memory.
 
     Objects are recognised by their attributes, so that no library is imported for them.
 
@@ -37,7 +37,7 @@ def row_blocks(X: Any) -> RowBlocks | None:
     Raises
     ------
     TypeError
-        If X is an iterator, which can be read only once, and has no length.
+        If X is an iterator, which can be read only once.
     ValueError
         If the blocks are no rows of numbers.
     """
@@ -59,7 +59,7 @@ def row_blocks(X: Any) -> RowBlocks | None:
 
 
 def _is_stored(X: Any) -> bool:
-    """Whether X is an array in chunks that is read when it is indexed."""
+    """Return whether X is an array in a file, such as those of zarr and h5py."""
     has = all(hasattr(X, name) for name in ("shape", "dtype", "chunks", "__getitem__"))
     # An array of xarray in memory has these attributes, too, and dimensions.
     return has and not hasattr(X, "dims")

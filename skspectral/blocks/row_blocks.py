@@ -136,6 +136,8 @@ class RowBlocks(ABC):
         function: Callable[..., Rows],
         shared: Any,
         per_row: Mapping[str, Any],
+        *,
+        example: Rows,
         name: str,
     ) -> Any:
         """Return the values of a function of each block, put together.
@@ -149,6 +151,8 @@ class RowBlocks(ABC):
             Second argument of the function, which is sent to each worker once.
         per_row : mapping of str to array-like of shape (n,)
             Further arguments, with one value per row of X.
+        example : ndarray or tuple of ndarray
+            Values of some rows, which give type and shape.
         name : str
             Name of the computation, for displays of its progress.
 

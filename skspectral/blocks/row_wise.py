@@ -56,15 +56,18 @@ def row_wise(method: Method) -> Method:
         trial = blocks.stand_in()
         # Errors about the columns of X, and about options, are raised before any block
         # is read.
-        method(self, trial, **options, **dict.fromkeys(per_row, np.ones(len(trial))))
+        ones = dict.fromkeys(per_row, np.ones(len(trial)))
+        example = method(self, trial, **options, **ones)
         shared = (without_moments(self), method.__name__, options)
-        return blocks.map(_results, shared, per_row, method.__name__)
+        return blocks.map(
+            _results, shared, per_row, example=example, name=method.__name__
+        )
 
     return call  # type: ignore[return-value]
 
 
 def without_moments(estimator: Any) -> Any:
-    """Return a copy of a fitted estimator that is small enough to be sent to workers.
+    """Return a copy of a fitted estimator without its moments, for workers.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from skspectral.blocks.stream import BLOCK_BYTES, SequentialBlocks
 
 
 class StoredBlocks(SequentialBlocks):
-    """Rows of an array that is read from a file when it is indexed.
+    """Rows of an array in a file, such as those of zarr and h5py.
 
     A block has the rows of whole chunks of the file, so that no chunk is read twice.
 

@@ -4,6 +4,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,15 +60,7 @@ class SequentialBlocks(RowBlocks):
             per_row[_WEIGHTS] = checked_weights(weights, self.n_rows)
         total: Any = None
         for block, found in self._blocks(per_row):
-            part = function(
-                Block(
-                    rows=block.rows,
-                    weights=found.get(_WEIGHTS),
-                    number=block.number,
-                    start=block.start,
-                    lengths=block.lengths,
-                )
-            )
+            part = function(replace(block, weights=found.get(_WEIGHTS)))
             total = part if total is None else merge(total, part)
             if on_block is not None:
                 for _ in block.lengths:
@@ -79,6 +72,8 @@ class SequentialBlocks(RowBlocks):
         function: Callable[..., Rows],
         shared: Any,
         per_row: Mapping[str, Any],
+        *,
+        example: Rows,
         name: str,
     ) -> Any:
         """Return the values of a function of each block in memory.
@@ -215,13 +210,13 @@ class StreamBlocks(SequentialBlocks):
 
 
 def _join(parts: list[np.ndarray], first: int, start: int) -> Block:
-    """Return one block of the rows of some."""
+    """Return one block with the rows of consecutive blocks."""
     rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return Block(rows, None, first, start, tuple(map(len, parts)))
 
 
 def _one_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield the same blocks, each of which a second thread reads in advance."""
+    """Yield the blocks, while a second thread reads the next one."""
     with ThreadPoolExecutor(1, "skspectral-reader") as reader:
         coming = reader.submit(next, blocks, None)
         while (block := coming.result()) is not None:

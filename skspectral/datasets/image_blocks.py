@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from skspectral._random import draw_seed, random_stream
+from skspectral._random import draw_seed, random_stream, seed_of_part
 from skspectral.datasets._arrays import check_count
 from skspectral.datasets._folders import Folder
 from skspectral.datasets._pictures import read_picture
@@ -94,7 +94,7 @@ class ImageFolderBlocks:
         self._n_files = len(files)
 
     def __len__(self) -> int:
-        """Return the number of files, each of which is one block."""
+        """Return the number of blocks, one per file."""
         return self._n_files
 
     def __call__(self) -> Iterator[np.ndarray]:
@@ -113,8 +113,7 @@ class ImageFolderBlocks:
             if picture is None:
                 return np.empty((0, 3 * self._size**2), np.uint8)
             # The positions do not depend on the other pictures.
-            sequence = np.random.SeedSequence(self._seed, spawn_key=(number,))
-            seed = int(sequence.generate_state(1)[0] >> 1)
+            seed = seed_of_part(self._seed, number)
             cut = cut_patches([picture], self._n_patches, self._size, random_state=seed)
             return cut.reshape(self._n_patches, -1)
 

@@ -179,7 +179,7 @@ class Moments:
                 "numpy.cov(X, rowvar=False, bias=True) returns it."
             )
         moments.mean = as_tensor(centre, _CPU)
-        moments.scatter = DenseScatter.from_arrays({"matrix": as_array(sums)})
+        moments.scatter = DenseScatter.of_matrix(sums)
         moments.weight, moments.n_samples = float(n_samples), int(n_samples)
         moments.dtype = np.dtype(np.float64)
         return moments
@@ -480,9 +480,7 @@ class Moments:
             third, fourth = self.third - other_third, self.fourth - other_fourth
         shift = mean - self.mean
         self.mean, self.weight, self.n_samples = mean, left, n_left
-        self.scatter = DenseScatter.from_arrays({"matrix": as_array(matrix)}).moved_to(
-            mean.device
-        )
+        self.scatter = DenseScatter.of_matrix(matrix)
         self.third, self.fourth = third, fourth
         if has_tails:
             self._centre_tails(shift)

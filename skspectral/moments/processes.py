@@ -1,14 +1,12 @@
 """Moments of rows that are divided between the processes of `torch.distributed`."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
-from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed
 
-from skspectral._device import as_array
 from skspectral._processes import Processes
 from skspectral.moments.moments import Moments
 from skspectral.moments.scatter import DenseScatter
@@ -66,7 +64,7 @@ def all_reduce_moments(moments: Moments) -> Moments:
             " with the same n_features and form, such as Moments(n_features, device)."
         )
     if moments.scatter.kind != "dense":
-        return _merged(moments, processes.size)
+        return _merged(moments, processes)
     return _summed(moments, processes)
 
 
@@ -94,17 +92,15 @@ def _summed(moments: Moments, processes: Processes) -> Moments:
         third, fourth = moments.tails_about(total.mean)
     matrix, total.third = processes.sum(matrix), processes.sum(third)
     total.fourth = total_of(fourth)
-    scatter = DenseScatter.from_arrays({"matrix": as_array(matrix)})
-    total.scatter = scatter.moved_to(device)
+    total.scatter = DenseScatter.of_matrix(matrix)
     return total
 
 
-def _merged(moments: Moments, n_processes: int) -> Moments:
+def _merged(moments: Moments, processes: Processes) -> Moments:
     """Return the moments of all processes, merged in the order of their ranks."""
-    found: list[Any] = [None] * n_processes
-    distributed.all_gather_object(found, moments)
+    first, *others = processes.of_all(moments)
     device = moments.mean.device
-    total: Moments = found[0].moved_to(device)
-    for other in found[1:]:
+    total: Moments = copy.deepcopy(first).moved_to(device)
+    for other in others:
         total.merge(other.moved_to(device))
     return total

@@ -265,7 +265,23 @@ class DenseScatter(Scatter):
         matrix = as_tensor(arrays["matrix"], _CPU, torch.float64)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"matrix has the shape {tuple(matrix.shape)}")
-        new = cls(0, _CPU)
+        return cls.of_matrix(matrix)
+
+    @classmethod
+    def of_matrix(cls, matrix: torch.Tensor) -> Self:
+        """Return the scatter with a given matrix.
+
+        Parameters
+        ----------
+        matrix : tensor of shape (T, T), float64
+            Symmetric matrix. It is not copied.
+
+        Returns
+        -------
+        scatter : DenseScatter
+            The scatter, on the device of the matrix.
+        """
+        new = cls(0, matrix.device)
         new.n_features, new._matrix = len(matrix), matrix
         return new
 

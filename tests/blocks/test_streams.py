@@ -143,7 +143,9 @@ def test_the_next_block_is_read_while_one_is_used(X, monkeypatch):
         assert read.wait(timeout=30)
         return rows[:, 0]
 
-    found = stream.StreamBlocks(blocks).map(first_column, None, {}, "test")
+    found = stream.StreamBlocks(blocks).map(
+        first_column, None, {}, example=X[:, 0], name="test"
+    )
     np.testing.assert_array_equal(found, X[:, 0])
 
 
