@@ -334,14 +334,16 @@ def _many_axes(X: Any, shape: tuple[int, ...], name: str, estimator: Any) -> str
     )
     code, inner = _with_method(X, name, "reshape"), shape[1:]
     rows = f"{code}.reshape(len({name}), -1)"
-    if not hasattr(estimator, "signal_shape") or len(inner) > 3:
+    if not hasattr(estimator, "channel_axis") or len(inner) > 4:
         return f"{found} Pass {rows}."
+    if hasattr(estimator, "n_features_in_"):
+        return f"{found} Pass {rows}, or {name} with the axes of signal_shape."
+    passed = "Pass" if hasattr(X, "reshape") else f"Pass {code} with"
     if len(inner) == 2 and inner[0] != inner[1] and min(inner) <= _MAX_CHANNELS:
         last = inner[1] < inner[0]
-        by_channel = f"{code}.swapaxes(1, 2)" if last else code
         advice = (
-            f"{found} For signals with {min(inner)} channels, pass one row per "
-            f"channel: {by_channel}.reshape(-1, {max(inner)})."
+            f"{found} For signals with {min(inner)} channels: {passed} "
+            f"signal_shape={inner}, channel_axis={-1 if last else 0}."
         )
         if last:
             size = max(1, min(shape[:2]) // 4)
@@ -352,15 +354,11 @@ def _many_axes(X: Any, shape: tuple[int, ...], name: str, estimator: Any) -> str
             )
         return advice
     if len(inner) == 3 and inner[0] <= _MAX_CHANNELS < inner[2]:
-        found += f" The {inner[0]} channels on axis 1 must come last."
-        # These methods are the same for numpy arrays and tensors.
-        planes = f"{code}.reshape(len({name}), {inner[0]}, -1)"
-        rows = f"{planes}.swapaxes(1, 2).reshape(len({name}), -1)"
-        inner = (*inner[1:], inner[0])
-    known = hasattr(estimator, "n_features_in_") or np.array_equal(
-        np.atleast_1d(estimator.signal_shape), inner
-    )
-    return f"{found} Pass {rows}{'' if known else f' with signal_shape={inner}'}."
+        return (
+            f"{found} For images with {inner[0]} channels on axis 1: {passed} "
+            f"signal_shape={inner}, channel_axis=0."
+        )
+    return f"{found} {passed} signal_shape={inner}."
 
 
 def _rows(

@@ -58,7 +58,10 @@ def atom_names(estimator: Any) -> list[str]:
     """
     model = fitted_attribute(estimator, "model_")
     grid, waves = model.grid, model.dictionary.wave_grid
-    if waves.is_image:
+    if waves.n_axes == 3:
+        vectors = as_numbers(estimator.wave_vectors_)
+        names = [_of_wave_vector(vector, waves) for vector in vectors]
+    elif waves.is_image:
         vectors = as_numbers(estimator.wave_vectors_)
         names = [_of_plane_wave(vector, waves) for vector in vectors]
     else:
@@ -85,15 +88,23 @@ def _of_plane_wave(vector: np.ndarray, grid: Grid) -> str:
         return f"gradient, {angle}°"
     length = f"{_digits(1 / per_pixel)} px"
     if grid.sampling_rate is not None:
-        length = _digits(1 / (per_pixel * grid.sampling_rate))
+        length = _digits(1 / np.hypot(*vector))
     return f"{length}, {angle}°"
+
+
+def _of_wave_vector(vector: np.ndarray, grid: Grid) -> str:
+    """Return the name of a plane wave along three axes: its wave vector."""
+    cycles = np.abs(vector / grid.units)
+    if cycles.max() < _FEW_CYCLES:
+        return "gradient"
+    return f"({', '.join(_digits(f) if f >= 0 else '-' + _digits(-f) for f in vector)})"
 
 
 def _is_constant(components: np.ndarray, grid: Grid) -> np.ndarray:
     """Return a mask of the atoms, shape (K, T), that are constant over positions."""
-    places = components.reshape(len(components), grid.n_places, grid.channels)
-    varying = places.var(axis=1).sum(axis=1)
-    return varying <= _CONSTANT * (places**2).mean(axis=1).sum(axis=1)
+    signals = grid.signals(components).reshape(len(components), grid.channels, -1)
+    varying = signals.var(axis=2).sum(axis=1)
+    return varying <= _CONSTANT * (signals**2).mean(axis=2).sum(axis=1)
 
 
 def _of_sinusoid(frequency: float, waves: Grid, grid: Grid) -> str:
@@ -101,7 +112,7 @@ def _of_sinusoid(frequency: float, waves: Grid, grid: Grid) -> str:
     if not grid.is_image and frequency / waves.units[0] < _FEW_CYCLES:
         return "trend"
     if waves.sampling_rate is None:
-        unit = f"cycles/{'image' if grid.is_image else 'signal'}"
+        unit = f"cycles/{grid.noun}"
     else:
         unit = "cycles/unit of length" if grid.is_image else "Hz"
     return f"{_digits(frequency)} {unit}"

@@ -334,7 +334,15 @@ def _noise(total: float, explained: float, n_features: int, rank: int) -> float:
 def synthesis_of(model: LinearModel) -> Synthesis:
     """Return the map from coordinates to signals, for priors that need signals."""
     mean, _, basis = model.float64()
-    return Synthesis(basis, mean, model.grid.shape)
+    grid = model.grid
+    if grid.index_of_channels is None:
+        return Synthesis(basis, mean, grid.sizes, None)
+    # Priors see the channels on the last axis.
+    basis, mean = (
+        np.moveaxis(grid.signals(part), -1 - grid.n_axes, -1).reshape(part.shape)
+        for part in (basis, mean)
+    )
+    return Synthesis(basis, mean, (*grid.sizes, grid.channels), -1)
 
 
 def _history(

@@ -124,7 +124,12 @@ class FitPlan:
         TypeError
             If ``atoms`` is not a family of atoms.
         """
-        grid = Grid.of(params["signal_shape"], n_features, params["sampling_rate"])
+        grid = Grid.of(
+            params["signal_shape"],
+            n_features,
+            params["sampling_rate"],
+            params["channel_axis"],
+        )
         carrier = AtomModel(_family(params["atoms"], grid), grid)
         # This raises an error if there are no such waves on the grid.
         wave_grid = carrier.wave_grid
@@ -225,9 +230,15 @@ def _family(atoms: Any, grid: Grid) -> AtomFamily:
     """Return the family of the parameter ``atoms``: a new one, or a checked copy."""
     if isinstance(atoms, str):
         if atoms == "auto":
-            atoms = "plane_wave" if grid.is_image else "sinusoid"
+            along_axes = grid.n_axes > 1 or grid.channels > 1
+            atoms = "plane_wave" if along_axes else "sinusoid"
         return FAMILIES[atoms]()
-    check_atom_family(atoms, grid.shape, sampling_rate=grid.sampling_rate)
+    check_atom_family(
+        atoms,
+        grid.shape,
+        sampling_rate=grid.sampling_rate,
+        channel_axis=grid.index_of_channels,
+    )
     return clone(atoms)
 
 

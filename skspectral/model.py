@@ -117,11 +117,13 @@ class Dictionary:
             "amplitudes": self.amplitude,
             **self.extras,
         }
-        if self.wave_grid.is_image:
+        if self.wave_grid.n_axes > 1:
             found["wave_vectors"] = vectors
+        if self.wave_grid.is_image:
             found["orientations"] = np.arctan2(vectors[:, 0], vectors[:, 1]) % np.pi
-        if self.wave_grid.is_image or self.wave_grid.channels > 1:
             found["colors"] = self.colour
+        elif self.wave_grid.channels > 1:
+            found.setdefault("patterns", self.colour)
         if self.window_counts is None:
             return found
         windows, centers = self._windows_and_centers

@@ -459,7 +459,9 @@ def _moments_pass(
     if kind == "auto":
         kind = choose_kind(n_rows, n_features, rows.dtype.itemsize)
     return MomentsPass(
-        grid=Grid.of(model.signal_shape, n_features, model.sampling_rate),
+        grid=Grid.of(
+            model.signal_shape, n_features, model.sampling_rate, model.channel_axis
+        ),
         kind=kind,
         sketch_size=model.sketch_size,
         tails=tails,

@@ -20,7 +20,7 @@ class ModulationCurves(NamedTuple):
     """Amplitude, frequency and phase of each atom as functions of the position.
 
     All arrays have the shape ``(n_components, *signal_shape)``. For plane waves the
-    axis of channels is left out, because all channels have the same modulation.
+    axis of the channels is left out, because all channels have the same modulation.
 
     Attributes
     ----------
@@ -115,19 +115,18 @@ def modulation_curves(estimator: Any) -> ModulationCurves:
         amplitude = amplitude.reshape(-1, amplitude.shape[2])
 
     # All channels of a wave have the same modulation: the first channel is enough.
-    places = grid.shape
-    if wave_grid.is_image or wave_grid.channels > 1:
-        places = grid.sizes
+    places, axes = grid.shape, [1 + axis for axis in grid.spatial_axes]
+    if wave_grid.sizes == grid.sizes:
+        places, axes = grid.sizes, list(range(1, grid.n_axes + 1))
     amplitude, phase = (
-        part[:, :: wave_grid.channels].reshape(-1, *places)
+        wave_grid.first_channel(part).reshape(-1, *places)
         for part in (amplitude, phase)
     )
     # Remove jumps of 2 pi between neighbours, and bring the mean of the phase to within
     # half a turn of zero.
-    axes = tuple(range(1, grid.n_axes + 1))
     for axis in reversed(axes):
         phase = np.unwrap(phase, axis=axis)
-    turns = np.round(phase.mean(axis=axes, keepdims=True) / (2 * math.pi))
+    turns = np.round(phase.mean(axis=tuple(axes), keepdims=True) / (2 * math.pi))
     phase = phase - 2 * math.pi * turns
     frequency = _frequency(learned.frequency, phase, grid, wave_grid)
     phase = phase + plain_phase.reshape(-1, *[1] * len(places))
@@ -160,11 +159,11 @@ def _frequency(
     """
     # The axes of ``phase`` along which the waves run, and the number of samples over
     # which their frequencies count cycles. A flattened image runs along its last axis.
-    axes = (
-        {grid.n_axes: grid.n_places}
-        if wave_grid.n_axes < grid.n_axes
-        else dict(enumerate(wave_grid.sizes, 1))
-    )
+    if wave_grid.sizes == grid.sizes:
+        axes = dict(enumerate(wave_grid.sizes, 1))
+    else:
+        last = grid.spatial_axes[-1]
+        axes = {1 + last: grid.n_features // math.prod(grid.shape[last + 1 :])}
     cycles, local = phase / (2 * math.pi), []
     for (axis, n), vector, unit in zip(
         axes.items(), vectors.T, wave_grid.units, strict=True

@@ -66,7 +66,7 @@ from skspectral.fit import FitResult, fit_from_moments, fit_model
 from skspectral.fit_plan import FitPlan, stft_from_params
 from skspectral.fit_rows import BlockRows, FitRows, TrainingRows
 from skspectral.generate import sample_given
-from skspectral.grid import Grid
+from skspectral.grid import Grid, as_rows
 from skspectral.held_out import explained_variance, mean_log_density
 from skspectral.impute import impute, sample_posterior
 from skspectral.likelihood import component_probabilities, score_samples
@@ -116,19 +116,28 @@ class SpectralDictionaryLearning(
         PCA: a few sinusoids seldom span the samples. None means min(64, n_features).
     signal_shape : int, tuple of int or None, default=None
         Shape of the signal or image in each row of X, which is flattened in C order:
-        (length,), (height, width) or (height, width, channels). An int is the length.
-        The product of the sizes must be n_features. None means (n_features,), a signal
-        with one channel.
+        (length,), (height, width) or (height, width, channels). With ``channel_axis``,
+        also (channels, length), volumes and videos. An int is the length. The product
+        of the sizes must be n_features. None means (n_features,), a signal with one
+        channel. `fit` and the methods for rows also take X with these axes, of shape
+        ``(n_samples, *signal_shape)``.
+    channel_axis : int, "auto" or None, default="auto"
+        Axis of the channels in ``signal_shape``, such as 0 for (channels, length) and
+        -1 for (frames, height, width, channels). Each atom is then one wave along the
+        other axes, with a pattern over the channels. "auto" means the last of three or
+        four axes, and None means that there are no channels, as in volumes.
     atoms : {"auto", "sinusoid", "plane_wave", "gabor", "chirp"} or AtomFamily, \
             default="auto"
         Kind of the atoms.
 
-        - "auto": "plane_wave" for images, "sinusoid" for signals.
+        - "auto": "sinusoid" for signals with one axis and one channel, "plane_wave" for
+          all others.
         - "sinusoid": sinusoids along the flattened signal. The published method uses
           them for images, too.
-        - "plane_wave": two-dimensional waves with a colour, for images only: s_i(y, x,
-          c) = g_ic A_i sin(2 pi (u_i y + v_i x) + phi_i). A_i and phi_i may vary over y
-          and x.
+        - "plane_wave": waves along the axes of the signals, with a pattern over the
+          channels. For images, s_i(y, x, c) = g_ic A_i sin(2 pi (u_i y + v_i x) +
+          phi_i), where A_i and phi_i may vary over y and x. An instance of `PlaneWave`
+          can give each channel a phase of its own.
         - "gabor": plane waves in a Gaussian window with a learned centre and width.
         - "chirp": linear frequency sweeps along the flattened signal.
         - An instance of a class of `skspectral.atoms`, or of your own subclass of
@@ -142,8 +151,8 @@ class SpectralDictionaryLearning(
         - "spectrum": the frequencies with the most power in the mean spectrum.
         - "random": uniformly distributed frequencies and phases.
         - An array of frequencies in the units of ``frequencies_``, of shape
-          (n_components,), at most the Nyquist frequency. For atoms that run along the
-          axes of images, an array of ``wave_vectors_``, of shape (n_components, 2).
+          (n_components,), at most the Nyquist frequency. For atoms that run along
+          several axes, an array of ``wave_vectors_``, of shape (n_components, n_axes).
         - A fitted `SpectralDictionaryLearning`: its atoms, completed by greedy
           selection if they are fewer than K. In a grid search, put the estimator into a
           ``FrozenEstimator``.
@@ -251,10 +260,11 @@ class SpectralDictionaryLearning(
     keep_moments : bool, default=True
         Whether to keep ``moments_`` after the fit, for `partial_fit`. If False, the
         estimator and its pickles are smaller, and contain no rows of X.
-    sampling_rate : float or None, default=None
+    sampling_rate : float, tuple of float or None, default=None
         Number of samples per second. If given, all frequencies are in Hz; for images,
-        which have pixels per unit of length, in cycles per unit of length. None means
-        that frequencies are in cycles per signal.
+        which have pixels per unit of length, in cycles per unit of length. A tuple has
+        one number for each axis except that of the channels. None means that
+        frequencies are in cycles per signal.
     windows : int, tuple of int or None, default=None
         Number of smooth, overlapping windows along each axis of the signal, so that
         codes can vary over the signal. Each learned wave becomes one atom per window.
@@ -285,7 +295,7 @@ class SpectralDictionaryLearning(
     frequencies_ : ndarray of shape (n_components,)
         Frequency of the plain wave nearest to each atom, from 0 to the Nyquist
         frequency, in cycles per flattened signal or, with ``sampling_rate``, in Hz. For
-        waves of images, the length of the wave vector.
+        waves along several axes, the length of the wave vector.
     phases_ : ndarray of shape (n_components,)
         Phase of the plain wave nearest to each atom, at the first sample, in radians in
         [0, pi).
@@ -294,9 +304,10 @@ class SpectralDictionaryLearning(
         modulation an atom of a signal is ``amplitudes_[i] * sin(2 pi frequencies_[i] t
         + phases_[i])``. With ``windows``, the amplitude of the whole wave is repeated
         for each of its windows.
-    wave_vectors_ : ndarray of shape (n_components, 2)
-        Wave vector (u, v) of each atom, in cycles per height and per width or, with
-        ``sampling_rate``, in cycles per unit of length. Set only for waves of images.
+    wave_vectors_ : ndarray of shape (n_components, n_axes)
+        Wave vector of each atom: (u, v) in cycles per height and per width or, with
+        ``sampling_rate``, in cycles per unit of length. Set only for waves along
+        several axes.
     orientations_ : ndarray of shape (n_components,)
         Angle of the wave vector, in radians in [0, pi), from the direction of
         increasing column index towards that of increasing row index. Set only for waves
@@ -304,6 +315,11 @@ class SpectralDictionaryLearning(
     colors_ : ndarray of shape (n_components, n_channels)
         Relative strength of each atom in each channel, of unit norm and with a sum >=
         0. Set only for waves of images.
+    patterns_ : ndarray of shape (n_components, n_channels)
+        Relative strength of each atom in each channel, of unit norm. With
+        ``PlaneWave(patterns="complex")`` they are complex numbers, whose angle is the
+        phase of the channel relative to ``phases_``. Set only for waves of signals with
+        several channels that are no images.
     window_centers_ : ndarray of shape (n_components, n_axes)
         Centre of the window of each atom along each axis, from 0 (first sample) to 1
         (last sample). Set only with ``windows``.
@@ -401,6 +417,7 @@ class SpectralDictionaryLearning(
     _parameter_constraints = {
         "n_components": [*_COUNT, None],
         "signal_shape": [*_COUNT, "array-like", None],
+        "channel_axis": [StrOptions({"auto"}), Integral, None],
         "atoms": [StrOptions({"auto", *FAMILIES}), AtomFamily],
         "init": [
             StrOptions({"greedy", "spectrum", "random"}),
@@ -429,7 +446,7 @@ class SpectralDictionaryLearning(
         "second_moment": [StrOptions({"auto", *KINDS})],
         "sketch_size": [*_COUNT, None],
         "keep_moments": ["boolean"],
-        "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
         "windows": [*_COUNT, "array-like", None],
         "device": [str, torch.device, None],
         "random_state": ["random_state"],
@@ -455,6 +472,7 @@ class SpectralDictionaryLearning(
         n_components: int | None = None,
         *,
         signal_shape: int | Sequence[int] | None = None,
+        channel_axis: int | str | None = "auto",
         atoms: str | AtomFamily = "auto",
         init: Any = "greedy",
         modulation: str | Modulation | None = "auto",
@@ -475,7 +493,7 @@ class SpectralDictionaryLearning(
         second_moment: str = "auto",
         sketch_size: int | None = None,
         keep_moments: bool = True,
-        sampling_rate: float | None = None,
+        sampling_rate: float | Sequence[float] | None = None,
         windows: int | Sequence[int] | None = None,
         device: str | torch.device | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -483,6 +501,7 @@ class SpectralDictionaryLearning(
     ):
         self.n_components = n_components
         self.signal_shape = signal_shape
+        self.channel_axis = channel_axis
         self.atoms = atoms
         self.init = init
         self.modulation = modulation
@@ -519,7 +538,7 @@ class SpectralDictionaryLearning(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_samples, *signal_shape)
             Training data: one signal or flattened image per row, and at least two rows.
             float64, float32 and uint8 are used as they are, other types are converted
             to float64.
@@ -721,6 +740,7 @@ class SpectralDictionaryLearning(
         # Two streams, for draws and for learning. Neither is the stream of
         # `sample(random_state=...)` with the same seed.
         stream, rng = random_stream(self.random_state).spawn(2)
+        X = as_rows(X, self.signal_shape)
         blocks = row_blocks(X)
         y = refuse_missing(y.compute() if is_lazy(y) else y, "y")
         prior = new_prior(self.prior, stream, y, sample_weight)
@@ -740,7 +760,7 @@ class SpectralDictionaryLearning(
                     fitted=fitted,
                     in_pieces=earlier is not None,
                 )
-                _warn_about_layout(X, plan.grid)
+                _warn_about_layout(X, plan.grid, self.channel_axis)
                 monitor = CallbackMonitor(self)
                 rows: FitRows
                 if blocks is None:
@@ -1563,7 +1583,7 @@ class SpectralDictionaryLearning(
         found = self.predict_component_proba(X)
         return to_namespace_of(found, as_numbers(found).argmax(axis=1))
 
-    @row_wise
+    @row_wise(signals=True)
     def denoise(
         self, X: ArrayLike, noise_std: float | ArrayLike | None = None
     ) -> np.ndarray:
@@ -1622,7 +1642,7 @@ class SpectralDictionaryLearning(
             )
         return to_namespace_of(checked, signals)
 
-    @row_wise
+    @row_wise(signals=True)
     def impute(self, X: ArrayLike, *, return_std: bool = False) -> Any:
         """Replace missing entries by their posterior mean, given the observed entries.
 
@@ -1703,13 +1723,15 @@ class SpectralDictionaryLearning(
             If the prior is not made of Gaussians and has no ``sample_given`` of its
             own.
         """
-        checked, observed, device = self._with_gaps(X, "sample_posterior")
+        rows = as_rows(X, self.signal_shape)
+        checked, observed, device = self._with_gaps(rows, "sample_posterior")
         stream = self._draws_from(random_state)
         with input_errors(observed, self, batch_size=self.batch_size):
             draws = sample_posterior(
                 self.model_, self.prior_, observed, n_samples, stream, device=device
             )
-        return to_namespace_of(checked, draws)
+        draws = to_namespace_of(checked, draws)
+        return draws if rows is X else draws.reshape(n_samples, *X.shape)  # type: ignore[union-attr]
 
     def _with_gaps(
         self, X: ArrayLike, method: str
@@ -1728,6 +1750,10 @@ class SpectralDictionaryLearning(
     def _advice_on(self, name: str, value: Any) -> str:
         if name == "signal_shape":
             return "Pass (length,), (height, width) or (height, width, channels)."
+        if name == "channel_axis":
+            return (
+                "Pass 0 for signal_shape=(channels, length), and -1 for channels last."
+            )
         if name != "n_components":
             return ""
         if isinstance(value, str) and value == "mle":
@@ -1747,8 +1773,9 @@ class SpectralDictionaryLearning(
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the codes, which contain the index of the atom.
 
-        With ``windows`` a name contains the index of the wave and the centre of the
-        window, from 0 to 1 along each axis.
+        With ``patterns_``, a name also contains the index of the channel in which the
+        atom is strongest. With ``windows`` a name contains the index of the wave and
+        the centre of the window, from 0 to 1 along each axis.
 
         Parameters
         ----------
@@ -1761,6 +1788,10 @@ class SpectralDictionaryLearning(
             Names such as "spectraldictionarylearning0", one per code.
         """
         names = super().get_feature_names_out(input_features)
+        if hasattr(self, "patterns_"):
+            strongest = np.abs(as_numbers(self.patterns_)).argmax(axis=1)
+            pairs = zip(names, strongest, strict=True)
+            names = np.array([f"{name}_channel{c}" for name, c in pairs], dtype=object)
         if not hasattr(self, "window_centers_"):
             return names
         centers = as_numbers(self.window_centers_)
@@ -1808,16 +1839,15 @@ def _check_moments(moments: Any) -> None:
         )
 
 
-def _warn_about_layout(X: Any, grid: Grid) -> None:
+def _warn_about_layout(X: Any, grid: Grid, channel_axis: Any) -> None:
     """Warn if X may have channels on a wrong axis, or an index among its columns."""
-    if grid.looks_channels_first:
+    if channel_axis == "auto" and grid.looks_channels_first:
         channels, height, width = grid.shape
         warnings.warn(
             f"signal_shape={grid.shape} means images of {channels} x {height} pixels "
             f"with {width} channels. For images of {height} x {width} pixels with "
-            f"{channels} channels, pass signal_shape=({height}, {width}, {channels}), "
-            "and put the channels last: X.reshape(len(X), "
-            f"{channels}, -1).swapaxes(1, 2).reshape(len(X), -1).",
+            f"{channels} channels, pass channel_axis=0. If the channels are last, pass "
+            "channel_axis=-1.",
             UserWarning,
             stacklevel=5,
         )

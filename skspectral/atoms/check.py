@@ -33,7 +33,8 @@ def check_atom_family(
     family: AtomFamily,
     signal_shape: Sequence[int] = (32,),
     *,
-    sampling_rate: float | None = None,
+    sampling_rate: float | Sequence[float] | None = None,
+    channel_axis: int | str | None = "auto",
     random_state: int = 0,
 ) -> None:
     """Check that a family of atoms follows the interface of `AtomFamily`.
@@ -54,9 +55,12 @@ def check_atom_family(
     signal_shape : sequence of int, default=(32,)
         Shape of the signals on which the family is checked: (length,), (height, width)
         or (height, width, channels). Use the shape of your data.
-    sampling_rate : float or None, default=None
-        Number of samples per unit of time or length. None means that frequencies are in
-        cycles per signal.
+    sampling_rate : float, sequence of float or None, default=None
+        Number of samples per unit of time or length, one for all axes or one per axis.
+        None means that frequencies are in cycles per signal.
+    channel_axis : int, "auto" or None, default="auto"
+        Axis of the channels in ``signal_shape``. "auto" means the last of three or four
+        axes, and None means that there are no channels.
     random_state : int, default=0
         Seed of the random plain waves.
 
@@ -82,7 +86,7 @@ def check_atom_family(
             "or an instance of a class that derives from skspectral.atoms.AtomFamily."
         )
     shape = tuple(signal_shape)
-    grid = Grid.of(shape, math.prod(shape), sampling_rate)
+    grid = Grid.of(shape, math.prod(shape), sampling_rate, channel_axis)
     model = AtomModel(family, grid)
     rng = np.random.default_rng(random_state)
     waves = _random_waves(model.wave_grid, rng)
@@ -150,7 +154,8 @@ def _check_description(model: AtomModel, params: torch.Tensor) -> None:
                 f"extras[{name!r}] of describe cannot become an attribute {name}_, "
                 "because the name is taken or is not an identifier. Choose another key",
             )
-        _expect(model.family, name, value, (_N_ATOMS, *value.shape[1:]))
+        parts = torch.view_as_real(value) if value.is_complex() else value
+        _expect(model.family, name, parts, (_N_ATOMS, *parts.shape[1:]))
 
 
 def _check_envelopes(model: AtomModel) -> None:

@@ -86,7 +86,7 @@ class Gabor(WaveFamily):
         """Return centres and widths, (n_windows, D), of the windows to select from."""
         n_scales = self.n_scales
         if n_scales is None:
-            n_scales = 2 if grid.is_image else 4
+            n_scales = {1: 4, 2: 2}.get(grid.n_axes, 1)
         check_integer("Gabor", "n_scales", n_scales, 0)
         centres, widths = [np.zeros((1, grid.n_axes))], [np.ones((1, grid.n_axes))]
         for n_places in 2 ** np.arange(1, n_scales + 1):

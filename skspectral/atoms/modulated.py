@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from skspectral._device import as_tensor
+from skspectral._device import as_array, as_tensor
 from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.atoms.wave_family import (
     Slopes,
@@ -22,6 +22,7 @@ from skspectral.atoms.wave_family import (
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 
+_CPU = torch.device("cpu")
 SOFTPLUS_INVERSE_OF_ONE = math.log(math.expm1(1.0))
 
 
@@ -37,8 +38,9 @@ class BasisModulation(Modulation):
       ..., order;
     - for images of shape (height, width): 1, and cos(pi j y), cos(pi j x) for j = 1,
       ..., order, where y and x run over the rows and the columns from 0 to 1;
-    - for images with channels and atoms without a colour: the functions of images, with
-      one constant per channel instead of 1.
+    - for volumes and videos: the same along three axes;
+    - for channels and atoms without a pattern: the functions of one channel, with one
+      constant per channel instead of 1.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class BasisModulation(Modulation):
         or half cycles over an image; 0 makes them constant. Functions above the Nyquist
         frequency are left out. Fewer functions need fewer samples; more functions bring
         the reconstruction closer to that of PCA on aligned data. None means 4 for
-        signals and 2 for images.
+        signals and 2 for images, volumes and videos.
 
     See Also
     --------
@@ -74,14 +76,19 @@ class BasisModulation(Modulation):
     def __init__(self, order: int | None = None):
         self.order = order
 
-    def functions(self, signal_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def functions(
+        self,
+        signal_shape: tuple[int, ...],
+        channel_axis: int | str | None = "auto",
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the values of the functions b_m over a flattened signal.
 
         Parameters
         ----------
         signal_shape : tuple of int
-            Shape of the signals: (length,), (height, width) or (height, width,
-            channels).
+            Shape of the signals, as the estimator takes it.
+        channel_axis : int, "auto" or None, default="auto"
+            Axis of the channels, as the estimator takes it.
 
         Returns
         -------
@@ -98,10 +105,15 @@ class BasisModulation(Modulation):
         order = self.order
         if order is not None:
             check_integer("BasisModulation", "order", order, 0)
-        grid = Grid.of(signal_shape, math.prod(signal_shape))
-        if grid.is_image:
-            return _image_functions(grid, 2 if order is None else order)
-        return _signal_functions(grid.n_features, 4 if order is None else order)
+        size = math.prod(signal_shape)
+        grid = Grid.of(signal_shape, size, channel_axis=channel_axis)
+        if grid.n_axes > 1:
+            waves = _image_functions(grid.sizes, 2 if order is None else order)
+        else:
+            waves = _signal_functions(grid.n_places, 4 if order is None else order)
+        constants = as_array(grid.channel_indicator(_CPU))
+        basis = np.concatenate([constants, grid.spread(waves)])
+        return basis, (np.arange(len(basis)) < grid.channels).astype(float)
 
     def apply_to(
         self, carrier: AtomFamily, grid: Grid, rng: np.random.Generator
@@ -152,7 +164,7 @@ class BasisWaves(WaveFamily):
                 waves.frequency,
                 angle_at_centre(waves)[:, None] * constant,
                 raw.expand(len(waves.phase), -1),
-                own_colour(waves),
+                own_colour(waves, self.complex_patterns),
             ],
             dim=1,
         )
@@ -199,6 +211,11 @@ class ModulatedWaves(BasisWaves):
         self.carrier = carrier
         self.modulation = modulation
 
+    @property
+    def complex_patterns(self) -> bool:  # type: ignore[override]
+        """Whether the waves of the carrier have a phase in each channel."""
+        return getattr(self.carrier, "complex_patterns", False)
+
     def runs_on(self, grid: Grid) -> Grid:
         """Return the grid along whose axes the carrier runs."""
         return self.carrier.runs_on(grid)
@@ -207,7 +224,8 @@ class ModulatedWaves(BasisWaves):
         self, grid: Grid, device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the functions, (M, T), and their weights for the constant 1, (M,)."""
-        return _basis(self.modulation, grid, self.runs_on(grid).channels, device)
+        has_pattern = self.runs_on(grid).channels > 1
+        return _basis(self.modulation, grid.without_units(), has_pattern, device)
 
     def form(self, grid: Grid) -> tuple[Any, ...]:
         """Return a key, see `AtomFamily.form`.
@@ -215,25 +233,26 @@ class ModulatedWaves(BasisWaves):
         It contains the number of functions instead of ``order``, because orders above
         the Nyquist frequency give equal functions.
         """
-        n_functions = len(self.basis(grid, torch.device("cpu"))[0])
+        n_functions = len(self.basis(grid, _CPU)[0])
         return (type(self), type(self.modulation), n_functions, self.carrier.form(grid))
 
 
 @lru_cache(maxsize=2)
 def _basis(
-    modulation: BasisModulation, grid: Grid, channels: int, device: torch.device
+    modulation: BasisModulation, grid: Grid, has_pattern: bool, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the functions at all features, as tensors.
 
-    Waves with a colour have it in place of one constant per channel, so that their
+    Waves with a pattern have it in place of one constant per channel, so that their
     functions are those of one channel, repeated.
     """
-    shape = grid.sizes if channels > 1 else grid.shape
-    basis, constant = modulation.functions(shape)
-    if channels > 1:
-        basis = np.repeat(basis, channels, axis=1)
+    if has_pattern:
+        basis, constant = modulation.functions(grid.sizes, None)
+        basis = grid.spread(basis)
+    else:
+        basis, constant = modulation.functions(grid.shape, grid.channel_axis)
     return (
-        as_tensor(basis, device, torch.float64),
+        as_tensor(np.ascontiguousarray(basis), device, torch.float64),
         as_tensor(constant, device, torch.float64),
     )
 
@@ -245,25 +264,21 @@ def check_integer(owner: str, name: str, value: Any, least: int) -> None:
         raise ValueError(f"{owner}({name}={value!r}): {name} must be a {kind} integer.")
 
 
-def _signal_functions(length: int, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the functions of a signal, and their weights for the constant 1."""
+def _signal_functions(length: int, order: int) -> np.ndarray:
+    """Return the functions of a signal except the constant, (2 order, length)."""
     t = np.arange(length) / length
     # Above the Nyquist frequency the sampled functions would repeat.
     angles = [2 * math.pi * j * t for j in range(1, min(order, (length - 1) // 2) + 1)]
     waves = [wave(angle) for angle in angles for wave in (np.cos, np.sin)]
-    basis = np.stack([np.ones(length), *waves])
-    return basis, np.eye(len(basis))[0]
+    return np.array(waves).reshape(-1, length)
 
 
-def _image_functions(grid: Grid, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the functions of an image, and their weights for the constant 1."""
-    (height, width), channels = grid.sizes, grid.channels
-    row, column, channel = np.indices((height, width, channels)).reshape(3, -1)
-    constants = [(channel == c).astype(float) for c in range(channels)]
+def _image_functions(sizes: tuple[int, ...], order: int) -> np.ndarray:
+    """Return the functions of several axes except the constant, (n, n_places)."""
+    places = np.indices(sizes).reshape(len(sizes), -1)
     waves = [
-        np.cos(math.pi * j * (index + 0.5) / size)
-        for index, size in ((row, height), (column, width))
+        np.cos(math.pi * j * (place + 0.5) / size)
+        for place, size in zip(places, sizes, strict=True)
         for j in range(1, min(order, size - 1) + 1)
     ]
-    basis = np.stack([*constants, *waves])
-    return basis, (np.arange(len(basis)) < channels).astype(float)
+    return np.array(waves).reshape(-1, places.shape[1])

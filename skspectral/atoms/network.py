@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from skspectral._device import as_tensor
+from skspectral._device import as_array, as_tensor
 from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.atoms.modulated import SOFTPLUS_INVERSE_OF_ONE, check_integer
 from skspectral.atoms.wave_family import (
@@ -25,6 +25,7 @@ from skspectral.atoms.wave_family import (
 from skspectral.atoms.waves import Waves
 from skspectral.grid import Grid
 
+_CPU = torch.device("cpu")
 _QUANTITIES = ("amplitude", "phase", "frequency")
 # Half-width of the uniform distribution of the input layer's initial weights, in units
 # of 1 / sqrt(n_in). It is wide enough for functions that turn once over the signal.
@@ -87,14 +88,19 @@ class MLPModulation(Modulation):
         self.depth = depth
         self.modulated = modulated
 
-    def inputs(self, signal_shape: tuple[int, ...]) -> np.ndarray:
+    def inputs(
+        self,
+        signal_shape: tuple[int, ...],
+        channel_axis: int | str | None = "auto",
+    ) -> np.ndarray:
         """Return the inputs of the network at the samples of a flattened signal.
 
         Parameters
         ----------
         signal_shape : tuple of int
-            Shape of the signals: (length,), (height, width) or (height, width,
-            channels).
+            Shape of the signals, as the estimator takes it.
+        channel_axis : int, "auto" or None, default="auto"
+            Axis of the channels, as the estimator takes it.
 
         Returns
         -------
@@ -102,16 +108,15 @@ class MLPModulation(Modulation):
             Coordinate along each axis, from -1 to 1, and one indicator per channel if
             there are several channels.
         """
-        grid = Grid.of(signal_shape, math.prod(signal_shape))
-        shape = (*grid.sizes, grid.channels)
-        *places, channel = np.indices(shape).reshape(len(shape), -1)
-        rows = [
-            2 * (place + 0.5) / size - 1
-            for place, size in zip(places, grid.sizes, strict=True)
-        ]
-        if grid.channels > 1:
-            rows += [(channel == c).astype(float) for c in range(grid.channels)]
-        return np.stack(rows)
+        size = math.prod(signal_shape)
+        grid = Grid.of(signal_shape, size, channel_axis=channel_axis)
+        places = np.indices(grid.sizes).reshape(grid.n_axes, -1)
+        middle = np.array(grid.sizes)[:, None]
+        inputs = grid.spread(2 * (places + 0.5) / middle - 1)
+        if grid.channels == 1:
+            return np.array(inputs)
+        indicator = as_array(grid.channel_indicator(_CPU))
+        return np.concatenate([inputs, indicator])
 
     def first_layers(
         self, n_inputs: int, rng: np.random.Generator
@@ -189,8 +194,7 @@ class MLPModulation(Modulation):
             If "frequency" is modulated and the waves run along more than one axis.
         """
         on = carrier.runs_on(grid)
-        shape = grid.sizes if on.is_image else grid.shape
-        hidden = self.first_layers(len(self.inputs(shape)), rng)
+        hidden = self.first_layers(len(_inputs(self, grid, on, _CPU)), rng)
         if "frequency" in self.modulated and on.n_axes > 1:
             raise ValueError(
                 f"MLPModulation(modulated={self.modulated!r}): the frequency of "
@@ -238,6 +242,11 @@ class NetworkWaves(WaveFamily):
         self.modulation = modulation
         self.first_hidden = first_hidden
 
+    @property
+    def complex_patterns(self) -> bool:  # type: ignore[override]
+        """Whether the waves of the carrier have a phase in each channel."""
+        return getattr(self.carrier, "complex_patterns", False)
+
     def runs_on(self, grid: Grid) -> Grid:
         """Return the grid along whose axes the carrier runs."""
         return self.carrier.runs_on(grid)
@@ -267,7 +276,7 @@ class NetworkWaves(WaveFamily):
                 angle_at_centre(waves)[:, None],
                 torch.full_like(waves.phase, SOFTPLUS_INVERSE_OF_ONE)[:, None],
                 waves.phase.new_zeros(len(waves.phase), n_outputs),
-                own_colour(waves),
+                own_colour(waves, self.complex_patterns),
             ],
             dim=1,
         )
@@ -281,7 +290,8 @@ class NetworkWaves(WaveFamily):
         """Return the parameters that belong to single atoms, shape (K, p)."""
         on = self.runs_on(grid)
         n_columns = on.n_axes + 2 + self.modulation.width * len(self._modulated)
-        n_columns += on.channels if on.channels > 1 else 0
+        if on.channels > 1:
+            n_columns += on.channels * (2 if self.complex_patterns else 1)
         return params[len(self.first_hidden) :].reshape(-1, n_columns)
 
     def with_rows(
@@ -345,9 +355,11 @@ def _inputs(
 ) -> torch.Tensor:
     """Return the inputs of the network at all features, as a tensor.
 
-    Waves with a colour have it in place of channel indicators, so that their inputs are
-    those of one channel, repeated.
+    Waves with a pattern have it in place of channel indicators, so that their inputs
+    are those of one channel, repeated.
     """
-    inputs = modulation.inputs(grid.sizes if on.is_image else grid.shape)
-    repeats = on.channels if on.is_image else 1
-    return as_tensor(np.repeat(inputs, repeats, axis=1), device, torch.float64)
+    if on.channels > 1:
+        inputs = grid.spread(modulation.inputs(grid.sizes, None))
+    else:
+        inputs = modulation.inputs(grid.shape, grid.channel_axis)
+    return as_tensor(np.ascontiguousarray(inputs), device, torch.float64)

@@ -1,4 +1,4 @@
-"""Plane waves of images, with a colour."""
+"""Plane waves along one to three axes, with a pattern over the channels."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from skspectral.atoms.sinusoid import Sinusoid
@@ -6,12 +6,20 @@ from skspectral.grid import Grid
 
 
 class PlaneWave(Sinusoid):
-    """Plane waves over the rows and columns of images.
+    """Plane waves along the axes of signals, with a pattern over the channels.
 
-    An atom is ``g_c A sin(2 pi (u y + v x) + phi)``. The wave vector (u, v), in cycles
-    per image, determines a frequency and an orientation. The colour g has one entry per
-    channel. The estimator's parameter ``modulation`` lets amplitude and phase vary over
-    the image.
+    For images an atom is ``g_c A sin(2 pi (u y + v x) + phi)``. The wave vector (u, v),
+    in cycles per image, determines a frequency and an orientation. The pattern g, the
+    colour of an image, has one entry per channel. For signals with several channels,
+    volumes and videos, the wave vector has one to three entries. The estimator's
+    parameter ``modulation`` lets amplitude and phase vary over the signal.
+
+    Parameters
+    ----------
+    patterns : {"real", "complex"}, default="real"
+        "real" gives all channels the same phase. "complex" gives each channel a phase
+        of its own, as waves have that reach the channels one after the other: an atom
+        is ``A Im(g_c exp(i (2 pi f t + phi)))``. It has one parameter per channel more.
 
     Examples
     --------
@@ -21,8 +29,16 @@ class PlaneWave(Sinusoid):
     >>> est = SpectralDictionaryLearning(signal_shape=(8, 8), atoms=PlaneWave())
     """
 
+    def __init__(self, patterns: str = "real"):
+        self.patterns = patterns
+
+    @property
+    def complex_patterns(self) -> bool:  # type: ignore[override]
+        """Whether each channel has a phase of its own."""
+        return self.patterns == "complex"
+
     def runs_on(self, grid: Grid) -> Grid:
-        """Return the grid of the image itself.
+        """Return the grid of the signals themselves.
 
         Parameters
         ----------
@@ -32,17 +48,24 @@ class PlaneWave(Sinusoid):
         Returns
         -------
         wave_grid : Grid
-            The same grid: the waves run along rows and columns.
+            The same grid: the waves run along all axes except that of the channels.
 
         Raises
         ------
         ValueError
-            If ``grid`` is not the grid of an image.
+            If ``grid`` has one axis and one channel.
+        ValueError
+            If ``patterns`` is neither "real" nor "complex".
         """
-        if not grid.is_image:
+        if self.patterns not in ("real", "complex"):
             raise ValueError(
-                "atoms='plane_wave' needs images, but the signals have "
-                f"signal_shape={grid.shape}. Pass signal_shape=(height, width) or "
+                f"PlaneWave(patterns={self.patterns!r}) must be 'real' or 'complex'. "
+                "Pass patterns='complex' to give each channel a phase of its own."
+            )
+        if grid.n_axes == 1 and grid.channels == 1:
+            raise ValueError(
+                "atoms='plane_wave' needs images or several channels, but the signals "
+                f"have signal_shape={grid.shape}. Pass signal_shape=(height, width) or "
                 "(height, width, channels), or use atoms='sinusoid'."
             )
         return grid

@@ -3,6 +3,7 @@
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -52,8 +53,14 @@ class WaveFamily(AtomFamily):
     from -1/2 to 1/2, and phases are those in the middle of the signal: there, frequency
     and phase are almost uncorrelated.
 
+    If ``complex_patterns`` is True, each channel has a phase of its own: the atoms are
+    A(t) (colour_c sin(angle(t)) + quadrature_c cos(angle(t))), and the last parameters
+    of an atom are its colour and its quadrature.
+
     Attributes
     ----------
+    complex_patterns : bool
+        Whether each channel has a phase of its own. The default is False.
     is_modulated : bool
         Whether the phase may deviate from a straight line or plane. If it may,
         `describe` searches for the sinusoid that is nearest to the atom of a signal,
@@ -64,7 +71,8 @@ class WaveFamily(AtomFamily):
     Equation (2) of Kiruluta (2025), extended by the colour.
     """
 
-    is_modulated = False
+    is_modulated: bool = False
+    complex_patterns: bool = False
 
     @abstractmethod
     def angle_and_amplitude(
@@ -124,7 +132,33 @@ class WaveFamily(AtomFamily):
             Amplitudes in the channels, not normalised. With one channel, they are 1.
         """
         rows, channels = self.rows(params, grid), self.runs_on(grid).channels
-        return rows[:, -channels:] if channels > 1 else torch.ones_like(rows[:, :1])
+        if channels == 1:
+            return torch.ones_like(rows[:, :1])
+        return (
+            rows[:, -2 * channels : -channels]
+            if self.complex_patterns
+            else (rows[:, -channels:])
+        )
+
+    def quadrature(self, params: torch.Tensor, grid: Grid) -> torch.Tensor | None:
+        """Return the amplitudes in the channels of the waves a quarter cycle ahead.
+
+        Parameters
+        ----------
+        params : tensor, float64
+            Parameters of the K atoms, as `start` or `with_rows` returns them.
+        grid : Grid
+            Axes, channels and sampling rate of the signals.
+
+        Returns
+        -------
+        quadrature : tensor of shape (K, channels), float64, or None
+            Factors of A(t) cos(angle(t)), not normalised. None means 0.
+        """
+        channels = self.runs_on(grid).channels
+        if channels == 1 or not self.complex_patterns:
+            return None
+        return self.rows(params, grid)[:, -channels:]
 
     def atoms(self, params: torch.Tensor, grid: Grid) -> torch.Tensor:
         """Return the atoms that the parameters define.
@@ -146,7 +180,12 @@ class WaveFamily(AtomFamily):
         on = self.runs_on(grid)
         if on.channels == 1:
             return wave
-        return (self.colour(params, grid) @ on.channel_indicator(wave.device)) * wave
+        own = on.channel_indicator(wave.device)
+        atoms = (self.colour(params, grid) @ own) * wave
+        quadrature = self.quadrature(params, grid)
+        if quadrature is None:
+            return atoms
+        return atoms + (quadrature @ own) * (amplitude * angle.cos())
 
     def jacobian(
         self, params: torch.Tensor, grid: Grid, dtype: torch.dtype
@@ -213,7 +252,16 @@ class WaveFamily(AtomFamily):
             own = on.channel_indicator(params.device)
             terms = [((amplitude * sine).to(dtype), own.to(dtype))]
             colour = self.colour(params, grid) @ own
-            sine, cosine = colour * sine, colour * cosine
+            quadrature = self.quadrature(params, grid)
+            if quadrature is None:
+                sine, cosine = colour * sine, colour * cosine
+            else:
+                terms.append(((amplitude * cosine).to(dtype), own.to(dtype)))
+                ahead = quadrature @ own
+                sine, cosine = (
+                    colour * sine + ahead * cosine,
+                    colour * cosine - ahead * sine,
+                )
         by_angle = (amplitude * cosine).to(dtype)
         by_amplitude = (slopes.amplitude_factor * sine).to(dtype)
         return [
@@ -239,7 +287,10 @@ class WaveFamily(AtomFamily):
         Returns
         -------
         description : Description
-            Folded plain waves and amplitudes, without further quantities.
+            Folded plain waves and amplitudes. With complex patterns, the further
+            quantity "patterns", (K, channels), complex128, is such that an atom is
+            proportional to Re(pattern_c) sin(angle) + Im(pattern_c) cos(angle) with the
+            angle of the plain wave. The sum of its squares is a positive number.
 
         Notes
         -----
@@ -250,13 +301,27 @@ class WaveFamily(AtomFamily):
         on = self.runs_on(grid)
         angle, amplitude = self.angle_and_amplitude(params, grid)
         colour = self.colour(params, grid)
+        quadrature = self.quadrature(params, grid)
+        pattern = None
         norm = torch.linalg.vector_norm(colour, dim=1, keepdim=True)
+        if quadrature is not None:
+            pattern = torch.complex(colour, quadrature)
+            norm = torch.linalg.vector_norm(pattern, dim=1, keepdim=True)
+            # The phase that the pattern and the angle share is that of the angle.
+            turn = (pattern**2).sum(1, keepdim=True).angle() / 2
+            pattern, angle = pattern * torch.exp(-1j * turn), angle + turn
+            colour = pattern.real
         rms = (amplitude**2).mean(1).sqrt() * norm[:, 0]
         if self.is_modulated and on.n_axes == 1:
-            return Description(nearest_waves(self.atoms(params, grid)), rms)
-        frequency, phase = _plane_through(angle, amplitude**2, on)
-        waves = Waves.of(frequency, phase, colour / norm).fold(on.sizes)
-        return Description(waves, rms)
+            waves = nearest_waves(on.first_channel(amplitude * angle.sin()))
+            waves = replace(waves, colour=colour / norm).fold(on.sizes)
+        else:
+            frequency, phase = _plane_through(angle, amplitude**2, on)
+            waves = Waves.of(frequency, phase, colour / norm).fold(on.sizes)
+        if pattern is None:
+            return Description(waves, rms)
+        patterns = _patterns_at(waves, pattern / norm, angle, on)
+        return Description(waves, rms, {"patterns": patterns})
 
 
 def _dense(terms: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
@@ -269,12 +334,36 @@ def angle_at_centre(waves: Waves) -> torch.Tensor:
     return waves.phase + math.pi * waves.frequency.sum(1)
 
 
-def own_colour(waves: Waves) -> torch.Tensor:
+def own_colour(waves: Waves, complex_patterns: bool = False) -> torch.Tensor:
     """Return the colours as columns of the rows of parameters.
 
-    With one channel there is no colour, and the result has no columns.
+    With one channel there is no colour, and the result has no columns. With complex
+    patterns, columns of zeros for the quadrature follow.
     """
-    return waves.colour if waves.colour.shape[1] > 1 else waves.colour[:, :0]
+    if waves.colour.shape[1] == 1:
+        return waves.colour[:, :0]
+    if not complex_patterns:
+        return waves.colour
+    return torch.cat([waves.colour, torch.zeros_like(waves.colour)], dim=1)
+
+
+def _patterns_at(
+    waves: Waves, pattern: torch.Tensor, angle: torch.Tensor, grid: Grid
+) -> torch.Tensor:
+    """Return complex patterns that belong to the angles of folded plain waves.
+
+    The given patterns belong to the angles before they were folded, (K, T).
+    """
+    places = grid.coordinates(angle.device) + 0.5
+    plain = 2 * math.pi * waves.frequency @ places + waves.phase[:, None]
+    # Folding reflects some angles, a to -a or pi - a, and shifts others by half turns.
+    forwards = torch.exp(1j * (angle - plain)).mean(1)
+    backwards = torch.exp(1j * (angle + plain)).mean(1)
+    reflected = backwards.abs() > forwards.abs()
+    # sin(a) with a = -b + s equals sin(b + pi - s), and cos(a) = -cos(b + pi - s).
+    turn = torch.where(reflected, math.pi - backwards.angle(), forwards.angle())
+    pattern = torch.where(reflected[:, None], pattern.conj(), pattern)
+    return waves.sign[:, None] * pattern * torch.exp(1j * turn)[:, None]
 
 
 def _plane_through(

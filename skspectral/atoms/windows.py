@@ -84,7 +84,7 @@ def smooth_windows(grid: Grid, counts: Sequence[int]) -> tuple[np.ndarray, np.nd
 
     at the coordinate t, from 0 at the first sample to 1 at the last, if t lies within
     1 / (n - 1) of its centre b / (n - 1), and 0 elsewhere. Windows of images are
-    products over the two axes. All channels have the same windows.
+    products over the axes. All channels have the same windows.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def smooth_windows(grid: Grid, counts: Sequence[int]) -> tuple[np.ndarray, np.nd
     whole = along[0]
     for rows in along[1:]:
         whole = np.kron(whole, rows)
-    return np.repeat(whole, grid.channels, axis=1), np.array(list(centers))
+    return np.array(grid.spread(whole)), np.array(list(centers))
 
 
 def _along(n_samples: int, n_windows: int) -> np.ndarray:

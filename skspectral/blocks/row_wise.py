@@ -5,13 +5,14 @@ import copy
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from skspectral._sklearn_compat import as_numbers, transform_output
 from skspectral.blocks.recognition import row_blocks
 from skspectral.blocks.row_blocks import Block
+from skspectral.grid import as_rows
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -20,29 +21,53 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 _LEFT_OUT = ("moments_", "feature_names_in_", "_sklearn_output_config")
 
 
-def row_wise(method: Method) -> Method:
-    """Let a method of a fitted estimator take rows in blocks.
+@overload
+def row_wise(method: Method, /) -> Method: ...
+
+
+@overload
+def row_wise(*, signals: bool) -> Callable[[Method], Method]: ...
+
+
+def row_wise(method: Any = None, /, *, signals: bool = False) -> Any:
+    """Let a method of a fitted estimator take rows in blocks, and signals with axes.
 
     The results of arrays in memory are those of the method. A lazy X gives lazy
     results. Other blocks are processed one after the other, and give results in memory.
+    X may also have the shape (n, *signal_shape).
 
     Parameters
     ----------
     method : callable
         Method whose first argument is X, and that returns one result per row, or a
         tuple of them. Its other arguments may have one value per row.
+    signals : bool, default=False
+        Whether the results are signals, which get the axes of X.
 
     Returns
     -------
     method : callable
         The method.
     """
+    if method is None:
+        return lambda method: _row_wise(method, signals)
+    return _row_wise(method, signals)
+
+
+def _row_wise(method: Method, signals: bool) -> Method:
+    """Return the method that takes rows in blocks, and signals with axes."""
 
     @wraps(method)
     def call(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         blocks = row_blocks(X)
         if blocks is None:
-            return method(self, X, *args, **kwargs)
+            rows = as_rows(X, self.signal_shape)
+            found = method(self, rows, *args, **kwargs)
+            if rows is X or not signals:
+                return found
+            if isinstance(found, tuple):
+                return tuple(part.reshape(X.shape) for part in found)
+            return found.reshape(X.shape)
         options = signature(method).bind(self, X, *args, **kwargs).arguments
         options = dict(list(options.items())[2:])
         per_row = {name: each for name, each in options.items() if np.ndim(each) > 0}

@@ -154,12 +154,12 @@ def _equalized_mean(estimator: Any, mean: np.ndarray, curve: Curve) -> np.ndarra
     functions have 0, 1, 2, ... half cycles per axis.
     """
     grid = estimator.model_.dictionary.wave_grid
-    values = mean.reshape(*grid.sizes, -1)
-    axes = tuple(range(grid.n_axes))
+    values = grid.signals(mean)
+    axes = tuple(range(1, 1 + grid.n_axes))
     half_cycles = grid.units[:, None] * np.indices(grid.sizes).reshape(grid.n_axes, -1)
-    gains = curve(np.linalg.norm(half_cycles / 2, axis=0)).reshape(*grid.sizes, 1)
+    gains = curve(np.linalg.norm(half_cycles / 2, axis=0)).reshape(grid.sizes)
     spectrum = gains * dctn(values, axes=axes, norm="ortho")
-    return idctn(spectrum, axes=axes, norm="ortho").ravel()
+    return np.array(grid.rows(idctn(spectrum, axes=axes, norm="ortho")))
 
 
 def filter(

@@ -1,6 +1,8 @@
 """Products of an envelope at two positions, as functions of their sum and their lag."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from itertools import combinations_with_replacement
+
 import numpy as np
 import torch
 
@@ -34,20 +36,19 @@ def pair_factors(
 
     Returns
     -------
-    factors : tuple of two tensors of shape (2 height - 1, 2 width - 1), or None
+    factors : tuple of two tensors of shape (2 n_1 - 1, ..., 2 n_D - 1), or None
         The function p of the sums of two indices, from zero, and the function q of the
-        lags, from 1 - height and 1 - width. A signal has the height 1. None is returned
-        for other envelopes, if the phase of an envelope cannot be unwrapped, as in most
-        images, and if p or q overflows.
+        lags, from 1 - n for an axis of n samples. None is returned for other envelopes,
+        if the phase of an envelope cannot be unwrapped, as in most images, and if p or
+        q overflows.
     """
-    height, width, _ = grid.image_shape
-    values = as_array(envelope[:: grid.channels])
+    sizes = grid.sizes
+    values = as_array(grid.first_channel(envelope)).ravel()
     size = np.abs(values)
     if size.max() == 0:
         return None
     # Positions lie in [-1, 1), so that the polynomial is well conditioned.
-    y, x = (2 * np.arange(n) / n - 1 for n in (height, width))
-    terms = _terms(y, x)
+    terms, is_quadratic = _terms([2 * np.arange(n) / n - 1 for n in sizes])
     large = size > _SMALL * size.max()
     logarithm = np.log(size[large])
     if np.iscomplexobj(values):
@@ -60,20 +61,25 @@ def pair_factors(
         return None
     # With u the mean of two positions and v half their lag, the logarithms add up to
     # twice the polynomial at u plus twice its quadratic terms at v.
-    means = (np.arange(2 * n - 1) / n - 1 for n in (height, width))
-    half_lags = (np.arange(1 - n, n) / n for n in (height, width))
-    quadratic = polynomial * [0, 0, 0, 1, 1, 1]
+    means, _ = _terms([np.arange(2 * n - 1) / n - 1 for n in sizes])
+    half_lags, _ = _terms([np.arange(1 - n, n) / n for n in sizes])
     with np.errstate(over="ignore", invalid="ignore"):
-        p = np.exp(2 * _terms(*means) @ polynomial)
-        q = np.exp(2 * _terms(*half_lags) @ quadratic)
+        p = np.exp(2 * means @ polynomial)
+        q = np.exp(2 * half_lags @ (polynomial * is_quadratic))
     if not (np.isfinite(p).all() and np.isfinite(q).all()):
         return None
-    shape = 2 * height - 1, 2 * width - 1
+    shape = tuple(2 * n - 1 for n in sizes)
     device = envelope.device
     return as_tensor(p.reshape(shape), device), as_tensor(q.reshape(shape), device)
 
 
-def _terms(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return the terms of a quadratic polynomial at all pairs of coordinates."""
-    y, x = (part.ravel() for part in np.meshgrid(y, x, indexing="ij"))
-    return np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=1)
+def _terms(coordinates: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the terms of a quadratic polynomial at all positions of a grid.
+
+    A mask of the quadratic terms is returned, too.
+    """
+    places = [part.ravel() for part in np.meshgrid(*coordinates, indexing="ij")]
+    products = [one * two for one, two in combinations_with_replacement(places, 2)]
+    terms = [np.ones_like(places[0]), *places, *products]
+    is_quadratic = np.arange(len(terms)) > len(places)
+    return np.stack(terms, axis=1), is_quadratic

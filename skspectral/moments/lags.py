@@ -1,9 +1,9 @@
 """Lag products: sums of a second moment over all pairs of positions with the same lag.
 
-An array of lags has the shape (channels, 2 height - 1, 2 width - 1, channels). Its
-entry [c, height - 1 + dy, width - 1 + dx, d] belongs to channel c at one position and
-channel d at the position that lies dy rows and dx columns further. A signal is treated
-as an image of height 1.
+An array of lags has the shape (channels, channels, 2 n_1 - 1, ..., 2 n_D - 1) for axes
+of n_1, ..., n_D samples. Its entry [c, d, n_1 - 1 + l_1, ..., n_D - 1 + l_D] belongs to
+channel c at one position and channel d at the position that lies l_1, ..., l_D samples
+further.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -22,31 +22,28 @@ def lags_of_blocks(
 ) -> torch.Tensor:
     """Return the lag products of a matrix from blocks of its rows.
 
-    Each block is a pair: the index of its first row, and rows that contain all channels
-    of some positions. Costs T^2 additions.
+    Each block is a pair: the index of its first row, and consecutive rows. Costs T^2
+    additions.
     """
-    height, width, channels = grid.image_shape
-    lags = torch.zeros(
-        channels,
-        2 * height - 1,
-        2 * width - 1,
-        channels,
-        dtype=torch.float64,
-        device=device,
-    )
+    sides = [2 * n - 1 for n in grid.sizes]
+    shape = (grid.channels, grid.channels, *sides)
+    lags = torch.zeros(shape, dtype=torch.float64, device=device)
     for start, rows in blocks:
-        of_places = rows.reshape(-1, channels, height, width, channels)
-        for place, products in enumerate(of_places, start // channels):
-            y, x = divmod(place, width)
-            at_rows = slice(height - 1 - y, 2 * height - 1 - y)
-            at_columns = slice(width - 1 - x, 2 * width - 1 - x)
-            lags[:, at_rows, at_columns] += products
+        for index, products in enumerate(grid.signals(rows), start):
+            place, channel = grid.place_and_channel(index)
+            lags[channel][lags_from(place, grid)] += products
     return symmetric_lags(lags)
+
+
+def lags_from(place: tuple[int, ...], grid: Grid) -> tuple[slice, ...]:
+    """Return where the lags of one channel hold those from a position to all others."""
+    pairs = zip(place, grid.sizes, strict=True)
+    return (slice(None), *(slice(n - 1 - i, 2 * n - 1 - i) for i, n in pairs))
 
 
 def symmetric_lags(lags: torch.Tensor) -> torch.Tensor:
     """Return lag products averaged with those of the transposed matrix."""
-    return (lags + lags.flip(1, 2).transpose(0, 3)) / 2
+    return (lags + lags.flip(*range(2, lags.ndim)).transpose(0, 1)) / 2
 
 
 def row_chunks(rows: torch.Tensor, grid: Grid) -> Iterator[torch.Tensor]:
@@ -93,27 +90,23 @@ def lags_of_power(power: torch.Tensor, grid: Grid) -> torch.Tensor:
 
     This is the theorem of Wiener and Khinchin for finite, zero-padded signals.
     """
-    height, width, channels = grid.image_shape
     padded = [2 * n for n in grid.sizes]
     shape = (*power.shape[:2], *padded[:-1], grid.sizes[-1] + 1)
     axes = tuple(range(2, 2 + grid.n_axes))
     whole = torch.fft.irfftn(power.reshape(shape), padded, dim=axes)
     # Lag l has the index l modulo twice the size.
     whole = torch.roll(whole, [n - 1 for n in grid.sizes], axes)
-    whole = whole.reshape(channels, channels, -1, 2 * width)
-    whole = whole[:, :, : 2 * height - 1, : 2 * width - 1]
-    return symmetric_lags(whole.movedim(1, 3))
+    kept = tuple(slice(n - 1) for n in padded)
+    return symmetric_lags(whole[(slice(None),) * 2 + kept])
 
 
 def power_of_lags(lags: torch.Tensor, grid: Grid) -> torch.Tensor:
     """Return the cross-spectra that belong to lag products; see `power_of_rows`."""
-    height, width, _ = grid.image_shape
     # Lag zero moves to the index zero, and zeros come between the positive and the
     # negative lags.
-    padded = torch.nn.functional.pad(lags.movedim(3, 1), (1, 0, 1, 0))
-    padded = padded.roll((-height, -width), (2, 3))
-    if grid.n_axes == 1:
-        padded = padded[:, :, 0]
+    padded = torch.nn.functional.pad(lags, (1, 0) * grid.n_axes)
+    axes = tuple(range(2, 2 + grid.n_axes))
+    padded = padded.roll([-n for n in grid.sizes], axes)
     return grid.transform(padded).flatten(2)
 
 
@@ -124,13 +117,13 @@ def sums_of_lags(
 
     The matrix has the entries ``lags``. The sums run over all pairs of positions whose
     coordinates have a given sum; each is multiplied by its entry of ``of_sums``, shape
-    (2 height - 1, 2 width - 1). The result has the shape of `power_of_rows`.
+    (2 n_1 - 1, ..., 2 n_D - 1). The result has the shape of `power_of_rows`.
     """
-    sums = _antidiagonal_sums(_antidiagonal_sums(lags.movedim(3, 1), 2), 3)
+    sums = lags
+    for axis in range(2, lags.ndim):
+        sums = _antidiagonal_sums(sums, axis)
     if of_sums is not None:
         sums = sums * of_sums
-    if grid.n_axes == 1:
-        sums = sums[:, :, 0]
     return grid.transform(sums).flatten(2)
 
 

@@ -4,7 +4,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from skspectral.grid import Grid
@@ -90,9 +89,9 @@ class QuadraticForm:
         """Return the form of a matrix C from blocks of its rows; costs T^2 additions.
 
         The forms are Fourier transforms of the sums along the diagonals and the
-        antidiagonals of C. Each block is a pair: the index of its first row, and rows
-        of C that contain all channels of some positions. The envelope g, (T,), must be
-        equal in all channels of a position.
+        antidiagonals of C. Each block is a pair: the index of its first row, and
+        consecutive rows of C. The envelope g, (T,), must be equal in all channels of a
+        position.
         """
         sizes, channels = grid.sizes, grid.channels
         kind = torch.float64 if envelope is None else envelope.dtype
@@ -100,7 +99,6 @@ class QuadraticForm:
             channels, channels, *(2 * n for n in sizes), dtype=kind, device=device
         )
         sums = torch.zeros_like(lags)
-        places = np.ndindex(*sizes)
         for start, rows in blocks:
             conjugate = rows
             if envelope is not None:
@@ -108,19 +106,15 @@ class QuadraticForm:
                 rows, conjugate = (
                     part * rows * envelope for part in (here, here.conj())
                 )
-            for of_lags, of_sums in zip(
-                conjugate.reshape(-1, channels, *sizes, channels).movedim(-1, 2),
-                rows.reshape(-1, channels, *sizes, channels).movedim(-1, 2),
-                strict=True,
-            ):
-                place = next(places)
+            pairs = zip(grid.signals(conjugate), grid.signals(rows), strict=True)
+            for index, (of_lags, of_sums) in enumerate(pairs, start):
+                place, channel = grid.place_and_channel(index)
                 # Lag k has the index n + k.
-                at = [
-                    slice(n - i, 2 * n - i) for i, n in zip(place, sizes, strict=True)
-                ]
-                lags[:, :, *at] += of_lags
-                at = [slice(i, i + n) for i, n in zip(place, sizes, strict=True)]
-                sums[:, :, *at] += of_sums
+                steps = list(zip(place, sizes, strict=True))
+                at = tuple(slice(n - i, 2 * n - i) for i, n in steps)
+                lags[channel][(slice(None), *at)] += of_lags
+                at = tuple(slice(i, i + n) for i, n in steps)
+                sums[channel][(slice(None), *at)] += of_sums
         lags = torch.roll(lags, [-n for n in sizes], tuple(range(2, 2 + len(sizes))))
         return cls(grid.transform(lags).flatten(2), grid.transform(sums).flatten(2))
 
@@ -144,7 +138,7 @@ class QuadraticForm:
         """Return the form of the identity matrix, on the device of ``like``."""
         if envelope is None:
             envelope = torch.ones(grid.n_features).to(like)
-        at_places = envelope[:: grid.channels].reshape(grid.sizes)
+        at_places = grid.first_channel(envelope)
         # The bilinear form is the transform of the squared envelope at twice the
         # frequency, and therefore that of a signal with zeros between its samples.
         spread = at_places.new_zeros([2 * n for n in grid.sizes])

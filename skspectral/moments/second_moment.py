@@ -106,15 +106,8 @@ class SecondMoment(ABC):
         eye[:, start:stop].fill_diagonal_(1.0)
         return self.left_matmul(eye)
 
-    def blocks(self, multiple: int = 1) -> Iterator[tuple[int, torch.Tensor]]:
+    def blocks(self) -> Iterator[tuple[int, torch.Tensor]]:
         """Iterate over all rows of C in blocks.
-
-        Parameters
-        ----------
-        multiple : int, default=1
-            The lengths of the blocks are multiples of this number. If it is the number
-            of channels, no block splits the channels of a position. The last block may
-            be shorter.
 
         Yields
         ------
@@ -123,7 +116,7 @@ class SecondMoment(ABC):
         rows : tensor of shape (n, T), float64
             Rows of C, see `block`.
         """
-        n_rows = max(1, _BLOCK_ENTRIES // (self.n_features * multiple)) * multiple
+        n_rows = max(1, _BLOCK_ENTRIES // self.n_features)
         for start in range(0, self.n_features, n_rows):
             yield start, self.block(start, min(start + n_rows, self.n_features))
 
@@ -148,8 +141,7 @@ class SecondMoment(ABC):
         -----
         Costs T^2 additions by default.
         """
-        blocks = self.blocks(multiple=grid.channels)
-        return QuadraticForm.of_blocks(blocks, grid, self.device, envelope)
+        return QuadraticForm.of_blocks(self.blocks(), grid, self.device, envelope)
 
     def diagonal(self) -> torch.Tensor:
         """Return the diagonal of C.
@@ -199,15 +191,15 @@ class SecondMoment(ABC):
 
         Returns
         -------
-        lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
-            Entry [c, height - 1 + dy, width - 1 + dx, d] is the sum over y and x of
-            C[(y, x, c), (y + dy, x + dx, d)]. A signal has the height 1.
+        lags : tensor of shape (channels, channels, 2 n_1 - 1, ..., 2 n_D - 1), float64
+            For axes of n_1, ..., n_D samples, entry [c, d, n_1 - 1 + l_1, ...] is the
+            sum over all positions t of C[(t, c), (t + l, d)].
 
         Notes
         -----
         Costs T^2 additions by default.
         """
-        return lags_of_blocks(self.blocks(grid.channels), grid, self.device)
+        return lags_of_blocks(self.blocks(), grid, self.device)
 
     def dense(self) -> torch.Tensor:
         """Return C as a matrix.

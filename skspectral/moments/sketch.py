@@ -157,13 +157,16 @@ class SketchScatter(RowsScatter):
         Returns
         -------
         arrays : dict of str to ndarray
-            The arrays "rows", "power", "shape", "size" and "shed". They may share
-            memory with the scatter.
+            The arrays "rows", "power", "shape", "channel_axis", "size" and "shed". They
+            may share memory with the scatter.
         """
+        axis = self.grid.index_of_channels
         return {
             "rows": as_array(self.kept_rows()),
             "power": as_array(self._power),
             "shape": np.array(self.grid.shape),
+            # -1 means that there is no axis of channels.
+            "channel_axis": np.array(-1 if axis is None else axis),
             "size": np.array(self.size),
             "shed": np.array(self._shed),
         }
@@ -190,7 +193,12 @@ class SketchScatter(RowsScatter):
             If an array has a wrong shape.
         """
         shape = tuple(map(int, arrays["shape"]))
-        grid = Grid.of(shape, math.prod(shape))
+        # Files of earlier versions have no channel axis.
+        axis: int | str | None = "auto"
+        if "channel_axis" in arrays:
+            axis = int(arrays["channel_axis"])
+            axis = None if axis < 0 else axis
+        grid = Grid.of(shape, math.prod(shape), channel_axis=axis)
         new = cls(grid, int(arrays["size"]), torch.device("cpu"))
         power = as_tensor(arrays["power"], new.device, torch.complex128)
         if arrays["rows"].shape[1:] != (grid.n_features,) or (

@@ -8,7 +8,12 @@ import torch
 
 from skspectral.grid import Grid
 from skspectral.moments.envelopes import pair_factors
-from skspectral.moments.lags import power_of_lags, row_chunks, sums_of_lags
+from skspectral.moments.lags import (
+    lags_from,
+    power_of_lags,
+    row_chunks,
+    sums_of_lags,
+)
 from skspectral.moments.quadratic_form import QuadraticForm
 from skspectral.moments.second_moment import SecondMoment, SumMoment
 
@@ -22,9 +27,8 @@ class StationaryMoment(SecondMoment):
 
     Parameters
     ----------
-    lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
-        Covariances per lag and pair of channels, see `SecondMoment.lag_products`. A
-        signal has the height 1.
+    lags : tensor of shape (channels, channels, 2 n_1 - 1, ..., 2 n_D - 1), float64
+        Covariances per pair of channels and lag, see `SecondMoment.lag_products`.
     grid : Grid
         Axes and channels of the signals.
     """
@@ -59,24 +63,29 @@ class StationaryMoment(SecondMoment):
 
     def _convolved(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the product for rows whose spectra fit into memory."""
-        height, width, channels = self.grid.image_shape
-        sides = (2 * height, 2 * width)
-        signals = rows.reshape(-1, height, width, channels)
-        spectra = torch.fft.rfft2(signals, sides, dim=(1, 2))
+        sizes, channels = self.grid.sizes, self.grid.channels
+        axes = tuple(range(-len(sizes), 0))
+        spectra = self.grid.transform(self.grid.signals(rows))
         if channels == 1:
             spectra *= self._spectrum[0]
         else:
-            spectra = torch.einsum("nyxc,cyxd->nyxd", spectra, self._spectrum)
-        whole = torch.fft.irfft2(spectra, sides, dim=(1, 2))
+            spectra = torch.einsum("nc...,cd...->nd...", spectra, self._spectrum)
+        whole = torch.fft.irfftn(spectra, [2 * n for n in sizes], dim=axes)
         # The circular convolution wraps around, but not in the part that is read.
-        product = whole[:, height - 1 : 2 * height - 1, width - 1 : 2 * width - 1]
-        return product.reshape(rows.shape)
+        inside = tuple(slice(n - 1, 2 * n - 1) for n in sizes)
+        product: torch.Tensor = self.grid.rows(whole[(slice(None),) * 2 + inside])
+        return product
 
     @cached_property
     def _spectrum(self) -> torch.Tensor:
-        """Fourier transform of the lags, with lag zero at (height - 1, width - 1)."""
-        height, width, _ = self.grid.image_shape
-        return torch.fft.rfft2(self.lags, (2 * height, 2 * width), dim=(1, 2))
+        """Fourier transform of the lags, which start with the smallest lag."""
+        return self.grid.transform(self.lags)
+
+    @property
+    def _variances(self) -> torch.Tensor:
+        """Variance in each channel, (channels,): the values at lag zero."""
+        lags = self.lags.flatten(2)
+        return lags[:, :, lags.shape[2] // 2].diagonal()
 
     def trace(self) -> float:
         """Return the trace of S.
@@ -86,9 +95,7 @@ class StationaryMoment(SecondMoment):
         trace : float
             Trace, the total variance of the features.
         """
-        height, width, _ = self.grid.image_shape
-        variances = self.lags[:, height - 1, width - 1].diagonal()
-        return self.grid.n_places * float(variances.sum())
+        return self.grid.n_places * float(self._variances.sum())
 
     def scaled(self, factor: float) -> "StationaryMoment":
         """Return the multiple ``factor * S``.
@@ -120,18 +127,12 @@ class StationaryMoment(SecondMoment):
         rows : tensor of shape (stop - start, T), float64
             Rows of S: the lags from each position to all positions.
         """
-        height, width, channels = self.grid.image_shape
         rows = []
         for row in range(start, stop):
-            place, channel = divmod(row, channels)
-            y, x = divmod(place, width)
-            window = self.lags[
-                channel,
-                height - 1 - y : 2 * height - 1 - y,
-                width - 1 - x : 2 * width - 1 - x,
-            ]
-            rows.append(window.reshape(-1))
-        return torch.stack(rows)
+            place, channel = self.grid.place_and_channel(row)
+            rows.append(self.lags[channel][lags_from(place, self.grid)])
+        block: torch.Tensor = self.grid.rows(torch.stack(rows))
+        return block
 
     def lag_products(self, grid: Grid) -> torch.Tensor:
         """Return the sums of S over all positions, per lag and pair of channels.
@@ -143,18 +144,19 @@ class StationaryMoment(SecondMoment):
 
         Returns
         -------
-        lags : tensor of shape (channels, 2 height - 1, 2 width - 1, channels), float64
+        lags : tensor of shape (channels, channels, 2 n_1 - 1, ..., 2 n_D - 1), float64
             Sums over all pairs of positions with a given lag.
         """
         if grid.without_units() != self.grid.without_units():
             return super().lag_products(grid)
-        return self.lags * self._counts()[None, :, :, None]
+        return self.lags * self._counts()
 
     def _counts(self) -> torch.Tensor:
         """Return the number of pairs of positions with each lag."""
-        height, width, _ = self.grid.image_shape
-        dy, dx = (torch.arange(1 - n, n).to(self.lags).abs() for n in (height, width))
-        return torch.outer(height - dy, width - dx)
+        counts = torch.ones((), dtype=self.lags.dtype, device=self.lags.device)
+        for n in self.grid.sizes:
+            counts = counts[..., None] * (n - torch.arange(1 - n, n).to(counts).abs())
+        return counts
 
     def inner(self, other: SecondMoment) -> float:
         """Return the inner product, the sum of all products of two entries.
@@ -189,9 +191,7 @@ class StationaryMoment(SecondMoment):
         diagonal : tensor of shape (T,), float64
             Variance of each feature, which depends on its channel alone.
         """
-        height, width, _ = self.grid.image_shape
-        variances = self.lags[:, height - 1, width - 1].diagonal()
-        return variances.repeat(self.grid.n_places)
+        return self._variances @ self.grid.channel_indicator(self.device)
 
     def quadratic_form(
         self, grid: Grid, envelope: torch.Tensor | None = None
@@ -226,11 +226,10 @@ class StationaryMoment(SecondMoment):
         of_sums, of_lags = factors
         # The sum over all pairs of positions with a lag is that of the envelope's
         # products, its autocorrelation, times the entry of S.
-        of_places = envelope[:: grid.channels].reshape(grid.image_shape[:2])
-        products = _autocorrelation(of_places)[:, :, None]
+        products = _autocorrelation(grid.first_channel(envelope))
         return QuadraticForm(
             power_of_lags(self.lags * products, grid),
-            sums_of_lags(self.lags * of_lags[:, :, None], grid, of_sums),
+            sums_of_lags(self.lags * of_lags, grid, of_sums),
         )
 
     def excess(self) -> float:
@@ -245,17 +244,17 @@ class StationaryMoment(SecondMoment):
             The difference, at most zero.
         """
         pairs = self._counts() - 2 * self.grid.n_places
-        return float((pairs[None, :, :, None] * self.lags**2).sum())
+        return float((pairs * self.lags**2).sum())
 
 
 def _autocorrelation(values: torch.Tensor) -> torch.Tensor:
-    """Return the sums of conj(g(t)) g(t + l) over t, for all lags l of an image g.
+    """Return the sums of conj(g(t)) g(t + l) over t, for all lags l of a signal g.
 
-    The result has the shape (2 height - 1, 2 width - 1), with lag zero in the middle.
+    The result has the shape (2 n_1 - 1, ..., 2 n_D - 1), with lag zero in the middle.
     """
     padded = [2 * n for n in values.shape]
-    whole = torch.fft.ifft2(torch.fft.fft2(values, padded).abs() ** 2)
-    centred = torch.fft.fftshift(whole)[1:, 1:]
+    whole = torch.fft.ifftn(torch.fft.fftn(values, padded).abs() ** 2)
+    centred = torch.fft.fftshift(whole)[(slice(1, None),) * values.ndim]
     return centred if values.is_complex() else centred.real
 
 
@@ -269,7 +268,7 @@ def stationary_mean(C: SecondMoment, grid: Grid) -> StationaryMoment:
     semi-definite and has the trace of C, because it is the expected correlogram of the
     samples. The matrix of unbiased means along the diagonals may be indefinite. If the
     process is stationary, the bias multiplies each lag by
-    (1 - |dy|/height)(1 - |dx|/width): it smooths spectra a little.
+    the product of 1 - |l|/n over the axes: it smooths spectra a little.
     """
     return StationaryMoment(C.lag_products(grid) / grid.n_places, grid)
 

@@ -13,6 +13,7 @@ from skspectral.plotting.correlation import CorrelationDisplay
 from skspectral.plotting.latent import LatentDisplay
 from skspectral.plotting.learning import LearningDisplay
 from skspectral.plotting.modulations import ModulationDisplay
+from skspectral.plotting.patterns import PatternDisplay
 from skspectral.plotting.samples import SampleGridDisplay
 from skspectral.plotting.spectra import SpectrumDisplay
 from skspectral.plotting.windowed_codes import WindowedCodeDisplay
@@ -24,6 +25,7 @@ __all__ = [
     "LatentDisplay",
     "LearningDisplay",
     "ModulationDisplay",
+    "PatternDisplay",
     "SampleGridDisplay",
     "SpectrumDisplay",
     "WindowedCodeDisplay",

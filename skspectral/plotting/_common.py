@@ -29,6 +29,10 @@ LINE_STYLES = ("-", "--", "-.", ":")
 MAGNITUDE_MAP, SIGNED_MAP = "cividis", "RdBu_r"
 # Font size of labels in small panels, in points.
 SMALL_FONT = 8
+# Signals with more channels than this are drawn as maps instead of curves.
+_MAX_CURVES = 4
+# Number of slices that are drawn of a volume or video.
+_N_SLICES = 4
 _MAX_TICKS = 10
 # Matplotlib needs some hundredths of a second per panel.
 _MAX_PANELS = 400
@@ -189,16 +193,12 @@ def draw_signal(
     *,
     signed: bool = False,
 ) -> Any:
-    """Draw one row as an image, or as a curve over time.
+    """Draw one row as an image, as curves over time, or as a map of channels and time.
 
     Values outside the limits are clipped. ``signed`` selects a diverging colour map.
     """
-    if not grid.is_image:
-        t, label = sample_times(grid.n_features, grid.sampling_rate)
-        ax.set_ylim(*limits)
-        ax.set_xlabel(label, fontsize=SMALL_FONT)
-        ax.tick_params(labelsize=SMALL_FONT)
-        return ax.plot(t, signal, color=PALETTE[0], linewidth=1)[0]
+    if grid.n_axes == 1:
+        return _draw_channels(ax, grid.signals(signal), grid, limits)
     if grid.channels not in (1, 3):
         raise ValueError(
             f"Images with {grid.channels} channels cannot be drawn. Pass images with "
@@ -206,11 +206,42 @@ def draw_signal(
         )
     ax.set(xticks=[], yticks=[])
     low, high = limits
-    image = signal.reshape(*grid.sizes, grid.channels)
+    image = np.moveaxis(grid.signals(signal), 0, -1)
+    if grid.n_axes == 3:
+        shown = np.linspace(0, len(image) - 1, min(_N_SLICES, len(image)))
+        image = np.concatenate(image[shown.round().astype(int)], axis=1)
     if grid.channels == 3:
         return ax.imshow(np.clip((image - low) / (high - low), 0, 1))
     colours = SIGNED_MAP if signed else "gray"
     return ax.imshow(image[..., 0], cmap=colours, vmin=low, vmax=high)
+
+
+def _draw_channels(
+    ax: "Axes", channels: np.ndarray, grid: Grid, limits: tuple[float, float]
+) -> Any:
+    """Draw channels (n_channels, n_times) as curves or, if they are many, as a map."""
+    t, label = sample_times(channels.shape[1], grid.time_rate)
+    ax.set_xlabel(label, fontsize=SMALL_FONT)
+    ax.tick_params(labelsize=SMALL_FONT)
+    if len(channels) <= _MAX_CURVES:
+        ax.set_ylim(*limits)
+        curves = [
+            ax.plot(t, channel, color=PALETTE[c], linewidth=1)[0]
+            for c, channel in enumerate(channels)
+        ]
+        return curves[0]
+    ax.set_ylabel("channel", fontsize=SMALL_FONT)
+    extent = t[0], t[-1], len(channels) - 0.5, -0.5
+    low, high = limits
+    return ax.imshow(
+        channels,
+        cmap=SIGNED_MAP,
+        vmin=low,
+        vmax=high,
+        extent=extent,
+        aspect="auto",
+        interpolation="nearest",
+    )
 
 
 def sample_times(length: int, sampling_rate: float | None) -> tuple[np.ndarray, str]:

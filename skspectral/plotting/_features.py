@@ -12,6 +12,8 @@ Feature = Callable[[np.ndarray], np.ndarray]
 
 def default_features(grid: Grid) -> dict[str, Feature]:
     """Return features by name, as functions from (n, *signal_shape) to (n,)."""
+    if grid.n_axes == 3 or (grid.n_axes == 1 and grid.channels > 1):
+        return {"mean": _mean, "standard deviation": _contrast}
     if not grid.is_image:
         return {
             "mean": _mean,

@@ -27,7 +27,9 @@ class AtomDisplay:
     and the frequency for sinusoids. Atoms have positive and negative values.
     Images with one channel use a diverging colour map with zero in the middle. An atom
     s with three channels is drawn as ``0.5 + 0.5 s / max(abs(s))``. Every atom is
-    scaled by its own largest magnitude.
+    scaled by its own largest magnitude. Signals with more than four channels are drawn
+    as maps with one row per channel, and volumes and videos as a few of their slices
+    along the first axis.
 
     Parameters
     ----------
@@ -39,10 +41,13 @@ class AtomDisplay:
         Fraction of the variance that each atom adds, ``explained_variance_ratio_`` of
         the estimator.
     signal_shape : tuple of int
-        Shape of a signal: (length,), (height, width) or (height, width, channels).
+        Shape of a signal, as the estimator takes it.
     sampling_rate : float or None
         Number of samples per second, for the time axis of signals. None counts
         samples.
+    channel_axis : int, "auto" or None, default="auto"
+        Axis of the channels in ``signal_shape``. "auto" means the last of three or four
+        axes, and None means that there are no channels.
 
     Attributes
     ----------
@@ -76,6 +81,7 @@ class AtomDisplay:
     shares: np.ndarray
     signal_shape: tuple[int, ...]
     sampling_rate: float | None
+    channel_axis: int | str | None = "auto"
 
     @classmethod
     def from_estimator(
@@ -110,13 +116,14 @@ class AtomDisplay:
         """
         components = fitted_array(estimator, "components_")
         chosen = choose_atoms(atoms, len(components))
-        names = atom_names(estimator)
+        names, grid = atom_names(estimator), estimator.model_.grid
         return cls(
             components[chosen],
             [names[i] for i in chosen],
             fitted_array(estimator, "explained_variance_ratio_")[chosen],
-            estimator.model_.grid.shape,
-            estimator.sampling_rate,
+            grid.shape,
+            grid.time_rate,
+            grid.index_of_channels,
         ).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, n_columns: int | None = None) -> "AtomDisplay":
@@ -144,8 +151,10 @@ class AtomDisplay:
             If the images have neither one nor three channels.
         """
         n_atoms, n_features = self.components.shape
-        grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
-        size = (1.6, 1.9) if grid.is_image else (2.0, 1.7)
+        grid = Grid.of(
+            self.signal_shape, n_features, self.sampling_rate, self.channel_axis
+        )
+        size = (2.0, 1.7) if grid.n_axes == 1 else (1.6, 1.9)
         self.ax_, self.axes_ = grid_of_panels(ax, n_atoms, n_columns, size)
         self.figure_ = self.ax_.figure
         self.artists_ = []

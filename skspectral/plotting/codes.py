@@ -67,6 +67,9 @@ class CodeDisplay:
     sampling_rate : float or None, default=None
         Number of samples per second, used only by ``kind="map"``. None counts
         samples.
+    channel_axis : int, "auto" or None, default="auto"
+        Axis of the channels in ``signal_shape``. "auto" means the last of three or four
+        axes, and None means that there are no channels.
 
     Attributes
     ----------
@@ -110,6 +113,7 @@ class CodeDisplay:
     samples: np.ndarray | None = None
     signal_shape: tuple[int, ...] | None = None
     sampling_rate: float | None = None
+    channel_axis: int | str | None = "auto"
 
     @classmethod
     def from_estimator(
@@ -141,7 +145,7 @@ class CodeDisplay:
         ValueError
             If the arguments are invalid for `plot`.
         """
-        components = fitted_array(estimator, "components_")
+        components, grid = fitted_array(estimator, "components_"), estimator.model_.grid
         return cls(
             as_numbers(estimator.transform(X)),
             fitted_array(estimator, "frequencies_"),
@@ -150,8 +154,9 @@ class CodeDisplay:
             components,
             fitted_array(estimator, "mean_"),
             check_rows(X, "X"),
-            estimator.model_.grid.shape,
-            estimator.sampling_rate,
+            grid.shape,
+            grid.time_rate,
+            grid.index_of_channels,
         ).plot(ax, **kwargs)
 
     @classmethod
@@ -326,7 +331,12 @@ class CodeDisplay:
         self.axes_ = split_axes(self.ax_, n_rows, n_columns)
         parts = self.codes[:, self.order_, None] * self.components[self.order_]
         reconstructions = self.codes @ self.components + self.mean
-        grid = Grid.of(self.signal_shape, self.samples.shape[1], self.sampling_rate)
+        grid = Grid.of(
+            self.signal_shape,
+            self.samples.shape[1],
+            self.sampling_rate,
+            self.channel_axis,
+        )
         self.artists_ = []
         for row, *pair, contributions in zip(
             self.axes_, self.samples, reconstructions, parts, strict=True

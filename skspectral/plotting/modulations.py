@@ -99,7 +99,8 @@ class ModulationDisplay:
             shows all atoms.
         channel : int, default=0
             Channel to show for ``atoms="sinusoid"`` on images with several channels.
-            Ignored for plane waves, whose channels share one modulation.
+            Ignored for plane waves, whose channels share one modulation. Of volumes and
+            videos, the middle slice along the first axis is shown.
         ax : Axes or None, default=None
             Matplotlib Axes whose area is divided into panels. It must be part of a
             grid, like the Axes from ``plt.subplots()``. None creates a new figure.
@@ -121,6 +122,8 @@ class ModulationDisplay:
         frequencies = fitted_array(estimator, "frequencies_")
         chosen = choose_atoms(atoms, len(frequencies))
         curves = [curve[chosen] for curve in modulation_curves(estimator)]
+        if estimator.model_.dictionary.wave_grid.n_axes == 3:
+            curves = [curve[:, curve.shape[1] // 2] for curve in curves]
         if curves[0].ndim == 4:
             n_channels = curves[0].shape[3]
             if channel not in range(n_channels):
@@ -134,7 +137,7 @@ class ModulationDisplay:
             frequencies[chosen],
             fitted_array(estimator, "phases_")[chosen],
             frequency_unit(estimator),
-            estimator.sampling_rate,
+            estimator.model_.grid.time_rate,
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> "ModulationDisplay":

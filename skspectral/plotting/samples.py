@@ -34,13 +34,16 @@ class SampleGridDisplay:
     samples : ndarray of shape (n_samples, n_features)
         Signals or flattened images.
     signal_shape : tuple of int
-        Shape of a signal: (length,), (height, width) or (height, width, channels).
+        Shape of a signal, as the estimator takes it.
     value_range : tuple of float
         Lowest and highest value of the scale: black and white for images, bottom and
         top for curves.
     sampling_rate : float or None
         Number of samples per second, for the time axis of signals. None counts
         samples.
+    channel_axis : int, "auto" or None, default="auto"
+        Axis of the channels in ``signal_shape``. "auto" means the last of three or four
+        axes, and None means that there are no channels.
 
     Attributes
     ----------
@@ -69,6 +72,7 @@ class SampleGridDisplay:
     signal_shape: tuple[int, ...]
     value_range: tuple[float, float]
     sampling_rate: float | None
+    channel_axis: int | str | None = "auto"
 
     @classmethod
     def from_estimator(
@@ -115,7 +119,8 @@ class SampleGridDisplay:
         rows = as_numbers(estimator.sample(n_samples, y=y, random_state=random_state))
         grid = estimator.model_.grid
         values = _guess_range(mean, rows, grid)
-        return cls(rows, grid.shape, values, grid.sampling_rate).plot(ax, **kwargs)
+        options = grid.time_rate, grid.index_of_channels
+        return cls(rows, grid.shape, values, *options).plot(ax, **kwargs)
 
     @classmethod
     def from_arrays(
@@ -124,6 +129,7 @@ class SampleGridDisplay:
         signal_shape: Sequence[int] | None = None,
         *,
         sampling_rate: float | None = None,
+        channel_axis: int | str | None = "auto",
         ax: Any = None,
         **kwargs: Any,
     ) -> "SampleGridDisplay":
@@ -139,6 +145,9 @@ class SampleGridDisplay:
         sampling_rate : float or None, default=None
             Number of samples per second, for the time axis of signals. None counts
             samples.
+        channel_axis : int, "auto" or None, default="auto"
+            Axis of the channels in ``signal_shape``. "auto" means the last of three or
+            four axes, and None means that there are no channels.
         ax : Axes or None, default=None
             Matplotlib Axes whose area is divided into panels. It must be part of a
             grid, like the Axes from ``plt.subplots()``. None creates a new figure.
@@ -162,9 +171,10 @@ class SampleGridDisplay:
             If the arguments are invalid for `plot`.
         """
         rows = check_rows(images, "images")
-        grid = Grid.of(signal_shape, rows.shape[1])
+        grid = Grid.of(signal_shape, rows.shape[1], sampling_rate, channel_axis)
         values = _guess_range(rows.mean(axis=0), rows, grid)
-        return cls(rows, grid.shape, values, sampling_rate).plot(ax, **kwargs)
+        options = grid.time_rate, grid.index_of_channels
+        return cls(rows, grid.shape, values, *options).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -210,8 +220,10 @@ class SampleGridDisplay:
                 "limits, or None."
             )
         n_samples, n_features = self.samples.shape
-        grid = Grid.of(self.signal_shape, n_features, self.sampling_rate)
-        curves = not grid.is_image
+        grid = Grid.of(
+            self.signal_shape, n_features, self.sampling_rate, self.channel_axis
+        )
+        curves = grid.n_axes == 1
         size = (1.8, 1.3) if curves else (1.0, 1.0)
         self.ax_, self.axes_ = grid_of_panels(
             ax, n_samples, n_columns, size, sharex=curves, sharey=curves
@@ -228,7 +240,7 @@ class SampleGridDisplay:
 
 def _guess_range(mean: np.ndarray, rows: np.ndarray, grid: Grid) -> tuple[float, float]:
     """Return the scale described in `SampleGridDisplay`."""
-    if not grid.is_image:
+    if grid.n_axes == 1:
         return value_limits(rows)
     if mean.min() >= 0 and 0 < mean.max() <= 1:
         return 0.0, 1.0

@@ -113,7 +113,11 @@ class SpectrumDisplay:
         }
         grid = estimator.model_.grid
         return cls.from_arrays(
-            sets, signal_shape=grid.shape, sampling_rate=grid.sampling_rate, ax=ax
+            sets,
+            signal_shape=grid.shape,
+            sampling_rate=grid.sampling_rate,
+            channel_axis=grid.index_of_channels,
+            ax=ax,
         )
 
     @classmethod
@@ -122,7 +126,8 @@ class SpectrumDisplay:
         arrays: Mapping[str, ArrayLike],
         *,
         signal_shape: Sequence[int] | None = None,
-        sampling_rate: float | None = None,
+        sampling_rate: float | Sequence[float] | None = None,
+        channel_axis: int | str | None = "auto",
         ax: Any = None,
     ) -> "SpectrumDisplay":
         """Plot the spectra of given sets of signals or images.
@@ -135,9 +140,13 @@ class SpectrumDisplay:
         signal_shape : tuple of int or None, default=None
             Shape of a row: (length,), (height, width) or (height, width, channels).
             None means (n_features,), a signal.
-        sampling_rate : float or None, default=None
-            Number of samples per second, or per unit of length for images. It sets the
-            unit of the frequencies. None means cycles per signal or per image.
+        sampling_rate : float, tuple of float or None, default=None
+            Number of samples per second, or per unit of length for images, one for all
+            axes or one per axis. It sets the unit of the frequencies. None means cycles
+            per signal or per image.
+        channel_axis : int, "auto" or None, default="auto"
+            Axis of the channels in ``signal_shape``. "auto" means the last of three or
+            four axes, and None means that there are no channels.
         ax : Axes or None, default=None
             Matplotlib Axes to draw into. None creates a new figure.
 
@@ -158,11 +167,18 @@ class SpectrumDisplay:
         ValueError
             If a signal has a single value along an axis, and therefore no frequency
             except 0.
+        ValueError
+            If a signal has three axes.
         """
         if not arrays:
             raise ValueError("arrays is empty. Pass at least one set by name.")
         n_features = as_numbers(next(iter(arrays.values()))).shape[-1]
-        grid = Grid.of(signal_shape, n_features, sampling_rate)
+        grid = Grid.of(signal_shape, n_features, sampling_rate, channel_axis)
+        if grid.n_axes > 2:
+            raise ValueError(
+                f"signal_shape={grid.shape} has {grid.n_axes} axes, but spectra are "
+                "drawn for one or two. Pass slices of the signals."
+            )
         if min(grid.sizes) < 2:
             raise ValueError(
                 f"Signals of shape {grid.shape} have no frequencies. Pass signals with "
@@ -214,13 +230,15 @@ def _mean_power(rows: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
     The frequency 0 is left out.
     """
-    signals, shorter = rows.reshape(-1, *grid.shape), min(grid.sizes)
-    rate = shorter if grid.sampling_rate is None else grid.sampling_rate
+    # All channels are averaged.
+    signals, shorter = grid.signals(rows), min(grid.sizes)
     if grid.is_image:
-        axis = -1 if signals.ndim == 4 else None
         frequencies, power = radial_power_spectrum(
-            signals, channels="separate", channel_axis=axis
+            signals, channels="separate", channel_axis=1
         )
-        return frequencies * (rate / shorter), power.mean(axis=0)
+        rate = 1.0 if grid.sampling_rate is None else grid.units.max()
+        return frequencies * rate, power.mean(axis=0)
+    rate = shorter if grid.time_rate is None else grid.time_rate
+    signals = signals.reshape(-1, shorter)
     frequencies, power = periodogram(signals, fs=rate, detrend="constant", axis=1)
     return frequencies[1:], power[:, 1:].mean(axis=0)

@@ -118,6 +118,8 @@ class WindowedCodeDisplay:
         ValueError
             If ``X`` has more than eight samples, or does not have the number of
             features of `fit`.
+        ValueError
+            If the signals have three axes.
         """
         frequencies = fitted_array(estimator, "frequencies_")
         if not hasattr(estimator, "window_centers_"):
@@ -131,6 +133,12 @@ class WindowedCodeDisplay:
                 f"X has {len(codes)} rows, but at most {_MAX_SAMPLES} can be shown. "
                 "Pass fewer rows."
             )
+        grid = estimator.model_.grid
+        if grid.n_axes > 2:
+            raise ValueError(
+                f"signal_shape={grid.shape} has {grid.n_axes} axes, but windowed codes "
+                "are drawn for one or two."
+            )
         centers = np.unique(fitted_array(estimator, "window_centers_"), axis=0)
         counts = tuple(len(np.unique(along)) for along in centers.T)
         frequencies = frequencies[:: len(centers)]
@@ -141,8 +149,8 @@ class WindowedCodeDisplay:
             codes.reshape(len(codes), -1, *counts)[:, chosen],
             frequencies[chosen],
             frequency_unit(estimator),
-            estimator.n_features_in_,
-            estimator.sampling_rate,
+            grid.n_places,
+            grid.time_rate,
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> "WindowedCodeDisplay":

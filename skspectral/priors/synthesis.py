@@ -1,7 +1,7 @@
 """The map from codes to signals, for priors that model positions in the signal."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,18 +21,24 @@ class Synthesis:
     mean : ndarray of shape (T,)
         Mean signal.
     signal_shape : tuple of int
-        Shape of a signal: (length,), (height, width) or (height, width, channels). Its
+        Shape of a signal: its axes, then that of the channels, if it has one. Its
         product is T.
+    channel_axis : int, "auto" or None, default="auto"
+        Axis of the channels: the last one or None. "auto" means the last of three or
+        four axes.
     """
 
     basis: np.ndarray
     mean: np.ndarray
     signal_shape: tuple[int, ...]
+    channel_axis: int | str | None = "auto"
 
     @property
     def grid(self) -> Grid:
         """Grid of the samples or pixels of a signal."""
-        return Grid.of(self.signal_shape, len(self.mean))
+        return Grid.of(
+            self.signal_shape, len(self.mean), channel_axis=self.channel_axis
+        )
 
     @classmethod
     def identity(cls, n_codes: int) -> "Synthesis":
@@ -66,7 +72,7 @@ class Synthesis:
             Map from standardised codes to the signals divided by ``scale``.
         """
         shifted = (self.mean + mean @ self.basis) / scale
-        return Synthesis(self.basis, shifted, self.signal_shape)
+        return replace(self, mean=shifted)
 
     def check_codes(self, codes: np.ndarray) -> None:
         """Raise an error if codes do not have as many columns as the basis has rows.

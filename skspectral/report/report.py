@@ -112,10 +112,10 @@ def write_report(
     new = as_numbers(estimator.sample(_N_DRAWS, random_state=random_state))
     figures = _figures(estimator, data, coded) | dict(facts or {})
     sections = [_html.section("In figures", _html.table(figures))]
-    show = _images if grid.is_image else _signals
+    show = _signals if grid.n_axes == 1 else _images
     sections += show(data, coded, new, grid)
     sections.append(_atoms(estimator, n_atoms))
-    if min(grid.sizes) > 1:
+    if min(grid.sizes) > 1 and grid.n_axes < 3:
         sections.append(_spectrum(data, coded, new, grid))
     if commands:
         sections.append(_html.section("What to try next", _html.commands(commands)))
@@ -142,12 +142,8 @@ def _check_rows(X: ArrayLike, n_features: int) -> np.ndarray:
     return rows
 
 
-def _noun(grid: Grid) -> str:
-    return "image" if grid.is_image else "signal"
-
-
 def _lead(grid: Grid) -> str:
-    noun, waves = _noun(grid), "waves" if grid.is_image else "sinusoids"
+    noun, waves = grid.noun, "sinusoids" if grid.n_axes == 1 else "waves"
     return (
         f"Each {noun} is written as the mean {noun} plus a weighted sum of learned "
         f"{waves}, the atoms. The weights are the codes of the {noun}. The prior, a "
@@ -162,10 +158,10 @@ def _figures(estimator: Any, data: np.ndarray, coded: np.ndarray) -> dict[str, s
     shape = f"{sides} {'pixels' if grid.is_image else 'samples'}"
     if grid.channels > 1:
         shape += f" in {grid.channels} channels"
-    if grid.sampling_rate is not None and not grid.is_image:
-        shape += f" at {grid.sampling_rate:g} Hz"
+    if grid.sampling_rate is not None and grid.n_axes == 1:
+        shape += f" at {grid.time_rate:g} Hz"
     facts = {
-        f"{_noun(grid)}s given to this page": f"{len(data):,} of {shape} each",
+        f"{grid.noun}s given to this page": f"{len(data):,} of {shape} each",
         "atoms": f"{len(as_numbers(estimator.components_)):,}",
         "prior": type(estimator.prior_).__name__,
     }
@@ -180,7 +176,9 @@ def _images(
 ) -> list[str]:
     """Return sections with images, reconstructions and new images, on one scale."""
     shown = _spread(len(data), _N_IMAGES)
-    display = SampleGridDisplay.from_arrays(data[shown], grid.shape, ax=_square())
+    display = SampleGridDisplay.from_arrays(
+        data[shown], grid.shape, channel_axis=grid.index_of_channels, ax=_square()
+    )
     pictures = [as_png(display.ax_)]
     for rows in (coded[shown], new[:_N_IMAGES]):
         display.samples = rows
@@ -219,16 +217,23 @@ def _signals(
 ) -> list[str]:
     """Return sections with curves of signals and new signals, and their sounds."""
     shown = _spread(len(data), _N_SIGNALS)
-    rate = grid.sampling_rate
+    rate = grid.time_rate
+    axes: dict[str, Any] = {
+        "signal_shape": grid.shape,
+        "sampling_rate": rate,
+        "channel_axis": grid.index_of_channels,
+    }
     traces = SampleGridDisplay.from_arrays(
-        data[shown], sampling_rate=rate, n_columns=2, ax=_traces()
+        data[shown], n_columns=2, ax=_traces(), **axes
     )
-    for panel, line, row in zip(
-        traces.axes_, traces.artists_, coded[shown], strict=True
-    ):
-        panel.plot(line.get_xdata(), row, color="C1", linewidth=1, linestyle="--")
+    for panel, signal in zip(traces.axes_, grid.signals(coded[shown]), strict=True):
+        # Many channels are drawn as a map, without curves.
+        for line, channel in zip(list(panel.lines), signal, strict=False):
+            panel.plot(
+                line.get_xdata(), channel, color="C1", linewidth=1, linestyle="--"
+            )
     drawn = SampleGridDisplay.from_arrays(
-        new[:_N_SIGNALS], sampling_rate=rate, n_columns=2, ax=_traces()
+        new[:_N_SIGNALS], n_columns=2, ax=_traces(), **axes
     )
     parts = [
         [
@@ -246,12 +251,17 @@ def _signals(
             )
         ],
     ]
+
     if rate is not None and _AUDIO_RATES[0] <= rate <= _AUDIO_RATES[1]:
+
+        def wav(rows: np.ndarray, rate: float = rate) -> str:
+            return as_wav(grid.first_channel(rows), rate)
+
         parts[0] += [
-            _html.player(as_wav(data, rate), "Sound of the signals"),
-            _html.player(as_wav(coded, rate), "Sound of the reconstructions"),
+            _html.player(wav(data), "Sound of the signals"),
+            _html.player(wav(coded), "Sound of the reconstructions"),
         ]
-        parts[1].append(_html.player(as_wav(new, rate), "Sound of the new signals"))
+        parts[1].append(_html.player(wav(new), "Sound of the new signals"))
     titles = ("Signals and reconstructions", "New signals")
     return [
         _html.section(title, *figures)
@@ -280,7 +290,7 @@ def _atoms(estimator: Any, n_atoms: int) -> str:
         panel = AtomDisplay.from_estimator(estimator, atoms=[i], ax=axes).axes_[0]
         panel.set_title("")
         panel.set_axis_off()
-        if not grid.is_image:
+        if grid.n_axes == 1 and panel.lines:
             panel.set_xlim(*_start_of(panel.lines[0].get_xdata()))
         share = "" if np.isnan(shares[i]) else f" ({shares[i]:.1%})"
         figures.append(
@@ -305,7 +315,7 @@ def _about_atoms(estimator: Any) -> str:
         )
     else:
         name = "Each sinusoid has a frequency. "
-    if not grid.is_image and grid.n_places > _MAX_SAMPLES:
+    if grid.n_axes == 1 and grid.n_places > _MAX_SAMPLES:
         name += f"The curves show its first {_MAX_SAMPLES} samples. "
     return name + "In parentheses: the fraction of the variance that the atom explains."
 
@@ -315,9 +325,10 @@ def _spectrum(data: np.ndarray, coded: np.ndarray, new: np.ndarray, grid: Grid) 
         {"data": data, "reconstructions": coded, "new samples": new},
         signal_shape=grid.shape,
         sampling_rate=grid.sampling_rate,
+        channel_axis=grid.index_of_channels,
         ax=new_figure(7.0, 4.2).subplots(),
     )
-    caption = f"Mean power of the {_noun(grid)}s at each frequency"
+    caption = f"Mean power of the {grid.noun}s at each frequency"
     return _html.section(
         "Power spectrum",
         _html.picture(as_png(display.ax_), "Power against frequency", caption),

@@ -27,7 +27,7 @@ class Along:
     def __init__(self, *functions):
         self.given = functions
 
-    def functions(self, signal_shape):
+    def functions(self, signal_shape, channel_axis="auto"):
         return self.given
 
 

@@ -18,7 +18,12 @@ from skspectral.moments import (
 from skspectral.moments.quadratic_form import QuadraticForm
 from skspectral.moments.stationary import stationary_mean
 
-SHAPES = [(1,), (12,), (1, 5), (4, 3), (3, 4, 2), (2, 2, 3)]
+# Shapes, or grids whose channels are not on the last of three axes.
+SHAPES = [
+    *((1,), (12,), (1, 5), (4, 3), (3, 4, 2), (2, 2, 3)),
+    *(Grid((5,), 3, 0), Grid((5,), 2), Grid((3, 2), 2, 0), Grid((2, 3, 2))),
+    *(Grid((2, 2, 3), 2, 1), Grid((2, 2, 2), 2)),
+]
 
 
 class Bare(SecondMoment):
@@ -44,8 +49,9 @@ def matrix_of(n, seed=0):
 
 def kinds(shape):
     """Second moments of all kinds, and their matrices."""
-    n = math.prod(shape)
-    C, grid = matrix_of(n), Grid.of(shape, n)
+    grid = grid_of(shape)
+    n = grid.n_features
+    C = matrix_of(n)
     target = stationary_mean(DenseMoment(C), grid)
     S = by_loops(target, grid)
     B = torch.as_tensor(np.random.default_rng(1).normal(size=(2, n)))
@@ -63,13 +69,22 @@ def kinds(shape):
 
 def by_loops(moment, grid):
     """A stationary matrix, entry by entry, from its lags."""
-    sizes = (1, *grid.sizes) if grid.n_axes == 1 else grid.sizes
-    places = list(np.ndindex(*sizes, grid.channels))
+    places = list(np.ndindex(*grid.shape))
+    at = grid.index_of_channels
     S = torch.empty(len(places), len(places), dtype=torch.float64)
-    for i, (y, x, c) in enumerate(places):
-        for j, (v, u, d) in enumerate(places):
-            S[i, j] = moment.lags[c, sizes[0] - 1 + v - y, sizes[1] - 1 + u - x, d]
+    for i, one in enumerate(places):
+        for j, two in enumerate(places):
+            c, d = (0, 0) if at is None else (one[at], two[at])
+            lag = [
+                b - a for k, (a, b) in enumerate(zip(one, two, strict=True)) if k != at
+            ]
+            index = [n - 1 + each for n, each in zip(grid.sizes, lag, strict=True)]
+            S[i, j] = moment.lags[c, d, *index]
     return S
+
+
+def grid_of(shape):
+    return shape if isinstance(shape, Grid) else Grid.of(shape, math.prod(shape))
 
 
 @pytest.mark.parametrize("kind", ["dense", "factor", "stationary", "sum", "bare"])
@@ -95,10 +110,10 @@ def test_everything_is_that_of_the_matrix(shape, kind):
 
 
 @pytest.mark.parametrize("kind", ["factor", "stationary", "sum", "bare"])
-@pytest.mark.parametrize("shape", [(12,), (4, 3), (3, 4, 2)])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_forms_and_lags_are_those_of_the_dense_matrix(shape, kind):
     moment, matrix = kinds(shape)[kind]
-    grid, dense = Grid.of(shape, len(matrix)), DenseMoment(matrix)
+    grid, dense = grid_of(shape), DenseMoment(matrix)
     ours, theirs = (C.quadratic_form(grid) for C in (moment, dense))
     np.testing.assert_allclose(ours.hermitian, theirs.hermitian, atol=1e-9)
     np.testing.assert_allclose(ours.bilinear, theirs.bilinear, atol=1e-9)
@@ -106,17 +121,18 @@ def test_forms_and_lags_are_those_of_the_dense_matrix(shape, kind):
     np.testing.assert_allclose(lags, dense.lag_products(grid), atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 2)])
+@pytest.mark.parametrize("shape", [(7,), *SHAPES[2:]])
 @pytest.mark.parametrize("kind", ["none", "real", "complex"])
 def test_forms_on_carriers_by_products(shape, kind):
     """Compare e^H C e and e' C e with products of explicit carriers."""
-    n = math.prod(shape)
-    grid, C = Grid.of(shape, n), matrix_of(n)
+    grid = grid_of(shape)
+    n = grid.n_features
+    C = matrix_of(n)
     rng = np.random.default_rng(3)
     of_places = rng.normal(size=grid.n_places)
     if kind == "complex":
         of_places = of_places * np.exp(1j * rng.uniform(0, 6, grid.n_places))
-    g = np.repeat(of_places, grid.channels)
+    g = np.array(grid.spread(of_places))
     envelope = None if kind == "none" else torch.as_tensor(g)
     if kind == "none":
         g = np.ones(n)
@@ -158,8 +174,8 @@ def test_the_total_of_many_forms_keeps_few_of_them():
 def test_a_stationary_product_of_a_long_signal_is_toeplitz():
     """The product uses the FFT, because the matrix would not fit into memory."""
     n = 50_000
-    lags = torch.zeros(1, 1, 2 * n - 1, 1, dtype=torch.float64)
-    lags[0, 0, n - 1, 0], lags[0, 0, n - 2, 0], lags[0, 0, n, 0] = 2.0, -1.0, -1.0
+    lags = torch.zeros(1, 1, 2 * n - 1, dtype=torch.float64)
+    lags[0, 0, n - 1], lags[0, 0, n - 2], lags[0, 0, n] = 2.0, -1.0, -1.0
     moment = StationaryMoment(lags, Grid((n,)))
     x = torch.linspace(0, 1, n, dtype=torch.float64)[None] ** 2
     found = moment.left_matmul(x)[0]

@@ -100,7 +100,7 @@ def test_target_is_the_expected_correlogram():
     X = np.random.default_rng(0).normal(size=(7, 10))
     lags = DenseMoment(torch.as_tensor(X.T @ X / 7)).lag_products(Grid((10,))) / 10
     expected = np.mean([np.correlate(x, x, "full") for x in X], axis=0) / 10
-    np.testing.assert_allclose(lags[0, 0, :, 0], expected, atol=1e-13)
+    np.testing.assert_allclose(lags[0, 0], expected, atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(20,), (4, 5), (2, 5, 2)])

@@ -73,7 +73,7 @@ def test_contrast_is_the_local_loudness():
 def test_contrast_is_the_mean_over_colours():
     rng = np.random.default_rng(2)
     grey = rng.normal(size=(20, 12, 12, 1))
-    field = ContrastField(Grid((12, 12), 3, True), 4, 3, 0.01)
+    field = ContrastField(Grid((12, 12), 3, 2), 4, 3, 0.01)
     of_grey = field.split(np.repeat(grey, 3, axis=3))
     alone = ContrastField(Grid((12, 12)), 4, 3, 0.01).split(grey[..., 0])
     np.testing.assert_allclose(of_grey.log_contrast, alone.log_contrast)

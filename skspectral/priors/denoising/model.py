@@ -59,7 +59,7 @@ class DiffusionModel:
         if the synthesis has another number of codes.
         """
         n_axes = 0 if synthesis is None else synthesis.grid.n_axes
-        suited = _NETWORKS[n_axes]
+        suited = _NETWORKS[n_axes] if n_axes < len(_NETWORKS) else "mlp"
         if network == "auto":
             network = suited
         if isinstance(network, str) and network not in ("mlp", suited):
