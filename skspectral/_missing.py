@@ -35,6 +35,18 @@ def missing_as_nan(X: Any) -> Any:
     return _na_as_nan(X)
 
 
+def has_nan(X: Any) -> bool:
+    """Return whether an array or tensor may have NaN: whether its sum is NaN.
+
+    The sum is NaN, too, if positive and negative values are infinite.
+    """
+    if dtype_kind(X) in ("u", "i", "b"):
+        return False
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = float(X.sum())
+    return total != total
+
+
 def is_lazy(X: Any) -> bool:
     """Return whether X is a collection of dask, or an xarray around one.
 

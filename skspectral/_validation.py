@@ -87,13 +87,13 @@ def check_weights(
 ) -> np.ndarray | None:
     """Return the weights of the rows of X, shape (n,), or None.
 
-    With weights, X is also checked for NaN and infinite values.
+    With weights, X is also checked for infinite values.
     """
     if sample_weight is None:
         return None
     weights = row_weights(sample_weight, X.shape[0])
-    # A row of weight 0 affects no result, which would otherwise reveal its NaN values.
-    check_finite(X, estimator)
+    # A row of weight 0 affects no result, which would otherwise reveal such values.
+    check_array(X, "X", estimator, ensure_all_finite="allow-nan")
     return weights
 
 

@@ -195,7 +195,7 @@ def fit_from_moments(
             "sample_weight with positive entries."
         )
     moments.check_variance(plan.dtype)
-    covariance, shrinkage = _shrunk_covariance(moments, plan)
+    covariance, shrinkage = _shrunk_covariance(moments, plan, plan.shrinkage)
     mean = moments.mean if plan.center else torch.zeros_like(moments.mean)
     second = covariance
     if not plan.center:
@@ -220,17 +220,7 @@ def fit_from_moments(
     if plan.whiten:
         _, code_covariance = model.code_moments(model.code_map)
         model = replace(model, whitening=Whitening.of_covariance(code_covariance))
-    with monitor.fitting("prior", prior):
-        if prior.capabilities.moments or rows is None:
-            coordinates = model.coordinate_mean, model.coordinate_covariance
-            if shrinkage > 0:
-                coordinates = moments.project(model.basis, model.mean, covariance)
-            prior.fit_moments(*coordinates, moments.weight)
-            try_draw(prior, model.rank)
-        else:
-            found, labels, weights = rows.coordinates(model, plan)
-            fit_prior(prior, found, labels, weights, synthesis_of(model))
-    return FitResult(
+    result = FitResult(
         model=model,
         prior=prior,
         moments=moments,
@@ -244,11 +234,56 @@ def fit_from_moments(
         energy_at_start=energy_at_start,
         second_moment_error=moments.scatter.error / moments.weight,
     )
+    return with_prior(result, prior, plan, monitor, rows)
 
 
-def _shrunk_covariance(moments: Moments, plan: FitPlan) -> tuple[SecondMoment, float]:
+def with_prior(
+    result: FitResult,
+    prior: Prior,
+    plan: FitPlan,
+    monitor: Monitor,
+    rows: FitRows | None,
+) -> FitResult:
+    """Fit a prior to the coordinates, and return the result with this prior.
+
+    Parameters
+    ----------
+    result : FitResult
+        Model and moments.
+    prior : Prior
+        The prior, which is fitted in place.
+    plan : FitPlan
+        Plan of the fit.
+    monitor : Monitor
+        Receives the progress.
+    rows : FitRows or None
+        The samples. None means that there are only moments.
+
+    Returns
+    -------
+    result : FitResult
+        The result with the fitted prior.
+    """
+    model, moments = result.model, result.moments
+    with monitor.fitting("prior", prior):
+        if prior.capabilities.moments or rows is None:
+            coordinates = model.coordinate_mean, model.coordinate_covariance
+            if result.shrinkage > 0:
+                covariance, _ = _shrunk_covariance(moments, plan, result.shrinkage)
+                coordinates = moments.project(model.basis, model.mean, covariance)
+            prior.fit_moments(*coordinates, moments.weight)
+            try_draw(prior, model.rank)
+        else:
+            found, labels, weights = rows.coordinates(model, plan)
+            fit_prior(prior, found, labels, weights, synthesis_of(model))
+    return replace(result, prior=prior)
+
+
+def _shrunk_covariance(
+    moments: Moments, plan: FitPlan, weight: float | str
+) -> tuple[SecondMoment, float]:
     """Return the shrunk covariance, and the weight of the stationary part."""
-    covariance, weight = moments.covariance(), plan.shrinkage
+    covariance = moments.covariance()
     if weight == 0:
         return covariance, 0.0
     target = stationary_mean(covariance, plan.grid)

@@ -12,6 +12,8 @@ For one Gaussian this is the density of probabilistic PCA (Tipping and Bishop 19
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from scipy.stats import chi2
@@ -19,7 +21,8 @@ from scipy.stats import chi2
 from skspectral._device import Samples, as_array
 from skspectral._random import random_stream, standard_normal
 from skspectral._validation import NonFiniteError
-from skspectral.gaussian import LinearObservation, Mixture
+from skspectral.gaussian import LinearObservation, Mixture, Posterior
+from skspectral.gaussian.observation import rows_by_missing_entries
 from skspectral.model import LinearModel
 from skspectral.priors import Prior
 
@@ -50,6 +53,66 @@ def score_samples(
     )
     n_features, noise = model.grid.n_features, model.noise_variance
     return log_density(coordinates, energy, n_features, prior.mixture(), noise)
+
+
+def score_observed(
+    model: LinearModel, prior: Prior, X: np.ndarray, *, device: torch.device
+) -> np.ndarray:
+    """Return the log-density of the observed entries of each row of X, shape (n,).
+
+    X has NaN for missing entries. A row without observed entries has the log-density 0.
+
+    Raises
+    ------
+    TypeError
+        If the prior is not made of Gaussians.
+    """
+    prior.require("gaussians", "score_samples")
+    density = np.zeros(len(X))
+    complete = ~np.isnan(X).any(axis=1)
+    if complete.any():
+        density[complete] = score_samples(model, prior, X[complete], device=device)
+    for rows, posterior in _posteriors_of_gaps(model, prior, X, device):
+        density[rows] = posterior.log_evidence
+    return density
+
+
+def observed_probabilities(
+    model: LinearModel, prior: Prior, X: np.ndarray, *, device: torch.device
+) -> np.ndarray:
+    """Return the posterior probability of each Gaussian per row of X, shape (n, M).
+
+    X has NaN for missing entries.
+
+    Raises
+    ------
+    TypeError
+        If the prior is not made of Gaussians.
+    """
+    prior.require("gaussians", "predict_component_proba")
+    found = np.empty((len(X), len(prior.mixture())))
+    complete = ~np.isnan(X).any(axis=1)
+    if complete.any():
+        found[complete] = component_probabilities(
+            model, prior, X[complete], device=device
+        )
+    for rows, posterior in _posteriors_of_gaps(model, prior, X, device):
+        found[rows] = as_array(posterior.weights)
+    return found
+
+
+def _posteriors_of_gaps(
+    model: LinearModel, prior: Prior, X: np.ndarray, device: torch.device
+) -> Iterator[tuple[np.ndarray, Posterior]]:
+    """Iterate over the rows that miss the same entries, and their posteriors."""
+    mean, _, basis = model.float64()
+    clean = prior.mixture().without_noise(model.noise_variance)
+    for rows, missing in rows_by_missing_entries(np.isnan(X)):
+        observed = ~missing
+        operator = basis[:, observed].T
+        observation = LinearObservation(operator, model.noise_variance, device)
+        values = X[np.ix_(rows, observed)].astype(np.float64) - mean[observed]
+        yield rows, observation.factorise(clean).condition(values)
 
 
 def component_probabilities(

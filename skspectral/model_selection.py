@@ -34,7 +34,7 @@ from skspectral._sklearn_compat import (
 )
 from skspectral._validation import check_weights, refuse_unusable_tensors
 from skspectral.blocks.moments_pass import MomentsPass
-from skspectral.blocks.recognition import row_blocks
+from skspectral.blocks.recognition import refuse_gaps, row_blocks
 from skspectral.blocks.row_blocks import RowBlocks
 from skspectral.folds import MomentsFolds, gather_folds
 from skspectral.grid import Grid
@@ -337,6 +337,7 @@ class SpectralDictionaryLearningCV(
         codes : ndarray of shape (n_samples, n_components)
             Codes of the atoms.
         """
+        refuse_gaps(X, self)
         return self._best().transform(X)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
@@ -367,6 +368,7 @@ class SpectralDictionaryLearningCV(
         log_density : ndarray of shape (n_samples,)
             Log-density of each sample, in nats.
         """
+        refuse_gaps(X, self)
         return self._best().score_samples(X)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:

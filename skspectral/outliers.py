@@ -20,6 +20,7 @@ from skspectral._sklearn_compat import (
     fit_context,
 )
 from skspectral._validation import row_weights
+from skspectral.blocks.recognition import refuse_gaps
 from skspectral.likelihood import log_density_quantile
 from skspectral.model import LinearModel
 from skspectral.priors.protocol import as_prior
@@ -208,6 +209,8 @@ class SpectralOutlierDetector(OutlierMixin, Estimator):
         self, estimator: Any, method: str, X: Any, y: Any, sample_weight: Any
     ) -> "SpectralOutlierDetector":
         """Call ``fit`` or ``partial_fit`` of the model, and compute the threshold."""
+        # Scores of rows that miss different entries cannot be compared.
+        refuse_gaps(X, self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         if isinstance(estimator, FrozenEstimator):
             # The `fit` of a FrozenEstimator does nothing, as intended. Its
@@ -280,6 +283,7 @@ class SpectralOutlierDetector(OutlierMixin, Estimator):
             Log-density of each sample under the model, in nats.
         """
         check_is_fitted(self)
+        refuse_gaps(X, self)
         return as_numpy(self.estimator_.score_samples(X))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
@@ -331,7 +335,6 @@ class SpectralOutlierDetector(OutlierMixin, Estimator):
         tags = super().__sklearn_tags__()
         if isinstance(self.estimator, BaseEstimator):
             inner = get_tags(self.estimator)
-            tags.input_tags.allow_nan = inner.input_tags.allow_nan
             tags.target_tags.required = inner.target_tags.required
             tags.non_deterministic = inner.non_deterministic
         return tags

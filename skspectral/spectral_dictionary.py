@@ -27,7 +27,7 @@ from skspectral._device import (
     training_mode,
     working_dtype,
 )
-from skspectral._missing import is_lazy, missing_as_nan, refuse_missing
+from skspectral._missing import has_nan, is_lazy, missing_as_nan, refuse_missing
 from skspectral._progress import CallbackMonitor
 from skspectral._random import random_stream
 from skspectral._sklearn_compat import (
@@ -63,13 +63,19 @@ from skspectral.blocks.row_wise import row_wise, score_sums
 from skspectral.covariance import ModelCovariance, mahalanobis
 from skspectral.denoise import denoise
 from skspectral.fit import FitResult, fit_from_moments, fit_model
+from skspectral.fit_gaps import fit_with_gaps
 from skspectral.fit_plan import FitPlan, stft_from_params
 from skspectral.fit_rows import BlockRows, FitRows, TrainingRows
 from skspectral.generate import sample_given
 from skspectral.grid import Grid, as_rows
 from skspectral.held_out import explained_variance, mean_log_density
 from skspectral.impute import impute, sample_posterior
-from skspectral.likelihood import component_probabilities, score_samples
+from skspectral.likelihood import (
+    component_probabilities,
+    observed_probabilities,
+    score_observed,
+    score_samples,
+)
 from skspectral.likelihood import n_parameters as count_parameters
 from skspectral.model import LinearModel, is_finite
 from skspectral.moments import Moments
@@ -763,22 +769,41 @@ class SpectralDictionaryLearning(
                 _warn_about_layout(X, plan.grid, self.channel_axis)
                 monitor = CallbackMonitor(self)
                 rows: FitRows
+                gaps, log_likelihoods = None, None
                 if blocks is None:
+                    gaps = self._rows_with_gaps(samples, X)
                     weights = check_weights(sample_weight, checked, self)
                     rows = TrainingRows(samples, weights, y, rng)
                 else:
                     labels = None if y is None else np.asarray(y)
                     rows = BlockRows(blocks, sample_weight, labels, rng)
-                result = fit_model(
-                    rows,
-                    plan,
-                    prior,
-                    monitor,
-                    earlier=earlier,
-                    energy_at_start=self._energy_at_start if earlier else None,
-                )
+                energy = self._energy_at_start if earlier else None
+                if gaps is None:
+                    result = fit_model(
+                        rows,
+                        plan,
+                        prior,
+                        monitor,
+                        earlier=earlier,
+                        energy_at_start=energy,
+                    )
+                else:
+                    result, log_likelihoods = fit_with_gaps(
+                        gaps,
+                        weights,
+                        y,
+                        rng,
+                        plan,
+                        prior,
+                        monitor,
+                        fitted=self.model_ if earlier else None,
+                        earlier=earlier,
+                    )
                 monitor.close()
             self._publish(result, checked)
+            self.__dict__.pop("observed_log_likelihoods_", None)
+            if log_likelihoods is not None:
+                self.observed_log_likelihoods_ = log_likelihoods
         self._finish(result, stream, stacklevel=5)
         return self
 
@@ -839,9 +864,7 @@ class SpectralDictionaryLearning(
         is not finite, which saves a pass over the data.
         """
         refuse_unusable_tensors(X)
-        if all_finite == "allow-nan":
-            X = missing_as_nan(X)
-        X = in_native_form(X)
+        X = in_native_form(missing_as_nan(X))
         return validate_data(
             self,
             X,
@@ -864,6 +887,44 @@ class SpectralDictionaryLearning(
         checked = self._checked(X, all_finite=all_finite)
         samples = from_namespace(checked)
         return checked, samples, resolve_device(self.device, samples)
+
+    def _rows_with_gaps(self, samples: Samples, X: Any) -> np.ndarray | None:
+        """Return a copy of the checked rows if they have NaN, and None if not.
+
+        A ValueError is raised if X has infinite values, or no value at all.
+        """
+        if not has_nan(samples):
+            return None
+        check_array(as_array(samples), "X", self, ensure_all_finite="allow-nan")
+        copy = np.array(as_array(samples, numpy_dtype(working_dtype(samples))))
+        missing = np.isnan(copy)
+        if not missing.any():
+            return None
+        if missing.all():
+            raise ValueError(
+                f"X of shape {copy.shape} has no observed entry: all entries are NaN. "
+                "Pass rows with observed entries."
+            )
+        return copy
+
+    def _filled(self, samples: Samples, X: Any, device: torch.device) -> Samples:
+        """Return the rows with posterior means in place of NaN, if they have NaN.
+
+        An error is raised if X has infinite values.
+        """
+        gaps = self._rows_with_gaps(samples, X)
+        if gaps is None:
+            check_finite(X, self)
+            return samples
+        impute(
+            self.model_,
+            self.prior_,
+            gaps,
+            return_std=False,
+            device=device,
+            batch_size=self.batch_size,
+        )
+        return gaps
 
     # Codes and coordinates
 
@@ -902,16 +963,17 @@ class SpectralDictionaryLearning(
         if self.transform_stft_weight != 0:
             self._validate_params()
             stft = stft_from_params(self.get_params(deep=False), self.n_features_in_)
+        options: dict[str, Any] = {
+            "device": device,
+            "batch_size": self.batch_size,
+            "stft": stft,
+            "stft_weight": self.transform_stft_weight,
+        }
         with input_errors(X, self, batch_size=self.batch_size):
-            codes = self.model_.encode(
-                samples,
-                device=device,
-                batch_size=self.batch_size,
-                stft=stft,
-                stft_weight=self.transform_stft_weight,
-            )
-        if not is_finite(codes):
-            check_finite(X, self)
+            codes = self.model_.encode(samples, **options)
+            if not is_finite(codes):
+                filled = self._filled(samples, X, device)
+                codes = self.model_.encode(filled, **options)
         return to_namespace_of(checked, codes)
 
     @row_wise
@@ -1009,8 +1071,11 @@ class SpectralDictionaryLearning(
             found, _ = self.model_.coordinates(
                 samples, device=device, batch_size=self.batch_size
             )
-        if not is_finite(found):
-            check_finite(X, self)
+            if not is_finite(found):
+                filled = self._filled(samples, X, device)
+                found, _ = self.model_.coordinates(
+                    filled, device=device, batch_size=self.batch_size
+                )
         return to_namespace_of(checked, found)
 
     def inverse_coordinates(self, coordinates: ArrayLike) -> np.ndarray:
@@ -1242,6 +1307,10 @@ class SpectralDictionaryLearning(
         Journal of the Royal Statistical Society B 61.
         """
         checked, samples, device = self._input(X, "score_samples")
+        gaps = self._rows_with_gaps(samples, X)
+        if gaps is not None:
+            found = score_observed(self.model_, self.prior_, gaps, device=device)
+            return to_namespace_of(checked, found)
         with input_errors(X, self, batch_size=self.batch_size):
             density = score_samples(
                 self.model_,
@@ -1548,6 +1617,12 @@ class SpectralDictionaryLearning(
         (1797, 10)
         """
         checked, samples, device = self._input(X, "predict_component_proba")
+        gaps = self._rows_with_gaps(samples, X)
+        if gaps is not None:
+            found = observed_probabilities(
+                self.model_, self.prior_, gaps, device=device
+            )
+            return to_namespace_of(checked, found)
         with input_errors(X, self, batch_size=self.batch_size):
             probabilities = component_probabilities(
                 self.model_,
@@ -1812,6 +1887,7 @@ class SpectralDictionaryLearning(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.array_api_support = True
+        tags.input_tags.allow_nan = True
         tags.target_tags.required = needs_labels(self.prior)
         tags.non_deterministic = depends_on_time(self.prior)
         return tags

@@ -290,7 +290,7 @@ MISTAKES = {
     ),
     # Values
     "NaN in fit": Mistake(
-        "S(4).fit(X)",
+        "SpectralOutlierDetector(S(4)).fit(X)",
         "Input X contains NaN. 2 of 60 rows have NaN or infinite values, first in row "
         "3, column 5",
         COMPLETE,
@@ -298,38 +298,38 @@ MISTAKES = {
         GAPS,
     ),
     "NaN in transform": Mistake(
-        "est.transform(X)",
+        "est.denoise(X)",
         "row 3, column 5",
         "est.impute(X)",
         "est.transform({})",
         GAPS,
     ),
     "NaN in score": Mistake(
-        "est.score_samples(X)", "Input X contains NaN", COMPLETE, "est.score({})", GAPS
+        "est.mahalanobis(X)", "Input X contains NaN", COMPLETE, "est.score({})", GAPS
     ),
     "NaN in a table": Mistake(
-        "S(4).fit(X)",
+        "SpectralOutlierDetector(S(4)).fit(X)",
         "row 3, column 5",
         "X.dropna()",
         "S(4).fit({})",
         pd.DataFrame(GAPS, columns=TABLE.columns),
     ),
     "NaN in a list": Mistake(
-        "S(4).fit(X)",
+        "SpectralOutlierDetector(S(4)).fit(X)",
         "row 3, column 5",
         "np.asarray(X)[np.isfinite(np.asarray(X)).all(axis=1)]",
         "S(4).fit({})",
         GAPS.tolist(),
     ),
     "NaN in a tensor": Mistake(
-        "S(4).fit(X)",
+        "SpectralOutlierDetector(S(4)).fit(X)",
         "row 3, column 5",
         "X[torch.isfinite(X).all(axis=1)]",
         "S(4).fit({})",
         torch.from_numpy(GAPS),
     ),
     "NA in a table": Mistake(
-        "S(4).fit(X)",
+        "SpectralOutlierDetector(S(4)).fit(X)",
         "row 3, column 5",
         "X.dropna()",
         "S(4).fit({})",
@@ -350,7 +350,7 @@ MISTAKES = {
         np.nan_to_num(GAPS, nan=np.inf),
     ),
     "no complete row": Mistake(
-        "S(4).fit(X)",
+        "SpectralOutlierDetector(S(4)).fit(X)",
         "Too few rows are complete",
         "sklearn.impute.SimpleImputer(keep_empty_features=True).fit_transform(X)",
         "S(4).fit({})",

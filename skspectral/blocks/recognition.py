@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from skspectral._advice import brief
 from skspectral._missing import is_lazy
+from skspectral._validation import check_finite
 from skspectral.blocks.dask_blocks import DaskBlocks
 from skspectral.blocks.row_blocks import RowBlocks
 from skspectral.blocks.stored import StoredBlocks
@@ -56,6 +57,25 @@ def row_blocks(X: Any) -> RowBlocks | None:
             "blocks of rows, a function that returns such an iterator."
         )
     return None
+
+
+def refuse_gaps(X: Any, estimator: Any) -> None:
+    """Raise an error if an array in memory has NaN, infinite or masked entries.
+
+    Parameters
+    ----------
+    X : object
+        Any argument of the name X. Blocks are not read.
+    estimator : estimator instance
+        Estimator that needs complete rows.
+
+    Raises
+    ------
+    ValueError
+        If entries are missing or infinite.
+    """
+    if row_blocks(X) is None:
+        check_finite(X, estimator)
 
 
 def _is_stored(X: Any) -> bool:

@@ -17,6 +17,7 @@ from skspectral._sklearn_compat import (
     StrOptions,
     fit_context,
 )
+from skspectral.blocks.recognition import refuse_gaps
 from skspectral.control.atoms import Gains, atom_values, check_band
 from skspectral.control.filtering import equalize, gains_of_band
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
@@ -57,6 +58,7 @@ class _GainTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator, ABC):
         estimator = self.estimator
         if estimator is None:
             estimator = SpectralDictionaryLearning()
+        refuse_gaps(X, self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator_ = clone(estimator).fit(X, y, **weights)
         atom_values(self.estimator_, self._gain_and_residual()[0], "gains")

@@ -20,15 +20,9 @@ from skspectral.priors import (
 
 SENTINEL = -9999
 FILLS = ("impute", "sample_posterior")
-REFUSES = (
-    "fit",
-    "partial_fit",
-    "transform",
-    "coordinates",
-    "score_samples",
-    "score",
-    "denoise",
-)
+LEARNS = ("fit", "partial_fit")
+TAKES = ("transform", "coordinates", "score_samples", "score")
+REFUSES = ("denoise", "mahalanobis")
 
 
 def marked(kind, dtype=np.float64):
@@ -105,13 +99,31 @@ def test_masked_arrays_of_every_type_are_filled(est, dtype):
 @pytest.mark.parametrize("method", REFUSES)
 def test_what_takes_no_gaps_refuses_them(est, kind, method):
     X, _ = marked(kind)
-    if method == "fit":
-        est = SpectralDictionaryLearning(4)
     with pytest.raises(ValueError, match=r"masked|NA|NaN"):
         getattr(est, method)(X)
 
 
-@pytest.mark.parametrize("method", [*REFUSES, *FILLS])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", TAKES)
+def test_what_takes_gaps_takes_marks(est, kind, method):
+    X, with_nan = marked(kind)
+    expected = getattr(est, method)(with_nan)
+    np.testing.assert_array_equal(getattr(est, method)(X), expected)
+    assert np.isfinite(expected).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", LEARNS)
+def test_marked_entries_are_gaps_of_the_fit(kind, method):
+    X, with_nan = marked(kind)
+    marks, gaps = (
+        getattr(SpectralDictionaryLearning(4, modulation=None), method)(rows)
+        for rows in (X, with_nan)
+    )
+    np.testing.assert_array_equal(marks.components_, gaps.components_)
+
+
+@pytest.mark.parametrize("method", [*LEARNS, *TAKES, *REFUSES, *FILLS])
 def test_a_mask_that_marks_nothing_changes_nothing(est, method):
     X = np.random.default_rng(2).normal(size=(10, 48))
     options = {"random_state": 0} if method == "sample_posterior" else {}
