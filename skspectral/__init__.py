@@ -8,6 +8,7 @@ A fit passes the data through the subpackages and modules in this order::
 
 from skspectral._version import __version__
 from skspectral.atoms import BasisModulation, MLPModulation
+from skspectral.imputer import SpectralImputer
 from skspectral.model_selection import SpectralDictionaryLearningCV
 from skspectral.outliers import SpectralOutlierDetector
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
@@ -17,6 +18,7 @@ __all__ = [
     "MLPModulation",
     "SpectralDictionaryLearning",
     "SpectralDictionaryLearningCV",
+    "SpectralImputer",
     "SpectralOutlierDetector",
     "__version__",
 ]

@@ -36,8 +36,10 @@ from skspectral.moments.moments import Moments
 from skspectral.priors import GaussianPrior, Prior
 
 # Largest number of steps that move the atoms, and of cheaper steps between them.
-_MAX_ROUNDS = 15
+_MAX_ROUNDS = 40
 _MAX_INNER = 15
+# Number of Gauss-Newton steps of the atoms between two E steps.
+_STEPS = 4
 # The algorithm ends when the mean log-likelihood of an observed entry rises by less, in
 # nats.
 _TOLERANCE = 1e-4
@@ -155,10 +157,16 @@ class _Algorithm:
             if self.plan.shrinkage == 0:
                 self._update_gaussian(smallest / 4)
             stopped = step(log_likelihood=self.log_likelihoods[-1])
-            kept = self._update_atoms()
+            kept = self._update_atoms(few_steps=True)
             gain = self.log_likelihoods[-1] - before
-            if stopped or self.result.stopped or not kept or gain < smallest:
+            if stopped or self.result.stopped:
+                return
+            if not kept or gain < smallest:
                 break
+        # With other moments than at the start, other atoms may have become better.
+        if self._update_atoms(few_steps=False) and self.plan.shrinkage == 0:
+            self._update_gaussian(smallest / 4)
+            self._update_atoms(few_steps=True)
 
     def _update_gaussian(self, smallest: float) -> None:
         """Update mean, coordinates and noise until the likelihood hardly rises."""
@@ -167,10 +175,22 @@ class _Algorithm:
             if not self._try(new) or self._last_gain < smallest:
                 break
 
-    def _update_atoms(self) -> bool:
-        """Move the atoms; return False if this does not raise the likelihood."""
+    def _update_atoms(self, *, few_steps: bool) -> bool:
+        """Move the atoms; return False if this does not raise the likelihood.
+
+        With few steps, weak atoms are not replaced.
+        """
         moments = expected_moments(self.rows, self.model, self.found)
-        result = self._fit(moments, self._continued())
+        plan = self._continued()
+        if few_steps:
+            settings = plan.learning.settings
+            settings = replace(settings, max_iter=min(_STEPS, settings.max_iter))
+            learning = replace(plan.learning, settings=settings, renews=False)
+            plan = replace(plan, learning=learning)
+        result = self._fit(moments, plan)
+        if few_steps:
+            # The tolerance of the atoms is that of the whole algorithm.
+            result = replace(result, converged=True)
         if not self._try(self._model_of(result)):
             return False
         self.result = result

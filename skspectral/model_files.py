@@ -32,6 +32,7 @@ _OURS = """
     gaussian.mixture.Mixture
     gaussian.mixture.WhitenedMixture
     grid.Grid
+    imputer.SpectralImputer
     metrics._ranges.Values
     model.Dictionary
     model.LinearModel

@@ -33,7 +33,8 @@ ROOMS = (
     "fit",
     "fit_gaps folds",
     "spectral_dictionary",
-    "model_selection recipes modulation_curves atom_names metrics datasets outliers",
+    "model_selection recipes modulation_curves atom_names metrics datasets",
+    "outliers imputer",
     "control onnx plotting refinement",
     "report",
 )

@@ -109,6 +109,8 @@ class LearningPlan:
     windows : tensor of shape (B, T) or None
         Windows. An atom has one code per window. Results are then compared by the
         squared error with these codes.
+    renews : bool
+        Whether weak atoms are replaced after a refinement.
     """
 
     n_atoms: int
@@ -120,6 +122,7 @@ class LearningPlan:
     in_pieces: bool = False
     second: Start | None = None
     windows: torch.Tensor | None = None
+    renews: bool = True
 
     def error(self, state: Descent, C: SecondMoment) -> float:
         """Return the squared error of the atoms, with one code per window.
@@ -305,7 +308,7 @@ class _Learner:
         state = self._descend(stage, model, params, n_steps)
         self.record(stage, state)
         for attempt in range(_MAX_RENEWALS + 1):
-            if state.stopped:
+            if state.stopped or not self.plan.renews:
                 break
             renewal = renew(
                 model, state, self.empty_selection, self.best_remaining_score, ridge

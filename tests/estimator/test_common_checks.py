@@ -11,6 +11,7 @@ from skspectral import (
     MLPModulation,
     SpectralDictionaryLearning,
     SpectralDictionaryLearningCV,
+    SpectralImputer,
 )
 from skspectral.control import SpectralEqualizer, SpectralFilter
 from skspectral.priors import (
@@ -42,6 +43,12 @@ from skspectral.priors import (
         ),
         SpectralDictionaryLearningCV(
             SpectralDictionaryLearning(modulation=None), {"n_components": [1, 2]}, cv=2
+        ),
+        SpectralImputer(),
+        SpectralImputer(
+            SpectralDictionaryLearning(n_components=2, modulation=None),
+            sample_posterior=True,
+            random_state=0,
         ),
         SpectralEqualizer(gains=0.5),
         SpectralFilter(SpectralDictionaryLearning(n_components=2), high=1.5),

@@ -26,6 +26,7 @@ from skspectral import (
     MLPModulation,
     SpectralDictionaryLearning,
     SpectralDictionaryLearningCV,
+    SpectralImputer,
     SpectralOutlierDetector,
 )
 from skspectral.atoms import Chirp, Gabor, PlaneWave, Sinusoid
@@ -134,6 +135,9 @@ MODELS = {
     "SpectralOutlierDetector": lambda: SpectralOutlierDetector(
         learning(prior=GaussianMixture(2), **plain)
     ).fit(X),
+    "SpectralImputer": lambda: SpectralImputer(
+        learning(**plain), add_indicator=True
+    ).fit(np.where(np.arange(64) == 3 + 0 * X, np.nan, X)),
     "SpectralEqualizer": lambda: SpectralEqualizer(learning(), gains=0.5).fit(X),
     "SpectralFilter": lambda: SpectralFilter(learning(), high=1.5).fit(X),
     "RadialSpectrumMatcher": lambda: on_images(RadialSpectrumMatcher()),
