@@ -167,7 +167,8 @@ class SpectralImputer(OneToOneFeatureMixin, TransformerMixin, Estimator):
         else:
             filled = self.estimator_.impute(checked)
         if not self.add_indicator:
-            return filled if np.ndim(X) <= 2 else filled.reshape(np.shape(X))
+            shape = getattr(X, "shape", ())
+            return filled if len(shape) <= 2 else filled.reshape(shape)
         marks = self.indicator_.transform(as_numbers(checked))
         return np.hstack([filled, marks.astype(filled.dtype)])
 

@@ -61,6 +61,7 @@ _OURS = """
     refinement.translation.model.Translation
     refinement.translator.SpectrumTranslator
     spectral_dictionary.SpectralDictionaryLearning
+    uneven.dictionary.UnevenSpectralDictionary
 """
 # Types of parameters, such as device, and of the parts of scikit-learn's KernelDensity.
 _OTHERS = """

@@ -48,6 +48,7 @@ from skspectral.refinement import (
     SpectrumQuantileMatcher,
     SpectrumTranslator,
 )
+from skspectral.uneven import UnevenSpectralDictionary
 
 sio = pytest.importorskip("skops.io")
 
@@ -138,6 +139,7 @@ MODELS = {
     "SpectralImputer": lambda: SpectralImputer(
         learning(**plain), add_indicator=True
     ).fit(np.where(np.arange(64) == 3 + 0 * X, np.nan, X)),
+    "UnevenSpectralDictionary": lambda: UnevenSpectralDictionary(2).fit(X),
     "SpectralEqualizer": lambda: SpectralEqualizer(learning(), gains=0.5).fit(X),
     "SpectralFilter": lambda: SpectralFilter(learning(), high=1.5).fit(X),
     "RadialSpectrumMatcher": lambda: on_images(RadialSpectrumMatcher()),
