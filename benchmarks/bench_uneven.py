@@ -147,6 +147,45 @@ def compare_stars(path, n_epochs, n_draws, highest, rng):
     return table
 
 
+def draw_star(path, figure_path, n_epochs=150, highest=4.0):
+    """Draw the first star: its epochs, folded at the period, with the model's band."""
+    from matplotlib.figure import Figure
+
+    name, bands = next(iter(stars(path).items()))
+    rng = np.random.default_rng(0)
+    subset = [np.sort(rng.permutation(len(b))[:n_epochs]) for b in bands]
+    t, x = ([b[i, c] for b, i in zip(bands, subset, strict=True)] for c in (0, 1))
+    model = UnevenSpectralDictionary(1, max_frequency=highest).fit(x, times=t)
+    period = 1 / model.frequencies_[0]
+    waves = UnevenSpectralDictionary(6, max_frequency=highest).fit(x, times=t)
+    start = model.time_range_[0]
+    at = start + np.linspace(0, period, 200)
+    mean, std = waves.predict(x, times=t, at=at, return_std=True)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    one, both = left, right
+    grid = np.arange(0.5, highest * np.ptp(t[1]), 0.2) / np.ptp(t[1])
+    one.plot(grid, periodogram(x, t, grid), "k", linewidth=0.5, label="two bands")
+    one.plot(grid, -periodogram(x[1:], t[1:], grid), "C1", linewidth=0.5, label="one")
+    one.plot(1 / period, 0, "C0^", markersize=9, label="fitted")
+    one.set(xlabel="frequency (cycles per day)", ylabel="fraction of the variance")
+    one.legend(fontsize=8, loc="lower right")
+    for i, band in enumerate(("first band", "second band")):
+        phase = ((t[i] - start) / period) % 1
+        both.plot(phase, x[i] - x[i].mean() - 0.8 * i, f"C{i}.", label=band)
+        folded = (at - start) / period
+        order = np.argsort(folded)
+        level = mean[i][order] - x[i].mean() - 0.8 * i
+        both.plot(folded[order], level, f"C{i}", linewidth=0.7, alpha=0.7)
+        band_of = level - 2 * std[i][order], level + 2 * std[i][order]
+        both.fill_between(folded[order], *band_of, color=f"C{i}", alpha=0.2)
+    both.invert_yaxis()
+    both.set(xlabel=f"phase at the period of {period:.4f} days", ylabel="magnitude")
+    both.set_title(name, fontsize=9)
+    both.legend(fontsize=8)
+    figure.savefig(figure_path, dpi=80)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--speech", type=Path)
@@ -157,6 +196,7 @@ def main():
     parser.add_argument("--epochs", type=int, nargs="+", default=[15, 25, 50, 100])
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--share", type=float, default=0.5)
+    parser.add_argument("--figure", type=Path, help="picture of the first star")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     rng = np.random.default_rng(0)
@@ -178,6 +218,8 @@ def main():
             arguments.stars, arguments.epochs, arguments.draws, 10.0, rng
         )
         print(markdown(table), "\n")
+        if arguments.figure:
+            draw_star(arguments.stars, arguments.figure)
     times = np.sort(rng.uniform(0, 1, (arguments.rows, arguments.times)), axis=1)
     frequencies = np.sort(rng.uniform(2, 0.4 * arguments.times, arguments.atoms))
     X = 0.5 * rng.normal(size=times.shape)

@@ -5,6 +5,10 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+# The gallery looks up the names that its examples use, and scikit-learn hides
+# IterativeImputer until this module is imported.
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 import skspectral

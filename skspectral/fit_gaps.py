@@ -40,9 +40,10 @@ _MAX_ROUNDS = 40
 _MAX_INNER = 15
 # Number of Gauss-Newton steps of the atoms between two E steps.
 _STEPS = 4
-# The algorithm ends when the mean log-likelihood of an observed entry rises by less, in
-# nats.
-_TOLERANCE = 1e-4
+# The algorithm ends when the mean log-likelihood of an observed entry rises by less
+# than this multiple of the tolerance of the atoms, in nats. With few rows, more steps
+# would fit the noise.
+_TOLERANCE = 0.5
 
 
 def fit_with_gaps(
@@ -150,7 +151,8 @@ class _Algorithm:
 
     def run(self) -> None:
         """Alternate until the likelihood hardly rises."""
-        smallest = _TOLERANCE * float(self.rows.weights @ self.rows.observed.sum(1))
+        entries = float(self.rows.weights @ self.rows.observed.sum(1))
+        smallest = _TOLERANCE * self.plan.learning.settings.tol * entries
         for _ in range(_MAX_ROUNDS):
             before = self.log_likelihoods[-1]
             step = self.monitor.stage("missing entries", 1)

@@ -225,7 +225,7 @@ class Grid:
         return replace(self, sampling_rate=None)
 
     def signals(self, rows: Array) -> Array:
-        """Return rows (..., T) as signals (..., channels, *sizes).
+        """Return rows ``(..., T)`` as signals ``(..., channels, *sizes)``.
 
         The result is a view where the rows allow it.
         """
@@ -236,7 +236,7 @@ class Grid:
         return _moved(whole, rows.ndim - 1 + at, rows.ndim - 1)
 
     def rows(self, signals: Array) -> Array:
-        """Return signals (..., channels, *sizes) as rows (..., T)."""
+        """Return signals ``(..., channels, *sizes)`` as rows ``(..., T)``."""
         n_outer = signals.ndim - 1 - self.n_axes
         at = self.index_of_channels
         if at is not None:
@@ -259,7 +259,7 @@ class Grid:
         return self.rows(whole)
 
     def first_channel(self, rows: Array) -> Array:
-        """Return the values of rows (..., T) in the first channel, (..., *sizes)."""
+        """Return the first channel of rows ``(..., T)``, of shape ``(..., *sizes)``."""
         signals = self.signals(rows)
         return signals[(..., 0, *(slice(None),) * self.n_axes)]
 

@@ -63,7 +63,6 @@ class SpectralImputer(OneToOneFeatureMixin, TransformerMixin, Estimator):
     See Also
     --------
     SpectralDictionaryLearning.impute : Method of the model, with standard deviations.
-    sklearn.impute.IterativeImputer : Regression of each feature on the others.
 
     Notes
     -----

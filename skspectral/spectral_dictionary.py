@@ -230,7 +230,8 @@ class SpectralDictionaryLearning(
         Relative tolerance of the loss. Learning stops when two successive iterations
         each lower the loss by less than this fraction. With L-BFGS a single such
         iteration is enough. Smaller values fit more closely and take longer. With 0,
-        Adam performs all iterations.
+        Adam performs all iterations. With missing entries, the EM algorithm stops when
+        it raises the mean log-likelihood of an observed entry by less than ``tol / 2``.
     learning_rate : float, default=3e-3
         Step size of Adam, in each parameter's own unit. Useful values are 1e-3 to 0.1.
         Used only if ``solver="adam"`` or ``stft_weight`` is positive.
@@ -365,6 +366,10 @@ class SpectralDictionaryLearning(
         the spectral loss if there is one, and one per step. The keys are "stage",
         "loss", "squared_error" and "stft_error". The losses and errors are means over
         the samples; "stft_error" is NaN where it was not evaluated.
+    observed_log_likelihoods_ : ndarray of shape (n_steps,)
+        Mean log-likelihood of the observed entries of a row, in nats, at the start and
+        after each step of the EM algorithm that was kept. It never falls, except with
+        rows of earlier calls. Set only if X has missing entries.
     n_iter_ : int
         Number of optimisation steps, at least 1.
     converged_ : bool
@@ -544,8 +549,10 @@ class SpectralDictionaryLearning(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *signal_shape)
+        X : array-like of shape (n_samples, n_features)
             Training data: one signal or flattened image per row, and at least two rows.
+            The shape may also be ``(n_samples, *signal_shape)``. NaN, masked entries
+            and NA are missing entries; see Notes.
             float64, float32 and uint8 are used as they are, other types are converted
             to float64.
             Rows that do not fit into memory may be a dask array or data frame, an array
@@ -566,7 +573,8 @@ class SpectralDictionaryLearning(
         Raises
         ------
         ValueError
-            If X has NaN or infinite values, fewer than two rows, or no variance.
+            If X has infinite values, no observed entry, fewer than two rows, or no
+            variance.
         ValueError
             If a parameter has an invalid value, or does not fit X or another parameter.
         ValueError
@@ -576,6 +584,13 @@ class SpectralDictionaryLearning(
             If the prior lacks ``fit`` or ``sample``.
         MemoryError
             If the second moment, or a batch of rows, does not fit into memory.
+
+        Notes
+        -----
+        With missing entries, the fit raises the likelihood of the observed entries by
+        an EM algorithm, see ``observed_log_likelihoods_``. It keeps a dense second
+        moment, and costs O(K^2 T) per distinct set of missing entries in each step.
+        Rows in blocks, ``solver="adam"`` and the spectral loss need complete rows.
         """
         return self._learn(X, y, sample_weight, fitted=self._warm_start())
 
@@ -935,7 +950,8 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Signals or flattened images, one per row.
+            Signals or flattened images, one per row. Rows with missing entries (NaN,
+            masks, NA) get the posterior means of their codes.
 
         Returns
         -------
@@ -945,8 +961,7 @@ class SpectralDictionaryLearning(
         Raises
         ------
         ValueError
-            If X has NaN or infinite values, or another number of features than in
-            `fit`.
+            If X has infinite values, or another number of features than in `fit`.
         MemoryError
             If a batch of rows does not fit into memory.
 
@@ -1028,7 +1043,8 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Signals or flattened images, one per row.
+            Signals or flattened images, one per row. Rows with missing entries (NaN,
+            masks, NA) get the posterior means of their coordinates.
 
         Returns
         -------
@@ -1038,8 +1054,7 @@ class SpectralDictionaryLearning(
         Raises
         ------
         ValueError
-            If X has NaN or infinite values, or another number of features than in
-            `fit`.
+            If X has infinite values, or another number of features than in `fit`.
         MemoryError
             If a batch of rows does not fit into memory.
 
@@ -1281,7 +1296,8 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Signals or flattened images, one per row.
+            Signals or flattened images, one per row. For missing entries (NaN, masks,
+            NA), the density is that of the observed entries.
 
         Returns
         -------
@@ -1293,8 +1309,7 @@ class SpectralDictionaryLearning(
         TypeError
             If the prior is not made of Gaussians.
         ValueError
-            If X has NaN or infinite values, or another number of features than in
-            `fit`.
+            If X has infinite values, or another number of features than in `fit`.
 
         Notes
         -----
@@ -1589,7 +1604,8 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Signals or flattened images, one per row.
+            Signals or flattened images, one per row. With missing entries (NaN, masks,
+            NA), the probabilities are those given the observed entries.
 
         Returns
         -------
@@ -1602,8 +1618,7 @@ class SpectralDictionaryLearning(
         TypeError
             If the prior is not made of Gaussians.
         ValueError
-            If X has NaN or infinite values, or another number of features than in
-            `fit`.
+            If X has infinite values, or another number of features than in `fit`.
 
         Examples
         --------

@@ -91,10 +91,8 @@ def moments_of_pairs(
     by_lag = DenseMoment(counts).lag_products(grid)
     lags = DenseMoment(counts * found).lag_products(grid)
     lags = torch.where(by_lag > 0, lags / by_lag, 0.0)
-    prior = _PRIOR_ROWS * float(counts.diagonal().max()) / n_samples
-    covariance = (counts * found + prior * StationaryMoment(lags, grid).dense()) / (
-        counts + prior
-    )
+    of_lags = StationaryMoment(lags, grid).dense()
+    covariance = (counts * found + _PRIOR_ROWS * of_lags) / (counts + _PRIOR_ROWS)
     values, vectors = torch.linalg.eigh(covariance)
     kept = values.clamp_min(_SMALLEST * float(values[-1]))
     kept = kept * (float(values.sum().clamp_min(0.0)) / float(kept.sum()))

@@ -453,6 +453,50 @@ def test_bench_atoms(tmp_path):
     assert "| images | gabor |" in done.stdout
 
 
+@pytest.mark.slow
+def test_bench_channels(tmp_path):
+    done = run(
+        "benchmarks/bench_channels.py",
+        *("--windows", 60, "--sizes", 30, "--atoms", 8, "--seeds", 1),
+        folder=tmp_path,
+    )
+    assert "| simulated | 30 | 8 | complex patterns, plain |" in done.stdout
+    assert "| delayed | 1 |" in done.stdout
+
+
+@pytest.mark.slow
+def test_bench_gaps(tmp_path):
+    write_images(tmp_path / "images.npz")
+    done = run(
+        "benchmarks/bench_gaps.py",
+        *("--images", "images.npz", "--n-images", 40, "--atoms", 4),
+        *("--shares", 0.3),
+        folder=tmp_path,
+    )
+    assert "| made | 30% random |" in done.stdout
+    assert "| 40 | 30% block |" in done.stdout
+
+
+@pytest.mark.slow
+def test_bench_uneven(tmp_path):
+    rng = np.random.default_rng(0)
+    days = np.sort(rng.uniform(0, 40, (2, 60)), axis=1)
+    bands = {
+        f"star.{name}.mjd": np.stack([t, np.sin(5 * t), np.full(60, 0.1)], axis=1)
+        for name, t in zip("BR", days, strict=True)
+    }
+    np.savez(tmp_path / "stars.npz", **bands)
+    done = run(
+        "benchmarks/bench_uneven.py",
+        *("--rows", 20, "--times", 50, "--atoms", 3, "--stars", "stars.npz"),
+        *("--epochs", 40, "--draws", 2),
+        folder=tmp_path,
+    )
+    assert "| star | 0.79" in done.stdout
+    assert "| 100% | 100% | 100% |" in done.stdout
+    assert "20 rows of 50 uneven times, 3 waves" in done.stdout
+
+
 @pytest.fixture
 def module_of(monkeypatch):
     """Import a module of the benchmarks by name."""
