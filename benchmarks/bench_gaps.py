@@ -253,7 +253,8 @@ def main():
     tables = sensors(arguments.folder)
     tables = {name: tables[name] for name in arguments.sets if name in tables}
     rows = compare_sensors(tables, arguments.shares, arguments.kinds)
-    print("\n" + markdown(rows), "\n")
+    if rows:
+        print("\n" + markdown(rows), "\n")
     if arguments.n_images:
         train, test, _ = load_images(arguments.images, arguments.n_images)
         images = train[: arguments.n_images]

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._missing import missing_as_nan
+from skspectral._progress import CallbackMonitor
 from skspectral._sklearn_compat import (
     Estimator,
     Interval,
@@ -31,7 +33,7 @@ _ROWS_PER_CODE = 2
 
 
 class UnevenSpectralDictionary(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator
 ):
     """Dictionary of sinusoids for rows that were observed at their own times.
 
@@ -226,7 +228,9 @@ class UnevenSpectralDictionary(
             self.tol,
         )
         inside = rows.scaled(start, span)
-        learned = learn_waves(inside, plan, lambda: None)
+        monitor = CallbackMonitor(self)
+        learned = learn_waves(inside, plan, monitor.stage("waves", None))
+        monitor.close()
         self.time_range_, self.time_origin_ = (start, stop), origin
         self._publish(learned.waves, inside, total)
         self.n_iter_ = max(1, len(learned.residuals) - 1)

@@ -78,9 +78,11 @@ class Plan:
 
 
 def learn_waves(
-    rows: TimedRows, plan: Plan, on_step: Callable[[], object]
+    rows: TimedRows, plan: Plan, on_step: Callable[..., object]
 ) -> LearnedWaves:
     """Learn waves from rows whose times run from -1/2 to 1/2.
+
+    ``on_step`` is called after each Gauss-Newton step, with its state.
 
     Raises
     ------
@@ -150,7 +152,7 @@ def _descend(
     waves: Waves,
     plan: Plan,
     n_steps: int,
-    on_step: Callable[[], object],
+    on_step: Callable[..., object],
 ) -> LearnedWaves:
     """Lower the residual by damped Gauss-Newton steps of frequencies and phases."""
     matrix, gradient, loss = _system(rows, waves, plan.ridge)
@@ -175,7 +177,7 @@ def _descend(
         matrix, gradient, loss = trial
         damping = max(damping / 5, 1e-7)
         residuals.append(loss)
-        on_step()
+        on_step(n_waves=len(waves.frequency), residual_sum_of_squares=loss)
         small = small + 1 if gain < plan.tol * loss else 0
         if small >= 2:
             return LearnedWaves(waves, residuals, True)

@@ -249,6 +249,30 @@ def test_a_copy_of_a_fitted_estimator_gives_the_same():
     )
 
 
+def test_progress_is_reported():
+    X, times = tones(20)
+    seen = []
+
+    class Listener:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, metadata=None):
+            seen.append(metadata)
+
+    est = UnevenSpectralDictionary(2, max_frequency=20).set_callbacks(Listener())
+    est.fit(X, times=times)
+    steps = [state for state in seen if state and "n_waves" in state]
+    assert steps[-1]["n_waves"] == 2
+    assert steps[-1]["residual_sum_of_squares"] < np.sum(X**2)
+
+
 def test_times_are_routed():
     X, times = tones(90)
     y = (np.arange(90) % 3 == 0).astype(int)
