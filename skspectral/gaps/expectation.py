@@ -187,15 +187,15 @@ class Expectation:
     inside : tensor of shape (r, r)
         Weighted sum of Q V Q' over the rows, where V is the covariance of the missing
         entries of a row.
-    energy : float
-        Weighted sum of the traces of V.
+    traces : tensor of shape (n_patterns,)
+        Trace of V, per pattern.
     """
 
     log_likelihood: float
     filled: torch.Tensor
     covariances: torch.Tensor
     inside: torch.Tensor
-    energy: float
+    traces: torch.Tensor
 
 
 def expect(rows: GappyRows, model: GaussianModel) -> Expectation:
@@ -212,7 +212,7 @@ def expect(rows: GappyRows, model: GaussianModel) -> Expectation:
     filled = torch.empty_like(rows.values)
     covariances = basis.new_empty(len(patterns), rank, rank)
     inside = basis.new_zeros(rank, rank)
-    log_likelihood = energy = 0.0
+    traces, log_likelihood = basis.new_empty(len(patterns)), 0.0
     eye = torch.eye(root.shape[1]).to(root)
     of_patterns = torch.zeros(len(patterns)).to(weights)
     of_patterns.index_add_(0, patterns.of_row, weights)
@@ -233,8 +233,7 @@ def expect(rows: GappyRows, model: GaussianModel) -> Expectation:
         inside += torch.einsum("p,pij->ij", of_patterns[where], spread)
         counts = masks.sum(1)
         of_noise = (n_features - counts) * v
-        traces = (covariance * missing).sum((1, 2)) + of_noise
-        energy += float(of_patterns[where] @ traces)
+        traces[where] = (covariance * missing).sum((1, 2)) + of_noise
 
         local = patterns.of_row[members] - where.start
         observed = masks[local]
@@ -248,7 +247,7 @@ def expect(rows: GappyRows, model: GaussianModel) -> Expectation:
         misfit = (residual * innovations).sum(1) / v
         normaliser = counts[local] * math.log(2 * math.pi * v) + log_determinants[local]
         log_likelihood -= float(weights[members] @ (misfit + normaliser)) / 2
-    return Expectation(log_likelihood, filled, covariances, inside, energy)
+    return Expectation(log_likelihood, filled, covariances, inside, traces)
 
 
 def maximise(
@@ -273,8 +272,8 @@ def maximise(
     coordinate_mean = weights @ coordinates / total_weight
     second = (coordinates.T * weights) @ coordinates + found.inside
     second = second / total_weight
-    energy = float(weights @ (centred**2).sum(1)) + found.energy
-    energy /= float(total_weight)
+    squares = (centred**2).sum(1) + found.traces[rows.patterns.of_row]
+    energy = float(weights @ squares / total_weight)
     noise = max(energy - float(second.trace()), 0.0) / max(1, n_features - rank)
     covariance = second - torch.outer(coordinate_mean, coordinate_mean)
     noise = max(noise, SMALLEST_NOISE * energy / n_features)
@@ -321,21 +320,7 @@ def expected_moments(
     # The fourth moment of a row with the covariance V of its missing entries is about
     # that with the squared norm raised by the trace of V.
     centred = found.filled - moments.mean
-    squares = (centred**2).sum(1) + traces_of_patterns(rows, model, found)
+    squares = (centred**2).sum(1) + found.traces[patterns.of_row]
     moments.fourth = float(weights @ squares**2)
     moments.third = (weights * squares) @ centred
     return moments
-
-
-def traces_of_patterns(
-    rows: GappyRows, model: GaussianModel, found: Expectation
-) -> torch.Tensor:
-    """Return the trace of the covariance of the missing entries of each row, (n,)."""
-    basis, missing = model.basis, 1 - rows.patterns.masks
-    traces = model.noise * missing.sum(1)
-    for p, (mask, covariance) in enumerate(
-        zip(missing, found.covariances, strict=True)
-    ):
-        part = basis * mask
-        traces[p] += ((covariance @ part) * part).sum()
-    return traces[rows.patterns.of_row]
