@@ -69,7 +69,7 @@ class StationaryMoment(SecondMoment):
         if channels == 1:
             spectra *= self._spectrum[0]
         else:
-            spectra = torch.einsum("nc...,cd...->nd...", spectra, self._spectrum)
+            spectra = torch.einsum("nc...,ck...->nk...", spectra, self._spectrum)
         whole = torch.fft.irfftn(spectra, [2 * n for n in sizes], dim=axes)
         # The circular convolution wraps around, but not in the part that is read.
         inside = tuple(slice(n - 1, 2 * n - 1) for n in sizes)
