@@ -45,11 +45,11 @@ try:
     from imputegap.algorithms.cdrec import native_cdrec
 except ImportError:
     native_cdrec = None
-# Settings to choose from: length of the windows, number of atoms, weight of the
-# stationary covariance, and tolerance.
+# Settings to choose from: length of the windows, number of atoms, and weight of the
+# stationary covariance. The length 0 means that each series is one row.
 SENSORS = {
     "airq": [(5, 50, 0.5), (10, 100, 0.9)],
-    "chlorine": [(10, 48, None), (20, 64, None, 2e-4)],
+    "chlorine": [(0, 32, None), (10, 48, None)],
     "temperature": [(6, 100, 0.5), (12, 128, 0.3)],
     "traffic": [(24, 64, 0.3), (24, 192, 0.9)],
     "made": [(8, 16, 0.3), (16, 32, 0.3)],
@@ -96,29 +96,34 @@ def windows(table, length):
     return padded.reshape(-1, length, table.shape[1]).swapaxes(1, 2)
 
 
-def spectral(table, length, n_atoms, shrinkage, tol=2e-3, *, mean_first=False):
-    """Fill a table by our model of windows."""
-    X = windows(table, length)
+def spectral(table, length, n_atoms, shrinkage, *, mean_first=False):
+    """Fill a table by our model of windows, or of series."""
+
+    def rows(table):
+        return windows(table, length) if length else table.T[:, None]
+
+    X = rows(table)
     model = SpectralDictionaryLearning(
         min(n_atoms, X[0].size),
         signal_shape=X.shape[1:],
         channel_axis=0,
         modulation=None,
         shrinkage=shrinkage,
-        tol=tol,
     )
     if mean_first:
         filled = SimpleImputer(keep_empty_features=True).fit_transform(table)
-        model.fit(np.nan_to_num(windows(filled, length)))
+        model.fit(np.nan_to_num(rows(filled)))
         found = model.impute(X)
     else:
         found = SpectralImputer(model).fit_transform(X)
+    if not length:
+        return found[:, 0].T
     return found.swapaxes(1, 2).reshape(-1, table.shape[1])[: len(table)]
 
 
-def chosen(table, settings, **options):
-    """Fill a table with the setting that fills hidden entries best."""
-    hidden = np.random.default_rng(7).random(table.shape) < HIDDEN
+def chosen(table, settings, kind, **options):
+    """Fill a table with the setting that fills hidden entries of a kind best."""
+    hidden = holes(table.shape, HIDDEN, kind, np.random.default_rng(7))
     hidden &= ~np.isnan(table)
     given = np.where(hidden, np.nan, table)
     errors = [
@@ -152,12 +157,12 @@ def cdrec(table, rank):
         return np.asarray(native_cdrec(table, rank, 1e-6, 100, __verbose=False))
 
 
-def methods_for(name, table):
+def methods_for(name, table, kind):
     """Return functions that fill a table, by their names."""
     rank = max(1, min(table.shape) // 4)
     found = {
-        "ours": lambda A: chosen(A, SENSORS[name]),
-        "ours, mean first": lambda A: chosen(A, SENSORS[name], mean_first=True),
+        "ours": lambda A: chosen(A, SENSORS[name], kind),
+        "ours, mean first": lambda A: chosen(A, SENSORS[name], kind, mean_first=True),
         "IterativeImputer": lambda A: IterativeImputer(
             keep_empty_features=True
         ).fit_transform(A),
@@ -180,7 +185,7 @@ def compare_sensors(tables, shares, kinds):
                 gone = holes(table.shape, share, kind, rng)
                 given = np.where(gone, np.nan, table)
                 row = {"data": name, "missing": f"{share:.0%} {kind}"}
-                for method, fill in methods_for(name, table).items():
+                for method, fill in methods_for(name, table, kind).items():
                     try:
                         filled, seconds = timed(fill, given.copy())
                         error = np.sqrt(np.mean((filled - table)[gone] ** 2))
