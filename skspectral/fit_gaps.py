@@ -139,6 +139,8 @@ class _Algorithm:
     rows: GappyRows
     plan: FitPlan
     monitor: Monitor
+    # Whether the current model has been updated since the last fit.
+    _ahead: bool = False
 
     def start(self) -> None:
         """Fit the moments of the pairs of entries."""
@@ -169,12 +171,18 @@ class _Algorithm:
         if self._update_atoms(few_steps=False) and self.plan.shrinkage == 0:
             self._update_gaussian(smallest / 4)
             self._update_atoms(few_steps=True)
+        if self._ahead:
+            moments = expected_moments(self.rows, self.model, self.found)
+            self.result = self._fit(moments, self._continued(n_steps=0))
 
     def _update_gaussian(self, smallest: float) -> None:
         """Update mean, coordinates and noise until the likelihood hardly rises."""
         for _ in range(_MAX_INNER):
             new = maximise(self.rows, self.model, self.found, center=self.plan.center)
-            if not self._try(new) or self._last_gain < smallest:
+            if not self._try(new):
+                break
+            self._ahead = True
+            if self._last_gain < smallest:
                 break
 
     def _update_atoms(self, *, few_steps: bool) -> bool:
@@ -183,19 +191,11 @@ class _Algorithm:
         With few steps, weak atoms are not replaced.
         """
         moments = expected_moments(self.rows, self.model, self.found)
-        plan = self._continued()
-        if few_steps:
-            settings = plan.learning.settings
-            settings = replace(settings, max_iter=min(_STEPS, settings.max_iter))
-            learning = replace(plan.learning, settings=settings, renews=False)
-            plan = replace(plan, learning=learning)
-        result = self._fit(moments, plan)
-        if few_steps:
-            # The tolerance of the atoms is that of the whole algorithm.
-            result = replace(result, converged=True)
+        n_steps = _STEPS if few_steps else None
+        result = self._fit(moments, self._continued(n_steps))
         if not self._try(self._model_of(result)):
             return False
-        self.result = result
+        self.result, self._ahead = result, False
         return True
 
     def add_to(self, fitted: LinearModel, earlier: Moments) -> None:
@@ -214,14 +214,25 @@ class _Algorithm:
             model, plan = self._model_of(self.result), self._continued()
 
     def _fit(self, moments: Moments, plan: FitPlan) -> FitResult:
-        return fit_from_moments(moments, plan, GaussianPrior(), self.monitor)
+        result = fit_from_moments(moments, plan, GaussianPrior(), self.monitor)
+        if plan.learning.renews:
+            return result
+        # The tolerance of the atoms is that of the whole algorithm.
+        return replace(result, converged=True)
 
-    def _continued(self) -> FitPlan:
-        """Return the plan that starts at the atoms of the last result."""
+    def _continued(self, n_steps: int | None = None) -> FitPlan:
+        """Return the plan that starts at the atoms of the last result.
+
+        With a number of steps, weak atoms are not replaced.
+        """
         params = as_tensor(self.result.model.dictionary.params, self.plan.device)
         learning = replace(
             self.plan.learning, start=Start("params", params=params), second=None
         )
+        if n_steps is not None:
+            n_steps = min(n_steps, learning.settings.max_iter)
+            settings = replace(learning.settings, max_iter=n_steps)
+            learning = replace(learning, settings=settings, renews=False)
         return replace(self.plan, learning=learning)
 
     def _model_of(self, result: FitResult) -> GaussianModel:

@@ -62,7 +62,7 @@ def test_the_likelihood_never_falls(share, shrinkage, center):
     path = est.observed_log_likelihoods_
     assert (np.diff(path) > 0).all()
     if shrinkage is None:
-        assert est.score(X) == pytest.approx(path[-1], abs=0.05)
+        assert est.score(X) == pytest.approx(path[-1], abs=0.01)
 
 
 def test_it_is_better_than_to_fill_the_mean_first():
