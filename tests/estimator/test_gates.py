@@ -101,9 +101,11 @@ def test_gaps_are_filled_alike_however_they_are_marked(seed, kind, dtype, share)
     assert np.isfinite(filled).all()
     np.testing.assert_array_equal(filled[~gone], X[~gone])
     np.testing.assert_allclose(filled, est.impute(with_nan), rtol=1e-4)
+    codes = est.transform(marked)
+    np.testing.assert_allclose(codes, est.transform(filled), rtol=1e-3, atol=1e-2)
     if gone.any():
         with pytest.raises(ValueError, match=r"masked|NA|NaN"):
-            est.transform(marked)
+            est.denoise(marked)
 
 
 def data(rng, n, T):
