@@ -93,10 +93,15 @@ def fit_with_gaps(
     Raises
     ------
     ValueError
-        If a part of the fit needs complete rows.
+        If a part of the fit needs complete rows, or X has no observed entry.
     """
     _refuse_parts_for_complete_rows(plan)
     seen = ~np.isnan(X).all(axis=1)
+    if not seen.any():
+        raise ValueError(
+            f"X of shape {X.shape} has no observed entry: all entries are NaN. Pass "
+            "rows with observed entries."
+        )
     of_seen = None if weights is None else weights[seen]
     rows = GappyRows.of(X[seen], of_seen, plan.device)
     em = _Algorithm(rows, plan, monitor)

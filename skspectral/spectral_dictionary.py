@@ -906,21 +906,13 @@ class SpectralDictionaryLearning(
     def _rows_with_gaps(self, samples: Samples, X: Any) -> np.ndarray | None:
         """Return a copy of the checked rows if they have NaN, and None if not.
 
-        A ValueError is raised if X has infinite values, or no value at all.
+        A ValueError is raised if X has infinite values.
         """
         if not has_nan(samples):
             return None
         check_array(as_array(samples), "X", self, ensure_all_finite="allow-nan")
         copy = np.array(as_array(samples, numpy_dtype(working_dtype(samples))))
-        missing = np.isnan(copy)
-        if not missing.any():
-            return None
-        if missing.all():
-            raise ValueError(
-                f"X of shape {copy.shape} has no observed entry: all entries are NaN. "
-                "Pass rows with observed entries."
-            )
-        return copy
+        return copy if np.isnan(copy).any() else None
 
     def _filled(self, samples: Samples, X: Any, device: torch.device) -> Samples:
         """Return the rows with posterior means in place of NaN, if they have NaN.
