@@ -234,7 +234,7 @@ def fit_from_moments(
         energy_at_start=energy_at_start,
         second_moment_error=moments.scatter.error / moments.weight,
     )
-    return with_prior(result, prior, plan, monitor, rows)
+    return _with_prior(result, prior, plan, monitor, rows, covariance)
 
 
 def with_prior(
@@ -264,12 +264,24 @@ def with_prior(
     result : FitResult
         The result with the fitted prior.
     """
+    covariance, _ = _shrunk_covariance(result.moments, plan, result.shrinkage)
+    return _with_prior(result, prior, plan, monitor, rows, covariance)
+
+
+def _with_prior(
+    result: FitResult,
+    prior: Prior,
+    plan: FitPlan,
+    monitor: Monitor,
+    rows: FitRows | None,
+    covariance: SecondMoment,
+) -> FitResult:
+    """Call `with_prior`, with the shrunk covariance of the result."""
     model, moments = result.model, result.moments
     with monitor.fitting("prior", prior):
         if prior.capabilities.moments or rows is None:
             coordinates = model.coordinate_mean, model.coordinate_covariance
             if result.shrinkage > 0:
-                covariance, _ = _shrunk_covariance(moments, plan, result.shrinkage)
                 coordinates = moments.project(model.basis, model.mean, covariance)
             prior.fit_moments(*coordinates, moments.weight)
             try_draw(prior, model.rank)

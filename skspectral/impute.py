@@ -11,8 +11,9 @@ from skspectral._device import as_array, as_tensor, batch_rows
 from skspectral._random import draw_seed
 from skspectral._validation import NonFiniteError
 from skspectral.denoise import mixture_or_ridge
-from skspectral.gaussian import LinearObservation, Mixture, Posterior
+from skspectral.gaussian import Mixture, Posterior
 from skspectral.gaussian.observation import rows_by_missing_entries
+from skspectral.likelihood import posteriors_of_gaps
 from skspectral.model import LinearModel
 from skspectral.priors import Prior
 from skspectral.priors.protocol import draw
@@ -134,19 +135,10 @@ def _posteriors(
     Yields the index of the missing entries in X, the posterior of the coordinates, and
     the mean and the basis at the missing entries.
     """
-    noise, mean = model.noise_variance, as_array(model.mean, np.float64)
-    clean = mixture.without_noise(noise)
-    # Transposed, so that the basis at some entries consists of contiguous rows.
-    basis = as_tensor(model.basis, device, torch.float64).T.contiguous()
-    for rows, is_missing in rows_by_missing_entries(np.isnan(X)):
-        observed, missing = np.flatnonzero(~is_missing), np.flatnonzero(is_missing)
-        basis_observed, basis_missing = (
-            basis[torch.from_numpy(entries).to(device)]
-            for entries in (observed, missing)
-        )
-        observation = LinearObservation(basis_observed, noise, device).factorise(clean)
-        for start in range(0, len(rows), n_rows):
-            batch = rows[start : start + n_rows]
-            values = X[np.ix_(batch, observed)].astype(np.float64) - mean[observed]
-            posterior = observation.condition(values)
-            yield np.ix_(batch, missing), posterior, mean[missing], basis_missing.T
+    mean = as_array(model.mean, np.float64)
+    basis = as_tensor(model.basis, device, torch.float64)
+    for rows, missing, posterior in posteriors_of_gaps(
+        model, mixture, X, device, n_rows
+    ):
+        of_missing = basis[:, torch.from_numpy(missing).to(device)]
+        yield np.ix_(rows, missing), posterior, mean[missing], of_missing

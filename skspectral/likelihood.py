@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy.stats import chi2
 
-from skspectral._device import Samples, as_array
+from skspectral._device import Samples, as_array, as_tensor
 from skspectral._random import random_stream, standard_normal
 from skspectral._validation import NonFiniteError
 from skspectral.gaussian import LinearObservation, Mixture, Posterior
@@ -72,7 +72,8 @@ def score_observed(
     complete = ~np.isnan(X).any(axis=1)
     if complete.any():
         density[complete] = score_samples(model, prior, X[complete], device=device)
-    for rows, posterior in _posteriors_of_gaps(model, prior, X, device):
+    mixture = prior.mixture()
+    for rows, _, posterior in posteriors_of_gaps(model, mixture, X, device):
         density[rows] = posterior.log_evidence
     return density
 
@@ -96,23 +97,37 @@ def observed_probabilities(
         found[complete] = component_probabilities(
             model, prior, X[complete], device=device
         )
-    for rows, posterior in _posteriors_of_gaps(model, prior, X, device):
+    mixture = prior.mixture()
+    for rows, _, posterior in posteriors_of_gaps(model, mixture, X, device):
         found[rows] = as_array(posterior.weights)
     return found
 
 
-def _posteriors_of_gaps(
-    model: LinearModel, prior: Prior, X: np.ndarray, device: torch.device
-) -> Iterator[tuple[np.ndarray, Posterior]]:
-    """Iterate over the rows that miss the same entries, and their posteriors."""
-    mean, _, basis = model.float64()
-    clean = prior.mixture().without_noise(model.noise_variance)
-    for rows, missing in rows_by_missing_entries(np.isnan(X)):
-        observed = ~missing
-        operator = basis[:, observed].T
-        observation = LinearObservation(operator, model.noise_variance, device)
-        values = X[np.ix_(rows, observed)].astype(np.float64) - mean[observed]
-        yield rows, observation.factorise(clean).condition(values)
+def posteriors_of_gaps(
+    model: LinearModel,
+    mixture: Mixture,
+    X: np.ndarray,
+    device: torch.device,
+    n_rows: int | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray, Posterior]]:
+    """Iterate over batches of at most ``n_rows`` rows that miss the same entries.
+
+    Yields the indices of the rows, the indices of their missing entries, and the
+    posterior of their coordinates.
+    """
+    noise, mean = model.noise_variance, as_array(model.mean, np.float64)
+    clean = mixture.without_noise(noise)
+    # Transposed, so that the basis at some entries consists of contiguous rows.
+    basis = as_tensor(model.basis, device, torch.float64).T.contiguous()
+    for rows, is_missing in rows_by_missing_entries(np.isnan(X)):
+        observed, missing = np.flatnonzero(~is_missing), np.flatnonzero(is_missing)
+        operator = basis[torch.from_numpy(observed).to(device)]
+        observation = LinearObservation(operator, noise, device).factorise(clean)
+        step = len(rows) if n_rows is None else n_rows
+        for start in range(0, len(rows), step):
+            batch = rows[start : start + step]
+            values = X[np.ix_(batch, observed)].astype(np.float64) - mean[observed]
+            yield batch, missing, observation.condition(values)
 
 
 def component_probabilities(

@@ -786,7 +786,7 @@ class SpectralDictionaryLearning(
                 rows: FitRows
                 gaps, log_likelihoods = None, None
                 if blocks is None:
-                    gaps = self._rows_with_gaps(samples, X)
+                    gaps = self._rows_with_gaps(samples)
                     weights = check_weights(sample_weight, checked, self)
                     rows = TrainingRows(samples, weights, y, rng)
                 else:
@@ -903,7 +903,7 @@ class SpectralDictionaryLearning(
         samples = from_namespace(checked)
         return checked, samples, resolve_device(self.device, samples)
 
-    def _rows_with_gaps(self, samples: Samples, X: Any) -> np.ndarray | None:
+    def _rows_with_gaps(self, samples: Samples) -> np.ndarray | None:
         """Return a copy of the checked rows if they have NaN, and None if not.
 
         A ValueError is raised if X has infinite values.
@@ -919,7 +919,7 @@ class SpectralDictionaryLearning(
 
         An error is raised if X has infinite values.
         """
-        gaps = self._rows_with_gaps(samples, X)
+        gaps = self._rows_with_gaps(samples)
         if gaps is None:
             check_finite(X, self)
             return samples
@@ -1314,7 +1314,7 @@ class SpectralDictionaryLearning(
         Journal of the Royal Statistical Society B 61.
         """
         checked, samples, device = self._input(X, "score_samples")
-        gaps = self._rows_with_gaps(samples, X)
+        gaps = self._rows_with_gaps(samples)
         if gaps is not None:
             found = score_observed(self.model_, self.prior_, gaps, device=device)
             return to_namespace_of(checked, found)
@@ -1624,7 +1624,7 @@ class SpectralDictionaryLearning(
         (1797, 10)
         """
         checked, samples, device = self._input(X, "predict_component_proba")
-        gaps = self._rows_with_gaps(samples, X)
+        gaps = self._rows_with_gaps(samples)
         if gaps is not None:
             found = observed_probabilities(
                 self.model_, self.prior_, gaps, device=device

@@ -21,6 +21,7 @@ via the EM algorithm. Journal of the Royal Statistical Society B 39.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -125,6 +126,12 @@ class GappyRows:
             X.dtype,
         )
 
+    @cached_property
+    def pattern_weights(self) -> torch.Tensor:
+        """Sum of the weights of the rows of each pattern, shape (n_patterns,)."""
+        sums = torch.zeros(len(self.patterns)).to(self.weights)
+        return sums.index_add_(0, self.patterns.of_row, self.weights)
+
     @property
     def observed(self) -> torch.Tensor:
         """1 for observed entries and 0 for missing ones, shape (n, T)."""
@@ -214,8 +221,7 @@ def expect(rows: GappyRows, model: GaussianModel) -> Expectation:
     inside = basis.new_zeros(rank, rank)
     traces, log_likelihood = basis.new_empty(len(patterns)), 0.0
     eye = torch.eye(root.shape[1]).to(root)
-    of_patterns = torch.zeros(len(patterns)).to(weights)
-    of_patterns.index_add_(0, patterns.of_row, weights)
+    of_patterns = rows.pattern_weights
     for where, members in patterns.chunks(8 * rank * n_features):
         masks = patterns.masks[where]
         gram = (masks[:, None] * basis) @ basis.T
@@ -293,11 +299,10 @@ def expected_moments(
     """
     basis, patterns, weights = model.basis, rows.patterns, rows.weights
     n_features, device = basis.shape[1], basis.device
-    moments = Moments(n_features, device)
+    moments = Moments(n_features, device, tails=False)
     moments.update(found.filled, as_array(weights))
     moments.dtype = np.dtype(rows.dtype)
-    of_patterns = torch.zeros(len(patterns)).to(weights)
-    of_patterns.index_add_(0, patterns.of_row, weights)
+    of_patterns = rows.pattern_weights
     missing = 1 - patterns.masks
     added = basis.new_zeros(n_features, n_features)
     added.diagonal().copy_(model.noise * (of_patterns @ missing))

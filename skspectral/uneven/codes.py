@@ -83,18 +83,23 @@ class NormalEquations:
     @classmethod
     def of(cls, rows: TimedRows, waves: Waves) -> "NormalEquations":
         """Return the normal equations; costs n L n_codes^2."""
-        n, size = len(rows), waves.n_codes
-        gram = torch.empty(n, size, size, dtype=torch.float64)
-        right = torch.empty(n, size, dtype=torch.float64)
-        for which, part in rows.chunks(size):
-            atoms = waves.at(part.times, part.observed)
-            gram[which] = atoms @ atoms.mT
-            right[which] = (atoms @ part.values[:, :, None])[:, :, 0]
-        return cls(gram, right, (rows.values**2).sum(1), rows.counts)
+        parts = [
+            cls.of_atoms(part, waves.at(part.times, part.observed))
+            for _, part in rows.chunks(waves.n_codes)
+        ]
+        fields = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*map(torch.cat, fields))
+
+    @classmethod
+    def of_atoms(cls, rows: TimedRows, atoms: torch.Tensor) -> "NormalEquations":
+        """Return the normal equations of atoms at the times of the rows."""
+        right = (atoms @ rows.values[:, :, None])[:, :, 0]
+        energy = (rows.values**2).sum(1)
+        return cls(atoms @ atoms.mT, right, energy, rows.counts)
 
     def least_squares(self, ridge: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the codes (n, n_codes) and the residual sums of squares (n,)."""
-        damped = _damped(self.gram, ridge)
+        damped = with_ridge(self.gram, ridge)
         codes = torch.linalg.solve(damped, self.right[:, :, None])[:, :, 0]
         return codes, self.residual(codes)
 
@@ -105,7 +110,7 @@ class NormalEquations:
         return found.clamp_min(0.0)
 
 
-def _damped(gram: torch.Tensor, ridge: float) -> torch.Tensor:
+def with_ridge(gram: torch.Tensor, ridge: float) -> torch.Tensor:
     """Return Gram matrices plus a multiple of their mean diagonals."""
     diagonal = gram.diagonal(dim1=1, dim2=2)
     added = ridge * diagonal.mean(1, keepdim=True).clamp_min(1e-300)
@@ -179,7 +184,7 @@ class CodePrior:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean (n, n_codes) and covariance of the codes given each row."""
         if self.covariance is None:
-            damped = _damped(equations.gram, self.ridge)
+            damped = with_ridge(equations.gram, self.ridge)
             covariance = self.noise * torch.linalg.inv(damped)
             return (covariance @ equations.right[:, :, None])[:, :, 0] / self.noise, (
                 covariance

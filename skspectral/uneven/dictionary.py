@@ -223,7 +223,7 @@ class UnevenSpectralDictionary(
             self.n_components,
             highest * span,
             self.fit_mean,
-            max(self.ridge, 1e-12),
+            self._ridge,
             self.max_iter,
             self.tol,
         )
@@ -246,7 +246,7 @@ class UnevenSpectralDictionary(
 
     def _publish(self, waves: Waves, rows: TimedRows, total: float) -> None:
         """Set the fitted attributes, with the waves in the order of their energies."""
-        ridge = max(self.ridge, 1e-12)
+        ridge = self._ridge
         equations = NormalEquations.of(rows, waves)
         codes, _ = equations.least_squares(ridge)
         n_waves = len(waves.frequency)
@@ -262,12 +262,11 @@ class UnevenSpectralDictionary(
         equations = NormalEquations.of(rows, waves)
         left = [total]
         for k in range(1, n_waves + 1):
-            part = Waves(waves.frequency[:k], waves.phase[:k], waves.floating_mean)
-            left.append(_residual_of(equations, k, part, ridge))
+            kept = [*range(k), *range(n_waves, waves.n_codes)]
+            left.append(_residual_of(equations, kept, ridge))
         self.explained_variance_ratio_ = -np.diff(left) / total
-        n_codes = waves.n_codes
         use_gaussian = self.prior == "gaussian" or (
-            self.prior == "auto" and len(rows) >= _ROWS_PER_CODE * n_codes
+            self.prior == "auto" and len(rows) >= _ROWS_PER_CODE * waves.n_codes
         )
         fit = CodePrior.fit if use_gaussian else CodePrior.flat
         prior = fit(equations, ridge)
@@ -292,8 +291,13 @@ class UnevenSpectralDictionary(
             torch.from_numpy(self.code_mean_),
             None if covariance is None else torch.from_numpy(covariance),
             self.noise_variance_,
-            max(self.ridge, 1e-12),
+            self._ridge,
         )
+
+    @property
+    def _ridge(self) -> float:
+        """The relative ridge, which keeps dependent waves solvable also if it is 0."""
+        return max(self.ridge, 1e-12)
 
     def fit_transform(self, X: Any, y: Any = None, times: Any = None) -> np.ndarray:
         """Learn from rows, and return their codes.
@@ -555,13 +559,8 @@ def _median_rate(rows: TimedRows) -> float:
     return float(np.median(rates))
 
 
-def _residual_of(
-    equations: NormalEquations, n_waves: int, waves: Waves, ridge: float
-) -> float:
-    """Return the sum of squares that the first waves, and the constant, leave."""
-    kept = list(range(n_waves))
-    if waves.floating_mean:
-        kept.append(equations.gram.shape[1] - 1)
+def _residual_of(equations: NormalEquations, kept: list[int], ridge: float) -> float:
+    """Return the sum of squares that the codes of given indices leave."""
     part = NormalEquations(
         equations.gram[:, kept][:, :, kept],
         equations.right[:, kept],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from skspectral.uneven.codes import NormalEquations, Waves
+from skspectral.uneven.codes import NormalEquations, Waves, with_ridge
 from skspectral.uneven.rows import TimedRows
 from skspectral.uneven.sums import (
     CommonWaveSearch,
@@ -109,8 +109,8 @@ def _residual(rows: TimedRows, waves: Waves, ridge: float) -> TimedRows:
         return rows
     values = torch.empty_like(rows.values)
     for which, part in rows.chunks(2 * waves.n_codes):
-        codes, _ = NormalEquations.of(part, waves).least_squares(ridge)
         atoms = waves.at(part.times, part.observed)
+        codes, _ = NormalEquations.of_atoms(part, atoms).least_squares(ridge)
         values[which] = part.values - (codes[:, None] @ atoms)[:, 0]
     return rows.with_values(values)
 
@@ -205,9 +205,9 @@ def _system(
     matrix = torch.zeros(n_params, n_params, dtype=torch.float64)
     gradient, loss = torch.zeros(n_params, dtype=torch.float64), 0.0
     for _, part in rows.chunks(4 * waves.n_codes):
-        equations = NormalEquations.of(part, waves)
-        codes, _ = equations.least_squares(ridge)
         atoms = waves.at(part.times, part.observed)
+        equations = NormalEquations.of_atoms(part, atoms)
+        codes, _ = equations.least_squares(ridge)
         residual = part.values - (codes[:, None] @ atoms)[:, 0]
         loss += float((residual**2).sum())
         slope = waves.angle(part.times).cos() * part.observed[:, None]
@@ -216,10 +216,7 @@ def _system(
             [2 * math.pi * part.times[:, None] * slope, slope], dim=1
         )
         inside = derivatives @ atoms.mT
-        gram = equations.gram
-        added = ridge * gram.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-300)
-        damped = gram + added[:, None, None] * torch.eye(gram.shape[1]).double()
-        solved = torch.linalg.solve(damped, inside.mT)
+        solved = torch.linalg.solve(with_ridge(equations.gram, ridge), inside.mT)
         products = derivatives @ derivatives.mT - inside @ solved
         matrix += products.sum(0)
         gradient -= torch.einsum("npl,nl->p", derivatives, residual)

@@ -54,8 +54,7 @@ class TimedRows:
     def centred(self) -> "TimedRows":
         """Return the rows minus their own means."""
         means = self.values.sum(1) / self.counts.clamp_min(1)
-        values = (self.values - means[:, None]) * self.observed
-        return TimedRows(values, self.times, self.observed)
+        return self.with_values((self.values - means[:, None]) * self.observed)
 
     def with_values(self, values: torch.Tensor) -> "TimedRows":
         """Return other values at the same times."""

@@ -184,7 +184,7 @@ def test_sums_of_pairs_are_mergeable_and_weights_are_repetitions():
 
 
 def test_moments_of_pairs_are_a_covariance_without_bias():
-    """Many pairs of a stationary process, of which some were never seen together."""
+    """The process is stationary; one pair of entries was never observed together."""
     rng = np.random.default_rng(0)
     lags = np.abs(np.subtract.outer(np.arange(12), np.arange(12)))
     truth = 0.8**lags
