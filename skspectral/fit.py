@@ -22,13 +22,15 @@ from skspectral.coding.linear import least_squares_map, orthonormal_basis
 from skspectral.coding.whitening import Whitening
 from skspectral.fit_plan import FitPlan
 from skspectral.fit_rows import FitRows
+from skspectral.learning.code_moments import CodeMoments
 from skspectral.learning.dictionary import LearnedAtoms, LearningPlan, learn_dictionary
+from skspectral.learning.sparse import learn_sparse
 from skspectral.model import Dictionary, LinearModel
 from skspectral.moments.moments import Moments
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
 from skspectral.moments.stationary import best_weight, shrunk, stationary_mean
 from skspectral.priors import Prior
-from skspectral.priors.protocol import fit_prior, try_draw
+from skspectral.priors.protocol import fit_code_prior, fit_prior, try_draw
 from skspectral.priors.synthesis import Synthesis
 
 # A residual variance below this fraction of the total variance is a rounding error.
@@ -69,6 +71,9 @@ class FitResult:
         ``init``.
     second_moment_error : float
         Bound of the spectral norm of the error of the second moment.
+    code_moments : CodeMoments or None
+        Sums over all rows and their sparse codes, in the units of the data. None means
+        least-squares codes.
     """
 
     model: LinearModel
@@ -83,6 +88,7 @@ class FitResult:
     stopped: bool
     energy_at_start: float
     second_moment_error: float
+    code_moments: CodeMoments | None = None
 
 
 def fit_model(
@@ -92,6 +98,7 @@ def fit_model(
     monitor: Monitor,
     *,
     earlier: Moments | None = None,
+    earlier_codes: CodeMoments | None = None,
     energy_at_start: float | None = None,
 ) -> FitResult:
     """Learn x = mean + w S + noise, and fit the prior to the coordinates.
@@ -108,6 +115,8 @@ def fit_model(
         Receives the progress, and can stop the learning.
     earlier : Moments, default=None
         Moments of the rows of earlier calls. They are not modified.
+    earlier_codes : CodeMoments or None, default=None
+        Sums over the rows of earlier calls and their sparse codes.
     energy_at_start : float or None, default=None
         ``energy_at_start`` of the result of the earlier calls, if there were any.
 
@@ -132,13 +141,22 @@ def fit_model(
     if earlier is not None:
         # The earlier moments are merged into the new ones, so that they stay unchanged.
         moments.merge(earlier.moved_to(plan.device))
+        if earlier_codes is not None:
+            shift = (earlier.mean.to(plan.device) - moments.mean) * plan.center
+            earlier_codes = earlier_codes.moved(shift)
     if moments.n_samples < 2:
         raise ValueError(
             f"X has {moments.n_samples} rows, but at least 2 are needed to learn from. "
             "Pass more rows."
         )
     return fit_from_moments(
-        moments, plan, prior, monitor, rows=rows, energy_at_start=energy_at_start
+        moments,
+        plan,
+        prior,
+        monitor,
+        rows=rows,
+        earlier_codes=earlier_codes,
+        energy_at_start=energy_at_start,
     )
 
 
@@ -149,6 +167,7 @@ def fit_from_moments(
     monitor: Monitor,
     *,
     rows: FitRows | None = None,
+    earlier_codes: CodeMoments | None = None,
     energy_at_start: float | None = None,
 ) -> FitResult:
     """Learn atoms, model and prior from the moments of the samples.
@@ -165,6 +184,9 @@ def fit_from_moments(
         Receives the progress, and can stop the learning.
     rows : FitRows or None, default=None
         The samples of the last call. None means that there are only moments.
+    earlier_codes : CodeMoments or None, default=None
+        Sums over the rows of earlier calls and their sparse codes, for the present
+        mean.
     energy_at_start : float or None, default=None
         ``energy_at_start`` of the result of the earlier calls, if there were any.
 
@@ -181,13 +203,19 @@ def fit_from_moments(
         If the rows are needed and None: by Adam, by the spectral loss, or by a prior
         that cannot be fitted from moments.
     """
+    if prior.capabilities.sparse_codes and plan.prior_coding is None:
+        raise ValueError(
+            f"prior={prior.name} is a distribution of sparse codes, but `transform` "
+            "computes least-squares codes. Pass transform_algorithm='omp', or another "
+            "prior."
+        )
     if rows is None:
         prior.require("moments", "fit_moments")
         if plan.learning.needs_samples:
             raise ValueError(
-                "fit_moments has moments only, but solver='adam' and stft_weight > 0 "
-                "need the rows of X. Pass another solver and stft_weight=0, or call "
-                "fit."
+                "fit_moments has moments only, but solver='adam', stft_weight > 0, and "
+                "learning for sparse codes need the rows of X. Pass other parameters, "
+                "or call fit. In a search, use GridSearchCV."
             )
     if moments.weight == 0:
         raise ValueError(
@@ -215,7 +243,17 @@ def fit_from_moments(
         scale = total**-0.5
         batches = rows.batches(mean, scale, plan)
         learning = learning.in_units(scale)
-    learned = learn_dictionary(C, learning, monitor, batches)
+    code_moments = None
+    if learning.coding is None:
+        learned = learn_dictionary(C, learning, monitor, batches)
+    else:
+        assert batches is not None
+        if earlier_codes is not None:
+            earlier_codes = earlier_codes.in_units(total**-0.5)
+        learned, code_moments = learn_sparse(
+            C, learning, monitor, batches, earlier_codes
+        )
+        code_moments = code_moments.in_units(total**0.5)
     model, variance = _model(learned, mean, C, total, plan, moments)
     if plan.whiten:
         _, code_covariance = model.code_moments(model.code_map)
@@ -233,6 +271,7 @@ def fit_from_moments(
         stopped=learned.stopped,
         energy_at_start=energy_at_start,
         second_moment_error=moments.scatter.error / moments.weight,
+        code_moments=code_moments,
     )
     return _with_prior(result, prior, plan, monitor, rows, covariance)
 
@@ -279,7 +318,11 @@ def _with_prior(
     """Call `with_prior`, with the shrunk covariance of the result."""
     model, moments = result.model, result.moments
     with monitor.fitting("prior", prior):
-        if prior.capabilities.moments or rows is None:
+        if prior.capabilities.sparse_codes and rows is not None:
+            codes, labels, weights = rows.sparse_codes(model, plan)
+            to_coordinates = model.float64()[1] @ model.float64()[2].T
+            fit_code_prior(prior, codes, labels, weights, to_coordinates)
+        elif prior.capabilities.moments or rows is None:
             coordinates = model.coordinate_mean, model.coordinate_covariance
             if result.shrinkage > 0:
                 coordinates = moments.project(model.basis, model.mean, covariance)
@@ -325,7 +368,7 @@ def _model(
         components = windowed_atoms(_rounded(components, dtype), windows)
     # All that follows is computed from the rounded atoms, which `components_` shows.
     atoms = _rounded(components, dtype)
-    if windows is None:
+    if windows is None and plan.learning.coding is None:
         basis = orthonormal_basis(atoms)
     else:
         basis, kept = basis_of_dependent(atoms)
@@ -399,10 +442,11 @@ def _history(
     steps = learned.history
     squared = np.array([step.squared_error for step in steps])
     stft = np.array([step.stft_error for step in steps])
+    penalty = np.array([step.penalty for step in steps])
     weight = 0.0 if plan.spectral is None else plan.spectral.weight
     return {
         "stage": np.array([step.stage for step in steps]),
-        "loss": total * (squared + weight * np.nan_to_num(stft)),
+        "loss": total * (squared + penalty + weight * np.nan_to_num(stft)),
         "squared_error": total * squared,
         "stft_error": total**0.5 * stft,
     }

@@ -29,7 +29,7 @@ from skspectral.gaps.expectation import (
     maximise,
 )
 from skspectral.gaps.pairwise import PairwiseMoments, moments_of_pairs
-from skspectral.impute import sample_posterior
+from skspectral.impute import impute, sample_posterior
 from skspectral.learning.starts import Start
 from skspectral.model import LinearModel
 from skspectral.moments.moments import Moments
@@ -125,6 +125,50 @@ def fit_with_gaps(
         with_prior(result, prior, plan, monitor, complete),
         np.array(em.log_likelihoods) / total,
     )
+
+
+def filled_rows(
+    X: np.ndarray,
+    weights: np.ndarray | None,
+    rng: np.random.Generator,
+    plan: FitPlan,
+    monitor: Monitor,
+) -> np.ndarray:
+    """Return the rows with posterior means in place of NaN, for learning that needs it.
+
+    The means are those of a fit for least-squares codes, with a Gaussian prior.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, T)
+        Rows with NaN for missing entries. They are not modified.
+    weights : ndarray of shape (n,) or None
+        Weights of the rows.
+    rng : Generator
+        Random numbers of the fit.
+    plan : FitPlan
+        Plan of the fit for sparse codes.
+    monitor : Monitor
+        Receives the progress.
+
+    Returns
+    -------
+    filled : ndarray of shape (n, T)
+        Complete rows.
+    """
+    learning = replace(
+        plan.learning,
+        coding=None,
+        n_atoms=min(plan.learning.n_atoms, X.shape[1]),
+        start=Start(rng=rng),
+    )
+    least_squares = replace(plan, learning=learning, prior_coding=None)
+    result, _ = fit_with_gaps(
+        X, weights, None, rng, least_squares, GaussianPrior(), monitor
+    )
+    filled = X.copy()
+    impute(result.model, result.prior, filled, return_std=False, device=plan.device)
+    return filled
 
 
 def _refuse_parts_for_complete_rows(plan: FitPlan) -> None:

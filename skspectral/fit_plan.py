@@ -20,6 +20,7 @@ from skspectral.atoms import FAMILIES, MODULATIONS, check_atom_family
 from skspectral.atoms.family import AtomFamily, AtomModel
 from skspectral.atoms.waves import Waves
 from skspectral.atoms.windows import check_windows, smooth_windows
+from skspectral.coding.sparse import SparseCoding
 from skspectral.grid import Grid
 from skspectral.learning.descent import Settings
 from skspectral.learning.dictionary import LearningPlan
@@ -28,6 +29,8 @@ from skspectral.learning.stochastic import SpectralLoss
 from skspectral.model import Dictionary, LinearModel
 from skspectral.stft import STFT
 
+# Largest number of atoms per feature, if atoms are learned for sparse codes.
+_MAX_OVERCOMPLETE = 8
 # Relative tolerance of limits: frequencies of a fitted estimator are rounded.
 _ROUNDING = 1e-6
 
@@ -57,6 +60,9 @@ class FitPlan:
     batch_size : int or None
         Number of rows that are processed at a time. None chooses it by the size of a
         row.
+    prior_coding : SparseCoding or None
+        Sparse codes of `transform`, to which a prior of sparse codes is fitted. None
+        means that `transform` computes least-squares codes.
     dtype : torch.dtype
         Type of large matrix products, and of the learned atoms.
     device : torch.device
@@ -72,6 +78,7 @@ class FitPlan:
     sketch_size: int | None
     window_counts: tuple[int, ...] | None
     batch_size: int | None
+    prior_coding: SparseCoding | None
     dtype: torch.dtype
     device: torch.device
 
@@ -136,7 +143,11 @@ class FitPlan:
         model = AtomModel(_modulated(carrier, params["modulation"], rng), grid)
         if model.family is carrier.family:
             model = carrier
-        n_atoms = _n_atoms(params["n_components"], n_features)
+        coding = learning_coding(params, n_features)
+        n_atoms = _n_atoms(params["n_components"], n_features, coding is not None)
+        if coding is not None:
+            _check_sparse(params, model, coding, n_atoms)
+        prior_coding = transform_coding(params, n_features, n_atoms)
         if params["solver"] == "gauss-newton" and not model.separable:
             raise ValueError(
                 "solver='gauss-newton' needs atoms without common parameters, but the "
@@ -149,7 +160,7 @@ class FitPlan:
             spectral = SpectralLoss(stft, params["stft_weight"])
         second = None
         if fitted is not None:
-            if in_pieces:
+            if in_pieces and coding is None:
                 # With more rows another minimum may have become the better one.
                 second = _start(params["init"], n_atoms, model, wave_grid, device, rng)
             start = _from_fitted(
@@ -185,6 +196,7 @@ class FitPlan:
                 in_pieces=in_pieces,
                 second=second,
                 windows=windows,
+                coding=coding,
             ),
             center=params["center"],
             whiten=params["whiten"],
@@ -193,6 +205,7 @@ class FitPlan:
             sketch_size=params["sketch_size"],
             window_counts=counts,
             batch_size=params["batch_size"],
+            prior_coding=prior_coding,
             dtype=dtype,
             device=device,
         )
@@ -261,14 +274,147 @@ def _modulated(
     return clone(modulation).apply_to(carrier.family, carrier.grid, rng)
 
 
-def _n_atoms(n_components: int | None, n_features: int) -> int:
+def learning_coding(params: Mapping[str, Any], n_features: int) -> SparseCoding | None:
+    """Return the sparse codes for which the atoms are learned, if any.
+
+    Raises
+    ------
+    ValueError
+        If both ``alpha`` and ``n_nonzero_coefs`` are given.
+    ValueError
+        If ``positive_code`` is True without ``alpha``.
+    """
+    alpha, n_nonzero = params["alpha"], params["n_nonzero_coefs"]
+    positive = bool(params["positive_code"])
+    if alpha is not None and n_nonzero is not None:
+        raise ValueError(
+            f"alpha={alpha!r} and n_nonzero_coefs={n_nonzero!r} are two ways to learn "
+            "for sparse codes. Pass one of them, and None for the other."
+        )
+    if alpha is not None:
+        return SparseCoding(
+            "lasso",
+            alpha=float(alpha),
+            positive=positive,
+            max_iter=params["transform_max_iter"],
+        )
+    if n_nonzero is None:
+        return None
+    if positive:
+        raise ValueError(
+            f"positive_code=True cannot be used with n_nonzero_coefs={n_nonzero!r}, "
+            "because matching pursuit has no positive form. Pass alpha instead."
+        )
+    return SparseCoding("omp", n_nonzero=n_nonzero)
+
+
+def transform_coding(
+    params: Mapping[str, Any], n_features: int, n_atoms: int
+) -> SparseCoding | None:
+    """Return the sparse codes that `transform` computes, or None for least squares.
+
+    Raises
+    ------
+    ValueError
+        If the parameters of the sparse codes do not fit each other, or the number of
+        atoms.
+    """
+    algorithm = params["transform_algorithm"]
+    positive, learned_for = bool(params["positive_code"]), params["n_nonzero_coefs"]
+    if algorithm == "auto":
+        algorithm = "lstsq"
+        if params["alpha"] is not None:
+            algorithm = "lasso_cd"
+        elif learned_for is not None:
+            algorithm = "omp"
+    if algorithm in ("lstsq", "omp") and positive:
+        name = params["transform_algorithm"]
+        raise ValueError(
+            f"positive_code=True cannot be used with transform_algorithm={name!r}. "
+            "Pass transform_algorithm='lasso_cd', 'lasso_lars' or 'threshold'."
+        )
+    if algorithm == "lstsq":
+        return None
+    for name, off in (("whiten", False), ("transform_stft_weight", 0)):
+        if params[name] != off:
+            raise ValueError(
+                f"{name}={params[name]!r} is for least-squares codes, but "
+                f"transform_algorithm={params['transform_algorithm']!r} computes "
+                f"sparse ones. Pass {name}={off!r}, or transform_algorithm='lstsq'."
+            )
+    n_nonzero = params["transform_n_nonzero_coefs"]
+    name = "transform_n_nonzero_coefs"
+    if n_nonzero is None and learned_for is not None:
+        n_nonzero, name = learned_for, "n_nonzero_coefs"
+    if n_nonzero is None:
+        n_nonzero = min(max(n_features // 10, 1), n_atoms)
+    if algorithm == "omp" and n_nonzero > n_atoms:
+        raise ValueError(
+            f"{name}={n_nonzero!r} must not be larger than the number of atoms, "
+            f"{n_atoms}. Pass {name}={n_atoms} or less."
+        )
+    alpha = params["transform_alpha"]
+    if alpha is None:
+        alpha = 1.0 if params["alpha"] is None else params["alpha"]
+    return SparseCoding(
+        algorithm="lasso" if algorithm.startswith("lasso") else algorithm,
+        n_nonzero=n_nonzero,
+        alpha=float(alpha),
+        positive=positive,
+        max_iter=params["transform_max_iter"],
+    )
+
+
+def _check_sparse(
+    params: Mapping[str, Any], model: AtomModel, coding: SparseCoding, n_atoms: int
+) -> None:
+    """Raise a ValueError if a parameter does not go with learning for sparse codes."""
+    given = "alpha" if coding.algorithm == "lasso" else "n_nonzero_coefs"
+    found = f"{given}={params[given]!r}"
+    if coding.algorithm == "omp" and coding.n_nonzero > n_atoms:
+        raise ValueError(
+            f"{found} must not be larger than n_components={n_atoms}. Pass {given}="
+            f"{n_atoms} or less."
+        )
+    if not model.separable:
+        raise ValueError(
+            f"{found} needs atoms without common parameters, but the atoms share some "
+            f"with modulation={params['modulation']!r}. Pass modulation='basis' or "
+            "None."
+        )
+    conflicts = {
+        "stft_weight": (0,),
+        "solver": ("auto", "gauss-newton"),
+        "whiten": (False,),
+    }
+    if params["windows"] is not None:
+        raise ValueError(
+            f"{found} learns for sparse codes, which cannot be combined with windows="
+            f"{params['windows']!r}. Pass windows=None."
+        )
+    for name, allowed in conflicts.items():
+        if params[name] not in allowed:
+            raise ValueError(
+                f"{found} learns for sparse codes, which cannot be combined with "
+                f"{name}={params[name]!r}. Pass {name}={allowed[0]!r}."
+            )
+
+
+def _n_atoms(n_components: int | None, n_features: int, sparse: bool) -> int:
     if n_components is None:
         return min(64, n_features)
-    if n_components > n_features:
+    if sparse and n_components > _MAX_OVERCOMPLETE * n_features:
+        raise ValueError(
+            f"n_components={n_components} must be at most {_MAX_OVERCOMPLETE} times "
+            f"n_features={n_features}. Pass n_components="
+            f"{_MAX_OVERCOMPLETE * n_features} or less."
+        )
+    if not sparse and n_components > n_features:
         raise ValueError(
             f"n_components={n_components} must not be larger than "
             f"n_features={n_features}, because more atoms than features are linearly "
-            f"dependent. Pass n_components={n_features} or less."
+            f"dependent. Pass n_components={n_features} or less, or learn more atoms "
+            "for sparse codes with n_nonzero_coefs or alpha."
         )
     return n_components
 

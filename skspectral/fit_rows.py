@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from skspectral._device import Samples
+from skspectral._device import Samples, as_array
 from skspectral._progress import Monitor
 from skspectral.blocks.moments_pass import Gathered, MomentsPass
 from skspectral.blocks.row_blocks import Block, RowBlocks
@@ -47,6 +47,9 @@ class FitRows(Protocol):
 
         They are those of all rows, or of a uniform sample.
         """
+
+    def sparse_codes(self, model: LinearModel, plan: FitPlan) -> Coordinates:
+        """Return the sparse codes of rows, with their labels and weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +111,17 @@ class TrainingRows:
         )
         return found, self.labels, self.weights
 
+    def sparse_codes(self, model: LinearModel, plan: FitPlan) -> Coordinates:
+        """Return the sparse codes of all rows, with their labels and weights."""
+        assert plan.prior_coding is not None
+        found, _ = model.sparse_codes(
+            self.samples,
+            plan.prior_coding,
+            device=plan.device,
+            batch_size=plan.batch_size,
+        )
+        return as_array(found, np.float64), self.labels, self.weights
+
 
 @dataclass(eq=False)
 class BlockRows:
@@ -166,8 +180,9 @@ class BlockRows:
     def batches(self, mean: torch.Tensor, scale: float, plan: FitPlan) -> Batches:
         """Raise a ValueError, because minibatches need the rows in memory."""
         raise ValueError(
-            "X comes in blocks, but solver='adam' and stft_weight > 0 draw minibatches "
-            "of rows in memory. Pass another solver and stft_weight=0, or an array."
+            "X comes in blocks, but solver='adam', stft_weight > 0, and learning for "
+            "sparse codes need rows in memory. Pass an array, or other parameters. For "
+            "sparse codes, partial_fit also learns from one array after the other."
         )
 
     def coordinates(self, model: LinearModel, plan: FitPlan) -> Coordinates:
@@ -207,6 +222,13 @@ class BlockRows:
         if labels is not None and kept is not None:
             labels = labels[kept]
         return coordinates, labels, weights
+
+    def sparse_codes(self, model: LinearModel, plan: FitPlan) -> Coordinates:
+        """Raise a ValueError, because sparse codes need the rows in memory."""
+        raise ValueError(
+            "X comes in blocks, but a prior of sparse codes needs rows in memory. Pass "
+            "an array, or another prior."
+        )
 
 
 def _coordinates_of_block(

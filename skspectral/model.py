@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from skspectral._device import Samples, as_array
+from skspectral._device import Samples, as_array, as_tensor
 from skspectral.atoms.family import AtomModel
 from skspectral.atoms.windows import smooth_windows
+from skspectral.coding.gram import Gram
 from skspectral.coding.linear import apply_centred, combine, coordinates_and_energy
+from skspectral.coding.sparse import CodingReport, SparseCoding, sparse_codes
 from skspectral.coding.spectral import polish_codes
 from skspectral.coding.whitening import Whitening
 from skspectral.grid import Grid
@@ -246,6 +248,26 @@ class LinearModel:
             return codes
         no_mean = np.zeros(len(self.whitening.matrix))
         return combine(codes, no_mean, self.whitening.matrix.T, device=device)
+
+    def sparse_codes(
+        self,
+        X: Samples,
+        coding: SparseCoding,
+        *,
+        device: torch.device,
+        batch_size: int | None = None,
+    ) -> tuple[Samples, CodingReport]:
+        """Return sparse codes of samples, (n, K), and what happened to the rows."""
+        gram = Gram.of(as_tensor(self.components, device, torch.float64))
+        return sparse_codes(
+            X,
+            self.mean,
+            self.components,
+            gram,
+            coding,
+            device=device,
+            batch_size=batch_size,
+        )
 
     def decode(self, codes: Samples, *, device: torch.device) -> Samples:
         """Return the signals of public codes, in the dtype of the codes.

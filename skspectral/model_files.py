@@ -33,6 +33,7 @@ _OURS = """
     gaussian.mixture.WhitenedMixture
     grid.Grid
     imputer.SpectralImputer
+    learning.code_moments.CodeMoments
     metrics._ranges.Values
     model.Dictionary
     model.LinearModel
@@ -53,6 +54,7 @@ _OURS = """
     priors.local_contrast.LocalContrastPrior
     priors.mixture.GaussianMixture
     priors.scaled.ScaledPrior
+    priors.spike_and_slab.SpikeAndSlabPrior
     priors.synthesis.Synthesis
     refinement.cross_spectrum.CrossSpectrumMatcher
     refinement.filters.RadialSpectrumMatcher

@@ -187,6 +187,12 @@ def _check(estimator: Any, method: str = "transform") -> None:
             "a pipeline that contains one, call skspectral.onnx.register(), and then "
             "skl2onnx.to_onnx."
         )
+    if method == "transform" and estimator.computes_sparse_codes:
+        raise ValueError(
+            f"transform_algorithm={estimator.transform_algorithm!r} has no graph, "
+            "because sparse codes are computed by iterations. Set it to 'lstsq' to "
+            "export least-squares codes."
+        )
     weight = estimator.transform_stft_weight
     if method == "transform" and weight != 0:
         raise ValueError(

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from skspectral._device import (
     Samples,
     as_array,
+    as_tensor,
     numpy_dtype,
     resolve_device,
     training_mode,
@@ -60,16 +61,18 @@ from skspectral.atoms.family import AtomFamily, Modulation
 from skspectral.blocks.draws import lazy_draws
 from skspectral.blocks.recognition import row_blocks
 from skspectral.blocks.row_wise import row_wise, score_sums
+from skspectral.coding.sparse import CodingReport, SparseCoding, split_signs
 from skspectral.covariance import ModelCovariance, mahalanobis
 from skspectral.denoise import denoise
 from skspectral.fit import FitResult, fit_from_moments, fit_model
-from skspectral.fit_gaps import fit_with_gaps
-from skspectral.fit_plan import FitPlan, stft_from_params
+from skspectral.fit_gaps import filled_rows, fit_with_gaps
+from skspectral.fit_plan import FitPlan, stft_from_params, transform_coding
 from skspectral.fit_rows import BlockRows, FitRows, TrainingRows
 from skspectral.generate import sample_given
 from skspectral.grid import Grid, as_rows
 from skspectral.held_out import explained_variance, mean_log_density
 from skspectral.impute import impute, sample_posterior
+from skspectral.learning.code_moments import CodeMoments
 from skspectral.likelihood import (
     component_probabilities,
     observed_probabilities,
@@ -117,9 +120,10 @@ class SpectralDictionaryLearning(
     Parameters
     ----------
     n_components : int or None, default=None
-        Number K of atoms, at most n_features. More atoms lower the reconstruction
-        error, and take more time. There may be more atoms than samples, unlike in
-        PCA: a few sinusoids seldom span the samples. None means min(64, n_features).
+        Number K of atoms, at most n_features, or at most 8 times n_features with
+        ``alpha`` or ``n_nonzero_coefs``. More atoms lower the reconstruction error, and
+        take more time. There may be more atoms than samples, unlike in PCA: a few
+        sinusoids seldom span the samples. None means min(64, n_features).
     signal_shape : int, tuple of int or None, default=None
         Shape of the signal or image in each row of X, which is flattened in C order:
         (length,), (height, width) or (height, width, channels). With ``channel_axis``,
@@ -199,6 +203,42 @@ class SpectralDictionaryLearning(
         Distance in samples between the starts of neighbouring windows, at most half of
         ``stft_window``. None means a quarter of ``stft_window``. Ignored if both
         spectral weights are 0.
+    alpha : float or None, default=None
+        If given, the atoms are learned for sparse codes: for the least mean of
+        ``|x - w S|^2 / 2 + alpha |w|_1`` over the samples, with the centred sample x
+        and atoms S of unit norm. A larger value leads to fewer nonzeros. None means
+        least-squares codes, unless ``n_nonzero_coefs`` is given.
+    n_nonzero_coefs : int or None, default=None
+        If given, the atoms are learned for codes with this number of nonzeros, which
+        orthogonal matching pursuit computes. Pass either this or ``alpha``.
+    transform_algorithm : {"auto", "lstsq", "omp", "lasso_lars", "lasso_cd", \
+            "threshold"}, default="auto"
+        Codes that `transform` computes. The names are those of
+        `sklearn.decomposition.sparse_encode`.
+
+        - "auto": "lasso_cd" with ``alpha``, "omp" with ``n_nonzero_coefs``, and "lstsq"
+          otherwise.
+        - "lstsq": least-squares codes of all atoms.
+        - "omp": orthogonal matching pursuit, with ``transform_n_nonzero_coefs``
+          nonzeros.
+        - "lasso_lars", "lasso_cd": the minimum of
+          ``|x - w S|^2 / 2 + transform_alpha |w|_1``. Both names give the same codes,
+          by an active-set method.
+        - "threshold": products of the centred sample and the atoms, moved towards 0 by
+          ``transform_alpha``.
+    transform_n_nonzero_coefs : int or None, default=None
+        Number of nonzeros per sample for "omp". None means ``n_nonzero_coefs`` or, if
+        that is None, a tenth of n_features.
+    transform_alpha : float or None, default=None
+        Weight of the absolute values for the lasso, and the threshold for "threshold".
+        None means ``alpha`` or, if that is None, 1.
+    transform_max_iter : int, default=1000
+        Largest number of iterations of the lasso.
+    positive_code : bool, default=False
+        Whether sparse codes must not be negative. Not for "omp".
+    split_sign : bool, default=False
+        Whether `transform` returns the positive parts of all codes, followed by the
+        absolute values of the negative parts. `inverse_transform` takes both.
     transform_stft_weight : float, default=0.0
         Weight of the spectral loss in `transform`. Useful values are 0.1 to 3 times the
         weight at which both terms are equal, which is squared_error / stft_error. 0
@@ -293,12 +333,14 @@ class SpectralDictionaryLearning(
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Atoms, of unit norm, ordered by the variance that they add. With ``windows``,
-        the windowed atoms of a wave are neighbours.
+        the windowed atoms of a wave are neighbours. With ``alpha`` or
+        ``n_nonzero_coefs``, they are ordered by the mean squares of their codes.
     n_components_ : int
         Number of atoms. With ``windows``, all windowed atoms are counted.
     basis_ : ndarray of shape (rank, n_features), float64
         Orthonormal basis of the span of the atoms, to which `coordinates` refer. The
-        rank is ``n_components_``, or less if windowed atoms are linearly dependent.
+        rank is ``n_components_``, or less if windowed atoms, or atoms for sparse codes,
+        are linearly dependent.
     frequencies_ : ndarray of shape (n_components,)
         Frequency of the plain wave nearest to each atom, from 0 to the Nyquist
         frequency, in cycles per flattened signal or, with ``sampling_rate``, in Hz. For
@@ -357,6 +399,10 @@ class SpectralDictionaryLearning(
     moments_ : Moments
         Mean and second moment of all rows seen so far. `partial_fit` adds to them. Set
         only if ``keep_moments`` is True.
+    code_moments_ : CodeMoments
+        Second moments of sparse codes, and of codes and rows, over all rows seen so
+        far. `partial_fit` adds to them. Set only with ``alpha`` or ``n_nonzero_coefs``,
+        and ``keep_moments=True``.
     second_moment_error_ : float
         Bound of the spectral norm of the difference between the second moment that was
         used and that of the data, in squared units of the data. It is 0 unless the
@@ -365,7 +411,8 @@ class SpectralDictionaryLearning(
         Course of learning: arrays with one entry for the start, one for the start of
         the spectral loss if there is one, and one per step. The keys are "stage",
         "loss", "squared_error" and "stft_error". The losses and errors are means over
-        the samples; "stft_error" is NaN where it was not evaluated.
+        the samples; "stft_error" is NaN where it was not evaluated. With ``alpha``, the
+        loss is the squared error plus ``2 alpha |w|_1``.
     observed_log_likelihoods_ : ndarray of shape (n_steps,)
         Mean log-likelihood of the observed entries of a row, in nats, at the start and
         after each step of the EM algorithm that was kept. It never falls, except with
@@ -444,6 +491,16 @@ class SpectralDictionaryLearning(
         "stft_weight": [Interval(Real, 0, None, closed="left")],
         "stft_window": [Interval(Integral, 2, None, closed="left")],
         "stft_hop": [*_COUNT, None],
+        "alpha": [Interval(Real, 0, None, closed="neither"), None],
+        "n_nonzero_coefs": [*_COUNT, None],
+        "transform_algorithm": [
+            StrOptions({"auto", "lstsq", "omp", "lasso_lars", "lasso_cd", "threshold"})
+        ],
+        "transform_n_nonzero_coefs": [*_COUNT, None],
+        "transform_alpha": [Interval(Real, 0, None, closed="neither"), None],
+        "transform_max_iter": _COUNT,
+        "positive_code": ["boolean"],
+        "split_sign": ["boolean"],
         "transform_stft_weight": [Interval(Real, 0, None, closed="left")],
         "ridge": [Interval(Real, 0, 1, closed="left")],
         "center": ["boolean"],
@@ -471,6 +528,7 @@ class SpectralDictionaryLearning(
     prior_: Any
     model_: LinearModel
     moments_: Moments
+    code_moments_: CodeMoments
     # Names of the attributes that describe the atoms. They depend on the kind of atoms.
     _published: tuple[str, ...]
     _stream: np.random.Generator | None
@@ -491,6 +549,14 @@ class SpectralDictionaryLearning(
         stft_weight: float = 0.0,
         stft_window: int = 64,
         stft_hop: int | None = None,
+        alpha: float | None = None,
+        n_nonzero_coefs: int | None = None,
+        transform_algorithm: str = "auto",
+        transform_n_nonzero_coefs: int | None = None,
+        transform_alpha: float | None = None,
+        transform_max_iter: int = 1000,
+        positive_code: bool = False,
+        split_sign: bool = False,
         transform_stft_weight: float = 0.0,
         ridge: float = 1e-6,
         center: bool = True,
@@ -520,6 +586,14 @@ class SpectralDictionaryLearning(
         self.stft_weight = stft_weight
         self.stft_window = stft_window
         self.stft_hop = stft_hop
+        self.alpha = alpha
+        self.n_nonzero_coefs = n_nonzero_coefs
+        self.transform_algorithm = transform_algorithm
+        self.transform_n_nonzero_coefs = transform_n_nonzero_coefs
+        self.transform_alpha = transform_alpha
+        self.transform_max_iter = transform_max_iter
+        self.positive_code = positive_code
+        self.split_sign = split_sign
         self.transform_stft_weight = transform_stft_weight
         self.ridge = ridge
         self.center = center
@@ -590,7 +664,9 @@ class SpectralDictionaryLearning(
         With missing entries, the fit raises the likelihood of the observed entries by
         an EM algorithm, see ``observed_log_likelihoods_``. It keeps a dense second
         moment, and costs O(K^2 T) per distinct set of missing entries in each step.
-        Rows in blocks, ``solver="adam"`` and the spectral loss need complete rows.
+        Rows in blocks, ``solver="adam"`` and the spectral loss need complete rows. With
+        ``alpha`` or ``n_nonzero_coefs``, missing entries are filled with their
+        posterior means under such a fit, and sparse codes are learned from the result.
         """
         return self._learn(X, y, sample_weight, fitted=self._warm_start())
 
@@ -647,6 +723,10 @@ class SpectralDictionaryLearning(
 
         ``solver="adam"``, the spectral loss, and priors that cannot be fitted from
         moments use the rows of the last call only.
+
+        With ``alpha`` or ``n_nonzero_coefs``, each call computes sparse codes of its
+        own rows, and adds them to ``code_moments_``; the codes of earlier rows stay as
+        they are (Mairal et al. 2010). Only the first call starts from ``init``.
         """
         if not hasattr(self, "model_"):
             return self._learn(X, y, sample_weight)
@@ -655,6 +735,13 @@ class SpectralDictionaryLearning(
                 "partial_fit needs the moments of the earlier rows, which "
                 "keep_moments=False did not keep. Pass keep_moments=True, and call fit "
                 "again."
+            )
+        is_sparse = self.alpha is not None or self.n_nonzero_coefs is not None
+        if is_sparse and not hasattr(self, "code_moments_"):
+            raise ValueError(
+                "partial_fit with alpha or n_nonzero_coefs continues a fit for sparse "
+                "codes, but the earlier rows were fitted for least-squares codes. Call "
+                "fit to start anew."
             )
         return self._learn(
             X, y, sample_weight, fitted=self.model_, earlier=self.moments_
@@ -788,11 +875,22 @@ class SpectralDictionaryLearning(
                 if blocks is None:
                     gaps = self._rows_with_gaps(samples)
                     weights = check_weights(sample_weight, checked, self)
+                    if gaps is not None and plan.learning.coding is not None:
+                        if earlier is None:
+                            samples = filled_rows(gaps, weights, rng, plan, monitor)
+                        else:
+                            samples = self._filled(samples, X, plan.device)
+                        gaps = None
                     rows = TrainingRows(samples, weights, y, rng)
                 else:
                     labels = None if y is None else np.asarray(y)
                     rows = BlockRows(blocks, sample_weight, labels, rng)
                 energy = self._energy_at_start if earlier else None
+                earlier_codes = None
+                if earlier is not None and plan.learning.coding is not None:
+                    earlier_codes = self.code_moments_.converted(
+                        lambda part: as_tensor(part, plan.device)
+                    )
                 if gaps is None:
                     result = fit_model(
                         rows,
@@ -800,6 +898,7 @@ class SpectralDictionaryLearning(
                         prior,
                         monitor,
                         earlier=earlier,
+                        earlier_codes=earlier_codes,
                         energy_at_start=energy,
                     )
                 else:
@@ -861,9 +960,12 @@ class SpectralDictionaryLearning(
         self.shrinkage_ = result.shrinkage
         self.prior_ = result.prior
         self.second_moment_error_ = result.second_moment_error
-        self.__dict__.pop("moments_", None)
+        for name in ("moments_", "code_moments_"):
+            self.__dict__.pop(name, None)
         if self.keep_moments:
             self.moments_ = result.moments.moved_to(_CPU)
+            if result.code_moments is not None:
+                self.code_moments_ = result.code_moments.converted(as_array)
         self.history_ = result.history
         self.n_iter_ = result.n_iter
         self.converged_ = result.converged
@@ -937,18 +1039,22 @@ class SpectralDictionaryLearning(
 
     @row_wise
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Compute the ridge least-squares codes of the samples.
+        """Compute the codes of the samples.
+
+        They are ridge least-squares codes, or sparse codes by ``transform_algorithm``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Signals or flattened images, one per row. Rows with missing entries (NaN,
-            masks, NA) get the posterior means of their codes.
+            masks, NA) get the posterior means of their least-squares codes, or the
+            sparse codes of the rows in which `impute` has filled these entries.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            Codes of the atoms, in the dtype of X (float32 for uint8).
+            Codes of the atoms, in the dtype of X (float32 for uint8). With
+            ``split_sign``, there are twice as many.
 
         Raises
         ------
@@ -959,16 +1065,52 @@ class SpectralDictionaryLearning(
 
         Notes
         -----
-        The codes are one matrix product. With ``transform_stft_weight`` > 0 up to 50
-        iterations per sample then lower the sum of the squared error and the spectral
-        loss (Kiruluta 2025, equation 8)::
+        Least-squares codes are one matrix product. With ``transform_stft_weight`` > 0
+        up to 50 iterations per sample then lower the sum of the squared error and the
+        spectral loss (Kiruluta 2025, equation 8)::
 
             ||x - x^||^2 + transform_stft_weight * || |STFT x| - |STFT x^| ||_1
+
+        Sparse codes cost O(K s^2) per sample with s nonzeros. They are those of
+        `sklearn.decomposition.sparse_encode` for the centred samples, up to rounding.
+        A warning is given if some codes have not converged, or all are zero.
         """
+        codes = self._codes(X)
+        if not self.split_sign:
+            return codes
+        return to_namespace_of(codes, split_signs(from_namespace(codes)))
+
+    @property
+    def computes_sparse_codes(self) -> bool:
+        """Whether `transform` computes sparse codes."""
+        return self._coding() is not None
+
+    def _coding(self) -> SparseCoding | None:
+        """Return how sparse codes are computed, or None for least-squares codes."""
+        check_is_fitted(self)
+        return transform_coding(
+            self.get_params(deep=False), self.n_features_in_, self.n_components_
+        )
+
+    def _codes(self, X: ArrayLike) -> Any:
+        """Return the codes of the samples, with their signs."""
         checked, samples, device = self._input(X, "transform")
+        self._validate_params()
+        coding = self._coding()
+        if coding is not None:
+            with input_errors(X, self, batch_size=self.batch_size):
+                where: dict[str, Any] = {
+                    "device": device,
+                    "batch_size": self.batch_size,
+                }
+                codes, report = self.model_.sparse_codes(samples, coding, **where)
+                if not is_finite(codes):
+                    filled = self._filled(samples, X, device)
+                    codes, report = self.model_.sparse_codes(filled, coding, **where)
+            _warn_about_codes(report, coding)
+            return to_namespace_of(checked, codes)
         stft = None
         if self.transform_stft_weight != 0:
-            self._validate_params()
             stft = stft_from_params(self.get_params(deep=False), self.n_features_in_)
         options: dict[str, Any] = {
             "device": device,
@@ -990,7 +1132,8 @@ class SpectralDictionaryLearning(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them. With ``whiten=True``, white codes.
+            Codes, as `transform` returns them. With ``whiten=True``, white codes, and
+            with ``split_sign=True`` twice as many columns.
 
         Returns
         -------
@@ -1011,13 +1154,16 @@ class SpectralDictionaryLearning(
             X, self, attribute="components_", method="inverse_transform"
         )
         checked = check_array(X, "X", dtype=input_dtypes(X)[:2])
-        if checked.shape[1] != self.components_.shape[0]:
+        if checked.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {checked.shape[1]} features, but inverse_transform of "
-                f"{type(self).__name__} expects {self.components_.shape[0]} codes per "
+                f"{type(self).__name__} expects {self._n_features_out} codes per "
                 "row. Pass the codes that transform returns."
             )
         codes = from_namespace(checked)
+        if self.split_sign:
+            n_atoms = self.components_.shape[0]
+            codes = codes[:, :n_atoms] - codes[:, n_atoms:]
         device = resolve_device(self.device, codes)
         with input_errors(codes, self, batch_size=self.batch_size):
             signals = self.model_.decode(codes, device=device)
@@ -1857,7 +2003,8 @@ class SpectralDictionaryLearning(
 
         With ``patterns_``, a name also contains the index of the channel in which the
         atom is strongest. With ``windows`` a name contains the index of the wave and
-        the centre of the window, from 0 to 1 along each axis.
+        the centre of the window, from 0 to 1 along each axis. With ``split_sign``, the
+        names end with "_positive" and "_negative".
 
         Parameters
         ----------
@@ -1869,7 +2016,21 @@ class SpectralDictionaryLearning(
         names : ndarray of str
             Names such as "spectraldictionarylearning0", one per code.
         """
-        names = super().get_feature_names_out(input_features)
+        if self.split_sign:
+            names = self._names_of_atoms(input_features)
+            return np.array(
+                [
+                    f"{name}_{sign}"
+                    for sign in ("positive", "negative")
+                    for name in names
+                ],
+                dtype=object,
+            )
+        return self._names_of_atoms(input_features)
+
+    def _names_of_atoms(self, input_features: Any) -> np.ndarray:
+        """Return one name per atom."""
+        names = super().get_feature_names_out(input_features)[: self.n_components_]
         if hasattr(self, "patterns_"):
             strongest = np.abs(as_numbers(self.patterns_)).argmax(axis=1)
             pairs = zip(names, strongest, strict=True)
@@ -1888,7 +2049,7 @@ class SpectralDictionaryLearning(
 
     @property
     def _n_features_out(self) -> int:
-        return self.components_.shape[0]
+        return self.components_.shape[0] * (2 if self.split_sign else 1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -1941,6 +2102,26 @@ def _warn_about_layout(X: Any, grid: Grid, channel_axis: Any) -> None:
             "X.drop(columns=['Unnamed: 0']).",
             UserWarning,
             stacklevel=5,
+        )
+
+
+def _warn_about_codes(report: CodingReport, coding: SparseCoding) -> None:
+    """Warn if sparse codes have not converged, or are all zero."""
+    if report.n_unfinished > 0:
+        warnings.warn(
+            f"The sparse codes of {report.n_unfinished} rows had not converged after "
+            f"transform_max_iter={coding.max_iter} iterations. Increase "
+            "transform_max_iter, or transform_alpha.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+    if report.n_nonzeros == 0 and report.largest > 0 and coding.algorithm != "omp":
+        warnings.warn(
+            f"transform_alpha={coding.alpha:g} makes all codes zero: the largest "
+            f"product of a centred row and an atom is {report.largest:.4g}. Pass a "
+            "smaller transform_alpha.",
+            UserWarning,
+            stacklevel=6,
         )
 
 

@@ -308,3 +308,48 @@ class JoinedDerivatives(Derivatives):
     def gram(self) -> torch.Tensor:
         """Return the products of each atom; see `Derivatives.gram`."""
         return torch.cat([group.gram() for group in self._groups])
+
+
+class UnitDerivatives(Derivatives):
+    """Derivatives of atoms that are divided by their norms.
+
+    The derivative of s / |s| is that of s, without its part along s, divided by |s|.
+
+    Parameters
+    ----------
+    derivatives : Derivatives
+        Derivatives of the atoms s.
+    atoms : tensor of shape (K, T)
+        The atoms s, in the dtype of the derivatives.
+    """
+
+    def __init__(self, derivatives: Derivatives, atoms: torch.Tensor):
+        self._derivatives = derivatives
+        self._norms = torch.linalg.vector_norm(atoms, dim=1, keepdim=True)
+        self._unit = atoms / self._norms
+
+    def _across(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return rows without their parts along the atoms, divided by the norms."""
+        along = (rows * self._unit).sum(1, keepdim=True)
+        return (rows - along * self._unit) / self._norms
+
+    def combine(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the change of each atom; see `Derivatives.combine`."""
+        return self._across(self._derivatives.combine(change))
+
+    def along(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with one row per atom; see `Derivatives.along`."""
+        return self._derivatives.along(self._across(rows))
+
+    def along_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return products with all rows; see `Derivatives.along_all`."""
+        own = self._derivatives.along(self._unit)
+        products = self._derivatives.along_all(rows)
+        products = products - own[:, :, None] * (self._unit @ rows.T)[:, None]
+        return products / self._norms[:, :, None]
+
+    def gram(self) -> torch.Tensor:
+        """Return the products of each atom; see `Derivatives.gram`."""
+        own = self._derivatives.along(self._unit)
+        products = self._derivatives.gram() - own[:, :, None] * own[:, None]
+        return products / self._norms[:, :, None] ** 2

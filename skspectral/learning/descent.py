@@ -34,12 +34,13 @@ _LBFGS_STEPS_PER_ITERATION = 10
 class Step:
     """Errors of the dictionary after one step, as means over the samples.
 
-    An error that was not evaluated is NaN.
+    An error that was not evaluated is NaN. The penalty is that of sparse codes.
     """
 
     squared_error: float
     stft_error: float = float("nan")
     stage: str = ""
+    penalty: float = 0.0
 
 
 @dataclass

@@ -16,6 +16,7 @@ from skspectral.atoms.windows import (
     windowed_atoms,
     windowed_variance,
 )
+from skspectral.coding.sparse import SparseCoding
 from skspectral.learning.descent import Descent, Settings, Step, descend
 from skspectral.learning.projection import (
     added_variance,
@@ -111,6 +112,9 @@ class LearningPlan:
         squared error with these codes.
     renews : bool
         Whether weak atoms are replaced after a refinement.
+    coding : SparseCoding or None
+        Sparse codes for which the atoms are learned, see `learn_sparse`. None means
+        least-squares codes.
     """
 
     n_atoms: int
@@ -123,6 +127,7 @@ class LearningPlan:
     second: Start | None = None
     windows: torch.Tensor | None = None
     renews: bool = True
+    coding: SparseCoding | None = None
 
     def error(self, state: Descent, C: SecondMoment) -> float:
         """Return the squared error of the atoms, with one code per window.
@@ -138,19 +143,25 @@ class LearningPlan:
     @property
     def needs_samples(self) -> bool:
         """Whether learning needs minibatches of samples besides the second moment."""
-        return self.spectral is not None or self.settings.method == "adam"
+        return (
+            self.spectral is not None
+            or self.settings.method == "adam"
+            or self.coding is not None
+        )
 
     def in_units(self, unit: float) -> "LearningPlan":
         """Return the plan for samples that were multiplied by ``unit``.
 
-        The spectral error is proportional to ``unit`` and the squared error to its
-        square. Multiplying the weight of the spectral loss by ``unit`` preserves their
-        ratio.
+        The spectral error and the absolute values of the codes are proportional to
+        ``unit``, and the squared error to its square. Multiplying the weights of the
+        former by ``unit`` preserves their ratios.
         """
-        if self.spectral is None:
-            return self
-        weight = self.spectral.weight * unit
-        return replace(self, spectral=replace(self.spectral, weight=weight))
+        spectral, coding = self.spectral, self.coding
+        if spectral is not None:
+            spectral = replace(spectral, weight=spectral.weight * unit)
+        if coding is not None:
+            coding = coding.in_units(unit)
+        return replace(self, spectral=spectral, coding=coding)
 
 
 def learn_dictionary(

@@ -1,4 +1,4 @@
-"""Damped Gauss-Newton steps on the squared error with the codes eliminated."""
+"""Damped Gauss-Newton steps on the squared error, without or with fixed codes."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 from abc import ABC, abstractmethod
@@ -64,17 +64,52 @@ class NormalSystem(ABC):
     def product(self, change: torch.Tensor) -> torch.Tensor:
         """Return the product of H and a change of the parameters, both (K, p)."""
 
-    @abstractmethod
     def solve(self, added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Solve (H + diag(added)) step = -gradient / 2.
 
-        Returns the step and the residual, both (K, p).
+        By default, a few conjugate gradients are used. The preconditioner is the block
+        of the damped matrix that belongs to each atom.
+
+        Parameters
+        ----------
+        added : tensor of shape (K, p), float64
+            Positive numbers that are added to the diagonal.
+
+        Returns
+        -------
+        step : tensor of shape (K, p), float64
+            The solution.
+        residual : tensor of shape (K, p), float64
+            Residual of the linear system.
 
         Raises
         ------
         ArithmeticError
             If the damped matrix is not positive definite.
         """
+        factor = _factorised(self.blocks + torch.diag_embed(added))
+        inverse = torch.cholesky_inverse(factor)
+
+        def precondition(residual: torch.Tensor) -> torch.Tensor:
+            return torch.bmm(inverse, residual[:, :, None])[:, :, 0]
+
+        change = torch.zeros_like(self.gradient)
+        residual = -self.gradient / 2
+        direction = solved = precondition(residual)
+        size = first = float((residual * solved).sum())
+        for _ in range(_MAX_ITERATIONS):
+            image = self.product(direction) + added * direction
+            curvature = float((direction * image).sum())
+            if not curvature > 0:
+                break
+            change = change + size / curvature * direction
+            residual = residual - size / curvature * image
+            solved = precondition(residual)
+            previous, size = size, float((residual * solved).sum())
+            if size <= _FORCING**2 * first:
+                break
+            direction = solved + size / previous * direction
+        return change, residual
 
     def step(self, damping: float, min_damping: float) -> Step:
         """Return the damped step.
@@ -185,8 +220,7 @@ class DenseSystem(NormalSystem):
 class IterativeSystem(NormalSystem):
     """The system without its matrix, which is solved by a few conjugate gradients.
 
-    Only products of the derivatives are computed. The preconditioner is the block of
-    the damped matrix that belongs to each atom.
+    Only products of the derivatives are computed.
 
     Parameters
     ----------
@@ -225,31 +259,45 @@ class IterativeSystem(NormalSystem):
         image -= torch.bmm(inside[:, None], self._inside.mT)[:, 0]
         return image.double()
 
-    def solve(self, added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Solve the damped system; see `NormalSystem.solve`."""
-        factor = _factorised(self.blocks + torch.diag_embed(added))
-        inverse = torch.cholesky_inverse(factor)
 
-        def precondition(residual: torch.Tensor) -> torch.Tensor:
-            return torch.bmm(inverse, residual[:, :, None])[:, :, 0]
+class FixedCodesSystem(NormalSystem):
+    """The system of the squared error with fixed codes.
 
-        change = torch.zeros_like(self.gradient)
-        residual = -self.gradient / 2
-        direction = solved = precondition(residual)
-        size = first = float((residual * solved).sum())
-        for _ in range(_MAX_ITERATIONS):
-            image = self.product(direction) + added * direction
-            curvature = float((direction * image).sum())
-            if not curvature > 0:
-                break
-            change = change + size / curvature * direction
-            residual = residual - size / curvature * image
-            solved = precondition(residual)
-            previous, size = size, float((residual * solved).sum())
-            if size <= _FORCING**2 * first:
-                break
-            direction = solved + size / previous * direction
-        return change, residual
+    With the second moment M of the codes, it is H_pq = M_{i(p) i(q)} <d_p s, d_q s> for
+    atoms s of unit norm.
+
+    Parameters
+    ----------
+    gradient : tensor of shape (K, T)
+        Derivative of the squared error with respect to the atoms of unit norm.
+    code_moment : tensor of shape (K, K)
+        The matrix M.
+    derivatives : Derivatives
+        Derivatives of the atoms of unit norm.
+
+    Attributes
+    ----------
+    gradient, blocks : tensor
+        See `NormalSystem`.
+
+    Notes
+    -----
+    Costs K p^2 T multiplications, and K^2 T per iteration.
+    """
+
+    def __init__(
+        self,
+        gradient: torch.Tensor,
+        code_moment: torch.Tensor,
+        derivatives: Derivatives,
+    ):
+        self._derivatives, self._moment = derivatives, code_moment
+        self.gradient = derivatives.along(gradient)
+        self.blocks = derivatives.gram() * code_moment.diagonal()[:, None, None]
+
+    def product(self, change: torch.Tensor) -> torch.Tensor:
+        """Return the product of H and a change; see `NormalSystem.product`."""
+        return self._derivatives.along(self._moment @ self._derivatives.combine(change))
 
 
 def _coupling(fit: Projection) -> torch.Tensor:

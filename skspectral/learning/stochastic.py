@@ -1,6 +1,7 @@
 """Learning from minibatches: Adam on the squared error and the spectral loss."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -116,6 +117,28 @@ class Batches:
         order = self._stream.permutation(self._usable)
         for start in range(0, len(order), self._size):
             yield self._rows(order[start : start + self._size])
+
+    def __len__(self) -> int:
+        """Number of rows with a positive weight."""
+        return len(self._usable)
+
+    def some(self, n_rows: int) -> "Batches":
+        """Return minibatches of at most ``n_rows`` rows, which are drawn at random."""
+        if n_rows >= len(self._usable):
+            return self
+        new = copy.copy(self)
+        chosen = self._stream.choice(len(self._usable), n_rows, replace=False)
+        new._usable = self._usable[np.sort(chosen)]
+        return new
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """Iterate over all rows once, in their order, ``size`` rows at a time.
+
+        The weights sum to the number of rows with a positive weight.
+        """
+        for start in range(0, len(self._usable), size):
+            rows, weights = self._rows(self._usable[start : start + size])
+            yield rows, weights * len(rows)
 
     def forever(self) -> Iterator[Batch]:
         """Iterate over epochs without end."""

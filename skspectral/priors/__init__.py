@@ -15,6 +15,7 @@ from skspectral.priors.local_contrast import LocalContrastPrior
 from skspectral.priors.mixture import GaussianMixture
 from skspectral.priors.prior import Capabilities, Prior
 from skspectral.priors.scaled import ScaledPrior
+from skspectral.priors.spike_and_slab import SpikeAndSlabPrior
 from skspectral.priors.synthesis import Synthesis
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "LocalContrastPrior",
     "Prior",
     "ScaledPrior",
+    "SpikeAndSlabPrior",
     "Synthesis",
 ]

@@ -48,6 +48,9 @@ class Capabilities:
         Whether ``fit`` takes ``synthesis``, a `Synthesis`.
     conditioning : bool, default=False
         Whether the prior has ``sample_given``.
+    sparse_codes : bool, default=False
+        Whether ``fit`` takes the sparse codes of `transform` in place of coordinates,
+        and ``atoms``, the matrix that maps codes to coordinates.
     """
 
     gaussians: bool = False
@@ -57,6 +60,7 @@ class Capabilities:
     weights: bool = False
     synthesis: bool = False
     conditioning: bool = False
+    sparse_codes: bool = False
 
     def __post_init__(self) -> None:
         if self.gaussians:

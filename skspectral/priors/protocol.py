@@ -98,6 +98,26 @@ def fit_prior(
     try_draw(prior, codes.shape[1], label)
 
 
+def fit_code_prior(
+    prior: Prior,
+    codes: np.ndarray,
+    y: Any,
+    sample_weight: np.ndarray | None,
+    to_coordinates: np.ndarray,
+) -> None:
+    """Fit a prior of sparse codes in place, and test a draw.
+
+    ``to_coordinates``, (n_codes, n_coordinates), maps codes to the coordinates that the
+    prior draws.
+    """
+    options: dict[str, Any] = {"atoms": to_coordinates}
+    if sample_weight is not None:
+        options["sample_weight"] = sample_weight
+    with config_context(array_api_dispatch=False):
+        prior.fit(codes, y, **options)
+    try_draw(prior, to_coordinates.shape[1])
+
+
 def try_draw(prior: Prior, n_codes: int, label: Any = None) -> None:
     """Raise a ValueError with the cause if a fitted prior cannot be drawn from."""
     try:

@@ -21,6 +21,7 @@ from skspectral.priors import (
     GaussianPrior,
     LocalContrastPrior,
     ScaledPrior,
+    SpikeAndSlabPrior,
 )
 
 
@@ -34,6 +35,11 @@ from skspectral.priors import (
         SpectralDictionaryLearning(n_components=2, modulation=None, windows=2),
         SpectralDictionaryLearning(n_components=2, modulation=None, whiten=True),
         SpectralDictionaryLearning(n_components=1, modulation=BasisModulation(order=1)),
+        SpectralDictionaryLearning(
+            n_components=2, transform_algorithm="omp", modulation=None
+        ),
+        SpectralDictionaryLearning(n_components=2, n_nonzero_coefs=1, modulation=None),
+        SpectralDictionaryLearning(n_components=2, alpha=1e-2, split_sign=True),
         SpectralDictionaryLearning(
             n_components=2,
             modulation=MLPModulation(width=3, depth=1),
@@ -66,6 +72,7 @@ from skspectral.priors import (
         LocalContrastPrior(),
         LocalContrastPrior(ClassConditionalPrior()),
         LocalContrastPrior(GaussianMixture(2), coarse=2, n_details=3),
+        SpikeAndSlabPrior(),
         ScaledPrior(KernelDensity()),
         ScaledPrior(GaussianMixture(2)),
         ClassConditionalPrior(KernelDensity()),

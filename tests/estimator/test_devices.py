@@ -108,6 +108,8 @@ WAYS = [
     {"init": [1.3, 4.0, 7.7], "center": False},
     {"init": "spectrum", "solver": "lbfgs", "max_iter": 2, "shrinkage": 0.3},
     {**PLANES, "modulation": None, "shrinkage": "auto"},
+    {"modulation": None, "transform_algorithm": "lasso_cd", "transform_alpha": 0.1},
+    {"modulation": None, "n_nonzero_coefs": 2, "max_iter": 3},
     {**PLANES, "init": "random"},
     {**PLANES, "init": "spectrum", "modulation": MLPModulation(width=3, depth=1)},
 ]

@@ -39,6 +39,7 @@ from skspectral.priors import (
     GaussianPrior,
     LocalContrastPrior,
     ScaledPrior,
+    SpikeAndSlabPrior,
     Synthesis,
 )
 from skspectral.refinement import (
@@ -97,6 +98,9 @@ MODELS = {
     "shrinkage": lambda: on_digits(learning(shrinkage="auto", **plain)),
     "adam": lambda: on_digits(learning(solver="adam", **plain)),
     "stft": lambda: on_digits(learning(transform_stft_weight=0.1, stft_window=8)),
+    "sparse": lambda: on_digits(
+        learning(n_nonzero_coefs=2, prior=SpikeAndSlabPrior(), **plain)
+    ),
     "init": lambda: on_digits(learning(init=on_digits(learning(2, **plain)), **plain)),
     "device": lambda: on_digits(learning(device=torch.device("cpu"), **plain)),
     "generator": lambda: on_digits(
@@ -132,6 +136,7 @@ MODELS = {
     "DiffusionPrior on signals": lambda: on_signals_of_codes(
         DiffusionPrior(max_images=64, width=4, n_steps=2, device=torch.device("cpu"))
     ),
+    "SpikeAndSlabPrior": lambda: on_codes(SpikeAndSlabPrior()),
     "ScaledPrior": lambda: on_codes(ScaledPrior(GaussianPrior())),
     "SpectralOutlierDetector": lambda: SpectralOutlierDetector(
         learning(prior=GaussianMixture(2), **plain)
