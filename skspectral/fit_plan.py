@@ -137,12 +137,8 @@ class FitPlan:
             params["sampling_rate"],
             params["channel_axis"],
         )
-        carrier = AtomModel(_family(params["atoms"], grid), grid)
-        # This raises an error if there are no such waves on the grid.
+        carrier, model = atom_models(params["atoms"], params["modulation"], grid, rng)
         wave_grid = carrier.wave_grid
-        model = AtomModel(_modulated(carrier, params["modulation"], rng), grid)
-        if model.family is carrier.family:
-            model = carrier
         coding = learning_coding(params, n_features)
         n_atoms = _n_atoms(params["n_components"], n_features, coding is not None)
         if coding is not None:
@@ -209,6 +205,43 @@ class FitPlan:
             dtype=dtype,
             device=device,
         )
+
+
+def atom_models(
+    atoms: str | AtomFamily, modulation: Any, grid: Grid, rng: np.random.Generator
+) -> tuple[AtomModel, AtomModel]:
+    """Return the atoms without and with modulation, from the parameters of their names.
+
+    Parameters
+    ----------
+    atoms : str or AtomFamily
+        Kind of the atoms.
+    modulation : str, Modulation or None
+        Modulation of the atoms.
+    grid : Grid
+        Grid of the signals.
+    rng : Generator
+        Random initial parameters of a modulation.
+
+    Returns
+    -------
+    carrier : AtomModel
+        The atoms without modulation.
+    model : AtomModel
+        The atoms with their modulation; the carrier itself if there is none.
+
+    Raises
+    ------
+    ValueError
+        If there are no such atoms on the grid, or they take no modulation.
+    TypeError
+        If ``atoms`` is not a family of atoms.
+    """
+    carrier = AtomModel(_family(atoms, grid), grid)
+    # This raises an error if there are no such waves on the grid.
+    carrier.wave_grid  # noqa: B018
+    model = AtomModel(_modulated(carrier, modulation, rng), grid)
+    return carrier, carrier if model.family is carrier.family else model
 
 
 def stft_from_params(params: Mapping[str, Any], n_features: int) -> STFT:

@@ -34,7 +34,7 @@ ROOMS = (
     "fit_gaps folds",
     "spectral_dictionary",
     "model_selection recipes modulation_curves atom_names metrics datasets",
-    "outliers imputer uneven",
+    "outliers imputer uneven convolutional",
     "control onnx plotting refinement",
     "report",
 )

@@ -139,6 +139,15 @@ class CodeMoments:
         inside = (self.codes @ atoms - 2 * self.cross).flatten() @ atoms.flatten()
         return (self.energy + float(inside)) / self.weight
 
+    @property
+    def code_energy(self) -> torch.Tensor:
+        """Mean squares of the codes, shape (K,)."""
+        return self.codes.diagonal() / self.weight
+
+    def apply(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return half of the product of the second derivative of the error and rows."""
+        return self.codes @ rows / self.weight
+
     def gradient(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the derivative of the mean squared error, shape (K, T)."""
         return 2 / self.weight * (self.codes @ atoms - self.cross)

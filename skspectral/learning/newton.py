@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -263,15 +264,18 @@ class IterativeSystem(NormalSystem):
 class FixedCodesSystem(NormalSystem):
     """The system of the squared error with fixed codes.
 
-    With the second moment M of the codes, it is H_pq = M_{i(p) i(q)} <d_p s, d_q s> for
-    atoms s of unit norm.
+    The squared error is a quadratic function of the atoms s, with the second derivative
+    2 M, so that H_pq = <d_p s, M d_q s> for atoms of unit norm.
 
     Parameters
     ----------
     gradient : tensor of shape (K, T)
-        Derivative of the squared error with respect to the atoms of unit norm.
-    code_moment : tensor of shape (K, K)
-        The matrix M.
+        Derivative of the squared error with respect to the atoms.
+    apply : callable
+        Returns the product of M and rows of shape (K, T).
+    energy : tensor of shape (K,)
+        Mean of the diagonal of M for each atom. The blocks, which only precondition
+        and damp, are those of a multiple of the identity.
     derivatives : Derivatives
         Derivatives of the atoms of unit norm.
 
@@ -282,22 +286,23 @@ class FixedCodesSystem(NormalSystem):
 
     Notes
     -----
-    Costs K p^2 T multiplications, and K^2 T per iteration.
+    Costs K p^2 T multiplications, and one call of ``apply`` per iteration.
     """
 
     def __init__(
         self,
         gradient: torch.Tensor,
-        code_moment: torch.Tensor,
+        apply: Callable[[torch.Tensor], torch.Tensor],
+        energy: torch.Tensor,
         derivatives: Derivatives,
     ):
-        self._derivatives, self._moment = derivatives, code_moment
+        self._derivatives, self._apply = derivatives, apply
         self.gradient = derivatives.along(gradient)
-        self.blocks = derivatives.gram() * code_moment.diagonal()[:, None, None]
+        self.blocks = derivatives.gram() * energy[:, None, None]
 
     def product(self, change: torch.Tensor) -> torch.Tensor:
         """Return the product of H and a change; see `NormalSystem.product`."""
-        return self._derivatives.along(self._moment @ self._derivatives.combine(change))
+        return self._derivatives.along(self._apply(self._derivatives.combine(change)))
 
 
 def _coupling(fit: Projection) -> torch.Tensor:

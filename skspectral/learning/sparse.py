@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from skspectral._progress import Monitor
-from skspectral.atoms.derivatives import UnitDerivatives
 from skspectral.atoms.family import AtomModel, Description
 from skspectral.atoms.waves import Waves
 from skspectral.coding.gram import Gram, SparseRows
@@ -16,7 +15,7 @@ from skspectral.coding.sparse import SparseCoding
 from skspectral.learning.code_moments import CodeMoments
 from skspectral.learning.descent import Step
 from skspectral.learning.dictionary import LearnedAtoms, LearningPlan
-from skspectral.learning.newton import FixedCodesSystem
+from skspectral.learning.fixed_codes import lowered, unit_atoms
 from skspectral.learning.selection import GreedySelection, waves_of
 from skspectral.learning.starts import first_waves, random_waves
 from skspectral.learning.stochastic import Batches
@@ -25,11 +24,6 @@ from skspectral.moments.second_moment import FactorMoment, SecondMoment
 # Number of rows that are coded at a time, and number of random rows from which the
 # atoms are learned first, if there are more than twice as many.
 _BATCH_ROWS, _FEW_ROWS = 2048, 8192
-# Gauss-Newton steps of the atoms between two passes over the codes, and the number of
-# rejected steps, each with more damping, after which they end.
-_STEPS, _MAX_TRIALS = 3, 6
-# Smallest damping, as a fraction of the mean diagonal of the normal matrix.
-_MIN_DAMPING = 1e-6
 # The start selects among this number of waves, by the codes of this number of rows.
 _MAX_CANDIDATES, _START_ROWS = 4096, 4096
 # An atom with less than this fraction of the mean energy of the codes is dead. At most
@@ -190,7 +184,7 @@ class _Learner:
 
     def coded(self, params: torch.Tensor, previous: list[SparseRows]) -> _State:
         """Compute the codes of all rows, and the sums over them."""
-        atoms = _unit(self.plan.model.atoms(params))
+        atoms = unit_atoms(self.plan.model.atoms(params))
         gram, keeps = Gram.of(atoms), self.coding.algorithm == "omp"
         moments = CodeMoments.zeros(len(atoms), atoms.shape[1], atoms.device)
         worst, errors = atoms[:0], atoms.new_zeros(0)
@@ -238,33 +232,7 @@ class _Learner:
 
     def _moved(self, state: _State) -> torch.Tensor:
         """Return parameters that lower the squared error with fixed codes."""
-        model, moments = self.plan.model, state.moments
-        params, atoms = state.params, state.atoms
-        loss, damping = moments.squared_error(atoms), 1e-2
-        for _ in range(_STEPS):
-            derivatives = model.derivatives(params, torch.float64)
-            system = FixedCodesSystem(
-                moments.gradient(atoms),
-                moments.codes / moments.weight,
-                UnitDerivatives(derivatives, model.atoms(params)),
-            )
-            for _ in range(_MAX_TRIALS):
-                try:
-                    step = system.step(damping, _MIN_DAMPING)
-                except ArithmeticError:
-                    damping *= 4
-                    continue
-                trial = params + step.change
-                moved = _unit(model.atoms(trial))
-                lower = moments.squared_error(moved)
-                if lower < loss:
-                    break
-                damping *= 4
-            else:
-                return params
-            params, atoms, loss = trial, moved, lower
-            damping = max(damping / 5, 1e-7)
-        return params
+        return lowered(self.plan.model, state.params, state.moments)
 
     # Start, and replacement of atoms
 
@@ -299,7 +267,7 @@ class _Learner:
         atoms = carrier.atoms(carrier.start(waves))
         norms = torch.linalg.vector_norm(atoms, dim=1)
         usable = (norms > 1e-6 * norms.max()).nonzero()[:, 0]
-        waves, atoms = waves.at(usable), _unit(atoms[usable])
+        waves, atoms = waves.at(usable), unit_atoms(atoms[usable])
         n_nonzero = self.coding.n_nonzero
         if self.coding.algorithm != "omp":
             n_nonzero = max(1, rows.shape[1] // 10)
@@ -392,12 +360,6 @@ class _Learner:
             converged=self.converged,
             stopped=self.stopped,
         )
-
-
-def _unit(atoms: torch.Tensor) -> torch.Tensor:
-    """Return the atoms divided by their norms."""
-    norms = torch.linalg.vector_norm(atoms, dim=1, keepdim=True)
-    return atoms / norms.clamp_min(torch.finfo(atoms.dtype).tiny)
 
 
 def _better(

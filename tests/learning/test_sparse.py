@@ -109,7 +109,10 @@ def test_the_system_with_fixed_codes_is_that_of_its_matrix(data):
     jacobian = torch.randn(5, 3, 8, dtype=torch.float64)
     moment = whole.codes / whole.weight
     system = FixedCodesSystem(
-        whole.gradient(torch.zeros(5, 8).double()), moment, DenseDerivatives(jacobian)
+        whole.gradient(torch.zeros(5, 8).double()),
+        whole.apply,
+        whole.code_energy,
+        DenseDerivatives(jacobian),
     )
     matrix = torch.einsum("kl,kit,ljt->kilj", moment, jacobian, jacobian)
     change = torch.randn(5, 3, dtype=torch.float64)
