@@ -27,6 +27,8 @@ _OURS = """
     coding.whitening.Whitening
     control.transformers.SpectralEqualizer
     control.transformers.SpectralFilter
+    convolutional.dictionary.ConvolutionalSpectralDictionary
+    convolutional.moments.ActivationMoments
     gaussian.gaussian.Gaussian
     gaussian.gaussian.Span
     gaussian.mixture.Mixture

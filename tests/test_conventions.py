@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import UnsetMetadataPassedError
@@ -158,6 +159,8 @@ def test_tables_in_and_out(kind):
     X, y, _ = data()
     table = pandas.DataFrame(X, index=[f"row {i}" for i in range(len(X))])
     table.columns = [f"t{i}" for i in range(X.shape[1])]
+    if issparse(new(kind).fit(X, y).transform(X)):
+        pytest.skip("scikit-learn has no tables of sparse arrays")
     est = new(kind).set_output(transform="pandas")
     out = est.fit(table, y).transform(table)
     assert isinstance(out, pandas.DataFrame)

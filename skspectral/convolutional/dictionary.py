@@ -62,8 +62,8 @@ class ConvolutionalSpectralDictionary(
     n_components : int, default=1
         Number K of atoms.
     n_times_atom : int or None, default=None
-        Length L of an atom in samples, at least 4. None means a tenth of the shortest
-        recording, and at most 128.
+        Length L of an atom in samples, at least 2. None means a tenth of the shortest
+        recording, and between 4 and 128 samples.
     atoms : {"auto", "sinusoid", "plane_wave", "gabor", "chirp"} or AtomFamily, \
             default="auto"
         Kind of the atoms, as for `SpectralDictionaryLearning`.
@@ -169,7 +169,7 @@ class ConvolutionalSpectralDictionary(
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "n_times_atom": [Interval(Integral, 4, None, closed="left"), None],
+        "n_times_atom": [Interval(Integral, 2, None, closed="left"), None],
         "atoms": [StrOptions({"auto", *FAMILIES}), AtomFamily],
         "modulation": [StrOptions({"auto", *MODULATIONS}), Modulation, None],
         "reg": [Interval(Real, 0, 1, closed="neither")],
@@ -262,12 +262,12 @@ class ConvolutionalSpectralDictionary(
     ) -> "ConvolutionalSpectralDictionary":
         if earlier is None:
             recordings = recordings_of(
-                X, self, reset=True, shortest=self.n_times_atom or 4
+                X, self, reset=True, shortest=self.n_times_atom or 1
             )
             shortest = min(signal.shape[1] for signal in recordings.signals)
             length = self.n_times_atom
             if length is None:
-                length = max(4, min(_LONGEST, shortest // _SHARE))
+                length = min(max(4, min(_LONGEST, shortest // _SHARE)), shortest)
             n_times = sum(signal.shape[1] for signal in recordings.signals)
             self.mean_ = sum(signal.sum(1) for signal in recordings.signals) / n_times
             self.n_channels_, self.n_times_atom_ = recordings.n_channels, length

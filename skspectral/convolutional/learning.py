@@ -18,10 +18,14 @@ from skspectral.learning.fixed_codes import lowered, unit_atoms
 from skspectral.learning.starts import Start
 from skspectral.moments.second_moment import FactorMoment
 
-# A new atom is fitted to at most this number of windows of the residual.
+# New atoms are fitted to at most this number of windows of the residual per atom.
 _WINDOWS = 32
 # An atom with less than this fraction of the mean energy of the activations is dead.
 _DEAD, _MAX_RENEWALS = 1e-4, 3
+# Atoms move in their windows at most this number of times, if another window has more
+# than this multiple of the energy. After a move, the objective is compared after some
+# passes.
+_MAX_MOVES, _MORE_ENERGY, _SETTLING = 4, 1.01, 3
 
 
 @dataclass(frozen=True)
@@ -190,39 +194,41 @@ class _Learner:
         return error / 2 + state.alpha * moments.penalty / moments.n_times
 
     def start(self, alpha: float | None) -> ConvolutionalState:
-        """Add one atom after the other, each from the residual of the others."""
-        on_atom = self.monitor.stage("selection", self.plan.n_atoms)
-        state = None
-        left = self.signal
-        for _ in range(self.plan.n_atoms):
-            params, sign = self._new_atom(left)
-            if alpha is None:
-                products = correlations(left, self.atoms(params, sign))[0]
-                alpha = self.plan.reg * float((products * self.usable).abs().max())
-            before = None
-            if state is not None:
-                params = torch.cat([state.params, params])
-                sign = torch.cat([state.sign, sign])
-                before = state.events
-            state = self.coded(params, sign, alpha, before)
-            left = self._residual(state)
+        """Return the better of two starts.
+
+        The first one adds one atom after the other, each from the residual of the
+        others; the second one finds all atoms in the recordings.
+        """
+        n_atoms = self.plan.n_atoms
+        on_atom = self.monitor.stage("selection", n_atoms)
+        params, sign = self._new_atoms(self.signal)
+        if alpha is None:
+            products = correlations(self.signal, self.atoms(params, sign))[0]
+            alpha = self.plan.reg * float((products * self.usable).abs().max())
+        state = self.coded(params, sign, alpha, None)
+        on_atom()
+        for _ in range(1, n_atoms):
+            params, sign = self._new_atoms(self._residual(state))
+            params = torch.cat([state.params, params])
+            sign = torch.cat([state.sign, sign])
+            state = self.coded(params, sign, alpha, state.events)
             on_atom()
-        assert state is not None
-        return state
+        if n_atoms == 1:
+            return state
+        together = self._new_atoms(self.signal, n_atoms)
+        state = self._settled(state)
+        other = self._settled(self.coded(*together, alpha, None))
+        return other if self.loss(other) < self.loss(state) else state
 
     def refine(self, state: ConvolutionalState) -> ConvolutionalState:
         """Lower the objective by passes over the recordings."""
         plan = self.plan
         on_pass = self.monitor.stage("activations", plan.max_iter)
-        losses, n_small, n_renewals = [self.loss(state)], 0, 0
+        losses, n_small, n_renewals, n_moves = [self.loss(state)], 0, 0, 0
         converged = False
         for _ in range(plan.max_iter):
             before = losses[-1]
-            # The moments of the atoms without their signs.
-            order = torch.arange(plan.n_atoms, device=state.sign.device)
-            unsigned = state.moments.reordered(order, state.sign)
-            params = lowered(plan.model, state.params, unsigned)
-            state = self.coded(params, state.sign, state.alpha, state.events)
+            state = self._pass(state)
             loss = self.loss(state)
             n_small = n_small + 1 if before - loss <= plan.tol * before else 0
             renewed = self._renewed(state) if n_renewals < _MAX_RENEWALS else None
@@ -238,6 +244,15 @@ class _Learner:
                     f"The objective became {loss} at pass {len(losses)}. Check that "
                     "the atoms are finite for all parameters."
                 )
+            if n_small == 2 and n_moves < _MAX_MOVES:
+                moved = self._recentred(state)
+                n_moves = _MAX_MOVES if moved is None else n_moves + 1
+                if moved is not None:
+                    trial = self._settled(self.coded(*moved, state.alpha, None))
+                    if self.loss(trial) < (1 - plan.tol) * loss:
+                        state, loss, n_small = trial, self.loss(trial), 0
+                    else:
+                        n_moves = _MAX_MOVES
             losses.append(loss)
             converged = n_small == 2
             stopped = on_pass(loss=loss, n_events=state.moments.n_events)
@@ -245,6 +260,54 @@ class _Learner:
                 converged = True
                 break
         return replace(state, losses=losses, converged=converged)
+
+    def _pass(self, state: ConvolutionalState) -> ConvolutionalState:
+        """Lower the objective over the atoms, then over the activations."""
+        # The moments of the atoms without their signs.
+        order = torch.arange(self.plan.n_atoms, device=state.sign.device)
+        unsigned = state.moments.reordered(order, state.sign)
+        params = lowered(self.plan.model, state.params, unsigned)
+        return self.coded(params, state.sign, state.alpha, state.events)
+
+    def _settled(self, state: ConvolutionalState) -> ConvolutionalState:
+        """Return the state after some passes."""
+        for _ in range(_SETTLING):
+            state = self._pass(state)
+        return state
+
+    def _recentred(
+        self, state: ConvolutionalState
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return parameters and signs of atoms that lie in the middle of their windows.
+
+        The mean shape of an event, seen through a window that is longer than the atom,
+        shows whether another window of the length of the atom has more of its energy.
+        The atom is then fitted to the shape in that window. None is returned if all
+        atoms lie in the middle.
+        """
+        length, n_channels = self.plan.shape[1], self.plan.shape[0]
+        margin = length // 2
+        atoms = self.atoms(state.params, state.sign)
+        residual = torch.nn.functional.pad(self._residual(state), (margin, margin))
+        windows = residual.unfold(1, length + 2 * margin, 1)
+        params, sign, changed = state.params.clone(), state.sign.clone(), False
+        for k in range(self.plan.n_atoms):
+            own = state.events.atom == k
+            value, start = state.events.value[own], state.events.start[own]
+            if not len(value):
+                continue
+            shape = torch.einsum("cnt,n->ct", windows[:, start], value)
+            shape = shape / (value**2).sum()
+            shape[:, margin : margin + length] += atoms[k]
+            power = torch.nn.functional.pad((shape**2).sum(0).cumsum(0), (1, 0))
+            energy = power[length:] - power[:-length]
+            best = int(energy.argmax())
+            if energy[best] <= _MORE_ENERGY * energy[margin]:
+                continue
+            row = shape[:, best : best + length].reshape(1, n_channels * length)
+            (params[k],), (sign[k],) = self._fitted(row)
+            changed = True
+        return (params, sign) if changed else None
 
     def _residual(self, state: ConvolutionalState) -> torch.Tensor:
         atoms = self.atoms(state.params, state.sign)
@@ -259,36 +322,53 @@ class _Learner:
         if not float(energy[weakest]) < _DEAD * float(energy.mean()):
             return None
         params, sign = state.params.clone(), state.sign.clone()
-        (params[weakest],), (sign[weakest],) = self._new_atom(self._residual(state))
+        (params[weakest],), (sign[weakest],) = self._new_atoms(self._residual(state))
         return params, sign
 
-    def _new_atom(self, residual: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return parameters, (1, p), and sign of an atom that resembles many windows.
+    def _new_atoms(
+        self, residual: torch.Tensor, n_atoms: int = 1
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return parameters and signs of atoms that resemble many windows.
 
-        Of the windows with the most energy, the one that resembles the others most is
-        chosen, and the others are moved to the places where they resemble it most. The
-        atom is then the one with the least squared error on these windows.
+        Of the windows with the most energy, those are chosen, one after the other, that
+        add most to the likeness of all windows and the chosen ones. Each window belongs
+        to the chosen one that it resembles most, at the place where it does. An atom is
+        then the one with the least squared error on the windows of its group.
         """
-        plan, length = self.plan, self.plan.shape[1]
-        places = self._strong_windows(residual)
-        windows = residual.unfold(1, length, 1)[:, places].movedim(1, 0)
-        size = 2 * length
-        spectra = torch.fft.rfft(windows, size)
+        length = self.plan.shape[1]
+        places = self._strong_windows(residual, n_atoms * _WINDOWS)
+        windows = residual.unfold(1, length, 1)
+        spectra = torch.fft.rfft(windows[:, places].movedim(1, 0), 2 * length)
+        # Entry [i, j, m] is the product of window i and window j moved by m samples.
         products = torch.fft.irfft(
-            torch.einsum("icf,jcf->ijf", spectra.conj(), spectra), size
+            torch.einsum("icf,jcf->ijf", spectra.conj(), spectra), 2 * length
         )
-        # Entry [i, j, m] is the product of window i and window j moved back by m.
-        if not plan.positive:
+        if not self.plan.positive:
             products = products.abs()
-        norms = windows.flatten(1).norm(dim=1).clamp_min(1e-300)
-        likeness = products.amax(2) / norms[:, None]
-        chosen = int(likeness.sum(1).argmax())
-        shift = products[chosen].argmax(1)
-        shift = torch.where(shift >= length, shift - size, shift)
-        at = (places + shift).clamp(0, len(self.usable) - 1)
-        aligned = residual.unfold(1, length, 1)[:, at].movedim(1, 0).flatten(1)
-        aligned = aligned[self.usable[at]]
-        total = float((aligned**2).sum())
+        energy = products[:, :, 0].diagonal().clamp_min(1e-300)
+        likeness, shift = (products / energy.sqrt()[:, None, None]).max(2)
+        likeness = likeness.clamp_min(0) ** 2
+        shift = torch.where(shift >= length, shift - 2 * length, shift)
+        reached = torch.zeros_like(energy)
+        chosen = []
+        for _ in range(n_atoms):
+            gain = (likeness - reached).clamp_min(0).sum(1)
+            chosen.append(int(gain.argmax()))
+            reached = torch.maximum(reached, likeness[chosen[-1]])
+        group = likeness[chosen].argmax(0)
+        group[chosen] = torch.arange(n_atoms, device=group.device)
+        found = []
+        for number, window in enumerate(chosen):
+            own = group == number
+            at = (places[own] + shift[window, own]).clamp(0, len(self.usable) - 1)
+            rows = windows[:, at[self.usable[at]]].movedim(1, 0).flatten(1)
+            found.append(self._fitted(rows))
+        params, sign = zip(*found, strict=True)
+        return torch.cat(params), torch.cat(sign)
+
+    def _fitted(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return parameters, (1, p), and sign of the atom that fits rows best."""
+        plan = self.plan
         learning = LearningPlan(
             1,
             plan.carrier,
@@ -296,23 +376,22 @@ class _Learner:
             Start(),
             Settings(1e-6, 30, 1e-3, torch.float64, "auto", 1e-3),
         )
-        learned = learn_dictionary(
-            FactorMoment(aligned, 1 / total), learning, _Silent()
-        )
-        codes = aligned @ unit_atoms(plan.model.atoms(learned.params))[0]
+        second = FactorMoment(rows, 1 / float((rows**2).sum()))
+        learned = learn_dictionary(second, learning, _Silent())
+        codes = rows @ unit_atoms(plan.model.atoms(learned.params))[0]
         sign = (
             (codes.abs() * codes).sum().sign() if plan.positive else codes.new_ones(())
         )
         return learned.params, torch.where(sign < 0, -1.0, 1.0)[None].to(codes)
 
-    def _strong_windows(self, residual: torch.Tensor) -> torch.Tensor:
+    def _strong_windows(self, residual: torch.Tensor, count: int) -> torch.Tensor:
         """Return the starts of windows with the most energy, without overlap."""
         length = self.plan.shape[1]
         power = torch.nn.functional.pad((residual**2).sum(0).cumsum(0), (1, 0))
         energy = (power[length:] - power[:-length]).clamp_min(0)
         energy = torch.where(self.usable, energy, -1.0)
         places: list[int] = []
-        for _ in range(_WINDOWS):
+        for _ in range(count):
             place = int(energy.argmax())
             if places and not float(energy[place]) > 0:
                 break

@@ -71,7 +71,7 @@ def recordings_of(
     if is_list:
         signals = [_recording(part, f"recording {i} of X") for i, part in enumerate(X)]
         kind, dtype = "list", np.result_type(*(part.dtype for part in signals))
-    elif getattr(X, "ndim", None) == 3 or np.ndim(X) == 3:
+    elif getattr(X, "ndim", 2) == 3 or (isinstance(X, list) and np.ndim(X) == 3):
         checked = check_array(
             X, "X", dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=1
         )

@@ -10,6 +10,7 @@ figure is shown or saved.
 from skspectral.plotting.atoms import AtomDisplay
 from skspectral.plotting.codes import CodeDisplay
 from skspectral.plotting.correlation import CorrelationDisplay
+from skspectral.plotting.events import EventDisplay
 from skspectral.plotting.latent import LatentDisplay
 from skspectral.plotting.learning import LearningDisplay
 from skspectral.plotting.modulations import ModulationDisplay
@@ -22,6 +23,7 @@ __all__ = [
     "AtomDisplay",
     "CodeDisplay",
     "CorrelationDisplay",
+    "EventDisplay",
     "LatentDisplay",
     "LearningDisplay",
     "ModulationDisplay",

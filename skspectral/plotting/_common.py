@@ -47,7 +47,14 @@ def axes_for(ax: Any, width: float, height: float) -> "Axes":
     return ax
 
 
-def split_axes(ax: "Axes", n_rows: int, n_columns: int, **options: Any) -> np.ndarray:
+def split_axes(
+    ax: "Axes",
+    n_rows: int,
+    n_columns: int,
+    *,
+    height_ratios: list[float] | None = None,
+    **options: Any,
+) -> np.ndarray:
     """Replace ``ax`` by an array of Axes with shape (n_rows, n_columns)."""
     spec = ax.get_subplotspec()
     if spec is None:
@@ -56,7 +63,8 @@ def split_axes(ax: "Axes", n_rows: int, n_columns: int, **options: Any) -> np.nd
             "with plt.subplots() or figure.add_subplot()."
         )
     ax.set_axis_off()
-    return spec.subgridspec(n_rows, n_columns).subplots(squeeze=False, **options)
+    inner = spec.subgridspec(n_rows, n_columns, height_ratios=height_ratios)
+    return inner.subplots(squeeze=False, **options)
 
 
 def grid_of_panels(

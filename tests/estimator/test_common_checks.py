@@ -14,6 +14,7 @@ from skspectral import (
     SpectralImputer,
 )
 from skspectral.control import SpectralEqualizer, SpectralFilter
+from skspectral.convolutional import ConvolutionalSpectralDictionary
 from skspectral.priors import (
     ClassConditionalPrior,
     DiffusionPrior,
@@ -56,6 +57,7 @@ from skspectral.priors import (
             sample_posterior=True,
             random_state=0,
         ),
+        ConvolutionalSpectralDictionary(reg=0.5, tol=0.1),
         SpectralEqualizer(gains=0.5),
         SpectralFilter(SpectralDictionaryLearning(n_components=2), high=1.5),
         GaussianPrior(),

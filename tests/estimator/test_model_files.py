@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 from sklearn.mixture import BayesianGaussianMixture
@@ -31,6 +32,7 @@ from skspectral import (
 )
 from skspectral.atoms import Chirp, Gabor, PlaneWave, Sinusoid
 from skspectral.control import SpectralEqualizer, SpectralFilter
+from skspectral.convolutional import ConvolutionalSpectralDictionary
 from skspectral.model_files import TRUSTED_TYPES, load_model, save_model
 from skspectral.priors import (
     ClassConditionalPrior,
@@ -144,6 +146,9 @@ MODELS = {
     "SpectralImputer": lambda: SpectralImputer(
         learning(**plain), add_indicator=True
     ).fit(np.where(np.arange(64) == 3 + 0 * X, np.nan, X)),
+    "ConvolutionalSpectralDictionary": lambda: ConvolutionalSpectralDictionary(
+        n_times_atom=8, reg=0.5
+    ).fit(X[:20]),
     "UnevenSpectralDictionary": lambda: UnevenSpectralDictionary(2).fit(X),
     "SpectralEqualizer": lambda: SpectralEqualizer(learning(), gains=0.5).fit(X),
     "SpectralFilter": lambda: SpectralFilter(learning(), high=1.5).fit(X),
@@ -188,7 +193,8 @@ def results(model):
         except (AttributeError, TypeError):
             continue
         # scikit-learn's mixtures draw labels, too.
-        yield name, found[0] if isinstance(found, tuple) else found
+        found = found[0] if isinstance(found, tuple) else found
+        yield name, found.toarray() if issparse(found) else found
 
 
 def without_places(model):
