@@ -19,6 +19,8 @@ _TOLERANCE = 1e-9
 _PATIENCE = 50
 # Rounding errors of products, as multiples of the sum of the codes of a row.
 _ROUNDING = {torch.float32: 3e-7, torch.float64: 1e-13}
+# Number of places by which active sets grow.
+_MORE_PLACES = 6
 # Finished rows are removed when they are this fraction of the rows.
 _REMOVED_FRACTION = 0.25
 # An atom with less than this squared distance from the span of the active atoms is
@@ -273,7 +275,7 @@ class _ActiveSets:
         missing = int(self.active.sum(1).max()) + _MAX_JOINING - places
         if missing <= 0:
             return
-        added = max(missing, places // 2)
+        added = max(missing, _MORE_PLACES)
 
         def extended(part: torch.Tensor) -> torch.Tensor:
             return torch.cat([part, part.new_zeros(n, added)], dim=1)
@@ -287,11 +289,15 @@ class _ActiveSets:
         index = torch.arange(len(self.rows), device=self.rows.device)
         several = torch.full_like(self.most, _MAX_JOINING)
         while len(index) > 0:
+            # Indexing copies, which takes time for all rows.
+            inverse = self.inverse
+            if len(index) < len(self.rows):
+                inverse = inverse[index]
             values, signs = self.values[index], self.signs[index]
             active = signs != 0
             right = self.targets[index] - self.alpha[index, None] * signs
             right = torch.where(active, right, 0.0)
-            target = torch.bmm(self.inverse[index], right[:, :, None])[:, :, 0]
+            target = torch.bmm(inverse, right[:, :, None])[:, :, 0]
             crossing = active & (target * signs <= 0)
             fraction = values / (values - target)
             fraction = torch.where(values != 0, fraction, 0.0)

@@ -57,34 +57,42 @@ class SparseCoding:
 
     def codes(
         self, correlations: torch.Tensor, gram: Gram
-    ) -> tuple[SparseRows | torch.Tensor, int]:
-        """Return codes, and the number of rows that did not reach the minimum.
+    ) -> tuple[SparseRows, "CodingReport"]:
+        """Return the codes of rows.
+
+        Rows with NaN or infinite products have the codes 0.
 
         Parameters
         ----------
         correlations : tensor of shape (n, K)
-            Finite inner products of centred rows and atoms.
+            Inner products of centred rows and atoms. The memory is reused.
         gram : Gram
             Inner products of the atoms of unit norm.
 
         Returns
         -------
-        codes : SparseRows, or tensor of shape (n, K)
-            Codes in the dtype of ``correlations``. They are a tensor for "threshold".
-        n_unfinished : int
-            Number of rows that needed more than ``max_iter`` iterations.
+        codes : SparseRows
+            Codes in the dtype of ``correlations``.
+        report : CodingReport
+            What happened to the rows.
         """
-        if self.algorithm == "threshold":
-            size = correlations if self.positive else correlations.abs()
-            return (size - self.alpha).clamp_min(0) * correlations.sign(), 0
         # The algorithms compare products with absolute tolerances.
-        scale = correlations.abs().amax(1, keepdim=True)
+        scale = torch.maximum(correlations.amax(1), -correlations.amin(1))[:, None]
+        finite = scale.isfinite()
+        if not bool(finite.all()):
+            correlations[~finite[:, 0]] = 0.0
+            scale = torch.where(finite, scale, 1.0)
+        largest = float(scale[finite].max()) if bool(finite.any()) else 0.0
         scale = torch.where(scale > 0, scale, 1.0)
-        correlations = correlations / scale
         n_unfinished = 0
-        if self.algorithm == "omp":
+        if self.algorithm == "threshold":
+            found = self._thresholded(correlations)
+            scale = torch.ones_like(scale)
+        elif self.algorithm == "omp":
+            correlations /= scale
             found = matching_pursuit(correlations, gram, self.n_nonzero)
         else:
+            correlations /= scale
             found, n_unfinished = lasso(
                 correlations,
                 gram,
@@ -92,7 +100,16 @@ class SparseCoding:
                 positive=self.positive,
                 max_iter=self.max_iter,
             )
-        return SparseRows(found.support, found.values * scale), n_unfinished
+        codes = SparseRows(found.support, found.values * scale)
+        n_nonzeros = int((codes.values != 0).sum())
+        return codes, CodingReport(n_unfinished, n_nonzeros, largest)
+
+    def _thresholded(self, correlations: torch.Tensor) -> SparseRows:
+        """Return products that are moved towards zero, at all atoms."""
+        size = correlations if self.positive else correlations.abs()
+        values = (size - self.alpha).clamp_min(0) * correlations.sign()
+        every = torch.arange(values.shape[1], device=values.device)
+        return SparseRows(every.expand(len(values), -1), values)
 
 
 @dataclass(frozen=True)
@@ -159,21 +176,23 @@ def sparse_codes(
     atoms = as_tensor(components, device, dtype)
     wide = np.empty((1, len(atoms)), np.float64)
     n_rows = batch_rows(wide, batch_size, _BATCH_BYTES, device)
-    n_unfinished, n_nonzeros, largest = 0, 0, 0.0
+    reports = []
     for rows, batch in iter_batches(X, n_rows, device):
-        correlations = (batch - centre) @ atoms.T
-        finite = correlations.isfinite().all(1)
-        if not bool(finite.all()):
-            correlations[~finite] = 0.0
-        found, unfinished = coding.codes(correlations, gram)
-        if isinstance(found, SparseRows):
-            found = found.dense(len(atoms))
-        n_unfinished += unfinished
-        n_nonzeros += int((found != 0).sum())
-        largest = max(largest, float(correlations.abs().max()))
-        found[~finite] = torch.nan
-        written[rows] = found.to(written.device)
-    return out, CodingReport(n_unfinished, n_nonzeros, largest)
+        products = (batch - centre) @ atoms.T
+        is_finite = products.sum(1).isfinite()
+        found, report = coding.codes(products, gram)
+        reports.append(report)
+        part = written[rows].zero_()
+        part.scatter_add_(
+            1, found.support.to(part.device), found.values.to(part.device)
+        )
+        if not bool(is_finite.all()):
+            part[~is_finite.to(part.device)] = torch.nan
+    return out, CodingReport(
+        sum(report.n_unfinished for report in reports),
+        sum(report.n_nonzeros for report in reports),
+        max(report.largest for report in reports),
+    )
 
 
 def split_signs(codes: Samples) -> Samples:

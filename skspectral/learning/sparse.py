@@ -192,7 +192,6 @@ class _Learner:
         for number, (rows, weights) in enumerate(self.batches.in_order(_BATCH_ROWS)):
             typed = atoms.to(rows.dtype)
             found, _ = self.coding.codes(rows @ typed.T, gram)
-            assert isinstance(found, SparseRows)
             residual = rows - found.combine(typed)
             error = (residual**2).sum(1)
             if keeps:
@@ -274,7 +273,6 @@ class _Learner:
         coding = SparseCoding("omp", n_nonzero=min(n_nonzero, len(atoms)))
         typed = atoms.to(rows.dtype)
         found, _ = coding.codes(rows @ typed.T, Gram.of(atoms))
-        assert isinstance(found, SparseRows)
         energy = torch.zeros(len(atoms), dtype=torch.float64, device=device)
         squares = weights.double()[:, None] * found.values.double() ** 2
         energy.scatter_add_(0, found.support.flatten(), squares.flatten())
