@@ -478,6 +478,55 @@ def test_bench_gaps(tmp_path):
 
 
 @pytest.mark.slow
+def test_bench_sparse(tmp_path):
+    done = run(
+        "benchmarks/bench_sparse.py",
+        *("--rows", 300, "--atoms", 40, "--features", 32),
+        *("--patches", 300, "--learned-atoms", 80),
+        folder=tmp_path,
+    )
+    assert "| omp | float64 | 10 nonzeros |" in done.stdout
+    assert "| 300 | gabor |" in done.stdout
+
+
+@pytest.mark.slow
+def test_bench_convolutional(tmp_path):
+    rng = np.random.default_rng(0)
+    beats = np.arange(200, 19_000, 300)
+    signal = rng.normal(size=(20_000, 2)) * 4
+    for beat in beats:
+        signal[beat - 10 : beat + 10] += 200 * np.hanning(20)[:, None]
+    np.savez(
+        tmp_path / "ecg.npz",
+        signal=signal.astype(np.int16),
+        sampling_rate=360.0,
+        annotation_sample=beats,
+        annotation_symbol=np.full(len(beats), "N"),
+    )
+    impacts = 0.05 * rng.normal(size=(1, 2, 24_000))
+    t = np.arange(60) / 12_000
+    ring = np.exp(-t * 1000) * np.sin(2 * np.pi * 3000 * t)
+    for start in np.arange(50, 23_900, 12_000 / (3.5848 * 30)):
+        impacts[..., round(start) : round(start) + 60] += ring
+    np.savez(
+        tmp_path / "bearing.npz",
+        X=impacts,
+        fault=np.array(["OR"]),
+        rpm=np.array([1800.0]),
+        sampling_rate=12_000.0,
+    )
+    done = run(
+        "benchmarks/bench_convolutional.py",
+        *("--samples", 4000, "--skip-alphacsc"),
+        *("--ecg", "ecg.npz", "--bearings", "bearing.npz"),
+        folder=tmp_path,
+    )
+    assert "| 3 Gabor atoms, noise 0.03 | gabor | 0.99" in done.stdout
+    assert "| 1 | gabor | 63 | 63 | 1.0000 |" in done.stdout
+    assert "| OR, 1800 rpm | 107.5 Hz | 107." in done.stdout
+
+
+@pytest.mark.slow
 def test_bench_uneven(tmp_path):
     rng = np.random.default_rng(0)
     days = np.sort(rng.uniform(0, 40, (2, 60)), axis=1)
