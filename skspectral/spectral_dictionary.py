@@ -214,7 +214,7 @@ class SpectralDictionaryLearning(
     transform_algorithm : {"auto", "lstsq", "omp", "lasso_lars", "lasso_cd", \
             "threshold"}, default="auto"
         Codes that `transform` computes. The names are those of
-        `sklearn.decomposition.sparse_encode`.
+        ``sklearn.decomposition.sparse_encode``.
 
         - "auto": "lasso_cd" with ``alpha``, "omp" with ``n_nonzero_coefs``, and "lstsq"
           otherwise.
@@ -1072,7 +1072,7 @@ class SpectralDictionaryLearning(
             ||x - x^||^2 + transform_stft_weight * || |STFT x| - |STFT x^| ||_1
 
         Sparse codes cost O(K s^2) per sample with s nonzeros. They are those of
-        `sklearn.decomposition.sparse_encode` for the centred samples, up to rounding.
+        ``sklearn.decomposition.sparse_encode`` for the centred samples, up to rounding.
         A warning is given if some codes have not converged, or all are zero.
         """
         codes = self._codes(X)

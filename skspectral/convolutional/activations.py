@@ -68,9 +68,8 @@ class Events:
 
         Their starts are counted from ``first``.
         """
-        low, high = torch.searchsorted(
-            self.start, torch.tensor([first, end], device=self.start.device)
-        ).tolist()
+        limits = as_tensor(np.array([first, end]), self.start.device)
+        low, high = (int(place) for place in torch.searchsorted(self.start, limits))
         return Events(
             self.atom[low:high], self.start[low:high] - first, self.value[low:high]
         )

@@ -118,7 +118,7 @@ class ConvolutionalSpectralDictionary(
         Length of an atom.
     n_channels_ : int
         Number of channels.
-    losses_ : ndarray of shape (n_iter_ + 1,)
+    losses_ : ndarray of shape (n_passes + 1,)
         Objective per sample, at the start and after each pass.
     n_iter_ : int
         Number of passes.

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
+from skspectral._device import as_tensor
 from skspectral._progress import Monitor, Step
 from skspectral.atoms.family import AtomModel
 from skspectral.convolutional.activations import Events, correlations, encode
@@ -355,8 +357,9 @@ class _Learner:
             gain = (likeness - reached).clamp_min(0).sum(1)
             chosen.append(int(gain.argmax()))
             reached = torch.maximum(reached, likeness[chosen[-1]])
-        group = likeness[chosen].argmax(0)
-        group[chosen] = torch.arange(n_atoms, device=group.device)
+        medoids = as_tensor(np.array(chosen), residual.device)
+        group = likeness[medoids].argmax(0)
+        group[medoids] = torch.arange(n_atoms, device=group.device)
         found = []
         for number, window in enumerate(chosen):
             own = group == number
@@ -397,7 +400,7 @@ class _Learner:
                 break
             places.append(place)
             energy[max(0, place - length + 1) : place + length] = -1.0
-        return torch.tensor(places, device=residual.device)
+        return as_tensor(np.array(places), residual.device)
 
 
 class _Silent:

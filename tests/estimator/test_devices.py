@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from skspectral import MLPModulation, SpectralDictionaryLearning
+from skspectral.convolutional import ConvolutionalSpectralDictionary
 from skspectral.priors import DiffusionPrior, GaussianMixture, Synthesis
 
 # torch knows the name of this device, but its usual builds do not implement it.
@@ -196,6 +197,29 @@ def test_diffusion_elsewhere(network):
     found.append(back.sample(3, random_state=0))
     for ours, theirs in zip(found, [*expected, expected[0]], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_events_elsewhere():
+    rng = np.random.default_rng(0)
+    x = 0.05 * rng.normal(size=600)
+    for start in range(20, 560, 45):
+        x[start : start + 24] += np.hanning(24) * np.sin(np.arange(24))
+
+    def results(est):
+        est.fit([x])
+        yield est.components_
+        yield est.transform([x])[0].toarray()
+        yield est.partial_fit([x[:300]]).components_
+        yield est.find_events([x])["time"]
+
+    options = {"n_times_atom": 24, "tol": 0.01}
+    expected = list(results(ConvolutionalSpectralDictionary(2, **options)))
+    with PretendDevice():
+        there = ConvolutionalSpectralDictionary(2, device="lazy", **options)
+        found = list(results(there))
+        assert not any(isinstance(x, torch.Tensor) for x in vars(there).values())
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_the_pretence_notices_what_a_gpu_would():
