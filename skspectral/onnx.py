@@ -193,6 +193,11 @@ def _check(estimator: Any, method: str = "transform") -> None:
             "because sparse codes are computed by iterations. Set it to 'lstsq' to "
             "export least-squares codes."
         )
+    if method in ("transform", "inverse_transform") and estimator.split_sign:
+        raise ValueError(
+            "split_sign=True has no graph. Set it to False to export codes with their "
+            "signs."
+        )
     weight = estimator.transform_stft_weight
     if method == "transform" and weight != 0:
         raise ValueError(

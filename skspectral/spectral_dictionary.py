@@ -323,9 +323,10 @@ class SpectralDictionaryLearning(
         which is the CPU for numpy arrays.
     random_state : int, RandomState instance or None, default=None
         Seed of `sample`, of a prior without a seed of its own, and of the random parts
-        of learning: ``init="random"``, ``modulation="mlp"``, ``solver="adam"`` and the
-        spectral loss. With the default parameters the atoms do not depend on it. Pass
-        an int for reproducible results.
+        of learning: ``init="random"``, ``modulation="mlp"``, ``solver="adam"``, the
+        spectral loss, and the choice of rows and candidates for sparse codes. With the
+        default parameters the atoms do not depend on it. Pass an int for reproducible
+        results.
     warm_start : bool, default=False
         Whether `fit` starts from the atoms of the last fit instead of from ``init``.
 

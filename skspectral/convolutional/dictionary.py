@@ -40,6 +40,8 @@ from skspectral.model import Dictionary
 
 # Default length of an atom, as a fraction of the shortest recording, and its limit.
 _SHARE, _LONGEST = 10, 128
+# Largest number of times that missing samples are filled in `transform`.
+_FILLING = 30
 
 
 class ConvolutionalSpectralDictionary(
@@ -216,7 +218,8 @@ class ConvolutionalSpectralDictionary(
         X : array-like of shape (n, n_times) or (n, n_channels, n_times), or list of \
                 ndarray
             Recordings. Those of a list have the shape (n_times,) or (n_channels,
-            n_times), and may have different lengths.
+            n_times), and may have different lengths. NaN marks missing samples, in all
+            methods.
         y : object, default=None
             Not used, present for API consistency by convention.
 
@@ -228,9 +231,14 @@ class ConvolutionalSpectralDictionary(
         Raises
         ------
         ValueError
-            If a recording is shorter than an atom, or has NaN or infinite values.
+            If a recording is shorter than an atom, or has infinite values.
         ValueError
             If the recordings are constant, or a parameter has an invalid value.
+
+        Notes
+        -----
+        With missing samples, the error of the observed samples is minimised: each pass
+        fills the gaps with the present sum of the events.
         """
         return self._learn(X, earlier=None)
 
@@ -268,8 +276,7 @@ class ConvolutionalSpectralDictionary(
             length = self.n_times_atom
             if length is None:
                 length = min(max(4, min(_LONGEST, shortest // _SHARE)), shortest)
-            n_times = sum(signal.shape[1] for signal in recordings.signals)
-            self.mean_ = sum(signal.sum(1) for signal in recordings.signals) / n_times
+            self.mean_ = _observed_mean(recordings.signals)
             self.n_channels_, self.n_times_atom_ = recordings.n_channels, length
         else:
             recordings = self._recordings(X)
@@ -283,7 +290,7 @@ class ConvolutionalSpectralDictionary(
         with training_mode():
             plan = self._plan()
             signal, usable = self._joined(recordings, device)
-            if not bool((signal != 0).any()):
+            if not bool((signal.nan_to_num() != 0).any()):
                 raise ValueError(
                     "The recordings are constant, so that there is no event to learn "
                     "from. Pass recordings that vary."
@@ -397,7 +404,10 @@ class ConvolutionalSpectralDictionary(
     def _joined(
         self, recordings: Recordings, device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return all recordings without the mean, and the starts within them."""
+        """Return all recordings without the mean, and the starts within them.
+
+        Missing samples are NaN.
+        """
         joined = np.concatenate(recordings.signals, axis=1) - self.mean_[:, None]
         length = self.n_times_atom_
         usable = np.ones(joined.shape[1] - length + 1, dtype=bool)
@@ -415,13 +425,24 @@ class ConvolutionalSpectralDictionary(
         device = resolve_device(self.device)
         atoms = self._atoms(device)
         signal, usable = self._joined(recordings, device)
-        events, converged = encode(
-            signal,
-            atoms,
-            self.alpha_,
-            positive=bool(self.positive_code),
-            usable=usable,
-        )
+        missing = signal.isnan()
+        signal, events = signal.nan_to_num(0.0), None
+        for _ in range(_FILLING if bool(missing.any()) else 1):
+            before = events
+            events, converged = encode(
+                signal,
+                atoms,
+                self.alpha_,
+                positive=bool(self.positive_code),
+                usable=usable,
+                start=before,
+            )
+            filled = events.signal(atoms, signal.shape[1])
+            change = (filled - signal)[missing].abs().sum()
+            signal = torch.where(missing, filled, signal)
+            if not float(change) > 1e-3 * float(filled[missing].abs().sum()):
+                break
+        assert events is not None
         if not converged:
             warnings.warn(
                 "The activations had not converged. Pass a larger reg to fit.",
@@ -429,7 +450,8 @@ class ConvolutionalSpectralDictionary(
                 stacklevel=4,
             )
         residual = signal - events.signal(atoms, signal.shape[1])
-        total = float((signal**2).sum())
+        residual[missing] = 0.0
+        total = float((signal[~missing] ** 2).sum())
         explained = 1 - float((residual**2).sum()) / total if total > 0 else 0.0
         parts, first = [], 0
         for part in recordings.signals:
@@ -458,7 +480,7 @@ class ConvolutionalSpectralDictionary(
         ------
         ValueError
             If a recording is shorter than an atom, has another number of channels than
-            in `fit`, or has NaN or infinite values.
+            in `fit`, or has infinite values.
         """
         recordings = self._recordings(X)
         parts = []
@@ -615,7 +637,15 @@ class ConvolutionalSpectralDictionary(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
         return tags
+
+
+def _observed_mean(signals: list[np.ndarray]) -> np.ndarray:
+    """Return the mean of each channel over the observed samples, or 0 for none."""
+    total = sum(np.nansum(signal, axis=1) for signal in signals)
+    count = sum((~np.isnan(signal)).sum(axis=1) for signal in signals)
+    return np.asarray(total / np.maximum(count, 1))
 
 
 def _dense(X: Any) -> np.ndarray:

@@ -122,7 +122,8 @@ def learn_convolutional(
     Parameters
     ----------
     signal : tensor of shape (C, n_times), float64
-        All recordings without their means, one after the other.
+        All recordings without their means, one after the other. NaN marks missing
+        samples.
     usable : tensor of shape (n_times - L + 1,), bool
         Starts at which an atom lies within one recording.
     plan : ConvolutionalPlan
@@ -144,7 +145,15 @@ def learn_convolutional(
     state : ConvolutionalState
         Atoms and activations.
     """
-    learner = _Learner(signal, usable, plan, monitor, earlier)
+    missing = signal.isnan()
+    learner = _Learner(
+        signal.nan_to_num(0.0),
+        usable,
+        plan,
+        monitor,
+        earlier,
+        missing if bool(missing.any()) else None,
+    )
     if params is None:
         state = learner.start(alpha)
     else:
@@ -161,6 +170,8 @@ class _Learner:
     plan: ConvolutionalPlan
     monitor: Monitor
     earlier: ActivationMoments | None
+    # Samples that are filled with the sum of the events of the last pass.
+    missing: torch.Tensor | None
 
     def atoms(self, params: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
         """Return atoms of unit norm, shape (K, C, L)."""
@@ -185,6 +196,9 @@ class _Learner:
             start=start,
         )
         moments = ActivationMoments.of(self.signal, events, len(atoms), atoms.shape[2])
+        if self.missing is not None:
+            filled = events.signal(atoms, self.signal.shape[1])
+            self.signal = torch.where(self.missing, filled, self.signal)
         if self.earlier is not None:
             moments = moments.plus(self.earlier)
         return ConvolutionalState(params, sign, alpha, moments, events)

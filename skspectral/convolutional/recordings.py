@@ -17,7 +17,7 @@ class Recordings:
     Attributes
     ----------
     signals : list of ndarray of shape (C, n_times)
-        The recordings, in float64.
+        The recordings, in float64. NaN marks missing samples.
     kind : str
         "rows" for an array (n, n_times), "channels" for (n, C, n_times), and "list" for
         a list of recordings.
@@ -63,7 +63,7 @@ def recordings_of(
     ------
     ValueError
         If a recording has another number of axes or channels than the others, is
-        shorter than ``shortest``, or has values that are not finite.
+        shorter than ``shortest``, or has infinite values.
     """
     is_list = isinstance(X, (list, tuple)) and any(
         isinstance(part, np.ndarray) and part.ndim > 0 for part in X
@@ -73,7 +73,11 @@ def recordings_of(
         kind, dtype = "list", np.result_type(*(part.dtype for part in signals))
     elif getattr(X, "ndim", 2) == 3 or (isinstance(X, list) and np.ndim(X) == 3):
         checked = check_array(
-            X, "X", dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=1
+            missing_as_nan(X),
+            "X",
+            dtype=[np.float64, np.float32],
+            allow_nd=True,
+            ensure_all_finite="allow-nan",
         )
         signals, kind, dtype = list(checked), "channels", checked.dtype
     else:
@@ -84,6 +88,7 @@ def recordings_of(
             missing_as_nan(X),
             dtype=[np.float64, np.float32],
             reset=reset,
+            ensure_all_finite="allow-nan",
             ensure_min_samples=1,
         )
         signals, kind = [row[None] for row in checked], "rows"
@@ -113,7 +118,7 @@ def recordings_of(
 
 def _recording(part: Any, name: str) -> np.ndarray:
     """Return one recording of a list, as an array (C, n_times)."""
-    array = np.asarray(part)
+    array = np.asarray(missing_as_nan(part))
     if array.ndim == 1:
         array = array[None]
     if array.ndim != 2:
@@ -121,4 +126,6 @@ def _recording(part: Any, name: str) -> np.ndarray:
             f"{name} has {array.ndim} axes. Pass recordings of shape (n_times,) or "
             "(n_channels, n_times)."
         )
-    return check_array(array, name, dtype=[np.float64, np.float32])
+    return check_array(
+        array, name, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+    )

@@ -47,6 +47,15 @@ def axes_for(ax: Any, width: float, height: float) -> "Axes":
     return ax
 
 
+def codes_of(estimator: Any, X: Any) -> np.ndarray:
+    """Return the codes of samples with their signs, one column per atom."""
+    codes = as_numpy(estimator.transform(X))
+    if getattr(estimator, "split_sign", False):
+        positive, negative = np.split(codes, 2, axis=1)
+        codes = positive - negative
+    return codes
+
+
 def split_axes(
     ax: "Axes",
     n_rows: int,

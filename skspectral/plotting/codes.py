@@ -16,6 +16,7 @@ from skspectral.plotting._common import (
     axes_for,
     check_rows,
     choose_sorted_atoms,
+    codes_of,
     draw_signal,
     fitted_array,
     format_frequency,
@@ -147,7 +148,7 @@ class CodeDisplay:
         """
         components, grid = fitted_array(estimator, "components_"), estimator.model_.grid
         return cls(
-            as_numbers(estimator.transform(X)),
+            codes_of(estimator, X),
             fitted_array(estimator, "frequencies_"),
             fitted_array(estimator, "explained_variance_ratio_"),
             frequency_unit(estimator),

@@ -15,6 +15,7 @@ from skspectral.plotting._common import (
     axes_for,
     check_rows,
     choose_sorted_atoms,
+    codes_of,
     fitted_array,
     frequency_unit,
     label_atoms,
@@ -119,7 +120,7 @@ class CorrelationDisplay:
         ValueError
             If ``atoms`` does not select atoms of the estimator.
         """
-        codes = as_numbers(estimator.transform(X))
+        codes = codes_of(estimator, X)
         if len(codes) < 2:
             raise ValueError(
                 "X has one sample, but correlations need at least two. Pass more rows."

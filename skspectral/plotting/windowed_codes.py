@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skspectral._sklearn_compat import as_numbers
 from skspectral.plotting._common import (
     MAGNITUDE_MAP,
     PALETTE,
     SMALL_FONT,
     axes_for,
     choose_sorted_atoms,
+    codes_of,
     fitted_array,
     format_frequency,
     frequency_ticks,
@@ -127,7 +127,7 @@ class WindowedCodeDisplay:
                 "The estimator has no windows. Fit it with the parameter windows, or "
                 "use CodeDisplay."
             )
-        codes = np.abs(as_numbers(estimator.transform(X)))
+        codes = np.abs(codes_of(estimator, X))
         if len(codes) > _MAX_SAMPLES:
             raise ValueError(
                 f"X has {len(codes)} rows, but at most {_MAX_SAMPLES} can be shown. "

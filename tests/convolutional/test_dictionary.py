@@ -151,7 +151,8 @@ def test_a_fit_is_its_pickle():
         (np.ones((1, 100)), {}, "are constant"),
         (np.eye(40), {"n_times_atom": 50}, "fewer than the 50 samples of an atom"),
         ([np.ones((1, 2, 30))], {}, "recording 0 of X has 3 axes"),
-        ([np.ones(30), np.full(30, np.nan)], {}, "contains NaN"),
+        ([np.ones(30), np.full(30, np.inf)], {}, "contains infinity"),
+        (np.full((2, 50), np.nan), {}, "are constant"),
         (np.eye(40), {"n_times_atom": 1}, "n_times_atom"),
         (np.eye(40), {"reg": 1.0}, "reg"),
         (np.eye(40), {"modulation": MLPModulation()}, "common parameters"),
@@ -189,3 +190,20 @@ def test_display(n_channels):
     assert len(display.panels_) == 4
     with pytest.raises(ValueError, match="select the samples"):
         EventDisplay.from_estimator(est, signal, start=14.9)
+
+
+def test_missing_samples():
+    signal, atoms, _ = pulses(n_times=4000, n_atoms=1)
+    hidden = signal.copy()
+    rng = np.random.default_rng(0)
+    hidden[:, rng.random(4000) < 0.1] = np.nan
+    for start in range(300, 3900, 500):
+        hidden[:, start : start + 15] = np.nan
+    est = ConvolutionalSpectralDictionary(1, n_times_atom=48, reg=0.05).fit(hidden)
+    assert likeness(est.components_, atoms[0])[0] > 0.98
+    (filled,) = est.inverse_transform(est.transform([hidden]))
+    gaps = np.isnan(hidden[0])
+    error = ((filled - signal[0])[gaps] ** 2).mean()
+    assert error < 0.15 * (signal[0][gaps] ** 2).mean()
+    assert est.score([hidden]) > 0.9
+    assert (np.diff(est.losses_) <= 1e-9).all()

@@ -3,6 +3,7 @@ from sklearn.callback import ProgressBar
 from sklearn.neighbors import KernelDensity
 
 from skspectral import SpectralDictionaryLearning
+from skspectral.convolutional import ConvolutionalSpectralDictionary
 from skspectral.priors import GaussianMixture
 
 
@@ -104,3 +105,27 @@ def test_a_start_anew_is_tried_only_where_rows_matter(signals):
     for _ in range(40):
         est.partial_fit(signals[:1])
     assert ("begin", "selection") in recorder.tasks
+
+
+def test_passes_over_sparse_codes_are_told_and_can_be_stopped(signals):
+    recorder = Recorder()
+    est = SpectralDictionaryLearning(8, n_nonzero_coefs=2, modulation=None, tol=0.05)
+    est.set_callbacks(recorder).fit(signals)
+    told = [state for state in recorder.states if state["stage"] == "sparse codes"]
+    assert len(told) == est.n_iter_
+    assert all(0 < state["nonzeros_per_row"] <= 2 for state in told)
+    stopped = SpectralDictionaryLearning(8, n_nonzero_coefs=2, modulation=None, tol=0)
+    stopped.set_callbacks(Recorder(stop_at="sparse codes")).fit(signals)
+    assert stopped.n_iter_ == 1
+
+
+def test_passes_over_recordings_are_told_and_can_be_stopped(signals):
+    recorder = Recorder()
+    est = ConvolutionalSpectralDictionary(2, n_times_atom=8, tol=0.01)
+    est.set_callbacks(recorder).fit(signals)
+    stages = [state["stage"] for state in recorder.states]
+    assert stages.count("selection") == 2
+    assert stages.count("activations") == est.n_iter_
+    stopped = ConvolutionalSpectralDictionary(2, n_times_atom=8, tol=0)
+    stopped.set_callbacks(Recorder(stop_at="activations")).fit(signals)
+    assert stopped.n_iter_ == 1

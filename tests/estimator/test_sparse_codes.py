@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from skspectral import SpectralDictionaryLearning, SpectralDictionaryLearningCV
+from skspectral.onnx import to_onnx
 from skspectral.plotting import CodeDisplay
 from skspectral.priors import GaussianPrior, SpikeAndSlabPrior
 
@@ -236,3 +237,15 @@ def test_weights_of_the_rows_count():
         one = learning(alpha=5.0, tol=0.05).fit(X, sample_weight=weights)
         two = learning(alpha=5.0, tol=0.05).fit(X[:150])
     np.testing.assert_allclose(one.components_, two.components_, atol=1e-6)
+
+
+def test_displays_and_graphs_of_codes_with_split_signs():
+    est = learning(transform_algorithm="lasso_cd", transform_alpha=2.0).fit(X)
+    codes = CodeDisplay.from_estimator(est, X[:3]).codes
+    est.set_params(split_sign=True)
+    np.testing.assert_array_equal(CodeDisplay.from_estimator(est, X[:3]).codes, codes)
+    pytest.importorskip("skl2onnx")
+    with pytest.raises(ValueError, match="'lasso_cd' has no graph"):
+        to_onnx(est, method="transform")
+    with pytest.raises(ValueError, match="split_sign=True has no graph"):
+        to_onnx(est, method="inverse_transform")
