@@ -165,6 +165,8 @@ def learn_convolutional(
 
 @dataclass
 class _Learner:
+    """Alternation of activations and atoms."""
+
     signal: torch.Tensor
     usable: torch.Tensor
     plan: ConvolutionalPlan
@@ -196,12 +198,18 @@ class _Learner:
             start=start,
         )
         moments = ActivationMoments.of(self.signal, events, len(atoms), atoms.shape[2])
-        if self.missing is not None:
-            filled = events.signal(atoms, self.signal.shape[1])
-            self.signal = torch.where(self.missing, filled, self.signal)
         if self.earlier is not None:
             moments = moments.plus(self.earlier)
-        return ConvolutionalState(params, sign, alpha, moments, events)
+        state = ConvolutionalState(params, sign, alpha, moments, events)
+        self._fill(state)
+        return state
+
+    def _fill(self, state: ConvolutionalState) -> None:
+        """Replace missing samples by the sum of the events, which lowers the error."""
+        if self.missing is not None:
+            atoms = self.atoms(state.params, state.sign)
+            filled = state.events.signal(atoms, self.signal.shape[1])
+            self.signal = torch.where(self.missing, filled, self.signal)
 
     def loss(self, state: ConvolutionalState) -> float:
         """Return the objective per sample."""
@@ -234,7 +242,9 @@ class _Learner:
         together = self._new_atoms(self.signal, n_atoms)
         state = self._settled(state)
         other = self._settled(self.coded(*together, alpha, None))
-        return other if self.loss(other) < self.loss(state) else state
+        better = other if self.loss(other) < self.loss(state) else state
+        self._fill(better)
+        return better
 
     def refine(self, state: ConvolutionalState) -> ConvolutionalState:
         """Lower the objective by passes over the recordings."""
@@ -255,6 +265,7 @@ class _Learner:
                     state, loss, n_small = trial, self.loss(trial), 0
                 else:
                     n_renewals = _MAX_RENEWALS
+                    self._fill(state)
             if not math.isfinite(loss):
                 raise ArithmeticError(
                     f"The objective became {loss} at pass {len(losses)}. Check that "
@@ -269,10 +280,12 @@ class _Learner:
                         state, loss, n_small = trial, self.loss(trial), 0
                     else:
                         n_moves = _MAX_MOVES
+                        self._fill(state)
             losses.append(loss)
             converged = n_small == 2
             stopped = on_pass(loss=loss, n_events=state.moments.n_events)
             if converged or stopped:
+                # A fit that a callback stops is complete.
                 converged = True
                 break
         return replace(state, losses=losses, converged=converged)
