@@ -107,7 +107,12 @@ def largest(
     """
     groups = values.view(len(values), _GROUP, -1)
     count = min(count, groups.shape[2])
-    found, group = groups.amax(1).topk(count, dim=1)
+    of_group = groups.amax(1)
+    if count == 1:
+        # This is several times as fast as topk.
+        found, group = of_group.max(1, keepdim=True)
+    else:
+        found, group = of_group.topk(count, dim=1)
     members = groups.gather(2, group[:, None].expand(-1, _GROUP, -1))
     # torch finds the places of maxima along contiguous numbers much faster.
     place = members.mT.contiguous().argmax(2) * groups.shape[2] + group
