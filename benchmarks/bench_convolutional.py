@@ -59,7 +59,7 @@ def likeness(found, atom):
 
 
 def f1_score(found, true, tolerance):
-    """Return the F1 score of sorted times, each of which counts once."""
+    """Return the F1 score of sorted times, which are matched one to one."""
     used, hits = np.zeros(len(found), bool), 0
     for time in true:
         first = np.searchsorted(found, time - tolerance)

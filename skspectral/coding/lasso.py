@@ -285,7 +285,10 @@ class _ActiveSets:
         self.inverse = torch.nn.functional.pad(self.inverse, (0, added, 0, added))
 
     def solve(self, gram: Gram) -> None:
-        """Move the codes to the minimum over the active atoms, of which some leave."""
+        """Minimise the objective over the codes of the active atoms.
+
+        Atoms whose codes become zero leave the active sets.
+        """
         index = torch.arange(len(self.rows), device=self.rows.device)
         several = torch.full_like(self.most, _MAX_JOINING)
         while len(index) > 0:

@@ -87,13 +87,11 @@ def matching_pursuit(
         support[:, step] = torch.where(growing, best, 0)
         factor[:, step, :step], factor[:, step, step] = row, height
         right[:, step] = torch.where(growing, along, 0.0)
-        if not bool(growing.any()):
-            support = support[:, : step + 1]
-        done = support.shape[1] if support.shape[1] < n_nonzero else step + 1
+        done = step + 1
         codes = torch.linalg.solve_triangular(
             factor[:, :done, :done].mT, right[:, :done, None], upper=True
         )[:, :, 0]
-        if done < step + 1 or not bool(growing.any()):
+        if not bool(growing.any()):
             break
     return SparseRows(support[:, : codes.shape[1]], codes.to(dtype))
 
@@ -115,7 +113,7 @@ def _best_atom(
     if correlations.dtype != torch.float64:
         return best, value
     size.scatter_(1, best[:, None], -1.0)
-    second = size.view(len(size), -1).amax(1)
+    second = size.amax(1)
     close = value - second <= _AMBIGUOUS * (1 + codes.abs().sum(1))
     rows = close.nonzero()[:, 0]
     if len(rows) > 0:

@@ -52,12 +52,6 @@ class Events:
     value: torch.Tensor
 
     @classmethod
-    def none(cls, device: torch.device) -> "Events":
-        """Return no events."""
-        index = torch.zeros(0, dtype=torch.int64, device=device)
-        return cls(index, index, torch.zeros(0, dtype=torch.float64, device=device))
-
-    @classmethod
     def of_dense(cls, activations: torch.Tensor) -> "Events":
         """Return the events of activations of shape (K, n_starts)."""
         start, atom = activations.T.nonzero(as_tuple=True)
@@ -73,6 +67,22 @@ class Events:
         return Events(
             self.atom[low:high], self.start[low:high] - first, self.value[low:high]
         )
+
+    def near_pairs(self, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the indices of all pairs of events less than ``length`` apart.
+
+        Each pair occurs once, the earlier event first.
+        """
+        n_events, first, second = len(self.start), [], []
+        for step in range(1, n_events):
+            apart = self.start[step:] - self.start[: n_events - step]
+            index = (apart < length).nonzero()[:, 0]
+            if len(index) == 0:
+                break
+            first.append(index)
+            second.append(index + step)
+        none = self.start[:0]
+        return torch.cat([none, *first]), torch.cat([none, *second])
 
     def dense(self, n_atoms: int, n_starts: int) -> torch.Tensor:
         """Return the activations, shape (n_atoms, n_starts)."""
@@ -216,6 +226,13 @@ def encode(
     allowed = torch.zeros(width, dtype=torch.bool, device=signal.device)
     allowed[:n_starts] = True if usable is None else usable
     allowed = allowed.view(n_segments, size)
+
+    def subtract(atom: torch.Tensor, start: torch.Tensor, by: torch.Tensor) -> None:
+        """Change the products of the residual by those of changed activations."""
+        places = rows + (start[:, None, None] + length + offsets)
+        removed = by[:, None, None] * lags[:, atom].movedim(1, 0)
+        flat.index_add_(0, places.flatten(), -removed.flatten())
+
     largest = signal.new_zeros(n_segments + 2)
     where = torch.zeros(n_segments + 2, dtype=torch.int64, device=signal.device)
     chosen = torch.zeros(n_segments, dtype=torch.int64, device=signal.device)
@@ -231,12 +248,7 @@ def encode(
             moved_events[moved_events * events.value <= 0] = 0.0
             by = moved_events - events.value
             values[events.atom, events.start] = moved_events
-            places = rows + (events.start[:, None, None] + length + offsets)
-            flat.index_add_(
-                0,
-                places.flatten(),
-                -(by[:, None, None] * lags[:, events.atom].movedim(1, 0)).flatten(),
-            )
+            subtract(events.atom, events.start, by)
             search = every
         # The change that minimises the objective over one activation.
         present = by_segment[1][:, search]
@@ -260,32 +272,10 @@ def encode(
         moved = active[wins]
         at, atom, by = where[moved + 1], chosen[moved] // size, change[moved]
         values[atom, at] += by
-        places = rows + (at[:, None, None] + length + offsets)
-        flat.index_add_(
-            0,
-            places.flatten(),
-            -(by[:, None, None] * lags[:, atom].movedim(1, 0)).flatten(),
-        )
+        subtract(atom, at, by)
         near = torch.cat([moved - 1, moved, moved + 1])
         search = torch.unique(near.clamp(0, n_segments - 1))
     return Events.of_dense(values[:, :n_starts]), False
-
-
-def _near_pairs(events: Events, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the indices of all pairs of events less than ``length`` apart.
-
-    Each pair occurs once, the earlier event first.
-    """
-    n_events, first, second = len(events.start), [], []
-    for step in range(1, n_events):
-        apart = events.start[step:] - events.start[: n_events - step]
-        index = (apart < length).nonzero()[:, 0]
-        if len(index) == 0:
-            break
-        first.append(index)
-        second.append(index + step)
-    none = events.start[:0]
-    return torch.cat([none, *first]), torch.cat([none, *second])
 
 
 def _towards_minimum(
@@ -299,7 +289,7 @@ def _towards_minimum(
     """
     length = (lags.shape[2] + 1) // 2
     atom, start, value = events.atom, events.start, events.value
-    one, two = _near_pairs(events, length)
+    one, two = events.near_pairs(length)
     apart = start[one] - start[two]
     entries = lags[atom[one], atom[two], length - 1 + apart]
     n_events = len(value)

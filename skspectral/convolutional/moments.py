@@ -110,21 +110,18 @@ class ActivationMoments:
 
 def _lags(events: Events, n_atoms: int, length: int) -> torch.Tensor:
     """Return the correlations of the activations, from pairs of near events."""
-    lags = events.value.new_zeros(n_atoms * n_atoms * (2 * length - 1))
-    n_events = len(events.value)
-    for step in range(n_events):
-        first = torch.arange(n_events - step, device=lags.device)
-        apart = events.start[step:] - events.start[: n_events - step]
-        first = first[apart < length]
-        if len(first) == 0:
-            break
-        second = first + step
-        product = events.value[first] * events.value[second]
-        apart = events.start[second] - events.start[first]
-        one, two = events.atom[first], events.atom[second]
-        for k, l, m in ((one, two, apart), (two, one, -apart)):
-            place = (k * n_atoms + l) * (2 * length - 1) + length - 1 + m
-            lags.index_add_(0, place, product)
-            if step == 0:
-                break
+    atom, start, value = events.atom, events.start, events.value
+    lags = value.new_zeros(n_atoms * n_atoms * (2 * length - 1))
+
+    def add(one: torch.Tensor, two: torch.Tensor) -> None:
+        """Add the products of pairs of events at their distances."""
+        apart = length - 1 + start[two] - start[one]
+        place = (atom[one] * n_atoms + atom[two]) * (2 * length - 1) + apart
+        lags.index_add_(0, place, value[one] * value[two])
+
+    every = torch.arange(len(value), device=lags.device)
+    first, second = events.near_pairs(length)
+    add(every, every)
+    add(first, second)
+    add(second, first)
     return lags.view(n_atoms, n_atoms, -1)

@@ -92,10 +92,6 @@ class CodeMoments:
             )
         )
 
-    def times(self, factor: float) -> "CodeMoments":
-        """Return the sums with all weights multiplied by a factor."""
-        return CodeMoments(*(factor * part for part in vars(self).values()))
-
     def in_units(self, unit: float) -> "CodeMoments":
         """Return the sums of rows and codes that are multiplied by ``unit``."""
         return CodeMoments(

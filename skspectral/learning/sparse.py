@@ -46,6 +46,8 @@ class _State:
     # and these errors times the weights.
     worst: torch.Tensor
     errors: torch.Tensor
+    # Largest absolute product of a row and an atom.
+    largest: float
     # Codes of the last pass, in the order of the batches. Only matching pursuit needs
     # them: its codes can be worse than those of the pass before.
     codes: list[SparseRows] = field(default_factory=list)
@@ -188,10 +190,11 @@ class _Learner:
         gram, keeps = Gram.of(atoms), self.coding.algorithm == "omp"
         moments = CodeMoments.zeros(len(atoms), atoms.shape[1], atoms.device)
         worst, errors = atoms[:0], atoms.new_zeros(0)
-        codes = []
+        codes, largest = [], 0.0
         for number, (rows, weights) in enumerate(self.batches.in_order(_BATCH_ROWS)):
             typed = atoms.to(rows.dtype)
-            found, _ = self.coding.codes(rows @ typed.T, gram)
+            found, report = self.coding.codes(rows @ typed.T, gram)
+            largest = max(largest, report.largest)
             residual = rows - found.combine(typed)
             error = (residual**2).sum(1)
             if keeps:
@@ -208,7 +211,7 @@ class _Learner:
             worst = worst[index]
         if self.earlier is not None:
             moments = moments.plus(self.earlier)
-        return _State(params, atoms, moments, worst, errors, codes)
+        return _State(params, atoms, moments, worst, errors, largest, codes)
 
     def loss(self, state: _State) -> float:
         """Return the objective."""
@@ -249,7 +252,7 @@ class _Learner:
         return plan.model.start(self._first_waves(plan.n_atoms))
 
     def _first_waves(self, n_atoms: int) -> Waves:
-        """Return waves of which matching pursuit makes most use in random rows."""
+        """Return the waves with the most energy in sparse codes of random rows."""
         start, carrier = self.plan.start, self.plan.carrier
         grid, device = carrier.wave_grid, self.C.device
         rng = start.rng if start.rng is not None else np.random.default_rng(0)
@@ -291,14 +294,17 @@ class _Learner:
         start, carrier = self.plan.start, self.plan.carrier
         if start.waves is not None:
             return start.waves
-        selection = GreedySelection(
-            self.C, carrier.wave_grid, carrier.envelopes(self.C.device)
-        )
+        selection = self._selection(self.C)
         return first_waves(start, carrier, selection, n_atoms, lambda: None)
+
+    def _selection(self, C: SecondMoment) -> GreedySelection:
+        """Return the greedy selection of waves from a second moment."""
+        carrier = self.plan.carrier
+        return GreedySelection(C, carrier.wave_grid, carrier.envelopes(C.device))
 
     def _renewed(self, state: _State) -> torch.Tensor | None:
         """Return parameters in which dead and equal atoms are replaced, or None."""
-        model, carrier = self.plan.model, self.plan.carrier
+        model = self.plan.model
         energy = state.moments.codes.diagonal()
         dead = energy < _DEAD * energy.mean()
         order = energy.argsort(descending=True)
@@ -311,11 +317,8 @@ class _Learner:
         if len(places) == 0 or not bool((state.errors > 0).any()):
             return None
         moment = FactorMoment(state.worst, 1 / float((state.worst**2).sum()))
-        selection = GreedySelection(
-            moment, carrier.wave_grid, carrier.envelopes(self.C.device)
-        )
         try:
-            waves = waves_of(selection.select(len(places)))
+            waves = waves_of(self._selection(moment).select(len(places)))
         except ArithmeticError:
             return None
         rows = model.rows(state.params).clone()
@@ -324,12 +327,8 @@ class _Learner:
 
     def _all_zero(self, state: _State) -> str:
         """Return the error for a penalty that makes all codes zero."""
-        largest = max(
-            float((rows @ state.atoms.to(rows.dtype).T).abs().max())
-            for rows, _ in self.batches.in_order(_BATCH_ROWS)
-        )
         alpha, largest = (
-            part / self.coding.unit for part in (self.coding.alpha, largest)
+            part / self.coding.unit for part in (self.coding.alpha, state.largest)
         )
         return (
             f"alpha={alpha:g} makes all codes zero: the largest product of a centred "
