@@ -84,6 +84,33 @@ class CovarianceModel:
         return float(-0.5 * misfit)
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Moments of the weighted rows of a component.
+
+    ``weight`` is the sum of the weights. ``first`` (K,) and ``second`` (K, K) are the
+    weighted sums of x - centre and of (x - centre)(x - centre)' over the rows x. The
+    ``centre`` (K,) is near the mean of the component, to avoid cancellation.
+    """
+
+    centre: np.ndarray
+    weight: float
+    first: np.ndarray
+    second: np.ndarray
+
+    def fit(self, model: CovarianceModel, before: Gaussian | None) -> Gaussian:
+        """Estimate the component; see `CovarianceModel.fit`.
+
+        A ValueError is raised if the component has no variance.
+        """
+        n_samples = _positive(self.weight)
+        shift = self.first / n_samples
+        covariance = self.second / n_samples - np.outer(shift, shift)
+        return _fit_covariance(
+            model, self.centre + shift, covariance, n_samples, before
+        )
+
+
 class SufficientStatistics:
     """Weighted rows of a component, or their moments if there are many rows.
 
@@ -119,24 +146,40 @@ class SufficientStatistics:
 
         A ValueError is raised if the component has no variance.
         """
-        # A component without samples keeps its mean; the tiny number avoids 0 / 0.
-        n_samples = max(self.weight, np.finfo(np.float64).tiny)
-        if self._second is None:
-            centred = self._X[self._rows] - self._centre
-            fractions = self._weights / n_samples
-            shift = fractions @ centred
-            scaled = np.sqrt(fractions)[:, None] * (centred - shift)
-            if model.adds_white_noise:
-                _, spread, right = np.linalg.svd(scaled, full_matrices=False)
-                mean = self._centre + shift
-                return model.fit(mean, right.T, spread**2, n_samples, before)
-            covariance = scaled.T @ scaled
-        else:
-            shift = self._first / n_samples
-            covariance = self._second / n_samples - np.outer(shift, shift)
-        if model.kind == "diag":
-            vectors, variances = np.eye(len(shift)), covariance.diagonal()
-        else:
-            symmetric = (covariance + covariance.T) / 2
-            vectors, variances = principal_directions(symmetric)
-        return model.fit(self._centre + shift, vectors, variances, n_samples, before)
+        if self._second is not None:
+            moments = Moments(self._centre, self.weight, self._first, self._second)
+            return moments.fit(model, before)
+        n_samples = _positive(self.weight)
+        centred = self._X[self._rows] - self._centre
+        fractions = self._weights / n_samples
+        shift = fractions @ centred
+        mean = self._centre + shift
+        scaled = np.sqrt(fractions)[:, None] * (centred - shift)
+        if model.adds_white_noise:
+            _, spread, right = np.linalg.svd(scaled, full_matrices=False)
+            return model.fit(mean, right.T, spread**2, n_samples, before)
+        return _fit_covariance(model, mean, scaled.T @ scaled, n_samples, before)
+
+
+def _positive(weight: float) -> float:
+    """Return the weight of a component, or a tiny number instead of 0.
+
+    The tiny number avoids 0 / 0. A component without samples keeps its mean.
+    """
+    return max(weight, np.finfo(np.float64).tiny)
+
+
+def _fit_covariance(
+    model: CovarianceModel,
+    mean: np.ndarray,
+    covariance: np.ndarray,
+    n_samples: float,
+    before: Gaussian | None,
+) -> Gaussian:
+    """Estimate a component from the covariance (K, K) of its rows."""
+    if model.kind == "diag":
+        vectors, variances = np.eye(len(mean)), covariance.diagonal()
+    else:
+        symmetric = (covariance + covariance.T) / 2
+        vectors, variances = principal_directions(symmetric)
+    return model.fit(mean, vectors, variances, n_samples, before)

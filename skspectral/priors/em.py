@@ -1,16 +1,25 @@
 """Expectation maximisation for mixtures of Gaussians, by sufficient statistics."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
+import torch
 from scipy.special import logsumexp
 from sklearn.cluster import KMeans
 from sklearn.utils import gen_batches
 
 from skspectral.gaussian import Mixture
-from skspectral.priors.components import CovarianceModel, SufficientStatistics
+from skspectral.priors.components import (
+    CovarianceModel,
+    Moments,
+    SufficientStatistics,
+)
+from skspectral.priors.quadratic import condition, expect_by_features
+
+Statistics = Moments | SufficientStatistics
 
 # Rows whose responsibilities are held in memory at a time.
 _CHUNK = 2048
@@ -20,6 +29,13 @@ _ROUNDING = 1e-9
 _NEGLIGIBLE = 1e-10
 # k-means only provides a start, so that a few iterations suffice.
 _KMEANS_ITERATIONS = 30
+# Products of coordinates are used for at least this many rows, if there are several
+# rows for each mean of each component, and if the products of the coordinates of some
+# rows fit into memory.
+_MANY_ROWS, _ROWS_PER_NUMBER, _MOST_CODES = 10_000, 2, 256
+# Largest rounding errors of log-densities, in nats. Products in float32 also need an
+# error below the tolerance of the iterations, which rounding errors would hide.
+_LARGEST_ERROR, _LARGEST_ERROR_IN_FLOAT64 = 1e-3, 1e-6
 
 
 @dataclass(frozen=True)
@@ -92,32 +108,47 @@ def _best_cut(values: np.ndarray, weight: np.ndarray) -> float:
     return float(values[np.argmax(between)]) if len(between) else float(values[0])
 
 
-def maximise_likelihood(
+def mixture_of_partition(
     X: np.ndarray,
     sample_weight: np.ndarray,
     labels: np.ndarray,
     model: CovarianceModel,
-    on_step: Callable[..., bool],
-    max_iter: int,
-    tol: float,
-) -> Ascent:
-    """Run expectation maximisation from the components of a partition.
+) -> Mixture:
+    """Return the mixture of the components of a partition.
 
-    The objective is the log posterior density with the prior of ``model``. The rows
-    ``X`` (n, K) have sample weights (n,) and ``labels`` (n,) in 0 .. M - 1. The
-    iterations end after ``max_iter`` of them, if one raises the objective by less than
-    ``tol`` nats per sample, or if ``on_step`` returns True. ``on_step`` is called after
-    each iteration with the objective. An ArithmeticError is raised if the objective is
-    not finite.
+    The rows ``X`` (n, K) have sample weights (n,) and ``labels`` (n,) in 0 .. M - 1. A
+    ValueError is raised if a component has no variance.
     """
     clusters = np.arange(labels.max() + 1)
     statistics = [SufficientStatistics(X, X[0]) for _ in clusters]
     for rows in gen_batches(len(X), _CHUNK):
         _accumulate(statistics, rows, sample_weight, labels[rows, None] == clusters)
-    mixture = _maximise(statistics, model, None)
+    return _maximise(statistics, model, None)
+
+
+def maximise_likelihood(
+    X: np.ndarray,
+    sample_weight: np.ndarray,
+    mixture: Mixture,
+    model: CovarianceModel,
+    on_step: Callable[..., bool],
+    max_iter: int,
+    tol: float,
+) -> Ascent:
+    """Run expectation maximisation from a mixture.
+
+    The objective is the log posterior density with the prior of ``model``. The rows
+    ``X`` (n, K) have sample weights (n,). The iterations end after ``max_iter`` of
+    them, if one raises the objective by less than ``tol`` nats per sample, or if
+    ``on_step`` returns True. ``on_step`` is called after each iteration with the
+    objective. An ArithmeticError is raised if the objective is not finite, and a
+    ValueError if a component has no variance.
+    """
+    expect = _Expectation(X, sample_weight, model, tol)
+    method, error = expect.method(mixture), 0.0
     best, bounds = mixture, [-np.inf]
     while True:
-        statistics, bound = _expect(X, sample_weight, mixture, model)
+        statistics, bound = expect(mixture, method)
         if not np.isfinite(bound):
             raise ArithmeticError(
                 f"The likelihood of the mixture is {bound} at iteration "
@@ -125,7 +156,8 @@ def maximise_likelihood(
                 "X, or increase shrinkage."
             )
         gain = bound - bounds[-1]
-        if gain < -_ROUNDING * abs(bound):
+        before, error = error, expect.error(mixture, method)
+        if gain < -max(_ROUNDING * abs(bound), before, error):
             # A component has collapsed onto a few samples, which is possible without
             # shrinkage. The mixture before the collapse is returned.
             return Ascent(best, bounds[1:], converged=False, stopped=False)
@@ -134,22 +166,122 @@ def maximise_likelihood(
         stopped, converged = on_step(log_likelihood=bound), gain < tol
         if stopped or converged or len(bounds) > max_iter + 1:
             return Ascent(best, bounds[1:], converged, stopped)
-        mixture = _maximise(statistics, model, mixture)
+        mixture, method = _next(expect, statistics, mixture, method)
 
 
-def _expect(
-    X: np.ndarray, sample_weight: np.ndarray, mixture: Mixture, model: CovarianceModel
+class _Method(IntEnum):
+    """Ways to compute the expectation step, in the order of their precision."""
+
+    FEATURES_IN_FLOAT32 = 0
+    FEATURES_IN_FLOAT64 = 1
+    BY_COMPONENT = 2
+
+
+# Arithmetic of the methods that use the features of `quadratic`.
+_ARITHMETIC = {
+    _Method.FEATURES_IN_FLOAT32: torch.float32,
+    _Method.FEATURES_IN_FLOAT64: torch.float64,
+}
+
+
+class _Expectation:
+    """The expectation step on rows (n, K) with sample weights (n,).
+
+    ``tol`` is the gain in nats per sample at which the iterations end.
+    """
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray,
+        model: CovarianceModel,
+        tol: float,
+    ):
+        self._X, self._weight, self._tol = X, sample_weight, tol
+        self.model = model
+
+    def __call__(
+        self, mixture: Mixture, method: _Method
+    ) -> tuple[Sequence[Statistics], float]:
+        """Return the statistics of the components, and the mixture's objective."""
+        bound = sum(map(self.model.log_prior, mixture.components))
+        statistics: Sequence[Statistics]
+        if method in _ARITHMETIC:
+            statistics, total = expect_by_features(
+                self._X, self._weight, mixture, _NEGLIGIBLE, _ARITHMETIC[method]
+            )
+        else:
+            statistics, total = _expect_by_component(self._X, self._weight, mixture)
+        return statistics, float((bound + total) / self._weight.sum())
+
+    def method(self, mixture: Mixture) -> _Method:
+        """Return the fastest method that is precise enough for a mixture.
+
+        Features serve full covariances of components that have many rows. With
+        components of few rows, `SufficientStatistics` is faster.
+        """
+        n_rows, n_codes = self._X.shape
+        many = max(_MANY_ROWS, _ROWS_PER_NUMBER * len(mixture) * n_codes)
+        if self.model.kind == "full" and n_rows >= many and n_codes <= _MOST_CODES:
+            for method in _ARITHMETIC:
+                if self.error(mixture, method) <= self._allowed(method):
+                    return method
+        return _Method.BY_COMPONENT
+
+    def error(self, mixture: Mixture, method: _Method) -> float:
+        """Return a bound on the rounding error of the objective, in nats per sample.
+
+        It is 0 for components one by one, whose errors are relative to the objective.
+        """
+        if method not in _ARITHMETIC:
+            return 0.0
+        return torch.finfo(_ARITHMETIC[method]).eps * condition(mixture)
+
+    def _allowed(self, method: _Method) -> float:
+        """Return the largest error with which a method is precise enough."""
+        if method == _Method.FEATURES_IN_FLOAT32:
+            return min(self._tol, _LARGEST_ERROR)
+        return _LARGEST_ERROR_IN_FLOAT64
+
+
+def _next(
+    expect: _Expectation,
+    statistics: Sequence[Statistics],
+    mixture: Mixture,
+    method: _Method,
+) -> tuple[Mixture, _Method]:
+    """Return the next mixture, and the method of the next expectation step.
+
+    If covariances have become so small that the method cannot resolve them, the step is
+    repeated with a more precise method. The precision never falls.
+    """
+    model = expect.model
+    try:
+        following = _maximise(statistics, model, mixture)
+        needed = max(method, expect.method(following))
+    except ValueError:
+        if method == _Method.BY_COMPONENT:
+            raise
+        needed = _Method.BY_COMPONENT
+    if needed > method:
+        statistics, _ = expect(mixture, needed)
+        following = _maximise(statistics, model, mixture)
+        needed = max(needed, expect.method(following))
+    return following, needed
+
+
+def _expect_by_component(
+    X: np.ndarray, sample_weight: np.ndarray, mixture: Mixture
 ) -> tuple[list[SufficientStatistics], float]:
-    """E-step: return the statistics of the components, and the mixture's objective."""
-    parts = mixture.components
-    statistics = [SufficientStatistics(X, part.mean) for part in parts]
-    bound = sum(map(model.log_prior, parts))
+    """Return statistics, and the weighted sum of log-densities, of each component."""
+    statistics = [SufficientStatistics(X, part.mean) for part in mixture.components]
+    total = 0.0
     for rows in gen_batches(len(X), _CHUNK):
         joint = mixture.log_joint(X[rows])
         density = logsumexp(joint, axis=1, keepdims=True)
-        bound += sample_weight[rows] @ density[:, 0]
+        total += sample_weight[rows] @ density[:, 0]
         _accumulate(statistics, rows, sample_weight, np.exp(joint - density))
-    return statistics, float(bound / sample_weight.sum())
+    return statistics, total
 
 
 def _accumulate(
@@ -168,7 +300,7 @@ def _accumulate(
 
 
 def _maximise(
-    statistics: list[SufficientStatistics],
+    statistics: Sequence[Statistics],
     model: CovarianceModel,
     before: Mixture | None,
 ) -> Mixture:
