@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import io
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image
@@ -77,3 +78,32 @@ def load_windows(path):
         rate = float(data["sampling_rate"])
     # In random order, the first n windows come from all recordings.
     return np.random.default_rng(0).permutation(train), test, rate
+
+
+def load_pictures(path, name):
+    """Return the uint8 pictures of a set from a file of PNG files.
+
+    The .npz file ``path`` has the bytes of the PNG files in "NAME_png", and the place
+    where each begins in "NAME_offsets". None means photographs of scikit-learn, for
+    training, and of scikit-image, for testing; all sets but "kodak24" are grey.
+    """
+    if path is None:
+        return _bundled_pictures(name)
+    with np.load(path) as data:
+        raw, offsets = data[f"{name}_png"].tobytes(), data[f"{name}_offsets"]
+    return [
+        np.asarray(Image.open(io.BytesIO(raw[start:stop])))
+        for start, stop in pairwise(offsets)
+    ]
+
+
+def _bundled_pictures(name):
+    from skimage import data
+    from sklearn.datasets import load_sample_images
+
+    if name == "train400":
+        return [image[::2, ::2, 1] for image in load_sample_images().images]
+    if name == "kodak24":
+        pictures = data.astronaut(), data.coffee(), data.chelsea(), data.rocket()
+        return [picture[100:196, 100:196] for picture in pictures]
+    return [data.camera()[100:196, 200:296], data.coins()[100:196, 100:196]]

@@ -19,17 +19,15 @@ are used. The script prints Markdown tables.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import argparse
-import io
 import os
 import warnings
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from _data import load_pictures
 from _measure import timed
 from _tables import markdown
-from PIL import Image
 from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
 from sklearn.exceptions import ConvergenceWarning
 
@@ -127,12 +125,7 @@ def compare_codes(X, atoms, dtype, **options):
 def patches(path, name, n_rows, seed, size=8):
     """Return random patches without their means."""
     rng = np.random.default_rng(seed)
-    with np.load(path) as data:
-        raw, offsets = data[f"{name}_png"].tobytes(), data[f"{name}_offsets"]
-    images = [
-        np.asarray(Image.open(io.BytesIO(raw[start:stop])))
-        for start, stop in pairwise(offsets)
-    ]
+    images = load_pictures(path, name)
     rows = np.empty((n_rows, size * size))
     for row in rows:
         image = images[rng.integers(len(images))]

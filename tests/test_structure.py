@@ -35,7 +35,7 @@ ROOMS = (
     "spectral_dictionary",
     "model_selection recipes modulation_curves atom_names metrics datasets",
     "outliers imputer uneven convolutional",
-    "control onnx plotting refinement",
+    "control onnx plotting refinement restoration",
     "report",
 )
 LEVEL = {name: level for level, line in enumerate(ROOMS) for name in line.split()}

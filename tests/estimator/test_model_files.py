@@ -51,6 +51,7 @@ from skspectral.refinement import (
     SpectrumQuantileMatcher,
     SpectrumTranslator,
 )
+from skspectral.restoration import PatchRestorer
 from skspectral.uneven import UnevenSpectralDictionary
 
 sio = pytest.importorskip("skops.io")
@@ -104,6 +105,12 @@ MODELS = {
         learning(n_nonzero_coefs=2, prior=SpikeAndSlabPrior(), **plain)
     ),
     "init": lambda: on_digits(learning(init=on_digits(learning(2, **plain)), **plain)),
+    "patches": lambda: PatchRestorer(
+        learning(n_components=9, prior=GaussianMixture(2), **plain),
+        patch_size=3,
+        n_patches=400,
+        random_state=0,
+    ).fit(IMAGES),
     "device": lambda: on_digits(learning(device=torch.device("cpu"), **plain)),
     "generator": lambda: on_digits(
         learning(random_state=np.random.RandomState(0), **plain)
@@ -185,6 +192,8 @@ def results(model):
     }
     n_features = getattr(model, "n_features_in_", None)
     rows = {64: X, 6: CODES}.get(n_features, IMAGES)
+    if isinstance(model, PatchRestorer):
+        rows = IMAGES[:, 0]
     if hasattr(model, "image_shape_"):
         rows = IMAGES
     for name, call in calls.items():

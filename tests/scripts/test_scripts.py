@@ -490,6 +490,20 @@ def test_bench_sparse(tmp_path):
 
 
 @pytest.mark.slow
+def test_bench_restoration(tmp_path):
+    done = run(
+        "benchmarks/bench_restoration.py",
+        *("--patches", 2000, "--gaussians", 4, "--images", 1, "--others", 1),
+        *("--sets", "bsd68", "--model", tmp_path / "model"),
+        folder=tmp_path,
+    )
+    assert "| skspectral |" in done.stdout
+    assert "Missing pixels, 80%" in done.stdout
+    assert "Denoising, kodak24" in done.stdout
+    assert (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
 def test_bench_convolutional(tmp_path):
     rng = np.random.default_rng(0)
     beats = np.arange(200, 19_000, 300)

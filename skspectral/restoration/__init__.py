@@ -1,0 +1,14 @@
+"""Restoration of whole images and recordings by models of their patches."""
+# SPDX-License-Identifier: BSD-3-Clause
+
+from skspectral.restoration.noise import estimate_sigma
+from skspectral.restoration.operators import ImageOperator
+from skspectral.restoration.restorer import PatchRestorer
+from skspectral.restoration.variance_stabilising import PoissonGaussian
+
+__all__ = [
+    "ImageOperator",
+    "PatchRestorer",
+    "PoissonGaussian",
+    "estimate_sigma",
+]
