@@ -28,11 +28,23 @@ class CovarianceModel:
     The multiple is estimated together with the covariance, because components may have
     large or small variances. A weak prior keeps the multiple from vanishing.
     ``pseudo_counts=0`` disables both priors.
+
+    With ``common_mean``, all components have the mean 0, which is that of all samples.
+    They then differ in their covariances alone.
     """
 
     kind: str
     rank: int
     pseudo_counts: float
+    common_mean: bool = False
+
+    def clustered(self, principal: np.ndarray) -> np.ndarray:
+        """Return the rows that are divided into clusters for a start, (n, r).
+
+        They are the principal components of the samples or, if components have the same
+        mean, the roots of their absolute values. Samples x and -x are then equal.
+        """
+        return np.sqrt(np.abs(principal)) if self.common_mean else principal
 
     @property
     def adds_white_noise(self) -> bool:
@@ -106,6 +118,11 @@ class Moments:
         n_samples = _positive(self.weight)
         shift = self.first / n_samples
         covariance = self.second / n_samples - np.outer(shift, shift)
+        if model.common_mean:
+            # The second moment about 0 in place of the mean of the component.
+            mean = self.centre + shift
+            covariance += np.outer(mean, mean)
+            shift = -self.centre
         return _fit_covariance(
             model, self.centre + shift, covariance, n_samples, before
         )
@@ -152,7 +169,7 @@ class SufficientStatistics:
         n_samples = _positive(self.weight)
         centred = self._X[self._rows] - self._centre
         fractions = self._weights / n_samples
-        shift = fractions @ centred
+        shift = -self._centre if model.common_mean else fractions @ centred
         mean = self._centre + shift
         scaled = np.sqrt(fractions)[:, None] * (centred - shift)
         if model.adds_white_noise:

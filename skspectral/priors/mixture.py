@@ -60,6 +60,10 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         samples, each component receives ``shrinkage * K`` pseudo-samples that have the
         covariance of all samples, up to a factor per component [2]_. Components with
         many more samples than this change little. 0 is maximum likelihood.
+    common_mean : bool, default=False
+        Whether all components have the mean of all samples, so that they differ in
+        their covariances alone. It suits data in which x and -x are equally likely,
+        such as patches of images without their mean: a component then describes both.
     max_iter : int, default=200
         Largest number of iterations of expectation maximisation, per start. The
         iterations on subsets of many samples, see Notes, are not counted.
@@ -128,7 +132,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
     With at least 40,000 samples, and at least ten times as many samples as numbers in
     all means, the clusters and the first iterations use a subset of the samples, and
     the next iterations use larger subsets. The subsets do not depend on
-    ``random_state``. The last iterations, which `lower_bounds_` describes, use all
+    ``random_state``. The last iterations, which ``lower_bounds_`` describes, use all
     samples. Callbacks are told the progress on each subset as a stage of its own.
 
     References
@@ -159,6 +163,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         "covariance": [StrOptions({"full", "diag", "low_rank"})],
         "rank": [Interval(Integral, 0, None, closed="left")],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "common_mean": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -175,6 +180,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         covariance: str = "full",
         rank: int = 20,
         shrinkage: float = 2.0,
+        common_mean: bool = False,
         max_iter: int = 200,
         tol: float = 1e-3,
         n_init: int = 1,
@@ -185,6 +191,7 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         self.covariance = covariance
         self.rank = rank
         self.shrinkage = shrinkage
+        self.common_mean = common_mean
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -246,6 +253,8 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         diagonal = self.covariance == "diag"
         per_component = 2 * n_codes if diagonal else n_parameters(n_codes, rank)
         self.n_parameters_ = self.n_components * (per_component + 1) - 1
+        if self.common_mean:
+            self.n_parameters_ -= (self.n_components - 1) * n_codes
         if not (best.converged or best.stopped):
             warnings.warn(
                 f"The mixture had not converged after {self.n_iter_} iterations. "
@@ -266,7 +275,10 @@ class GaussianMixture(CallbackSupportMixin, ComponentPrior):
         on ``principal / spread``.
         """
         model = CovarianceModel(
-            self.covariance, self.rank, self.shrinkage * len(spread)
+            self.covariance,
+            self.rank,
+            self.shrinkage * len(spread),
+            self.common_mean,
         )
         stream = random_stream(self.random_state)
         seeds = [None, *(draw_seed(stream) for _ in range(self.n_init - 1))]

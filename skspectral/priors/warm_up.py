@@ -75,7 +75,8 @@ def ascend(
         )
     white = principal / spread
     if start is None:
-        labels = partition(principal, sample_weight, settings.n_components, seed)
+        clustered = settings.model.clustered(principal)
+        labels = partition(clustered, sample_weight, settings.n_components, seed)
         start = mixture_of_partition(white, sample_weight, labels, settings.model)
     on_step = _stop
     if not stopped:
@@ -118,7 +119,8 @@ def _warm_up(
         part = principal[rows]
         white = part / spread
         if mixture is None:
-            labels = partition(part, weight, settings.n_components, seed)
+            clustered = settings.model.clustered(part)
+            labels = partition(clustered, weight, settings.n_components, seed)
             mixture = mixture_of_partition(white, weight, labels, settings.model)
         on_step = stage(
             f"expectation maximisation on {size} samples", settings.max_iter + 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from skspectral._device import as_tensor
+from skspectral._device import as_array, as_tensor
 from skspectral.restoration.patch_mixture import PatchMixture, PatchPosterior
 from skspectral.restoration.patches import PatchGrid, Stripe
 
@@ -129,5 +129,5 @@ def _by_noise(
         return
     mean = stripe.cut(noise).mean(1)
     power = (mean.log() / np.log(_NOISE_RATIO)).round()
-    for value in power.unique().tolist():
+    for value in as_array(power.unique()).tolist():
         yield float(_NOISE_RATIO**value), (power == value).nonzero()[:, 0]

@@ -41,12 +41,12 @@ class ImageOperator(ABC):
 
         Parameters
         ----------
-        image : ndarray of shape `image_shape`
+        image : ndarray of shape ``image_shape``
             Image x.
 
         Returns
         -------
-        observed : ndarray of shape `observed_shape`
+        observed : ndarray of shape ``observed_shape``
             Observation without noise.
         """
 
@@ -56,12 +56,12 @@ class ImageOperator(ABC):
 
         Parameters
         ----------
-        observed : ndarray of shape `observed_shape`
+        observed : ndarray of shape ``observed_shape``
             Observation y.
 
         Returns
         -------
-        image : ndarray of shape `image_shape`
+        image : ndarray of shape ``image_shape``
             Product with the adjoint of the operator.
         """
 
@@ -73,14 +73,14 @@ class ImageOperator(ABC):
 
         Parameters
         ----------
-        residual : ndarray of shape `observed_shape`
+        residual : ndarray of shape ``observed_shape``
             Right-hand side.
-        ridge : ndarray of shape `observed_shape`, or without axes
+        ridge : ndarray of shape ``observed_shape``, or without axes
             Positive numbers.
 
         Returns
         -------
-        solution : ndarray of shape `observed_shape`
+        solution : ndarray of shape ``observed_shape``
             Solution u.
         """
         shape, size = self.observed_shape, math.prod(self.observed_shape)
@@ -113,7 +113,7 @@ class ImageOperator(ABC):
 
         Parameters
         ----------
-        ridge : ndarray of shape `observed_shape`, or without axes
+        ridge : ndarray of shape ``observed_shape``, or without axes
             Positive numbers.
 
         Returns
@@ -128,12 +128,12 @@ class ImageOperator(ABC):
 
         Parameters
         ----------
-        observed : ndarray of shape `observed_shape`
+        observed : ndarray of shape ``observed_shape``
             Observation y.
 
         Returns
         -------
-        image : ndarray of shape `image_shape`
+        image : ndarray of shape ``image_shape``
             The least-squares estimate with a small ridge.
         """
         probe = np.random.default_rng(0).standard_normal(observed.shape)

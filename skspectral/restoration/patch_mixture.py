@@ -26,7 +26,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from skspectral._device import as_tensor
+from skspectral._device import as_array, as_tensor
 
 # Patches whose products are computed at a time in the choice of candidates. The
 # products of this many patches fit into the cache.
@@ -157,7 +157,7 @@ class PatchPosterior:
         log_determinant = (values + noise).log().sum(1)
         self._constant = mixture.weights.log() - log_determinant / 2
         self._constant -= means.square().sum(1) / (2 * noise)
-        counts = (gain >= _NEGLIGIBLE).sum(1).tolist()
+        counts = as_array((gain >= _NEGLIGIBLE).sum(1)).tolist()
         # Eigenvalues increase, so that the last ones are those that count.
         self._roots = [
             torch.cat([root[k, :, -n or None :] if n else root[k, :, :0], column], 1)
@@ -275,5 +275,5 @@ def _groups(labels: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
     """Iterate over the labels that occur, each with the places where it occurs."""
     order = labels.argsort()
     present, counts = torch.unique_consecutive(labels[order], return_counts=True)
-    parts = torch.split(order, counts.tolist())
-    yield from zip(present.tolist(), parts, strict=True)
+    parts = torch.split(order, as_array(counts).tolist())
+    yield from zip(as_array(present).tolist(), parts, strict=True)

@@ -96,9 +96,11 @@ class PatchModel:
         estimate, patches = denoised(
             pixels, level, self._new_denoiser, self.n_scales, report
         )
-        predicted = as_array(patches.variance(level) / level, np.float64)
-        factor, power = self.std_correction
-        return as_array(estimate, np.float64), noise * factor * predicted**power
+        variance = as_array(patches.variance(level) / level)
+        factor, power = self.std_correction.tolist()
+        np.power(variance, power, out=variance)
+        variance *= noise * factor if np.ndim(noise) else float(noise) * factor
+        return as_array(estimate), variance
 
     def restore(
         self,

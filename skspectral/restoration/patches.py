@@ -108,25 +108,21 @@ class Stripe:
             for j in range(width):
                 columns = _span([column + j for column in self.columns])
                 part = by_pixel[i, j].permute(1, 2, 0)
-                if isinstance(rows, list) or isinstance(columns, list):
-                    index = _column(rows), _row(columns)
-                    total[index] += part
-                else:
+                if isinstance(rows, slice) and isinstance(columns, slice):
                     total[rows, columns] += part
+                else:
+                    total[_places(rows)[:, None], _places(columns)] += part
 
 
-def _span(positions: list[int]) -> slice | list[int]:
-    """Return a slice with these positions, or the positions if there is none."""
+def _span(positions: list[int]) -> slice | torch.Tensor:
+    """Return a slice with these positions, or a tensor of them if there is none."""
     step = positions[1] - positions[0] if len(positions) > 1 else 1
     span = slice(positions[0], positions[-1] + 1, step)
-    return span if len(range(span.stop)[span]) == len(positions) else positions
+    evenly = len(range(span.stop)[span]) == len(positions)
+    return span if evenly else torch.tensor(positions)
 
 
-def _column(positions: slice | list[int]) -> torch.Tensor:
-    return _row(positions)[:, None]
-
-
-def _row(positions: slice | list[int]) -> torch.Tensor:
+def _places(positions: slice | torch.Tensor) -> torch.Tensor:
     if isinstance(positions, slice):
         return torch.arange(positions.start, positions.stop, positions.step)
-    return torch.tensor(positions)
+    return positions

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import config_context
+from sklearn.datasets import load_sample_images
 from sklearn.exceptions import ConvergenceWarning
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -19,6 +20,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from skspectral import MLPModulation, SpectralDictionaryLearning
 from skspectral.convolutional import ConvolutionalSpectralDictionary
 from skspectral.priors import DiffusionPrior, GaussianMixture, Synthesis
+from skspectral.restoration import PatchRestorer
 
 # torch knows the name of this device, but its usual builds do not implement it.
 ELSEWHERE = torch.device("lazy")
@@ -220,6 +222,28 @@ def test_events_elsewhere():
         assert not any(isinstance(x, torch.Tensor) for x in vars(there).values())
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_photographs_elsewhere():
+    image = load_sample_images().images[0][100:140, 200:240, 1] / 255
+    missing = np.random.default_rng(0).random(image.shape) < 0.5
+    noise = np.full(image.shape, 0.1)
+    noise[:, 20:] = 0.05
+
+    def results(restorer):
+        restorer.fit([load_sample_images().images[1][::3, ::3, 1]])
+        yield restorer.covariances_
+        yield from restorer.denoise(image, 0.1, return_std=True)
+        yield restorer.denoise(image, noise)
+        yield restorer.inpaint(image, missing)
+        yield restorer.sample_posterior(image, sigma=0.1, random_state=0)[0]
+
+    options = {"patch_size": 4, "stride": 3, "n_patches": 600, "random_state": 0}
+    expected = list(results(PatchRestorer(**options)))
+    with PretendDevice():
+        found = list(results(PatchRestorer(device="lazy", **options)))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_the_pretence_notices_what_a_gpu_would():

@@ -291,3 +291,22 @@ def test_sizes_of_subsets():
     assert subset_sizes(39_999, 6) == []
     assert subset_sizes(10**6, 200 * 63) == [63_000, 252_000]
     assert subset_sizes(100_000, 200 * 63) == []
+
+
+@pytest.mark.parametrize("n_samples", [300, 12_000])
+@pytest.mark.parametrize("covariance", ["full", "diag", "low_rank"])
+def test_components_may_share_the_mean(n_samples, covariance):
+    rng = np.random.default_rng(0)
+    wide = rng.random(n_samples) < 0.5
+    scale = np.where(wide[:, None], [1.0, 8.0, 1.0], [5.0, 0.5, 1.0])
+    X = [3.0, -2.0, 1.0] + scale * rng.normal(size=(n_samples, 3))
+    options = {"covariance": covariance, "rank": 2, "shrinkage": 0.1, "tol": 1e-4}
+    prior = GaussianMixture(2, common_mean=True, **options).fit(X)
+    np.testing.assert_allclose(prior.means_, [X.mean(0)] * 2, atol=1e-8)
+    assert (np.diff(prior.lower_bounds_) > -1e-6).all()
+    found = prior.covariances_.diagonal(axis1=1, axis2=2)
+    expected = [[1, 64, 1], [25, 0.25, 1]]
+    order = found[:, 1].argsort()[::-1]
+    np.testing.assert_allclose(found[order][:, :2], np.array(expected)[:, :2], rtol=0.4)
+    free = GaussianMixture(2, **options).fit(X)
+    assert prior.n_parameters_ == free.n_parameters_ - 3
