@@ -80,8 +80,9 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--photographs", type=Path)
-    parser.add_argument("--patches", type=int, default=1_000_000)
+    parser.add_argument("--patches", type=int, default=300_000)
     parser.add_argument("--gaussians", type=int, default=200)
+    parser.add_argument("--tol", type=float, default=0.02)
     parser.add_argument("--images", type=int, help="images per test set; default: all")
     parser.add_argument(
         "--others", type=int, default=12, help="images for the slower comparisons"
@@ -111,7 +112,11 @@ def noisy(images, sigma, seed=0):
 def restorer(args, channel_axis=None):
     side = 64 * (1 if channel_axis is None else 3)
     model = SpectralDictionaryLearning(
-        side, modulation=None, prior=GaussianMixture(args.gaussians, tol=0.01)
+        side,
+        modulation=None,
+        prior=GaussianMixture(
+            args.gaussians, shrinkage=0.2, common_mean=True, tol=args.tol
+        ),
     )
     return PatchRestorer(
         model, channel_axis=channel_axis, n_patches=args.patches, random_state=0
@@ -182,7 +187,7 @@ def denoising_table(ours, train, images, name, n_others):
     columns |= denoisers(train, grey)
     rows, figures = [], {}
     for method, call in columns.items():
-        taken = images if method.startswith("skspectral") else images[:n_others]
+        taken = images if method == "skspectral" else images[:n_others]
         cells = [method]
         for sigma in LEVELS:
             runs = [timed(call, y, sigma / 255) for y in noisy(taken, sigma)]

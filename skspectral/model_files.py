@@ -64,6 +64,7 @@ _OURS = """
     refinement.quantile.SpectrumQuantileMatcher
     refinement.translation.model.Translation
     refinement.translator.SpectrumTranslator
+    restoration.recordings.SignalRestorer
     restoration.restorer.PatchRestorer
     spectral_dictionary.SpectralDictionaryLearning
     uneven.dictionary.UnevenSpectralDictionary

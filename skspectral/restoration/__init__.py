@@ -3,6 +3,7 @@
 
 from skspectral.restoration.noise import estimate_sigma
 from skspectral.restoration.operators import ImageOperator
+from skspectral.restoration.recordings import SignalRestorer
 from skspectral.restoration.restorer import PatchRestorer
 from skspectral.restoration.variance_stabilising import PoissonGaussian
 
@@ -10,5 +11,6 @@ __all__ = [
     "ImageOperator",
     "PatchRestorer",
     "PoissonGaussian",
+    "SignalRestorer",
     "estimate_sigma",
 ]

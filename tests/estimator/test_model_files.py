@@ -51,7 +51,7 @@ from skspectral.refinement import (
     SpectrumQuantileMatcher,
     SpectrumTranslator,
 )
-from skspectral.restoration import PatchRestorer
+from skspectral.restoration import PatchRestorer, SignalRestorer
 from skspectral.uneven import UnevenSpectralDictionary
 
 sio = pytest.importorskip("skops.io")
@@ -111,6 +111,9 @@ MODELS = {
         n_patches=400,
         random_state=0,
     ).fit(IMAGES),
+    "recordings": lambda: SignalRestorer(
+        window_length=8, n_windows=50, n_spectra=2, random_state=0
+    ).fit(CODES.ravel()),
     "device": lambda: on_digits(learning(device=torch.device("cpu"), **plain)),
     "generator": lambda: on_digits(
         learning(random_state=np.random.RandomState(0), **plain)
@@ -194,6 +197,8 @@ def results(model):
     rows = {64: X, 6: CODES}.get(n_features, IMAGES)
     if isinstance(model, PatchRestorer):
         rows = IMAGES[:, 0]
+    if isinstance(model, SignalRestorer):
+        rows = CODES.ravel()
     if hasattr(model, "image_shape_"):
         rows = IMAGES
     for name, call in calls.items():

@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skspectral import SpectralDictionaryLearning
 from skspectral.model_files import load_model, save_model
 from skspectral.priors import GaussianMixture
-from skspectral.restoration import PatchRestorer, PoissonGaussian
+from skspectral.restoration import PatchRestorer, PoissonGaussian, SignalRestorer
 from skspectral.restoration.operators import Binning, Masking
 
 CAMERA = data.camera()[100:180, 200:290]
@@ -276,8 +276,8 @@ def test_progress(grey):
     assert calls == [(i + 1, calls[0][1]) for i in range(calls[0][1])]
 
 
-# X is no matrix of samples and features, so that few of the checks apply.
-@parametrize_with_checks([PatchRestorer()])
+# Images and recordings are no matrix of samples and features, so that few of the checks apply.
+@parametrize_with_checks([PatchRestorer(), SignalRestorer()])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 

@@ -504,6 +504,17 @@ def test_bench_restoration(tmp_path):
 
 
 @pytest.mark.slow
+def test_bench_recordings(tmp_path):
+    done = run(
+        "benchmarks/bench_recordings.py",
+        *("--recordings", 2, "--windows", 500, "--spectra", 8, "--snr", 5),
+        *("--window-length", 64),
+        folder=tmp_path,
+    )
+    assert "SignalRestorer" in done.stdout
+
+
+@pytest.mark.slow
 def test_bench_convolutional(tmp_path):
     rng = np.random.default_rng(0)
     beats = np.arange(200, 19_000, 300)
