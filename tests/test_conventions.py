@@ -36,6 +36,8 @@ TESTS = Path(__file__).parent
 # Parameters of estimators that require some, or would be slow without them.
 QUICK = {
     "DiffusionPrior": {"max_images": 64, "width": 4, "random_state": 0},
+    "PatchRestorer": {"patch_size": 3, "n_patches": 300, "random_state": 0},
+    "SignalRestorer": {"window_length": 8, "n_windows": 99, "random_state": 0},
     "ScaledPrior": {"prior": priors.GaussianPrior()},
     "SpectrumTranslator": {
         "depth": 0,

@@ -276,7 +276,7 @@ def test_progress(grey):
     assert calls == [(i + 1, calls[0][1]) for i in range(calls[0][1])]
 
 
-# Images and recordings are no matrix of samples and features, so that few of the checks apply.
+# Images and recordings are no matrix of samples and features: few checks apply.
 @parametrize_with_checks([PatchRestorer(), SignalRestorer()])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
