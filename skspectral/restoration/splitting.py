@@ -29,8 +29,9 @@ from skspectral.restoration.operators import ImageOperator
 # photographs.
 _DENOISING = ((1.0, 0.6), (0.25, 0.84), (0.1, 0.9), (0.05, 1.0))
 # In other restorations the variance falls from the variance of pixels within patches by
-# this factor per step, until it is below the noise or below this fraction of it.
-_FACTOR, _SMALLEST = 0.7, 1e-3
+# this factor per step. The last one is this multiple of the variance of the noise, or
+# this fraction of the first one if that is larger.
+_FACTOR, _LAST_TO_NOISE, _SMALLEST = 0.7, 3.0, 1e-3
 # Frequency, relative to the highest one of the coarse image, at which coarse and fine
 # estimate have equal weights, and half of the width of the transition.
 _EQUAL, _HALF_WIDTH = 0.7, 0.3
@@ -109,7 +110,7 @@ def variances(largest: float, noise: float) -> list[float]:
     noise : float
         Variance of the noise of the observations.
     """
-    smallest = min(max(noise / 4, _SMALLEST * largest), largest)
+    smallest = min(max(_LAST_TO_NOISE * noise, _SMALLEST * largest), largest)
     n_steps = 1 + math.ceil(math.log(largest / smallest) / math.log(1 / _FACTOR))
     return np.geomspace(largest, smallest, n_steps).tolist()
 
