@@ -29,6 +29,8 @@ _MAX_CANDIDATES, _START_ROWS = 4096, 4096
 # An atom with less than this fraction of the mean energy of the codes is dead. At most
 # this number of rows is kept to draw new atoms from.
 _DEAD, _WORST_ROWS = 1e-3, 256
+# Errors below this fraction of the energy of the rows are rounding errors.
+_ROUNDING = 1e-12
 # Passes in which dead atoms may be replaced.
 _MAX_RENEWALS = 5
 # Atoms with a larger |cosine| are duplicates.
@@ -162,7 +164,10 @@ class _Learner:
         for _ in range(max_iter):
             before = self.loss(state)
             state = self.coded(self._moved(state), state.codes)
-            n_small = n_small + 1 if before - self.loss(state) <= tol * before else 0
+            # Codes that reproduce the rows leave an error of rounding alone.
+            rounding = _ROUNDING * state.moments.energy / state.moments.weight
+            gain = before - self.loss(state)
+            n_small = n_small + 1 if gain <= tol * before + rounding else 0
             renewed = None
             if n_renewals < _MAX_RENEWALS:
                 renewed = self._renewed(state)
