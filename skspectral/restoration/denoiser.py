@@ -59,34 +59,6 @@ class PatchDenoiser:
         the variance ``noise``, a number or a tensor of the shape of the image. The mean
         of a patch in each channel is kept as it is.
         """
-        return self._average(image, noise, None)
-
-    def draw(
-        self, image: torch.Tensor, noise: Noise, stream: np.random.Generator
-    ) -> torch.Tensor:
-        """Return the average of one draw from the posterior of each patch."""
-        return self._average(image, noise, stream)
-
-    def variance(self, noise: Noise) -> torch.Tensor:
-        """Return the average of the posterior variances of the patches, per pixel.
-
-        The components are those of the latest call of `estimate` or `draw`. Since the
-        errors of overlapping patches are correlated, but not equal, the result is an
-        upper bound of the variance of the error of the average.
-        """
-        total, posteriors = self._new_image(), dict[float, PatchPosterior]()
-        for stripe in self._grid.stripes():
-            component = self._component[stripe.patches].long()
-            found = total.new_empty((len(component), self._grid.n_pixels))
-            for variance, rows in _by_noise(stripe, noise):
-                posterior = self._posterior(posteriors, variance, total.dtype)
-                found[rows] = posterior.pixel_variances[component[rows]]
-            stripe.add(found, total)
-        return total / self._counts
-
-    def _average(
-        self, image: torch.Tensor, noise: Noise, stream: np.random.Generator | None
-    ) -> torch.Tensor:
         total, posteriors = self._new_image(), dict[float, PatchPosterior]()
         for stripe in self._grid.stripes():
             z, levels = self._mixture.split(stripe.cut(image))
@@ -99,14 +71,26 @@ class PatchDenoiser:
                     candidates[rows] = posterior.candidates(part)
                 best = posterior.best(part, candidates[rows])
                 component[rows] = best
-                if stream is None:
-                    z[rows] = posterior.mean(part, best)
-                    continue
-                z[rows] = posterior.draw(part, best, stream)
-                normal = stream.standard_normal(levels[rows].shape)
-                levels[rows] += variance**0.5 * as_tensor(normal, z.device, z.dtype)
+                z[rows] = posterior.mean(part, best)
             stripe.add(self._mixture.join(z, levels), total)
         self._has_candidates = True
+        return total / self._counts
+
+    def variance(self, noise: Noise) -> torch.Tensor:
+        """Return the average of the posterior variances of the patches, per pixel.
+
+        The components are those of the latest call of `estimate`. Since the errors of
+        overlapping patches are correlated, but not equal, the result is an upper bound
+        of the variance of the error of the average.
+        """
+        total, posteriors = self._new_image(), dict[float, PatchPosterior]()
+        for stripe in self._grid.stripes():
+            component = self._component[stripe.patches].long()
+            found = total.new_empty((len(component), self._grid.n_pixels))
+            for variance, rows in _by_noise(stripe, noise):
+                posterior = self._posterior(posteriors, variance, total.dtype)
+                found[rows] = posterior.pixel_variances[component[rows]]
+            stripe.add(found, total)
         return total / self._counts
 
     def _new_image(self) -> torch.Tensor:

@@ -11,6 +11,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg
 
+from skspectral.restoration.images import ImageForm
+
 # Relative tolerance and largest number of iterations of conjugate gradients.
 _TOLERANCE, _MAX_ITERATIONS = 1e-4, 100
 # Ridge of the first estimate, relative to the largest eigenvalue of A A'.
@@ -292,33 +294,25 @@ class MatrixOperator(ImageOperator):
         self, operator: Any, user_shape: tuple[int, ...], channel_axis: int | None
     ):
         self._operator = aslinearoperator(operator)
-        self._axis = channel_axis
-        blank = np.empty(user_shape)
-        if channel_axis is None:
-            blank = blank[:, :, None]
-        else:
-            blank = np.moveaxis(blank, channel_axis, -1)
-        if self._operator.shape[1] != blank.size:
+        self._form = ImageForm(channel_axis, np.dtype(np.float64))
+        self._user_shape = user_shape
+        if self._operator.shape[1] != math.prod(user_shape):
             raise ValueError(
                 f"operator of shape {self._operator.shape} does not fit "
-                f"image_shape={user_shape}: its second size must be {blank.size}."
+                f"image_shape={user_shape}: its second size must be "
+                f"{math.prod(user_shape)}."
             )
-        super().__init__(blank.shape, (self._operator.shape[0],))
+        shape = self._form.channels_last(np.empty(user_shape)).shape
+        super().__init__(shape, (self._operator.shape[0],))
 
     def forward(self, image: np.ndarray) -> np.ndarray:
         """Return A x."""
-        if self._axis is not None:
-            image = np.moveaxis(image, -1, self._axis)
-        return self._operator.matvec(image.ravel())
+        return self._operator.matvec(self._form.to_user(image).ravel())
 
     def adjoint(self, observed: np.ndarray) -> np.ndarray:
         """Return A' y."""
         found = self._operator.rmatvec(observed.ravel())
-        if self._axis is None:
-            return found.reshape(self.image_shape)
-        shape = list(self.image_shape[:2])
-        shape.insert(self._axis % 3, self.image_shape[2])
-        return np.moveaxis(found.reshape(shape), self._axis, -1)
+        return self._form.channels_last(found.reshape(self._user_shape))
 
 
 def interpolated(image: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -126,9 +126,10 @@ def restored(
 ) -> np.ndarray:
     """Return the estimate of an image, or a draw of it, given an observation.
 
-    For a draw, white noise of the variance of the next step is added to each estimate,
-    as in the diffusion models of Zhu et al. (2023), Denoising diffusion models for
-    plug-and-play image restoration, CVPR workshops.
+    For a draw, x is the image plus white noise of the variance of the step. The x of
+    the next step is drawn given this one and the estimate, as if the estimate were the
+    image: the reverse step of diffusion models (Ho, Jain and Abbeel 2020, Denoising
+    diffusion probabilistic models, NeurIPS, equation 7, for growing variances).
 
     Parameters
     ----------
