@@ -25,6 +25,7 @@ from skspectral.datasets._arrays import as_real_array
 from skspectral.datasets._folders import Folder
 from skspectral.priors import ClassConditionalPrior
 from skspectral.priors.protocol import as_prior
+from skspectral.restoration.gaussians import gaussians_of
 from skspectral.restoration.noise import estimate_sigma
 from skspectral.restoration.signal_noise import (
     NoisyWindows,
@@ -272,7 +273,9 @@ class SignalRestorer(CallbackSupportMixin, Estimator):
         with monitor.fitting("estimator", model):
             model.fit(windows, labels)
         step = monitor.stage("covariances", 1)
-        weights, covariances = _gaussians(model)
+        weights, means, covariances = gaussians_of(model)
+        # Second moments about 0.
+        covariances += means[:, :, None] * means[:, None]
         covariances = nearly_stationary(covariances, _STATIONARY)
         step()
         self.estimator_ = model
@@ -883,20 +886,6 @@ def _groups_of_spectra(windows: np.ndarray, n_groups: int, seed: int) -> np.ndar
         n_groups, n_init=1, batch_size=4096, max_iter=30, random_state=seed
     )
     return groups.fit_predict(logarithms)
-
-
-def _gaussians(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights and second moments (M, L, L) of the Gaussians of windows."""
-    mixture = model.prior_.mixture()
-    mean, _, basis = model.model_.float64()
-    # Within the span, the covariances contain the noise of the model.
-    outside = model.noise_variance_ * (np.eye(len(mean)) - basis.T @ basis)
-    moments = np.empty((len(mixture), len(mean), len(mean)))
-    for moment, (_, part) in zip(moments, mixture, strict=True):
-        centre = mean + part.mean @ basis
-        moment[:] = basis.T @ part.covariance @ basis + outside
-        moment += np.outer(centre, centre)
-    return mixture.weights.copy(), moments
 
 
 def _mirrored(index: np.ndarray, n: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skspectral._advice import brief
-from skspectral._device import as_array, resolve_device
+from skspectral._device import resolve_device
 from skspectral._progress import CallbackMonitor
 from skspectral._random import random_stream, seed_unseeded
 from skspectral._sklearn_compat import (
@@ -26,6 +26,7 @@ from skspectral._sklearn_compat import (
     validated,
 )
 from skspectral.priors import GaussianMixture
+from skspectral.restoration.gaussians import gaussians_of
 from skspectral.restoration.images import ImageForm, check_image
 from skspectral.restoration.noise import estimate_sigma
 from skspectral.restoration.operators import (
@@ -287,17 +288,9 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
 
     def _publish_mixture(self) -> None:
         """Set the mixture of the patches from the fitted estimator."""
-        est = self.estimator_
-        est.prior_.require("gaussians", "PatchRestorer")
-        basis, noise = as_array(est.basis_, np.float64), float(est.noise_variance_)
-        mixture = est.prior_.mixture()
-        covariances = np.stack([part.covariance for part in mixture.components])
-        # The part of the patches outside the span of the atoms is not described by the
-        # prior; it has the variance of the residual.
-        outside = noise * (np.eye(basis.shape[1]) - basis.T @ basis)
-        self.weights_ = mixture.weights
-        self.means_ = mixture.means @ basis + as_array(est.mean_, np.float64)
-        self.covariances_ = basis.T @ covariances @ basis + outside
+        self.estimator_.prior_.require("gaussians", "PatchRestorer")
+        found = gaussians_of(self.estimator_)
+        self.weights_, self.means_, self.covariances_ = found
 
     @validated(
         sigma="no_validation",
