@@ -8,7 +8,9 @@ of scikit-image, of scikit-learn (PCA of patches) and of ``bm3d``, if it is inst
 - standard deviations: squared errors relative to predicted ones, by quartiles of the
   predictions;
 - missing pixels, half size, blur, and a colour filter array;
-- the time of learning, and PSNR over the number of rounds.
+- the time of learning, and PSNR over the number of rounds;
+- if asked for by ``--parts network``: denoising by a `DiffusionPrior` of windows, after
+  a training of some minutes.
 
 PSNR is the mean over images of that of each image, with the estimate clipped to [0, 1].
 The noise is neither rounded nor clipped. Ratios of times are to ours.
@@ -39,7 +41,7 @@ from sklearn.feature_extraction.image import (
 
 from skspectral import SpectralDictionaryLearning
 from skspectral.model_files import load_model, save_model
-from skspectral.priors import GaussianMixture
+from skspectral.priors import DiffusionPrior, GaussianMixture
 from skspectral.restoration import PatchRestorer, estimate_sigma
 
 try:
@@ -63,7 +65,8 @@ PUBLISHED = {
     "kodak24": {"CBM3D": (34.28, 31.68, 28.46), "FFDNet": (34.63, 32.13, 28.98)},
 }
 LEVELS = (15, 25, 50)
-PARTS = ["denoise", "std", "missing", "half", "blur", "settings", "colour"]
+USUAL = ["denoise", "std", "missing", "half", "blur", "settings", "colour"]
+PARTS = [*USUAL, "network"]
 
 
 def psnr(truth, image):
@@ -92,9 +95,12 @@ def parse_arguments():
     parser.add_argument(
         "--parts",
         nargs="+",
-        default=PARTS,
+        default=USUAL,
         choices=PARTS,
     )
+    parser.add_argument("--minutes", type=float, default=60, help="of the network")
+    parser.add_argument("--window", type=int, default=64, help="width in pixels")
+    parser.add_argument("--windows", type=int, default=16_000, help="to learn from")
     return parser.parse_args()
 
 
@@ -422,6 +428,33 @@ def settings_table(ours, images):
     show(["settings", "PSNR, dB", "seconds per image"], rows)
 
 
+def network_part(args, train, images):
+    """Train a network on windows, and print its PSNR, time and deviations."""
+    prior = DiffusionPrior(
+        max_time=60 * args.minutes, batch_size=32, mirror=True, mixed_precision=True
+    )
+    atoms = SpectralDictionaryLearning(args.window**2, modulation=None, prior=prior)
+    network = PatchRestorer(
+        atoms, patch_size=args.window, n_patches=args.windows, random_state=0
+    )
+    _, seconds = timed(network.fit, train)
+    fitted = network.estimator_.prior_
+    print(
+        f"\nA network, trained for {args.minutes:g} minutes on {fitted.n_images_} "
+        f"windows ({seconds / 60:.1f} minutes with everything)\n"
+    )
+    cells = []
+    for sigma in LEVELS:
+        runs = [timed(network.denoise, y, sigma / 255) for y in noisy(images, sigma)]
+        mean = np.mean([psnr(x, z) for x, (z, _) in zip(images, runs, strict=True)])
+        cells.append(f"{mean:.2f} ({np.median([time for _, time in runs]):.1f} s)")
+    show(["images", *(f"sigma = {s}" for s in LEVELS)], [[len(images), *cells]])
+    few = images[: args.others]
+    deviations_table(network, few)
+    missing_tables(network, few[:5])
+    half_table(network, few[:5])
+
+
 def colour_part(args):
     """Learn from half of the colour photographs, and denoise the other half."""
     images = floats(load_pictures(args.photographs, "kodak24"))
@@ -434,7 +467,9 @@ def main():
     train = floats(load_pictures(args.photographs, "train400"))
     tests = {name: load_pictures(args.photographs, name) for name in args.sets}
     ours = None
-    if args.model and args.model.exists():
+    if args.parts == ["network"]:
+        pass
+    elif args.model and args.model.exists():
         ours = load_model(args.model)
     else:
         ours = learned(args, train)
@@ -458,6 +493,8 @@ def main():
         settings_table(ours, few)
     if "colour" in args.parts:
         colour_part(args)
+    if "network" in args.parts:
+        network_part(args, train, images)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ from skspectral.moments.second_moment import SecondMoment
 _MIN_RELATIVE_NORM = 1e-10
 # The squares of smaller norms would come close to the smallest float64.
 _MIN_NORM = 1e-100
+# An atom of unit norm adds nothing if the square of its part outside the span of other
+# atoms is below this rounding error.
+_DEPENDENT = 1e-10
+# Number of atoms that are subtracted from matrices together, by one product.
+_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,7 @@ def added_variance(fit: Projection) -> tuple[torch.Tensor, torch.Tensor]:
 
     Each place goes to the atom that removes the most variance from the residual of the
     atoms before it. The variances sum to the variance that all atoms explain together.
+    Costs O(K^3), most of it in matrix products.
 
     Returns
     -------
@@ -165,28 +171,35 @@ def added_variance(fit: Projection) -> tuple[torch.Tensor, torch.Tensor]:
     variance : tensor of shape (K,), float64
         Added variances, in the new order.
     """
-    gram, moment = fit.gram, fit.atoms_moment
+    gram, moment = fit.gram.clone(), fit.atoms_moment
     n_atoms = len(gram)
-    # An atom that lies in the span of the earlier ones, up to rounding, adds nothing.
-    floor = 1e-10
+    size, power = gram.diagonal().clone(), moment.diagonal().clone()
     order = torch.empty(n_atoms, dtype=torch.int64, device=gram.device)
     variance = gram.new_zeros(n_atoms)
     free = torch.ones(n_atoms, dtype=torch.bool, device=gram.device)
-    for place in range(n_atoms):
-        size = gram.diagonal()
-        gain = torch.where(
-            size > floor, moment.diagonal() / size.clamp_min(floor), 0.0
-        ).clamp_min(0.0)
-        best = int(torch.where(free, gain, -1.0).argmax())
-        order[place], variance[place], free[best] = best, gain[best], False
-        if gram[best, best] > floor:
-            coefficients = gram[best] / gram[best, best]
-            cross = torch.outer(coefficients, moment[best])
-            moment = (
-                moment
-                - cross
-                - cross.T
-                + moment[best, best] * torch.outer(coefficients, coefficients)
-            )
-            gram = gram - torch.outer(coefficients, gram[best])
+    for start in range(0, n_atoms, _BLOCK):
+        places = range(start, min(start + _BLOCK, n_atoms))
+        # The atoms of this block have been subtracted from the sizes and the powers,
+        # but not yet from the matrices: Gram is gram - of_gram @ along', and the moment
+        # is moment - of_moment @ along' - along @ of_moment'.
+        along, of_gram, of_moment = gram.new_zeros(3, n_atoms, len(places))
+        for done, place in enumerate(places):
+            gain = torch.where(
+                size > _DEPENDENT, power / size.clamp_min(_DEPENDENT), 0.0
+            ).clamp_min(0.0)
+            best = int(torch.where(free, gain, -1.0).argmax())
+            order[place], variance[place], free[best] = best, gain[best], False
+            if size[best] <= _DEPENDENT:
+                continue
+            before = slice(done)
+            row = gram[best] - of_gram[:, before] @ along[best, before]
+            cross = moment[best] - of_moment[:, before] @ along[best, before]
+            cross -= along[:, before] @ of_moment[best, before]
+            share = row / size[best]
+            along[:, done], of_gram[:, done] = share, row
+            of_moment[:, done] = cross - power[best] / 2 * share
+            size = size - share * row
+            power = power - 2 * share * of_moment[:, done]
+        gram -= of_gram @ along.T
+        moment = moment - of_moment @ along.T - along @ of_moment.T
     return order, variance

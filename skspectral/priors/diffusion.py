@@ -23,7 +23,11 @@ from skspectral._sklearn_compat import (
 )
 from skspectral.gaussian.gaussian import n_parameters
 from skspectral.priors.denoising.denoiser import Denoiser
-from skspectral.priors.denoising.draws import draw_codes, log_densities
+from skspectral.priors.denoising.draws import (
+    draw_codes,
+    estimate_codes,
+    log_densities,
+)
 from skspectral.priors.denoising.model import DiffusionModel
 from skspectral.priors.denoising.observation import Conditioner
 from skspectral.priors.denoising.training import (
@@ -238,7 +242,7 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
     _state: TrainingState
 
     capabilities = Capabilities(
-        density=True, labels=True, synthesis=True, conditioning=True
+        density=True, denoising=True, labels=True, synthesis=True, conditioning=True
     )
 
     _parameter_constraints = {
@@ -585,6 +589,10 @@ class DiffusionPrior(CallbackSupportMixin, Prior):
         if at_random:
             return stream.choice(len(self.classes_), n_samples, p=self.class_prior_)
         return np.full(n_samples, len(self.classes_))
+
+    def _estimate(self, X: np.ndarray, noise_variance: float) -> np.ndarray:
+        with training_mode():
+            return estimate_codes(self._trained_denoiser(), X, noise_variance**0.5)
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
         with training_mode():

@@ -33,10 +33,12 @@ class Capabilities:
     gaussians : bool, default=False
         Whether the prior is a Gaussian or a finite mixture of Gaussians, which
         ``mixture()`` returns after the fit. Likelihood, denoising, imputation and
-        conditional draws are then exact. True also sets ``density`` and
+        conditional draws are then exact. True also sets ``density``, ``denoising`` and
         ``conditioning`` to True.
     density : bool, default=False
         Whether the prior has ``score_samples``.
+    denoising : bool, default=False
+        Whether the prior has ``posterior_mean``.
     moments : bool, default=False
         Whether ``fit_moments`` can fit the prior from the mean and the covariance of
         the codes alone.
@@ -55,6 +57,7 @@ class Capabilities:
 
     gaussians: bool = False
     density: bool = False
+    denoising: bool = False
     moments: bool = False
     labels: bool = False
     weights: bool = False
@@ -64,8 +67,8 @@ class Capabilities:
 
     def __post_init__(self) -> None:
         if self.gaussians:
-            object.__setattr__(self, "density", True)
-            object.__setattr__(self, "conditioning", True)
+            for name in ("density", "denoising", "conditioning"):
+                object.__setattr__(self, name, True)
 
 
 _EXACT_PRIORS = (
@@ -85,6 +88,11 @@ _MISSING: dict[str, tuple[type[Exception], str]] = {
         TypeError,
         "with a density, but {name} has no score_samples method. Use another prior, "
         "such as GaussianPrior or GaussianMixture.",
+    ),
+    "denoising": (
+        TypeError,
+        "that estimates codes from noisy codes, but the prior {name} has no closed "
+        f"form and no posterior_mean method. {_EXACT_PRIORS}, or use DiffusionPrior.",
     ),
     "moments": (
         ValueError,
@@ -121,8 +129,9 @@ class Prior(DensityMixin, Estimator, ABC):
     object itself, and declares in `capabilities` what else it can do. A prior made of
     Gaussians only has to define `mixture` in addition; the inherited methods use it to
     draw, to score and to condition. Any other prior defines ``sample`` and, if declared
-    in `capabilities`, ``score_samples`` and ``sample_given``. A prior that sets
-    ``n_parameters_``, its number of free parameters, has `bic` and `aic`.
+    in `capabilities`, ``score_samples``, ``posterior_mean`` and ``sample_given``. A
+    prior that sets ``n_parameters_``, its number of free parameters, has `bic` and
+    `aic`.
 
     See Also
     --------
@@ -274,7 +283,7 @@ class Prior(DensityMixin, Estimator, ABC):
         Raises
         ------
         TypeError
-            If "gaussians", "density" or "conditioning" is missing.
+            If "gaussians", "density", "denoising" or "conditioning" is missing.
         ValueError
             If "moments", "labels" or "weights" is missing.
         """
@@ -350,6 +359,37 @@ class Prior(DensityMixin, Estimator, ABC):
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
         return self.mixture().log_density(X)
+
+    @validated(noise_variance=[Interval(Real, 0, None, closed="left")])
+    def posterior_mean(self, X: ArrayLike, noise_variance: float) -> np.ndarray:
+        """Estimate codes from the same codes with white noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes plus noise.
+        noise_variance : float
+            Variance of the noise of each code, >= 0.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_codes), float64
+            Expectation of the codes, given the noisy ones. If the prior models labels,
+            they are treated as unknown.
+
+        Raises
+        ------
+        TypeError
+            If the prior has no estimate of codes from noisy codes.
+        """
+        check_is_fitted(self)
+        self.require("denoising", "posterior_mean")
+        codes = self._codes(X)
+        return codes if noise_variance == 0 else self._estimate(codes, noise_variance)
+
+    def _estimate(self, X: np.ndarray, noise_variance: float) -> np.ndarray:
+        observation = LinearObservation(None, np.full((len(X), 1), noise_variance))
+        return observation.condition(self.mixture(), X).mean()
 
     @validated(
         n_samples=[Interval(Integral, 1, None, closed="left")],

@@ -46,7 +46,7 @@ class PatchDenoiser:
         self._candidates = torch.empty(shape, dtype=torch.int16, device=device)
         self._has_candidates = False
         self._component = torch.empty(shape[0], dtype=torch.int16, device=device)
-        self._counts = grid.counts(device)
+        self._counts = grid.totals(device)
 
     def as_image(self, image: np.ndarray) -> torch.Tensor:
         """Return an array as an image on the device of the mixture, in float32."""

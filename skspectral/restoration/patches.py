@@ -8,7 +8,7 @@ rows that are processed at a time.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -64,14 +64,22 @@ class PatchGrid:
             patches = slice(start, start + len(taken) * len(columns))
             yield Stripe(self, patches, taken, columns)
 
-    def counts(self, device: torch.device) -> torch.Tensor:
-        """Return the number of patches that contain each pixel, (height, width, 1)."""
+    def totals(
+        self, device: torch.device, weights: Sequence[torch.Tensor | float] = (1, 1)
+    ) -> torch.Tensor:
+        """Return the total weight of the patches at each pixel, (height, width, 1).
+
+        The weight of a pixel of a patch is the product of a weight per row and one per
+        column. The default counts the patches.
+        """
         of_axis = []
-        for n, size, positions in zip(self.shape, self.size, self.positions):  # noqa: B905
-            count = torch.zeros(n)
+        for n, size, positions, weight in zip(
+            self.shape, self.size, self.positions, weights, strict=False
+        ):
+            total = torch.zeros(n)
             for first in positions:
-                count[first : first + size] += 1
-            of_axis.append(count)
+                total[first : first + size] += weight
+            of_axis.append(total)
         return torch.outer(*of_axis)[:, :, None].to(device)
 
 

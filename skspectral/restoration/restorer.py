@@ -26,7 +26,10 @@ from skspectral._sklearn_compat import (
     validated,
 )
 from skspectral.priors import GaussianMixture
+from skspectral.priors.protocol import as_prior
+from skspectral.restoration.calibration import corrected, std_correction
 from skspectral.restoration.gaussians import gaussians_of
+from skspectral.restoration.image_model import ImageModel, Progress
 from skspectral.restoration.images import ImageForm, check_image
 from skspectral.restoration.noise import estimate_sigma
 from skspectral.restoration.operators import (
@@ -37,9 +40,11 @@ from skspectral.restoration.operators import (
     MatrixOperator,
 )
 from skspectral.restoration.patch_mixture import PatchMixture
-from skspectral.restoration.patch_model import PatchModel, Progress, std_correction
+from skspectral.restoration.patch_model import PatchModel
 from skspectral.restoration.training_patches import ImageSource
 from skspectral.restoration.variance_stabilising import PoissonGaussian
+from skspectral.restoration.window_denoiser import WindowPrior
+from skspectral.restoration.window_model import WindowModel
 from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
 # Number of Gaussians of the default model, and least number of patches for each.
@@ -65,18 +70,23 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
     averaged. A few rounds of this, with an image that becomes less noisy each time,
     give the restored image (half-quadratic splitting [1]_).
 
+    With a `DiffusionPrior`, the patches are larger windows, whose posterior means are
+    computed by the network.
+
     Parameters
     ----------
     estimator : SpectralDictionaryLearning or None, default=None
         Model of patches without their mean. It is cloned, and its ``signal_shape`` is
-        set to the shape of the patches. Its prior must consist of Gaussians. None means
-        as many plane waves as a patch has numbers, with a `GaussianMixture` of 200
-        components, or fewer if there are few patches.
+        set to the shape of the patches. Its prior must consist of Gaussians, or be one
+        with ``posterior_mean``, such as `DiffusionPrior`. None means as many plane
+        waves as a patch has numbers, with a `GaussianMixture` of 200 components, or
+        fewer if there are few patches.
     patch_size : int, default=8
-        Height and width of the patches in pixels.
-    stride : int, default=1
+        Height and width of the patches in pixels. For `DiffusionPrior`, 32 or 64.
+    stride : int or None, default=None
         Distance of neighbouring patches in pixels. With a larger one, results are
-        faster and worse.
+        faster and worse. None means 1 if the prior consists of Gaussians, and half of
+        ``patch_size`` otherwise.
     channel_axis : int or None, default=None
         Axis of the channels of the images. None means grey images without such an axis.
     n_patches : int, default=200000
@@ -86,7 +96,8 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         Whether patches with more contrast are learned from more often.
     n_scales : int, default=3
         Number of sizes at which an image is denoised: low frequencies are taken from
-        images of half the size, whose patches are larger parts of the scene.
+        images of half the size, whose patches are larger parts of the scene. Used only
+        if the prior consists of Gaussians, as is ``n_candidates``.
     n_candidates : int, default=6
         Number of Gaussians per patch that are compared exactly. They are chosen by the
         first 24 principal components of the patch.
@@ -100,7 +111,8 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
     estimator_ : SpectralDictionaryLearning
         The fitted model of patches without their mean.
     weights_ : ndarray of shape (n_gaussians,)
-        Weights of the Gaussians.
+        Weights of the Gaussians. This and the next two attributes are set only if the
+        prior consists of Gaussians.
     means_ : ndarray of shape (n_gaussians, patch_size ** 2 * `n_channels_`)
         Means of the Gaussians, as patches.
     covariances_ : ndarray of shape (n_gaussians, patch_size ** 2 * `n_channels_`, \
@@ -110,6 +122,8 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         Number of channels of the images.
     n_patches_ : int
         Number of patches that the model was learned from.
+    pixel_variance_ : float
+        Mean variance of a pixel within its patch.
     std_correction_ : ndarray of shape (2,)
         Numbers a and b, by which a predicted variance v of a pixel becomes
         ``a noise (v / noise) ** b``. They are found on training images with known
@@ -156,7 +170,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "set_params"]), None],
         "patch_size": [Interval(Integral, 2, None, closed="left")],
-        "stride": [Interval(Integral, 1, None, closed="left")],
+        "stride": [Interval(Integral, 1, None, closed="left"), None],
         "channel_axis": [Integral, None],
         "n_patches": [Interval(Integral, 2, None, closed="left")],
         "by_variance": ["boolean"],
@@ -171,7 +185,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         estimator: Any = None,
         *,
         patch_size: int = 8,
-        stride: int = 1,
+        stride: int | None = None,
         channel_axis: int | None = None,
         n_patches: int = 200_000,
         by_variance: bool = False,
@@ -216,9 +230,10 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             If an image has a wrong number of axes or of channels, or values that are
             not finite; or if all patches are constant.
         TypeError
-            If the prior of the estimator does not consist of Gaussians.
+            If the prior of the estimator neither consists of Gaussians nor has
+            ``posterior_mean``.
         """
-        if self.stride > self.patch_size:
+        if self.stride is not None and self.stride > self.patch_size:
             raise ValueError(
                 f"stride={self.stride} is larger than patch_size={self.patch_size}, so "
                 f"that patches would leave pixels out. Pass stride <= "
@@ -241,14 +256,21 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         estimator = self._new_estimator(len(rows), rows.shape[1])
         if "signal_shape" in estimator.get_params():
             estimator.set_params(signal_shape=shape)
+        prior = as_prior(getattr(estimator, "prior", None))
+        if not prior.capabilities.gaussians:
+            prior.require("denoising", "PatchRestorer")
         seed_unseeded(estimator, stream)
         with monitor.fitting("model of patches", estimator):
             self.estimator_ = estimator.fit(rows)
         self.n_channels_, self.n_patches_ = n_channels, len(rows)
-        self._publish_mixture()
-        self.std_correction_ = np.ones(2)
+        self.pixel_variance_ = float(np.mean(rows**2, dtype=np.float64))
+        for name in ("weights_", "means_", "covariances_"):
+            self.__dict__.pop(name, None)
+        if self.estimator_.prior_.capabilities.gaussians:
+            found = gaussians_of(self.estimator_)
+            self.weights_, self.means_, self.covariances_ = found
         model = self._model()
-        noises = [part**2 * model.mixture.pixel_variance for part in _CROP_NOISE]
+        noises = [part**2 * model.pixel_variance for part in _CROP_NOISE]
         self.std_correction_ = std_correction(model, crops, noises, stream)
         monitor.close()
         return self
@@ -266,7 +288,8 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             means = patches.mean(axis=(1, 2), keepdims=True)
             parts.append((patches - means).reshape(len(patches), -1))
             step()
-        for crop in source.crops(_N_CROPS, _CROP, self.patch_size, stream):
+        size = max(_CROP, self.patch_size)
+        for crop in source.crops(_N_CROPS, size, self.patch_size, stream):
             crops.append(crop)
         rows = np.concatenate(parts)
         if len(rows) > self.n_patches:
@@ -285,12 +308,6 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         return SpectralDictionaryLearning(
             n_features, modulation=None, prior=prior, device=self.device
         )
-
-    def _publish_mixture(self) -> None:
-        """Set the mixture of the patches from the fitted estimator."""
-        self.estimator_.prior_.require("gaussians", "PatchRestorer")
-        found = gaussians_of(self.estimator_)
-        self.weights_, self.means_, self.covariances_ = found
 
     @validated(
         sigma="no_validation",
@@ -340,17 +357,23 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         model = self._model()
         if isinstance(sigma, PoissonGaussian):
             counts = PoissonGaussian(sigma.gain / form.unit, sigma.sigma / form.unit)
-            clean, variance = _denoised_counts(model, values, counts, progress)
+            clean, variance = _denoised_counts(
+                model, values, counts, self.std_correction_, return_std, progress
+            )
         else:
             if sigma is None:
                 sigmas = estimate_sigma(values, channel_axis=2)
                 sigma = form.unit * np.sqrt(np.mean(np.square(sigmas)))
             noise = _variance(sigma, values.shape, form)
-            clean, variance = model.denoise(values, noise, progress)
+            clean, variance = model.denoise(
+                values, noise, progress, with_variance=return_std
+            )
+            if variance is not None:
+                variance = corrected(variance, noise, self.std_correction_)
             # Without noise, the image is known.
             clean = np.where(noise == 0, values, clean)
         result = form.to_user(clean)
-        if not return_std:
+        if variance is None:
             return result
         return result, form.to_user_units(np.sqrt(variance))
 
@@ -835,8 +858,18 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             )
         return MatrixOperator(operator, tuple(image_shape), self.channel_axis)
 
-    def _model(self) -> PatchModel:
+    def _model(self) -> ImageModel:
         check_is_fitted(self)
+        size = (self.patch_size, self.patch_size)
+        if not self.estimator_.prior_.capabilities.gaussians:
+            stride = self.stride or self.patch_size // 2
+            return WindowModel(
+                WindowPrior.of(self.estimator_, self.n_channels_),
+                self.pixel_variance_,
+                size,
+                (stride, stride),
+                resolve_device(self.device),
+            )
         mixture = PatchMixture.from_moments(
             self.weights_,
             self.means_,
@@ -844,13 +877,9 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             self.n_channels_,
             resolve_device(self.device),
         )
+        stride = self.stride or 1
         return PatchModel(
-            mixture,
-            (self.patch_size, self.patch_size),
-            (self.stride, self.stride),
-            self.n_candidates,
-            self.n_scales,
-            self.std_correction_,
+            mixture, size, (stride, stride), self.n_candidates, self.n_scales
         )
 
     def _checked(
@@ -887,11 +916,13 @@ def _image_shape(values: np.ndarray) -> tuple[int, int, int]:
 
 
 def _denoised_counts(
-    model: PatchModel,
+    model: ImageModel,
     values: np.ndarray,
     noise: PoissonGaussian,
+    correction: np.ndarray,
+    return_std: bool,
     progress: Progress | None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the estimate of an image whose noise grows with the signal, and variances.
 
     The values are transformed so that their noise is white, and scaled to the extent
@@ -900,8 +931,13 @@ def _denoised_counts(
     stable = noise.stabilise(values)
     low, extent = float(stable.min()), float(np.ptp(stable))
     scale = float(np.ptp(values)) / extent if extent > 0 else 1.0
-    clean, variance = model.denoise((stable - low) * scale, scale**2, progress)
+    clean, variance = model.denoise(
+        (stable - low) * scale, scale**2, progress, with_variance=return_std
+    )
     restored = noise.inverse(clean / scale + low)
+    if variance is None:
+        return restored, None
+    variance = corrected(variance, scale**2, correction)
     # The derivative of the transform is the inverse of the deviation of the noise.
     return restored, variance / scale**2 * noise.variance(restored)
 

@@ -14,6 +14,7 @@ The variance v decreases from step to step.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -44,6 +45,16 @@ N_DENOISING_STEPS = len(_DENOISING)
 
 Report = Callable[[], object]
 Shape = tuple[int, ...]
+
+
+class WhiteNoiseDenoiser(Protocol):
+    """Denoiser of images of one shape."""
+
+    def as_image(self, image: np.ndarray) -> torch.Tensor:
+        """Return an array as an image for `estimate`."""
+
+    def estimate(self, image: torch.Tensor, noise: float) -> torch.Tensor:
+        """Return the estimate of an image with white noise of a variance."""
 
 
 def denoised(
@@ -119,7 +130,7 @@ def restored(
     observed: np.ndarray,
     operator: ImageOperator,
     noise: np.ndarray,
-    patches: PatchDenoiser,
+    denoiser: WhiteNoiseDenoiser,
     steps: list[float],
     report: Report,
     stream: np.random.Generator | None = None,
@@ -140,7 +151,7 @@ def restored(
     noise : ndarray
         Variance of the noise: a number in an array without axes, or one per entry of
         the observation.
-    patches : PatchDenoiser
+    denoiser : WhiteNoiseDenoiser
         Denoiser of images of the operator's shape.
     steps : list of float
         Variances of the patches; see `variances`.
@@ -153,7 +164,7 @@ def restored(
     if stream is not None:
         x = x + steps[0] ** 0.5 * stream.standard_normal(x.shape)
     for variance, following in zip(steps, [*steps[1:], 0.0], strict=True):
-        z = as_array(patches.estimate(patches.as_image(x), variance), np.float64)
+        z = as_array(denoiser.estimate(denoiser.as_image(x), variance), np.float64)
         ridge = np.maximum(noise / variance, _LEAST_RIDGE)
         z += operator.adjoint(operator.solve(observed - operator.forward(z), ridge))
         if stream is None:

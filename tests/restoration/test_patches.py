@@ -55,7 +55,7 @@ def test_the_average_of_the_patches_is_the_image(
         found += len(cut)
         stripe.add(cut, total)
     assert found == grid.n_patches
-    torch.testing.assert_close(total / grid.counts(image.device), image)
+    torch.testing.assert_close(total / grid.totals(image.device), image)
 
 
 def test_patches_are_those_of_the_definition():

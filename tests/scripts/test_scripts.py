@@ -504,6 +504,18 @@ def test_bench_restoration(tmp_path):
 
 
 @pytest.mark.slow
+def test_bench_restoration_by_a_network(tmp_path):
+    done = run(
+        "benchmarks/bench_restoration.py",
+        *("--images", 1, "--others", 1, "--sets", "bsd68", "--parts", "network"),
+        *("--minutes", 0.05, "--window", 16, "--windows", 600),
+        folder=tmp_path,
+    )
+    assert "| sigma = 50" in done.stdout
+    assert "Missing pixels, 80%" in done.stdout
+
+
+@pytest.mark.slow
 def test_bench_recordings(tmp_path):
     done = run(
         "benchmarks/bench_recordings.py",

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from skspectral._device import as_tensor
+from skspectral.grid import Grid
 from skspectral.priors.denoising.distribution import PrincipalGaussian
-from skspectral.priors.synthesis import Synthesis
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 # Indices of labels, shape (n,), or None if there are no labels.
@@ -101,17 +101,21 @@ class SignalDenoiser(Denoiser):
 
     The network also sees the signals of the Wiener estimate. For signals with C
     channels it maps (n, 2 C, *sides) to a correction (n, C, *sides), which is projected
-    on the span of the atoms.
+    on the span of the atoms. ``axes``, (K, T), holds the signals of the principal axes.
     """
 
     axes: Tensor
 
     def __init__(
-        self, distribution: PrincipalGaussian, synthesis: Synthesis, *network: Any
+        self,
+        distribution: PrincipalGaussian,
+        grid: Grid,
+        axes: np.ndarray,
+        *network: Any,
     ):
         super().__init__(distribution, *network)
-        self.sides, self.n_channels = synthesis.grid.sizes, synthesis.grid.channels
-        self._hold("axes", distribution.axes @ synthesis.basis)
+        self.sides, self.n_channels = grid.sizes, grid.channels
+        self._hold("axes", axes)
 
     def forward(self, noisy: Tensor, noise: Tensor, label: Labels = None) -> Tensor:
         """Return F for noisy coordinates (n, K), noise levels (n, 1), labels (n,)."""

@@ -1,4 +1,4 @@
-"""Draws of codes with a trained denoiser, and densities of codes."""
+"""Draws, densities and estimates of codes with a trained denoiser."""
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
@@ -44,6 +44,23 @@ def draw_codes(
             else:
                 z = conditioner.draw(flow, noise, correction, rows)
             codes[rows] = denoiser.distribution.codes(as_array(z, np.float64))
+    return codes
+
+
+def estimate_codes(
+    denoiser: Denoiser, noisy: np.ndarray, noise_std: float
+) -> np.ndarray:
+    """Return estimates of codes (n, K) from codes with noise, without labels."""
+    distribution = denoiser.distribution
+    level, like = noise_std / distribution.unit, denoiser.variances
+    codes = np.empty_like(noisy)
+    with torch.no_grad():
+        for rows in gen_batches(len(noisy), _n_rows(denoiser)):
+            coordinates = distribution.coordinates(noisy[rows])
+            z = as_tensor(coordinates, like.device, like.dtype)
+            noise = z.new_full((len(z), 1), level)
+            clean = denoiser.estimate(z, noise, denoiser(z, noise))
+            codes[rows] = distribution.codes(as_array(clean, np.float64))
     return codes
 
 

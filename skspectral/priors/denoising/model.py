@@ -1,7 +1,8 @@
 """The model of a diffusion prior: a Gaussian distribution of codes, and a network."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -107,5 +108,18 @@ class DiffusionModel:
         if len(sides) == 2:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.signal_denoiser(
-            self.distribution, self.synthesis, network, self.n_labels
+            self.distribution,
+            self.synthesis.grid,
+            self._signal_axes,
+            network,
+            self.n_labels,
         )
+
+    @cached_property
+    def _signal_axes(self) -> np.ndarray:
+        """Signals of the principal axes, (K, T), at a cost of K^2 T operations."""
+        assert self.synthesis is not None
+        return (self.distribution.axes @ self.synthesis.basis).astype(np.float32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
