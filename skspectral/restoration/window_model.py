@@ -81,13 +81,16 @@ class WindowModel(ImageModel):
         height, width, channels = image.shape
         denoiser = self.new_denoiser((height, width, channels))
         level = max(float(np.mean(noise)), self.least_noise)
-        report = reporter(progress, 1 + _N_PROBES * with_variance)
+        differs = np.ndim(noise) > 0 and np.ptp(noise) > 0
+        if differs:
+            everywhere = Masking(np.ones(image.shape, bool))
+            estimate = self.restore(image, everywhere, noise, None, progress)
+            if not with_variance:
+                return estimate, None
+        report = reporter(None if differs else progress, 1 + _N_PROBES * with_variance)
         usual = denoiser.estimate(denoiser.as_image(image), level)
         report()
-        if np.ndim(noise) and np.ptp(noise) > 0:
-            everywhere = Masking(np.ones(image.shape, bool))
-            estimate = self.restore(image, everywhere, noise)
-        else:
+        if not differs:
             estimate = as_array(usual, image.dtype)
         if not with_variance:
             return estimate, None
