@@ -74,10 +74,10 @@ class PatchModel(ImageModel):
         level: float | torch.Tensor = max(float(np.min(noise)), least)
         if np.ndim(noise):
             level = as_tensor(np.maximum(noise, least), self._device, torch.float32)
-        report = reporter(progress, N_DENOISING_STEPS * self._n_scales(image.shape))
-        estimate, patches = denoised(
-            pixels, level, self._denoiser_of, self.n_scales, report
-        )
+        height, width, channels = image.shape
+        n_scales = self._n_scales((height, width, channels))
+        report = reporter(progress, N_DENOISING_STEPS * n_scales)
+        estimate, patches = denoised(pixels, level, self.new_denoiser, n_scales, report)
         if not with_variance:
             return as_array(estimate), None
         variance = as_array(patches.variance(level) / level)
@@ -88,18 +88,12 @@ class PatchModel(ImageModel):
     def _device(self) -> torch.device:
         return self.mixture.basis.device
 
-    def _n_scales(self, shape: tuple[int, ...]) -> int:
+    def _n_scales(self, shape: Shape) -> int:
+        """Return the number of sizes of an image into which a patch fits."""
         n_scales = 1
         while n_scales < self.n_scales and self._holds(shape := halved(shape)):
             n_scales += 1
         return n_scales
 
-    def _holds(self, shape: tuple[int, ...]) -> bool:
+    def _holds(self, shape: Shape) -> bool:
         return all(n >= size for n, size in zip(shape, self.size, strict=False))
-
-    def _denoiser_of(self, shape: tuple[int, ...]) -> PatchDenoiser | None:
-        """Return a denoiser of images of a shape, or None if a patch is larger."""
-        if not self._holds(shape):
-            return None
-        height, width, channels = shape
-        return self.new_denoiser((height, width, channels))

@@ -44,7 +44,7 @@ _LEAST_RIDGE = 1e-6
 N_DENOISING_STEPS = len(_DENOISING)
 
 Report = Callable[[], object]
-Shape = tuple[int, ...]
+Shape = tuple[int, int, int]
 
 
 class WhiteNoiseDenoiser(Protocol):
@@ -60,7 +60,7 @@ class WhiteNoiseDenoiser(Protocol):
 def denoised(
     image: torch.Tensor,
     noise: Noise,
-    new_denoiser: Callable[[Shape], PatchDenoiser | None],
+    new_denoiser: Callable[[Shape], PatchDenoiser],
     n_scales: int,
     report: Report,
 ) -> tuple[torch.Tensor, PatchDenoiser]:
@@ -76,10 +76,9 @@ def denoised(
     noise : float or Tensor of the shape of the image
         Variance of the noise.
     new_denoiser : callable
-        Function that returns a denoiser of images of a shape, or None if the shape is
-        too small.
+        Function that returns a denoiser of images of a shape.
     n_scales : int
-        Largest number of sizes of the image.
+        Number of sizes of the image. A patch fits into the smallest one.
     report : callable
         Function that is called after each step.
 
@@ -90,15 +89,15 @@ def denoised(
     denoiser : PatchDenoiser
         The denoiser of the image, which knows the components of its patches.
     """
-    patches = new_denoiser(image.shape)
-    assert patches is not None
+    height, width, channels = image.shape
+    patches = new_denoiser((height, width, channels))
     estimate, x = image, image
     for ratio, weight in _DENOISING:
         estimate = patches.estimate(x, noise * ratio)
         x = image + weight * (estimate - image)
         report()
-    small = halved(image.shape)
-    if n_scales > 1 and new_denoiser(small) is not None:
+    if n_scales > 1:
+        small = halved((height, width, channels))
         factor = math.prod(small) / math.prod(image.shape)
         less = noise * factor
         if isinstance(less, torch.Tensor):
