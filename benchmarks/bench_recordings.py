@@ -2,10 +2,11 @@
 
 The first table removes noise from speech. The noise is white, pink or brown, the
 vibration of a bearing, or made of the quietest stretches of recordings. All methods get
-a separate stretch of two seconds of the noise. The second table removes white noise
-from vibration, and the third one fills gaps in speech. All figures are means over test
-recordings. "SI-SDR" is the scale-invariant ratio of signal and distortion, "LSD" the
-log-spectral distance, and "SNR" the ratio of signal and error within the gaps.
+a separate stretch of two seconds of the noise. The next ones fill gaps and repair
+clicks in speech, and the last one removes white noise from vibration. All figures are
+means over test recordings. "SI-SDR" is the scale-invariant ratio of signal and
+distortion, "LSD" the log-spectral distance, and "SNR" the ratio of signal and error
+within the gaps.
 
     python benchmarks/bench_recordings.py --speech fsdd_8khz.npz --bearings bearing.npz
     python benchmarks/bench_recordings.py --recordings 2 --windows 2000 --snr 5
@@ -26,11 +27,11 @@ import numpy as np
 from _measure import timed
 from _tables import markdown
 from scipy.linalg import convolution_matrix, solve_toeplitz
-from scipy.signal import istft, stft, wiener
+from scipy.signal import istft, medfilt, stft, wiener
 
 from skspectral.datasets import make_tones
 from skspectral.metrics import log_spectral_distance
-from skspectral.restoration.recordings import SignalRestorer
+from skspectral.restoration import SignalRestorer, find_clicks
 
 # Number of samples of noise that all methods learn the noise from.
 STRETCH = 16_000
@@ -296,6 +297,57 @@ def gaps(recordings, rate, restorer):
             }
 
 
+def hampel(y, half=3, threshold=3.0):
+    """Replace samples that are far from the median around them by this median.
+
+    The distance is measured in median absolute deviations (the filter of Hampel).
+    """
+    near = np.lib.stride_tricks.sliding_window_view(
+        np.pad(y, half, mode="edge"), 2 * half + 1
+    )
+    middle = np.median(near, axis=1)
+    deviation = np.median(np.abs(near - middle[:, None]), axis=1) / 0.6745
+    return np.where(np.abs(y - middle) > threshold * deviation, middle, y)
+
+
+def with_clicks(x, loudness, stream):
+    """Return a recording with a click of 1 to 5 samples per 50 ms, and its places."""
+    y, places = x.copy(), np.zeros(len(x), bool)
+    for start in stream.choice(len(x) - 5, max(1, len(x) // 400), replace=False):
+        length = stream.integers(1, 6)
+        rows = slice(start, start + length)
+        y[rows] += loudness * np.abs(x).max() * stream.normal(size=length)
+        places[rows] = True
+    return y, places
+
+
+def clicks(recordings, restorer):
+    """Yield the rows of the table of clicks."""
+    methods = {
+        "nothing": lambda y, places: y,
+        "median of 5": lambda y, places: medfilt(y, 5),
+        "Hampel filter": lambda y, places: hampel(y),
+        "find_clicks, linear": lambda y, places: interpolated(y, find_clicks(y)),
+        "find_clicks, inpaint": lambda y, places: restorer.inpaint(y, find_clicks(y)),
+        "true places, inpaint": restorer.inpaint,
+    }
+    for loudness in (0.3, 1.0):
+        figures = {label: [] for label in methods}
+        for number, x in enumerate(recordings):
+            y, places = with_clicks(x, loudness, np.random.default_rng(number))
+            for label, method in methods.items():
+                repaired, time = timed(method, y, places)
+                figures[label].append((si_sdr(x, repaired), time))
+        for label, values in figures.items():
+            ratio, time = np.mean(values, axis=0)
+            yield {
+                "deviation of clicks, of the peak": loudness,
+                "method": label,
+                "SI-SDR": f"{ratio:.2f} dB",
+                "seconds": f"{time:.3f}",
+            }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--speech", type=Path)
@@ -327,6 +379,7 @@ def main():
     ]
     print(markdown(rows), "\n", flush=True)
     print(markdown(list(gaps(test, rate, restorer))), "\n", flush=True)
+    print(markdown(list(clicks(test, restorer))), "\n", flush=True)
     restorer, time = timed(SignalRestorer(**settings).fit, vibration)
     print(f"Fit of vibration: {time:.1f} s.\n")
     rows = [

@@ -91,6 +91,7 @@ def parse_arguments():
         "--others", type=int, default=12, help="images for the slower comparisons"
     )
     parser.add_argument("--model", type=Path, help="file to keep the grey model in")
+    parser.add_argument("--network", type=Path, help="file to keep the network in")
     parser.add_argument("--sets", nargs="+", default=["bsd68", "set12"])
     parser.add_argument(
         "--parts",
@@ -437,12 +438,15 @@ def network_part(args, train, images):
     network = PatchRestorer(
         atoms, patch_size=args.window, n_patches=args.windows, random_state=0
     )
-    _, seconds = timed(network.fit, train)
-    fitted = network.estimator_.prior_
-    print(
-        f"\nA network, trained for {args.minutes:g} minutes on {fitted.n_images_} "
-        f"windows ({seconds / 60:.1f} minutes with everything)\n"
-    )
+    if args.network and args.network.exists():
+        network = load_model(args.network)
+    else:
+        _, seconds = timed(network.fit, train)
+        print(f"\nLearning the network took {seconds / 60:.1f} minutes in all.")
+        if args.network:
+            save_model(network, args.network)
+    seen = network.estimator_.prior_.n_images_
+    print(f"\nA network that has seen {seen} windows in training\n")
     cells = []
     for sigma in LEVELS:
         runs = [timed(network.denoise, y, sigma / 255) for y in noisy(images, sigma)]

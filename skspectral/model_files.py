@@ -64,8 +64,8 @@ _OURS = """
     refinement.quantile.SpectrumQuantileMatcher
     refinement.translation.model.Translation
     refinement.translator.SpectrumTranslator
-    restoration.recordings.SignalRestorer
     restoration.restorer.PatchRestorer
+    restoration.signal_restorer.SignalRestorer
     spectral_dictionary.SpectralDictionaryLearning
     uneven.dictionary.UnevenSpectralDictionary
 """

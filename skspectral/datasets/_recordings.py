@@ -29,7 +29,7 @@ class Header(NamedTuple):
 
 def read_header(path: Path) -> Header:
     """Read the header of a WAV file, without its samples if the file can be mapped."""
-    rate, samples = _open(path)
+    rate, samples = open_samples(path)
     if rate < 1:
         raise ValueError(f"its sampling rate of {rate} Hz is not positive")
     return Header(rate, *samples.shape[:2])
@@ -52,13 +52,16 @@ def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray)
         If the channels cancel each other in their mean.
     """
     n_windows, length = windows.shape
-    _, samples = _open(path)
+    _, samples = open_samples(path)
     at_once = max(length, _PIECE_FRAMES - length) // hop + 1
     power = power_of_channels = 0.0
     for first in range(0, n_windows, at_once):
         rows = windows[first : first + at_once]
         start, stop = first * hop, (first + len(rows) - 1) * hop + length
-        channels = _as_floats(samples[start:stop])
+        channels = samples[start:stop]
+        if channels.ndim == 3:
+            channels = whole_numbers(channels)
+        channels = as_floats(channels)
         if channel is not None:
             channels = channels[:, channel : channel + 1]
         if not (np.abs(channels) <= np.finfo(np.float32).max).all():
@@ -77,7 +80,7 @@ def read_windows(path: Path, hop: int, channel: int | None, windows: np.ndarray)
     return n_windows
 
 
-def _open(path: Path) -> tuple[int, np.ndarray]:
+def open_samples(path: Path) -> tuple[int, np.ndarray]:
     """Return the sampling rate and the samples, of shape (n_frames, n_channels).
 
     Samples are mapped into memory if possible. Samples of 3 bytes have a third axis for
@@ -144,14 +147,22 @@ def _data_chunk(path: Path) -> _DataChunk | None:
     return _DataChunk(rate, n_channels, frame_size, start, n_frames, is_truncated)
 
 
-def _as_floats(samples: np.ndarray) -> np.ndarray:
-    """Convert samples to float64, (n_frames, n_channels); integers go to [-1, 1)."""
-    if samples.ndim == 3:
-        padded = np.zeros((*samples.shape[:2], 4), np.uint8)
-        padded[..., 1:] = samples
-        samples = padded.view("<i4")[..., 0]
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float64)
-    # Only 8-bit integers are unsigned. Samples of 24 bits have been shifted to 32 bits.
-    middle = 128.0 if samples.dtype.kind == "u" else 0.0
-    return (samples - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
+def whole_numbers(samples: np.ndarray) -> np.ndarray:
+    """Return samples of 3 bytes, of shape (..., 3), as int32 with a last byte of 0."""
+    padded = np.zeros((*samples.shape[:-1], 4), np.uint8)
+    padded[..., 1:] = samples
+    return padded.view("<i4")[..., 0]
+
+
+def as_floats(samples: np.ndarray) -> np.ndarray:
+    """Convert samples to float64; integers are scaled to [-1, 1)."""
+    middle, half = integer_range(samples.dtype)
+    return (samples.astype(np.float64) - middle) / half
+
+
+def integer_range(dtype: np.dtype) -> tuple[float, float]:
+    """Return silence and full scale of integers of a type, or 0 and 1 for floats."""
+    if dtype.kind not in "iu":
+        return 0.0, 1.0
+    half = 2.0 ** (8 * dtype.itemsize - 1)
+    return half if dtype.kind == "u" else 0.0, half

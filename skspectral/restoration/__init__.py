@@ -1,10 +1,11 @@
 """Restoration of whole images and recordings by models of their patches."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from skspectral.restoration.clicks import find_clicks
 from skspectral.restoration.noise import estimate_sigma
 from skspectral.restoration.operators import ImageOperator
-from skspectral.restoration.recordings import SignalRestorer
 from skspectral.restoration.restorer import PatchRestorer
+from skspectral.restoration.signal_restorer import SignalRestorer
 from skspectral.restoration.variance_stabilising import PoissonGaussian
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "PoissonGaussian",
     "SignalRestorer",
     "estimate_sigma",
+    "find_clicks",
 ]

@@ -1,701 +1,68 @@
-"""The estimator `SignalRestorer`: recordings without noise, clicks and gaps."""
+"""Recordings in memory or in WAV files, with samples of any format."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import tempfile
+import wave
 from collections.abc import Iterator, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
-from sklearn.callback import CallbackSupportMixin
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
 
-from skspectral._advice import brief
-from skspectral._device import resolve_device
 from skspectral._missing import missing_as_nan
-from skspectral._progress import CallbackMonitor
-from skspectral._random import draw_seed, random_stream, seed_unseeded
-from skspectral._sklearn_compat import Estimator, HasMethods, Interval, fit_context
 from skspectral.datasets._arrays import as_real_array
 from skspectral.datasets._folders import Folder
-from skspectral.priors import ClassConditionalPrior
-from skspectral.priors.protocol import as_prior
-from skspectral.restoration.gaussians import gaussians_of
-from skspectral.restoration.noise import estimate_sigma
-from skspectral.restoration.signal_noise import (
-    NoisyWindows,
-    WindowPrior,
-    autocovariance,
-    extended,
-    nearly_stationary,
-    noise_covariance,
-    taper,
+from skspectral.datasets._recordings import (
+    as_floats,
+    integer_range,
+    open_samples,
+    whole_numbers,
 )
-from skspectral.spectral_dictionary import SpectralDictionaryLearning
 
-# Weight of the mean over all positions in the covariances of the components. It was
-# chosen by the error on training recordings of speech.
-_STATIONARY = 0.5
-# Power that is added to the spectra of windows before their logarithms are clustered,
-# relative to the mean power of a window. It was chosen like the weight.
-_SPECTRAL_FLOOR = 0.05
-# Smallest mean number of windows per group of similar spectra.
-_WINDOWS_PER_GROUP = 10
-# Number of windows of a recording that are in memory at a time.
-_BLOCK = 2048
-# Number of samples of a long recording from which the noise is estimated, and number of
-# places from which they are taken.
-_ESTIMATION, _PLACES = 2**20, 16
-# Gaps: largest order of the autoregressive process of the samples near a gap, length of
-# the samples on both sides in windows, prior probability, and relative ridge.
-_ORDER, _CONTEXT, _LOCAL_WEIGHT, _LOCAL_RIDGE = 96, 1, 0.5, 1e-9
-# Noise of a lower standard deviation, relative to the largest sample, is no noise.
-_NO_NOISE = 1e-9
-# Smallest number of samples of `estimate_sigma`.
-_SHORTEST = 4
+# Number of samples of a recording that are in memory at a time.
+_AT_ONCE = 2**20
+# Largest number of bytes of samples in a WAV file of 24 bits.
+_LARGEST_FILE = 2**32 - 2**10
 
 
-class SignalRestorer(CallbackSupportMixin, Estimator):
-    """Remove noise, clicks and gaps from whole recordings by two learned priors.
-
-    One prior is that of the signal. It is a mixture of Gaussians of short windows, and
-    is learned from clean recordings. The other one is that of the noise: a stationary
-    Gaussian process, whose autocovariance is learned from a stretch without signal.
-    Without such a stretch, the noise is taken to be white. Given a noisy recording of
-    any length, `denoise` computes the posterior mean of each of its overlapping
-    windows, and the weighted mean of these windows.
-
-    The level of a window is unknown (a Gaussian scale mixture [1]_). A recording can
-    therefore be louder or softer than those of the fit, and its level may vary.
-
-    Parameters
-    ----------
-    estimator : SpectralDictionaryLearning or None, default=None
-        Model of windows of root mean square 1. It is cloned. Its prior must consist of
-        Gaussians. If the prior needs labels, they are the numbers of groups of windows
-        with similar spectra. None means as many sinusoids as a window has samples, with
-        a `ClassConditionalPrior`, which is one Gaussian per group.
-    window_length : int, default=256
-        Length of the windows in samples. Windows of 30 to 60 ms suit speech. Longer
-        windows resolve frequencies better, and take more time and memory.
-    hop : int or None, default=None
-        Distance of the starts of neighbouring windows in samples, at most half of the
-        window. None means a quarter of the window.
-    n_windows : int, default=40000
-        Number of windows from which the model is learned. They are drawn at random
-        positions, the same number from each recording.
-    n_spectra : int, default=128
-        Number of groups of windows with similar spectra, at most a tenth of the number
-        of windows. The groups are found by k-means on the logarithms of the power
-        spectra. More groups need more windows, memory and time. Used only if the prior
-        of the estimator needs labels.
-    device : str, torch.device or None, default=None
-        Device on which to compute. None means the CPU.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the choice of windows, of the groups, and of the model if it has no
-        seed.
-
-    Attributes
-    ----------
-    estimator_ : SpectralDictionaryLearning
-        The fitted model of windows.
-    weights_ : ndarray of shape (n_gaussians,)
-        Weights of the Gaussians.
-    covariances_ : ndarray of shape (n_gaussians, window_length, window_length)
-        Covariances of the Gaussians, for windows of root mean square 1. Their means
-        are 0.
-    n_windows_ : int
-        Number of windows that the model was learned from.
-    noise_autocovariance_ : ndarray of shape (window_length,)
-        Autocovariance of the noise at the lags 0, 1, .. samples, in squared units of
-        the recordings. Set only by `fit_noise`.
-    noise_covariance_ : ndarray of shape (window_length, window_length)
-        Covariance of the noise in a window: the Toeplitz matrix of
-        ``noise_autocovariance_``, with a small ridge. Set only by `fit_noise`.
-
-    See Also
-    --------
-    skspectral.restoration.PatchRestorer : The same for images.
-    skspectral.restoration.estimate_sigma : Standard deviation of white noise.
-
-    Notes
-    -----
-    Samples that are integers are divided by 2^(bits - 1), so that they are between -1
-    and 1, as in `load_recordings`; 128 is first subtracted from those of uint8. All
-    noise, and ``sigma``, is in these units. Results have the type of the recording.
-
-    If C_k is the covariance that the estimator has learned, with its noise inside and
-    outside the span of the atoms, the covariance of component k is C_k + m_k m_k',
-    where m_k is the mean. Since windows start anywhere, the covariance is then shrunk
-    half way to the mean over all positions, a Toeplitz matrix.
-
-    For noise of covariance R = L L', component k of the whitened windows has the
-    covariance g^2 L^-1 C_k L'^-1 + I at the level g. Levels are compared at steps of
-    6 dB. The posterior means of all components and levels are added with their
-    probabilities. The windows are added with weights that are squared sines, and whose
-    sum is 1. At its ends, a recording is continued by its mirror image.
-
-    Gaps are filled by the same mixture and an autoregressive process that is fitted to
-    the samples near the gap [2]_.
-
-    With windows of L samples and M Gaussians, the first call of `denoise` for noise of
-    another spectrum costs about 10 M L^3 operations, and M L^2 numbers of memory. Each
-    sample then costs about 2 M L^2 / hop operations. A long recording is processed in
-    pieces. The windows of all pieces are the same as those of the whole recording.
-
-    References
-    ----------
-    .. [1] J. Portilla, V. Strela, M. J. Wainwright, E. P. Simoncelli (2003). Image
-       denoising using scale mixtures of Gaussians in the wavelet domain. IEEE
-       Transactions on Image Processing 12, 1338-1351.
-    .. [2] A. J. E. M. Janssen, R. N. J. Veldhuis, L. B. Vries (1986). Adaptive
-       interpolation of discrete-time signals that can be modeled as autoregressive
-       processes. IEEE Transactions on Acoustics, Speech, and Signal Processing 34,
-       317-330.
-
-    Examples
-    --------
-    Tones are learned from clean recordings, and low rumbling noise from a stretch
-    without tones:
-
-    >>> import numpy as np
-    >>> from skspectral.datasets import make_tones
-    >>> from skspectral.restoration.recordings import SignalRestorer
-    >>> tones, _ = make_tones(60, 2000, random_state=0)
-    >>> restorer = SignalRestorer(
-    ...     window_length=64, n_windows=2000, n_spectra=8, random_state=0
-    ... )
-    >>> restorer = restorer.fit(tones[:59])
-    >>> white = np.random.default_rng(0).normal(size=6000)
-    >>> rumble = 0.05 * np.convolve(white, np.ones(20), "valid")
-    >>> noisy = tones[59] + rumble[:2000]
-    >>> cleaned = restorer.fit_noise(rumble[2000:]).denoise(noisy)
-    >>> before, after = (np.std(x - tones[59]) for x in (noisy, cleaned))
-    >>> bool(after < before / 2)
-    True
-    """
-
-    _parameter_constraints = {
-        "estimator": [HasMethods(["fit", "get_params"]), None],
-        "window_length": [Interval(Integral, 8, None, closed="left")],
-        "hop": [Interval(Integral, 1, None, closed="left"), None],
-        "n_windows": [Interval(Integral, 2, None, closed="left")],
-        "n_spectra": [Interval(Integral, 1, None, closed="left")],
-        "device": "no_validation",
-        "random_state": ["random_state"],
-    }
-
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        window_length: int = 256,
-        hop: int | None = None,
-        n_windows: int = 40_000,
-        n_spectra: int = 128,
-        device: Any = None,
-        random_state: int | np.random.RandomState | None = None,
-    ):
-        self.estimator = estimator
-        self.window_length = window_length
-        self.hop = hop
-        self.n_windows = n_windows
-        self.n_spectra = n_spectra
-        self.device = device
-        self.random_state = random_state
-
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, recordings: Any, y: Any = None) -> "SignalRestorer":
-        """Learn the prior of the signal from clean recordings.
-
-        Noise of an earlier `fit_noise` is kept if the window has the same length.
-
-        Parameters
-        ----------
-        recordings : array-like, list, str or Path
-            One recording of shape (n_times,), several of shape (n_recordings, n_times),
-            or a list of recordings of any lengths, of shape (n_times,) or (n_times,
-            n_channels). Otherwise a WAV file, a folder with WAV files, or a list of WAV
-            files. Each channel counts as a recording. Recordings that are shorter than
-            a window, and windows with NaN or without any signal, are left out.
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : SignalRestorer
-            The fitted restorer.
-
-        Raises
-        ------
-        ValueError
-            If all recordings are shorter than a window or silent, if a recording has
-            infinite samples or a wrong shape, or if the files have several sampling
-            rates.
-        TypeError
-            If the prior of the estimator is not made of Gaussians.
-
-        Warns
-        -----
-        UserWarning
-            If files of a folder cannot be read. One warning names them.
-        """
-        self._hop()
-        device = resolve_device(self.device)
-        stream = random_stream(self.random_state)
-        estimator = self.estimator
-        if estimator is None:
-            # The precision of the atoms is of no importance, because they span all.
-            estimator = SpectralDictionaryLearning(
-                self.window_length,
-                modulation=None,
-                prior=ClassConditionalPrior(),
-                keep_moments=False,
-                device=device,
-            )
-        model = clone(estimator)
-        as_prior(getattr(model, "prior", None)).require("gaussians", "SignalRestorer")
-        seed_unseeded(model, stream)
-        monitor = CallbackMonitor(self)
-        step = monitor.stage("windows", 1)
-        windows = self._drawn(recordings, stream)
-        step()
-        labels = None
-        if get_tags(model).target_tags.required:
-            step = monitor.stage("groups", 1)
-            labels = _groups_of_spectra(windows, self.n_spectra, draw_seed(stream))
-            step()
-        with monitor.fitting("estimator", model):
-            model.fit(windows, labels)
-        step = monitor.stage("covariances", 1)
-        weights, means, covariances = gaussians_of(model)
-        # Second moments about 0.
-        covariances += means[:, :, None] * means[:, None]
-        covariances = nearly_stationary(covariances, _STATIONARY)
-        step()
-        self.estimator_ = model
-        self.weights_, self.covariances_ = weights, covariances
-        self.n_windows_ = len(windows)
-        self._forget_posteriors("white", "noise")
-        if len(getattr(self, "noise_autocovariance_", windows[0])) != len(windows[0]):
-            del self.noise_autocovariance_, self.noise_covariance_
-        monitor.close()
-        return self
-
-    def fit_noise(self, silence: Any) -> "SignalRestorer":
-        """Learn the autocovariance of the noise from stretches without signal.
-
-        The call is possible before or after `fit`. A constant offset counts as noise.
-
-        Parameters
-        ----------
-        silence : array-like, list, str or Path
-            Stretches of noise alone, in the same forms as the recordings of `fit`. In
-            total, they should be at least ten times as long as a window.
-
-        Returns
-        -------
-        self : SignalRestorer
-            The restorer, with the attributes ``noise_autocovariance_`` and
-            ``noise_covariance_``.
-
-        Raises
-        ------
-        ValueError
-            If the stretches are constantly 0, or have NaN or infinite samples.
-        """
-        self._validate_params()
-        stretches = []
-        for recording, name in _Recordings(silence, "silence"):
-            _check(recording, name)
-            stretches += [
-                recording.part(channel, np.arange(recording.n_times))
-                for channel in range(recording.n_channels)
-            ]
-        lags = autocovariance(stretches, self.window_length)
-        if lags[0] <= np.finfo(float).tiny:
-            raise ValueError(
-                "silence has no noise: all samples are 0. Pass a stretch of the "
-                "recording without signal, or pass sigma=0.0 to denoise."
-            )
-        self.noise_autocovariance_ = lags
-        self.noise_covariance_ = lags[0] * noise_covariance(lags / lags[0])
-        self._forget_posteriors("noise")
-        return self
-
-    def denoise(
-        self,
-        recording: ArrayLike,
-        sigma: float | None = None,
-        *,
-        return_std: bool = False,
-    ) -> Any:
-        """Compute the posterior mean of the signal, given a noisy recording.
-
-        Parameters
-        ----------
-        recording : array-like of shape (n_times,) or (n_times, n_channels)
-            Noisy recording of any length. Its channels are processed one by one. It is
-            not modified.
-        sigma : float or None, default=None
-            Standard deviation of white noise. With 0, the recording is returned. None
-            means the noise of `fit_noise`, or white noise whose standard deviation is
-            estimated per channel by `estimate_sigma` if `fit_noise` was not called.
-        return_std : bool, default=False
-            Whether to return the posterior standard deviation of each sample, too.
-
-        Returns
-        -------
-        restored : ndarray of the shape of the recording
-            Estimate of the signal, in the type of the recording. Integers are rounded
-            and limited to the range of their type.
-        std : ndarray of the shape of the recording, float64
-            Square root of the weighted mean of the posterior variances of the windows.
-            It does not take into account that the mean of several windows has a smaller
-            error. Where the recording is integers, it refers to the scaled samples, see
-            Notes of the class. Returned only if ``return_std`` is True.
-
-        Raises
-        ------
-        ValueError
-            If the recording is empty, is not a recording, or has NaN or infinite
-            samples, or ``sigma`` is negative or not finite.
-        """
-        check_is_fitted(self)
-        source = _recording(recording, "recording")
-        _check(source, "recording")
-        restored = np.empty(source.samples.shape, source.dtype)
-        std = np.zeros(source.samples.shape) if return_std else None
-        for channel in range(source.n_channels):
-            for rows, mean, variance in self._pieces(
-                source, channel, sigma, return_std
-            ):
-                restored[rows, channel] = source.as_samples(mean)
-                if std is not None and variance is not None:
-                    std[rows, channel] = np.sqrt(variance)
-        if std is None:
-            return restored.reshape(source.shape)
-        return restored.reshape(source.shape), std.reshape(source.shape)
-
-    def denoise_file(
-        self, path_in: str | Path, path_out: str | Path, sigma: float | None = None
-    ) -> None:
-        """Remove the noise from a WAV file, and write the result to another one.
-
-        The file may be longer than the memory allows: it is read and processed in
-        pieces. The result is the same as that of `denoise` for the whole recording.
-        Sampling rate, number of channels and format of the samples are kept. While the
-        file is processed, the folder of ``path_out`` needs the space of two results.
-
-        Parameters
-        ----------
-        path_in : str or Path
-            WAV file with integers of 8, 16, 32 or 64 bits, or with floats.
-        path_out : str or Path
-            WAV file that is written. It must be another file than ``path_in``.
-        sigma : float or None, default=None
-            Standard deviation of white noise; see `denoise`.
-
-        Raises
-        ------
-        FileNotFoundError
-            If ``path_in`` does not exist.
-        ValueError
-            If the file is empty, is no WAV file, has samples of 24 bits, or has NaN or
-            infinite samples, or if both paths are those of one file.
-        """
-        from scipy.io import wavfile
-
-        check_is_fitted(self)
-        path_in, path_out = Path(path_in), Path(path_out)
-        if path_out.exists() and path_out.samefile(path_in):
-            raise ValueError(
-                f"path_out={str(path_out)!r} is the file of path_in. Pass the path of "
-                "another file."
-            )
-        rate, source = _read(path_in)
-        name = f"path_in={str(path_in)!r}"
-        _check(source, name)
-        with tempfile.TemporaryFile(dir=path_out.parent) as file:
-            restored = np.memmap(file, source.dtype, "w+", shape=source.samples.shape)
-            for channel in range(source.n_channels):
-                for rows, mean, _ in self._pieces(source, channel, sigma, False):
-                    restored[rows, channel] = source.as_samples(mean)
-            wavfile.write(path_out, rate, restored.reshape(source.shape))
-            del restored
-
-    def inpaint(
-        self,
-        recording: ArrayLike,
-        mask: ArrayLike | None = None,
-        sigma: float | None = 0.0,
-        *,
-        return_std: bool = False,
-    ) -> Any:
-        """Fill missing samples by their posterior mean, given the observed samples.
-
-        Each gap is filled from the window around it. Gaps that are close to each other
-        share one window. Gaps longer than half of a window are filled by the weighted
-        mean of several windows, and tend to 0 in their middle.
-
-        The prior of such a window has one more component, with the probability 0.5. It
-        is an autoregressive process that is fitted to the window and its neighbours, as
-        in the method of Janssen et al. (1986), and knows the pitch of the recording.
-
-        Parameters
-        ----------
-        recording : array-like of shape (n_times,) or (n_times, n_channels)
-            Recording with gaps. NaN marks missing samples. It is not modified.
-        mask : array-like of bool, of the shape of the recording or (n_times,), \
-                default=None
-            True marks further missing samples, such as clicks. Their values are not
-            used.
-        sigma : float or None, default=0.0
-            Standard deviation of white noise in the observed samples. None has the same
-            meaning as in `denoise`. The noise is not removed from observed samples:
-            call `denoise` afterwards.
-        return_std : bool, default=False
-            Whether to return the posterior standard deviation of each sample, too.
-
-        Returns
-        -------
-        filled : ndarray of the shape of the recording
-            Recording without gaps, in its own type. Observed samples are unchanged.
-        std : ndarray of the shape of the recording, float64
-            Posterior standard deviation of missing samples, and 0 for observed ones.
-            Returned only if ``return_std`` is True.
-
-        Raises
-        ------
-        ValueError
-            If the recording is not a recording, has infinite samples or a channel
-            without observed samples, or if the mask has another shape.
-        """
-        check_is_fitted(self)
-        source = _recording(recording, "recording")
-        _check(source, "recording", allow_nan=True)
-        missing = _missing(source, mask)
-        filled = source.samples.copy()
-        std = np.zeros(source.samples.shape)
-        prior = self._prior()
-        for channel in np.flatnonzero(missing.any(0)).tolist():
-            gaps = missing[:, channel]
-            if gaps.all():
-                raise ValueError(
-                    f"Channel {channel} of recording has no observed samples, so that "
-                    "it cannot be filled. Remove this channel."
-                )
-            x = source.part(channel, np.arange(source.n_times))
-            x[gaps] = 0.0
-            scale, kind = self._noise(source, channel, sigma, gaps)
-            R = np.eye(self.window_length) * scale**2
-            if kind == "noise":
-                R = self.noise_covariance_
-            mean, variance = self._filled(prior, x, gaps, R)
-            filled[gaps, channel] = source.as_samples(mean[gaps])
-            std[gaps, channel] = np.sqrt(variance[gaps])
-        filled = filled.reshape(source.shape)
-        return (filled, std.reshape(source.shape)) if return_std else filled
-
-    def _hop(self) -> int:
-        """Return the distance of neighbouring windows."""
-        if self.hop is None:
-            return max(1, self.window_length // 4)
-        if 2 * self.hop > self.window_length:
-            raise ValueError(
-                f"hop={self.hop} must be at most half of window_length="
-                f"{self.window_length}, because windows are added with weights that "
-                f"vanish at their ends. Pass hop={self.window_length // 2} or less, or "
-                "None."
-            )
-        return self.hop
-
-    def _drawn(self, recordings: Any, stream: np.random.Generator) -> np.ndarray:
-        """Return windows of root mean square 1 at random positions."""
-        length, longest, n_tried = self.window_length, 0, 0
-        parts = list[np.ndarray]()
-        found_in = _Recordings(recordings, "recordings")
-        per_recording = -(-self.n_windows // found_in.number)
-        offsets = np.arange(length)
-        for recording, name in found_in:
-            longest, n_tried = max(longest, recording.n_times), n_tried + 1
-            if recording.n_times < length:
-                continue
-            n_each = -(-per_recording // recording.n_channels)
-            for channel in range(recording.n_channels):
-                last = recording.n_times - length
-                starts = stream.integers(last + 1, size=n_each)
-                windows = recording.part(channel, starts[:, None] + offsets)
-                if np.isinf(windows).any():
-                    raise ValueError(_infinite(name))
-                parts.append(windows)
-        if not parts:
-            raise ValueError(
-                f"window_length={length} is longer than each of the {n_tried} "
-                f"recordings: the longest has {longest} samples. Pass a smaller "
-                "window_length, or longer recordings."
-            )
-        found = np.concatenate(parts)
-        largest = np.abs(found).max(1)
-        found = found[largest > 0] / largest[largest > 0, None]
-        if len(found) < 2:
-            raise ValueError(
-                "recordings have no signal: all windows are 0, or have NaN. Pass "
-                "recordings that vary."
-            )
-        found = found[stream.permutation(len(found))[: self.n_windows]]
-        return found / np.sqrt((found**2).mean(1, keepdims=True))
-
-    def _prior(self) -> WindowPrior:
-        device = resolve_device(self.device)
-        return WindowPrior.of(self.weights_, self.covariances_, device)
-
-    def _posterior(self, kind: str) -> NoisyWindows:
-        """Return the posterior for noise of level 1, which is kept for later calls."""
-        known = self.__dict__.setdefault("_posteriors", {})
-        if kind not in known:
-            noise = None
-            if kind == "noise":
-                noise = self.noise_covariance_ / self.noise_covariance_[0, 0]
-            known[kind] = self._prior().given_noise(noise)
-        return known[kind]
-
-    def _forget_posteriors(self, *kinds: str) -> None:
-        for kind in kinds:
-            self.__dict__.get("_posteriors", {}).pop(kind, None)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_posteriors"}
-
-    def _noise(
-        self,
-        source: "_Recording",
-        channel: int,
-        sigma: float | None,
-        missing: np.ndarray | None = None,
-    ) -> tuple[float, str]:
-        """Return the standard deviation of the noise, and "white" or "noise"."""
-        if sigma is not None:
-            if not (np.ndim(sigma) == 0 and np.isfinite(sigma) and sigma >= 0):
-                raise ValueError(
-                    f"sigma={brief(sigma)} must be a finite number >= 0: the standard "
-                    "deviation of the noise, where integers are scaled to [-1, 1). "
-                    "Pass None to estimate it."
-                )
-            return float(sigma), "white"
-        if hasattr(self, "noise_covariance_"):
-            return float(np.sqrt(self.noise_covariance_[0, 0])), "noise"
-        index = _evenly_spread(source.n_times)
-        x = source.part(channel, index)
-        if missing is not None:
-            x[missing[index]] = np.nan
-        if len(x) < _SHORTEST:
-            raise ValueError(
-                f"recording has {len(x)} samples, from which the noise cannot be "
-                "estimated. Pass sigma."
-            )
-        return float(estimate_sigma(x)), "white"
-
-    def _pieces(
-        self,
-        source: "_Recording",
-        channel: int,
-        sigma: float | None,
-        with_variance: bool,
-    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-        """Iterate over pieces of a channel: places, means, and variances or None."""
-        n, size, hop = source.n_times, self.window_length, self._hop()
-        scale, kind = self._noise(source, channel, sigma)
-        largest = source.largest(channel)
-        if scale <= _NO_NOISE * largest or largest == 0:
-            for rows in _slices(n):
-                x = source.part(channel, np.arange(rows.start, rows.stop))
-                yield rows, x, np.zeros(len(x)) if with_variance else None
-            return
-        posterior = self._posterior(kind)
-        levels = posterior.levels(largest / scale)
-        weights = taper(size, hop)
-        starts = np.arange(-((size - 1) // hop) * hop, n, hop)
-        carried = np.zeros((2, 0))
-        for first in range(0, len(starts), _BLOCK):
-            taken = starts[first : first + _BLOCK]
-            begin, end = taken[0], taken[-1] + size
-            x = source.part(channel, _mirrored(np.arange(begin, end), n)) / scale
-            windows = np.lib.stride_tricks.sliding_window_view(x, size)[::hop]
-            found = posterior.posterior(windows, levels, with_variance)
-            total = np.zeros((2, end - begin))
-            total[:, : carried.shape[1]] = carried
-            for sums, values in zip(total, found, strict=True):
-                if values is not None:
-                    for start, row in zip(taken - begin, weights * values, strict=True):
-                        sums[start : start + size] += row
-            is_last = first + _BLOCK >= len(starts)
-            ready = n if is_last else int(taken[-1]) + hop
-            carried = total[:, ready - begin :]
-            rows = slice(max(begin, 0), max(min(ready, n), 0))
-            mean, variance = total[:, rows.start - begin : rows.stop - begin]
-            yield rows, mean * scale, variance * scale**2 if with_variance else None
-
-    def _filled(
-        self, prior: WindowPrior, x: np.ndarray, gaps: np.ndarray, noise: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return means and variances of a channel; they are right in the gaps only."""
-        size, n = self.window_length, len(x)
-        weights = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
-        power = (x**2).sum() / (~gaps).sum()
-        sums = np.zeros((3, n))
-        for first, last, start in _windows_of_gaps(gaps, size, self._hop()):
-            places = np.arange(start, start + size)
-            inside = (places >= 0) & (places < n)
-            observed = inside.copy()
-            observed[inside] = ~gaps[places[inside]]
-            found = np.zeros((2, size))
-            if observed.any():
-                local = _with_local(prior, x, start, size)
-                y = x[places[observed]]
-                found[:, ~observed] = local.fill(y, observed, noise)
-            else:
-                found[1] = power
-            used = ~observed & (places >= first) & (places <= last)
-            weight = weights[used]
-            sums[0, places[used]] += weight
-            sums[1:, places[used]] += weight * found[:, used]
-        mean, variance = sums[1:] / np.maximum(sums[0], np.finfo(float).tiny)
-        return mean, variance
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "covariances_")
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = True
-        tags.input_tags.allow_nan = True
-        tags.non_deterministic = self.random_state is None
-        return tags
-
-
-class _Recording(NamedTuple):
+class Recording(NamedTuple):
     """Recording with its samples in their own format, (n_times, n_channels).
 
-    The shape is that in which the user passed it.
+    Samples of 24 bits have a third axis for their 3 bytes, the least significant byte
+    first. The shape is that in which the user passed the recording.
     """
 
     samples: np.ndarray
     shape: tuple[int, ...]
 
+    @classmethod
+    def from_array(cls, values: Any, name: str) -> "Recording":
+        """Return the recording of an array (n_times,) or (n_times, n_channels)."""
+        array = as_real_array(missing_as_nan(values), name)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if array.ndim not in (1, 2):
+            raise ValueError(
+                f"{name} of shape {array.shape} must have the shape (n_times,) or "
+                "(n_times, n_channels). Pass one recording at a time."
+            )
+        if array.ndim == 2 and array.shape[1] > max(array.shape[0], 1):
+            raise ValueError(
+                f"{name} of shape {array.shape} must have the shape (n_times, "
+                f"n_channels), but has more channels than samples. Pass {name}.T, or "
+                "one recording at a time."
+            )
+        if array.size == 0:
+            raise ValueError(f"{name} of shape {array.shape} has no samples.")
+        return cls(array.reshape(len(array), -1), array.shape)
+
     @property
     def n_times(self) -> int:
+        """Number of samples per channel."""
         return len(self.samples)
 
     @property
     def n_channels(self) -> int:
+        """Number of channels."""
         return self.samples.shape[1]
 
     @property
@@ -705,40 +72,71 @@ class _Recording(NamedTuple):
         return np.dtype(np.float64) if dtype.kind == "b" else dtype
 
     @property
-    def _unit(self) -> tuple[float, float]:
-        """Silence and full scale of the samples."""
-        if self.dtype.kind not in "iu":
-            return 0.0, 1.0
-        half = 2.0 ** (8 * self.dtype.itemsize - 1)
-        return half if self.dtype.kind == "u" else 0.0, half
+    def is_24_bit(self) -> bool:
+        """Whether samples are integers of 3 bytes."""
+        return self.samples.ndim == 3
 
     def part(self, channel: int, index: np.ndarray) -> np.ndarray:
         """Return samples of a channel in float64; integers are scaled to [-1, 1)."""
-        middle, scale = self._unit
-        values = self.samples[index, channel].astype(np.float64)
-        return (values - middle) / scale
+        values = self.samples[index, channel]
+        return as_floats(whole_numbers(values) if self.is_24_bit else values)
 
     def as_samples(self, values: np.ndarray) -> np.ndarray:
         """Return values of `part` as samples of the recording's own format."""
+        if self.is_24_bit:
+            whole = np.rint(values * 2.0**23).clip(-(2.0**23), 2.0**23 - 1)
+            return whole.astype("<i4")[..., None].view(np.uint8)[..., :3]
         if self.dtype.kind not in "iu":
             return values.astype(self.dtype)
-        middle, scale = self._unit
+        middle, half = integer_range(self.dtype)
         limits = np.iinfo(self.dtype)
         # The largest integers of 64 bits are no floats, so that limits are set last.
-        rounded = np.rint(values * scale + middle)
+        rounded = np.rint(values * half + middle)
         low, high = float(limits.min), float(limits.max)
         samples = rounded.clip(low, np.nextafter(high, 0) if high % 2 == 0 else high)
         return samples.astype(self.dtype)
 
+    def parts(self, channel: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Iterate over all samples of a channel: places and samples, as in `part`."""
+        for start in range(0, self.n_times, _AT_ONCE):
+            stop = min(start + _AT_ONCE, self.n_times)
+            yield slice(start, stop), self.part(channel, np.arange(start, stop))
+
     def largest(self, channel: int) -> float:
         """Return the largest absolute value of a channel, as `part` returns values."""
-        return max(
-            float(np.abs(self.part(channel, np.arange(rows.start, rows.stop))).max())
-            for rows in _slices(self.n_times)
-        )
+        return max(float(np.abs(x).max()) for _, x in self.parts(channel))
+
+    def refuse_infinite(self, name: str, *, allow_nan: bool = False) -> None:
+        """Raise an error if samples are infinite, or NaN unless these are allowed."""
+        if self.dtype.kind in "iu":
+            return
+        for start in range(0, self.n_times, _AT_ONCE):
+            values = self.samples[start : start + _AT_ONCE]
+            if np.isinf(values).any():
+                raise ValueError(infinite(name))
+            if not allow_nan and np.isnan(values).any():
+                raise ValueError(
+                    f"{name} has NaN. Fill these samples by inpaint first, or leave "
+                    "out the part with NaN."
+                )
+
+    def missing(self, mask: ArrayLike | None) -> np.ndarray:
+        """Return which samples are missing, (n_times, n_channels)."""
+        missing = np.isnan(self.samples)
+        if mask is None:
+            return missing
+        marks = np.asarray(mask)
+        is_valid = marks.shape in (self.shape, self.shape[:1])
+        if not is_valid or marks.dtype != bool:
+            raise ValueError(
+                f"mask of shape {marks.shape} and type {marks.dtype} must be an array "
+                f"of bool of the shape {self.shape} of recording, or "
+                f"{self.shape[:1]}. Pass True for missing samples."
+            )
+        return missing | (marks[:, None] if marks.ndim == 1 else marks)
 
 
-class _Recordings:
+class Recordings:
     """Recordings in memory or in files, one after the other, with names for errors."""
 
     def __init__(self, values: Any, name: str):
@@ -756,12 +154,12 @@ class _Recordings:
                 "contains WAV files."
             )
 
-    def __iter__(self) -> Iterator[tuple[_Recording, str]]:
+    def __iter__(self) -> Iterator[tuple[Recording, str]]:
         rates = dict[int, str]()
         if isinstance(self._values, Folder):
             with self._values as folder:
                 for path in folder.files:
-                    found = folder.read(path, _read)
+                    found = folder.read(path, read_recording)
                     if found is not None:
                         rates.setdefault(found[0], str(path))
                         yield found[1], str(path)
@@ -771,17 +169,57 @@ class _Recordings:
             for i, value in enumerate(self._values):
                 name = f"{self._name}[{i}]"
                 if isinstance(value, (str, Path)):
-                    rate, recording = _read(Path(value))
+                    rate, recording = read_recording(Path(value))
                     rates.setdefault(rate, str(value))
                     yield recording, name
                 else:
-                    yield _recording(value, name), name
+                    yield Recording.from_array(value, name), name
         if len(rates) > 1:
             raise ValueError(
                 f"{self._name} have several sampling rates: "
                 + ", ".join(f"{path} has {rate} Hz" for rate, path in rates.items())
                 + ". Resample them to one rate."
             )
+
+
+def read_recording(path: Path) -> tuple[int, Recording]:
+    """Return the sampling rate and the samples of a WAV file, mapped if possible."""
+    rate, samples = open_samples(path)
+    if samples.size == 0:
+        raise ValueError(f"{path} has no samples.")
+    return rate, Recording(samples, samples.shape[:2])
+
+
+def write_recording(path: Path, rate: int, recording: Recording) -> None:
+    """Write a recording to a WAV file, in its own format."""
+    from scipy.io import wavfile
+
+    samples = recording.samples
+    if not recording.is_24_bit:
+        wavfile.write(path, rate, samples[:, 0] if samples.shape[1] == 1 else samples)
+        return
+    if samples.size > _LARGEST_FILE:
+        raise ValueError(
+            f"{samples.size} bytes of samples do not fit into a WAV file of 24 bits, "
+            "which has at most 4 GiB. Convert the recording to 32 bits."
+        )
+    with wave.open(str(path), "wb") as file:
+        file.setparams((samples.shape[1], 3, rate, len(samples), "NONE", ""))
+        for start in range(0, len(samples), _AT_ONCE):
+            file.writeframesraw(samples[start : start + _AT_ONCE].tobytes())
+
+
+def infinite(name: str) -> str:
+    """Return the message of the error for infinite samples."""
+    return (
+        f"{name} has infinite samples. Replace them by NaN, and fill them by inpaint."
+    )
+
+
+def mirrored(index: np.ndarray, n: int) -> np.ndarray:
+    """Return indices of n samples, which are continued by their mirror image."""
+    index = index % (2 * n)
+    return np.minimum(index, 2 * n - 1 - index)
 
 
 def _as_list(values: Any, name: str) -> Sequence[Any]:
@@ -799,158 +237,3 @@ def _as_list(values: Any, name: str) -> Sequence[Any]:
             "n_channels) for recordings with several channels."
         )
     return list(np.atleast_2d(array))
-
-
-def _recording(values: Any, name: str) -> _Recording:
-    """Return one recording of an array (n_times,) or (n_times, n_channels)."""
-    array = as_real_array(missing_as_nan(values), name)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if array.ndim not in (1, 2):
-        raise ValueError(
-            f"{name} of shape {array.shape} must have the shape (n_times,) or "
-            "(n_times, n_channels). Pass one recording at a time."
-        )
-    if array.ndim == 2 and array.shape[1] > max(array.shape[0], 1):
-        raise ValueError(
-            f"{name} of shape {array.shape} must have the shape (n_times, n_channels), "
-            f"but has more channels than samples. Pass {name}.T, or one recording at a "
-            "time."
-        )
-    if array.size == 0:
-        raise ValueError(f"{name} of shape {array.shape} has no samples.")
-    return _Recording(array.reshape(len(array), -1), array.shape)
-
-
-def _read(path: Path) -> tuple[int, _Recording]:
-    """Return the sampling rate of a WAV file, and its samples mapped into memory."""
-    from scipy.io import wavfile
-
-    try:
-        rate, samples = wavfile.read(path, mmap=True)
-    except ValueError as error:
-        if "3-byte" not in str(error):
-            raise
-        raise ValueError(
-            f"{path} has samples of 24 bits, which cannot be mapped into memory. "
-            "Convert the file to 32 bits, or pass its samples as an array."
-        ) from error
-    if samples.size == 0:
-        raise ValueError(f"{path} has no samples.")
-    return rate, _Recording(samples.reshape(len(samples), -1), samples.shape)
-
-
-def _check(source: _Recording, name: str, *, allow_nan: bool = False) -> None:
-    """Raise an error if samples are infinite, or NaN unless these are allowed."""
-    if source.dtype.kind in "iu":
-        return
-    for rows in _slices(source.n_times):
-        values = source.samples[rows]
-        if np.isinf(values).any():
-            raise ValueError(_infinite(name))
-        if not allow_nan and np.isnan(values).any():
-            raise ValueError(
-                f"{name} has NaN. Fill these samples by inpaint first, or leave out "
-                "the part with NaN."
-            )
-
-
-def _infinite(name: str) -> str:
-    return (
-        f"{name} has infinite samples. Replace them by NaN, and fill them by inpaint."
-    )
-
-
-def _missing(source: _Recording, mask: ArrayLike | None) -> np.ndarray:
-    """Return which samples are missing, (n_times, n_channels)."""
-    missing = np.isnan(source.samples)
-    if mask is None:
-        return missing
-    marks = np.asarray(mask)
-    is_valid = marks.shape in (source.shape, source.shape[:1])
-    if not is_valid or marks.dtype != bool:
-        raise ValueError(
-            f"mask of shape {marks.shape} and type {marks.dtype} must be an array of "
-            f"bool of the shape {source.shape} of recording, or {source.shape[:1]}. "
-            "Pass True for missing samples."
-        )
-    return missing | (marks[:, None] if marks.ndim == 1 else marks)
-
-
-def _groups_of_spectra(windows: np.ndarray, n_groups: int, seed: int) -> np.ndarray:
-    """Return the group of each window, by k-means on logarithms of power spectra."""
-    tapered = windows * np.hanning(windows.shape[1] + 2)[1:-1]
-    power = np.abs(np.fft.rfft(tapered)) ** 2
-    logarithms = np.log(power / power.mean() + _SPECTRAL_FLOOR)
-    n_groups = max(1, min(n_groups, len(windows) // _WINDOWS_PER_GROUP))
-    groups = MiniBatchKMeans(
-        n_groups, n_init=1, batch_size=4096, max_iter=30, random_state=seed
-    )
-    return groups.fit_predict(logarithms)
-
-
-def _mirrored(index: np.ndarray, n: int) -> np.ndarray:
-    """Return indices of n samples, which are continued by their mirror image."""
-    index = index % (2 * n)
-    return np.minimum(index, 2 * n - 1 - index)
-
-
-def _slices(n: int) -> Iterator[slice]:
-    """Iterate over slices of n samples that fit into memory."""
-    for start in range(0, n, _ESTIMATION):
-        yield slice(start, min(start + _ESTIMATION, n))
-
-
-def _evenly_spread(n: int) -> np.ndarray:
-    """Return indices of stretches of a recording, evenly spread, or all indices."""
-    if n <= _ESTIMATION:
-        return np.arange(n)
-    length = _ESTIMATION // _PLACES
-    starts = np.linspace(0, n - length, _PLACES).astype(int)
-    return (starts[:, None] + np.arange(length)).ravel()
-
-
-def _with_local(
-    prior: WindowPrior, x: np.ndarray, start: int, size: int
-) -> WindowPrior:
-    """Return a prior with a component of the samples in and around a window.
-
-    It is an autoregressive process. Missing samples of the signal x are 0.
-    """
-    margin = _CONTEXT * size
-    near = x[max(start - margin, 0) : start + size + margin]
-    lags = autocovariance([near], min(_ORDER, size // 2) + 1)
-    if lags[0] == 0:
-        return prior
-    lags[0] *= 1 + _LOCAL_RIDGE
-    return prior.with_stationary(extended(lags, size), _LOCAL_WEIGHT)
-
-
-def _windows_of_gaps(
-    gaps: np.ndarray, size: int, hop: int
-) -> Iterator[tuple[int, int, int]]:
-    """Iterate over windows that fill gaps: first and last sample, start of the window.
-
-    Gaps within half of a window have one window around them. A longer gap has several.
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], gaps, [False]])))
-    group: tuple[int, int] | None = None
-    for first, stop in edges.reshape(-1, 2).tolist():
-        last = stop - 1
-        if group is not None and last - group[0] < size // 2:
-            group = group[0], last
-            continue
-        if group is not None:
-            yield from _windows_of_group(*group, size, hop)
-        group = first, last
-    if group is not None:
-        yield from _windows_of_group(*group, size, hop)
-
-
-def _windows_of_group(
-    first: int, last: int, size: int, hop: int
-) -> Iterator[tuple[int, int, int]]:
-    if last - first < size // 2:
-        yield first, last, (first + last + 1 - size) // 2
-        return
-    for start in range(first - size // 2, last - size // 2 + hop, hop):
-        yield first, last, start

@@ -18,8 +18,7 @@ from sklearn.neighbors import KernelDensity
 from skspectral import SpectralDictionaryLearning
 from skspectral.datasets import make_tones
 from skspectral.priors import GaussianMixture
-from skspectral.restoration import recordings as module
-from skspectral.restoration.recordings import SignalRestorer
+from skspectral.restoration import recordings, signal_restorer
 from skspectral.restoration.signal_noise import (
     WindowPrior,
     autocovariance,
@@ -28,6 +27,7 @@ from skspectral.restoration.signal_noise import (
     noise_covariance,
     taper,
 )
+from skspectral.restoration.signal_restorer import SignalRestorer
 
 LENGTH = 32
 SMALL = {"window_length": LENGTH, "n_windows": 1500, "n_spectra": 8, "random_state": 0}
@@ -190,8 +190,8 @@ def test_pieces_are_the_parts_of_the_whole(fitted, tones, monkeypatch):
     noisy = tones[35] + 0.05 * np.random.default_rng(0).normal(size=1000)
     whole = fitted.denoise(noisy, 0.05, return_std=True)
     for size in (1, 7):
-        monkeypatch.setattr(module, "_BLOCK", size)
-        monkeypatch.setattr(module, "_ESTIMATION", 100)
+        monkeypatch.setattr(signal_restorer, "_BLOCK", size)
+        monkeypatch.setattr(recordings, "_AT_ONCE", 100)
         pieces = fitted.denoise(noisy, 0.05, return_std=True)
         np.testing.assert_allclose(pieces, whole, rtol=1e-9, atol=1e-12)
 
@@ -229,7 +229,7 @@ def test_file_is_denoised_like_the_array(fitted, tones, tmp_path, dtype, monkeyp
     x = x.astype(dtype)
     wavfile.write(tmp_path / "in.wav", 4000, x)
     expected = fitted.denoise(x, 0.02)
-    monkeypatch.setattr(module, "_BLOCK", 13)
+    monkeypatch.setattr(signal_restorer, "_BLOCK", 13)
     fitted.denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", 0.02)
     rate, found = wavfile.read(tmp_path / "out.wav")
     assert rate == 4000
