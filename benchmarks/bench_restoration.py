@@ -398,8 +398,8 @@ def learned(args, train, channel_axis=None):
     print(
         f"Learned from {ours.n_patches_} patches of {len(train)} photographs in "
         f"{seconds:.0f} s: {len(ours.weights_)} Gaussians, "
-        f"{ours.estimator_.prior_.n_iter_} iterations; correction of deviations "
-        f"{ours.std_correction_.round(3)}"
+        f"{ours.estimator_.prior_.n_iter_} iterations; correction of variances "
+        f"{(ours.variance_correction_[1] / ours.variance_correction_[0]).round(2)}"
     )
     return ours
 

@@ -1,27 +1,31 @@
 """Correction of predicted variances by the errors on images that are known."""
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
-
 import numpy as np
+from sklearn.isotonic import IsotonicRegression
 
 from skspectral.restoration.image_model import ImageModel
 
-# Quantiles of the predictions between which errors are compared with predictions, and
-# limits of the power of the predictions.
-_N_GROUPS, _POWERS = 8, (0.3, 1.5)
+# Number of groups of pixels with similar predictions, in which the mean squared errors
+# are compared with the predictions.
+_N_GROUPS = 16
 
 
-def std_correction(
+def variance_correction(
     model: ImageModel,
     images: list[np.ndarray],
     noises: list[float],
     stream: np.random.Generator,
 ) -> np.ndarray:
-    """Return the numbers a and b of `corrected` for a model, shape (2,).
+    """Return mean predictions and mean squared errors of groups of pixels.
 
-    Noise of each variance is added to clean images. The mean squared errors of groups
-    of pixels with similar predictions follow a power of the mean predictions.
+    Noise of each variance is added to clean images. Pixels with similar predictions are
+    a group. Squared errors are made to grow with the predictions.
+
+    Returns
+    -------
+    correction : ndarray of shape (2, n_groups)
+        Mean predicted variances, and mean squared errors, relative to the noise.
     """
     predicted, errors = [], []
     for noise in noises:
@@ -34,15 +38,23 @@ def std_correction(
     ratio, squared = np.concatenate(predicted), np.concatenate(errors)
     groups = np.array_split(ratio.argsort(), _N_GROUPS)
     means = np.array([[ratio[part].mean(), squared[part].mean()] for part in groups])
-    x, y = np.log(np.maximum(means, np.finfo(np.float32).tiny)).T
-    power = float(np.clip(np.polyfit(x, y, 1)[0], *_POWERS)) if np.ptp(x) > 0.1 else 1.0
-    return np.array([math.exp(y.mean() - power * x.mean()), power])
+    # Rounding may change the order of equal means.
+    x = np.maximum.accumulate(means[:, 0])
+    y = IsotonicRegression().fit_transform(x, means[:, 1])
+    return np.maximum([x, y], np.finfo(np.float32).tiny)
 
 
 def corrected(
     variance: np.ndarray, noise: float | np.ndarray, correction: np.ndarray
 ) -> np.ndarray:
-    """Return a noise (variance / noise)^b, and 0 where there is no noise."""
-    factor, power = correction.tolist()
+    """Return predicted variances, corrected by `variance_correction`.
+
+    Logarithms of the variances are interpolated. Below the first and above the last
+    group, variances are multiplied by the factors of these groups. The result is 0
+    where there is no noise.
+    """
     ratio = np.divide(variance, noise, out=np.zeros_like(variance), where=noise != 0)
-    return factor * noise * ratio**power
+    x, y = np.log(correction)
+    at = np.log(np.maximum(ratio, np.finfo(np.float64).tiny))
+    factor = np.exp(np.interp(at, x, y - x))
+    return noise * ratio * factor

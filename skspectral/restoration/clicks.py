@@ -69,8 +69,8 @@ def find_clicks(
         Recording of any length. NaN marks missing samples. It is not modified.
     threshold : float, default=6.0
         Smallest interpolation error of a click, in standard deviations of the errors
-        around it. A larger number finds fewer clicks. In clean speech, 6 marks 3
-        samples of 10,000, and 8 marks one.
+        around it. A larger number finds fewer clicks. In clean speech, 6 marks 7
+        samples of 10,000, and 8 marks 2.
     order : int, default=12
         Order of the autoregressive process, less than ``window_length``.
     window_length : int, default=512

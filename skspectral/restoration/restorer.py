@@ -27,7 +27,7 @@ from skspectral._sklearn_compat import (
 )
 from skspectral.priors import GaussianMixture
 from skspectral.priors.protocol import as_prior
-from skspectral.restoration.calibration import corrected, std_correction
+from skspectral.restoration.calibration import corrected, variance_correction
 from skspectral.restoration.gaussians import gaussians_of
 from skspectral.restoration.image_model import ImageModel, Progress
 from skspectral.restoration.images import ImageForm, check_image
@@ -124,10 +124,10 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         Number of patches that the model was learned from.
     pixel_variance_ : float
         Mean variance of a pixel within its patch.
-    std_correction_ : ndarray of shape (2,)
-        Numbers a and b, by which a predicted variance v of a pixel becomes
-        ``a noise (v / noise) ** b``. They are found on training images with known
-        noise.
+    variance_correction_ : ndarray of shape (2, n_groups)
+        Mean predicted variances of pixels, and mean squared errors, both relative to
+        the variance of the noise, in groups of pixels of training images with known
+        noise. Predictions are corrected by interpolation between the groups.
 
     See Also
     --------
@@ -271,7 +271,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             self.weights_, self.means_, self.covariances_ = found
         model = self._model()
         noises = [part**2 * model.pixel_variance for part in _CROP_NOISE]
-        self.std_correction_ = std_correction(model, crops, noises, stream)
+        self.variance_correction_ = variance_correction(model, crops, noises, stream)
         monitor.close()
         return self
 
@@ -358,7 +358,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         if isinstance(sigma, PoissonGaussian):
             counts = PoissonGaussian(sigma.gain / form.unit, sigma.sigma / form.unit)
             clean, variance = _denoised_counts(
-                model, values, counts, self.std_correction_, return_std, progress
+                model, values, counts, self.variance_correction_, return_std, progress
             )
         else:
             if sigma is None:
@@ -369,7 +369,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
                 values, noise, progress, with_variance=return_std
             )
             if variance is not None:
-                variance = corrected(variance, noise, self.std_correction_)
+                variance = corrected(variance, noise, self.variance_correction_)
             # Without noise, the image is known.
             clean = np.where(noise == 0, values, clean)
         result = form.to_user(clean)

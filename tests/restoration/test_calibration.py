@@ -1,0 +1,52 @@
+"""Correction of predicted variances: any growing function of the errors is corrected."""
+
+import numpy as np
+import pytest
+
+from skspectral.restoration.calibration import corrected, variance_correction
+
+
+class Guess:
+    """Model whose errors are known, and whose predictions are a function of them."""
+
+    def __init__(self, prediction):
+        self.prediction = prediction
+        self.stream = np.random.default_rng(1)
+
+    def denoise(self, image, noise):
+        share = self.stream.uniform(0.001, 0.5, image.shape)
+        errors = (share * noise) ** 0.5 * self.stream.standard_normal(image.shape)
+        return np.full(image.shape, 0.5) + errors, self.prediction(share) * noise
+
+
+PREDICTIONS = {
+    "right": lambda v: v,
+    "too large": lambda v: 4 * v,
+    "a power": lambda v: v**0.3,
+    "a step": lambda v: np.where(v < 0.1, 0.5 * v, 3 * v),
+    "opposite": lambda v: 1 / v,
+    "constant": np.ones_like,
+}
+
+
+@pytest.mark.parametrize("kind", PREDICTIONS)
+def test_predictions_are_corrected(kind):
+    model = Guess(PREDICTIONS[kind])
+    images = [np.full((80, 80, 1), 0.5)] * 4
+    correction = variance_correction(model, images, [0.01, 0.3], model.stream)
+    assert (np.diff(correction) >= 0).all()
+    image = np.full((300, 300, 1), 0.5)
+    estimate, variance = model.denoise(image, 0.2)
+    found = corrected(variance, 0.2, correction)
+    ratios = ((estimate - image) / np.sqrt(found)).ravel()
+    assert 0.9 < np.std(ratios) < 1.1
+    if kind not in ("opposite", "constant"):
+        for part in np.array_split(found.ravel().argsort(), 4):
+            assert 0.85 < np.std(ratios[part]) < 1.15
+
+
+def test_there_is_no_error_without_noise():
+    correction = np.array([[0.1, 0.2], [0.3, 0.4]])
+    noise = np.array([0.0, 0.5])
+    found = corrected(np.array([0.0, 0.05]), noise, correction)
+    np.testing.assert_allclose(found, [0.0, 0.15])
