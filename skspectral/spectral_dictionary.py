@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skspectral._advice import brief
 from skspectral._device import (
     Samples,
     as_array,
@@ -73,6 +75,7 @@ from skspectral.grid import Grid, as_rows
 from skspectral.held_out import explained_variance, mean_log_density
 from skspectral.impute import impute, sample_posterior
 from skspectral.learning.code_moments import CodeMoments
+from skspectral.learning.parameter_covariance import ParameterCovariance
 from skspectral.likelihood import (
     component_probabilities,
     observed_probabilities,
@@ -89,6 +92,11 @@ from skspectral.priors.protocol import (
     draw,
     needs_labels,
     new_prior,
+)
+from skspectral.standard_errors import (
+    atom_covariance,
+    described_covariance,
+    described_errors,
 )
 
 _CPU = torch.device("cpu")
@@ -358,6 +366,16 @@ class SpectralDictionaryLearning(
         Wave vector of each atom: (u, v) in cycles per height and per width or, with
         ``sampling_rate``, in cycles per unit of length. Set only for waves along
         several axes.
+    frequencies_std_ : ndarray of shape (n_components,)
+        Standard errors of ``frequencies_``, infinite if the data do not identify the
+        frequency; see `standard_errors`. They are computed when they are read, from
+        ``moments_``.
+    phases_std_ : ndarray of shape (n_components,)
+        Standard errors of ``phases_``.
+    amplitudes_std_ : ndarray of shape (n_components,)
+        Standard errors of ``amplitudes_``.
+    wave_vectors_std_ : ndarray of shape (n_components, n_axes)
+        Standard errors of ``wave_vectors_``. Set only for waves along several axes.
     orientations_ : ndarray of shape (n_components,)
         Angle of the wave vector, in radians in [0, pi), from the direction of
         increasing column index towards that of increasing row index. Set only for waves
@@ -1648,6 +1666,196 @@ class SpectralDictionaryLearning(
             sums = float(density.sum()), len(density)
         n_parameters = count_parameters(self.model_, self.prior_)
         return float(-2 * sums[0] + penalty(sums[1]) * n_parameters)
+
+    @property
+    def frequencies_std_(self) -> np.ndarray:
+        """Standard errors of ``frequencies_`` for white noise; see `standard_errors`.
+
+        They have the shape and the unit of ``frequencies_``.
+        """
+        return self._standard_error("frequencies")
+
+    @property
+    def phases_std_(self) -> np.ndarray:
+        """Standard errors of ``phases_``, in radians; see `standard_errors`."""
+        return self._standard_error("phases")
+
+    @property
+    def amplitudes_std_(self) -> np.ndarray:
+        """Standard errors of ``amplitudes_``; see `standard_errors`."""
+        return self._standard_error("amplitudes")
+
+    @property
+    def wave_vectors_std_(self) -> np.ndarray:
+        """Standard errors of ``wave_vectors_``; see `standard_errors`.
+
+        Set only for waves along several axes.
+        """
+        return self._standard_error("wave_vectors")
+
+    def _standard_error(self, name: str) -> np.ndarray:
+        """Return standard errors for a property, which may only miss an attribute."""
+        try:
+            return self.standard_errors()[name]
+        except (KeyError, ValueError) as error:
+            raise AttributeError(f"{name}_std_ is not set: {error}") from error
+
+    @validated(covariance=[StrOptions({"white", "robust"})])
+    def standard_errors(self, *, covariance: str = "white") -> Bunch:
+        """Compute the standard errors of the frequencies and phases of the atoms.
+
+        They say how much the atoms would vary if the same signals were measured again
+        with other noise. They are those of the local minimum of the squared error that
+        the fit has found, given the number and the kind of its atoms.
+
+        Parameters
+        ----------
+        covariance : {"white", "robust"}, default="white"
+            "white" assumes white noise. "robust" takes the spectrum of the noise from
+            the residuals, and assumes only that the noise does not depend on the codes.
+
+        Returns
+        -------
+        errors : Bunch
+            Arrays "frequencies", "phases" and "amplitudes", also "wave_vectors",
+            "orientations", "colors", "patterns" and further ones if the estimator has
+            such attributes. Each has the shape and the unit of the attribute. An error
+            is infinite if the data do not identify the value: for instance that of one
+            of two equal atoms, of an atom that is fitted to noise, or of the phase of a
+            wave of frequency 0. "is_identified", (n_components,), is False for atoms
+            with an infinite error of the frequency or the phase.
+
+        Raises
+        ------
+        AttributeError
+            If the moments were not kept, because ``keep_moments`` is False.
+        ValueError
+            If the atoms have windows, share parameters (``MLPModulation``), or were
+            learned with a spectral loss, for sparse codes, or from rows with gaps.
+
+        See Also
+        --------
+        param_covariance : Joint covariance of several frequencies and phases.
+
+        Notes
+        -----
+        The squared error with the codes eliminated has the gradient g and the expected
+        Hessian H. The covariance of the parameters of the atoms is H^-1 cov(g) H^-1.
+        Both matrices follow from ``moments_``; the noise in the codes is taken into
+        account, so that errors are right for weak atoms, too, as long as an atom is
+        clearly stronger than the largest of the peaks that noise alone would have.
+        Below this threshold an atom may sit at another peak, and no formula for its
+        error holds. With shrinkage, errors do not include the bias towards the
+        stationary covariance.
+
+        With K atoms of p parameters, the cost is O(K p T^2 + (K p)^2 T + (K p)^3). No
+        pass over the data is needed.
+
+        References
+        ----------
+        H. White (1982). Maximum likelihood estimation of misspecified models.
+        Econometrica 50, 1-25.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skspectral import SpectralDictionaryLearning
+        >>> rng = np.random.default_rng(0)
+        >>> tone = np.sin(2 * np.pi * 5.3 * np.arange(100) / 100)
+        >>> X = rng.normal(size=(50, 1)) * tone + rng.normal(size=(50, 100))
+        >>> est = SpectralDictionaryLearning(1, modulation=None).fit(X)
+        >>> frequency, error = est.frequencies_[0], est.frequencies_std_[0]
+        >>> print(f"{frequency:.2f} +- {error:.2f}")
+        5.30 +- 0.01
+        """
+        found = self._atom_covariance(covariance)
+        errors = Bunch(**described_errors(self.model_.dictionary, found))
+        finite = np.isfinite(errors.frequencies) & np.isfinite(errors.phases)
+        errors.is_identified = finite
+        return errors
+
+    @validated(atoms="no_validation", covariance=[StrOptions({"white", "robust"})])
+    def param_covariance(
+        self, atoms: ArrayLike | None = None, *, covariance: str = "white"
+    ) -> np.ndarray:
+        """Compute the joint covariance of frequencies and phases of atoms.
+
+        Parameters
+        ----------
+        atoms : array-like of int or None, default=None
+            Indices of the atoms. None means all atoms.
+        covariance : {"white", "robust"}, default="white"
+            Assumption about the noise; see `standard_errors`.
+
+        Returns
+        -------
+        matrix : ndarray of shape (m * (n_axes + 1), m * (n_axes + 1)), float64
+            Covariance of the values of m atoms, one atom after the other: its frequency
+            and its phase or, for waves along several axes, the entries of its wave
+            vector and its phase. If a value is not identified, its variance is infinite
+            and its covariances are NaN.
+
+        Raises
+        ------
+        AttributeError
+            If the moments were not kept.
+        ValueError
+            For the reasons of `standard_errors`, or if an index is out of range.
+
+        Examples
+        --------
+        The standard error of the difference of two frequencies:
+
+        >>> import numpy as np
+        >>> from skspectral import SpectralDictionaryLearning
+        >>> from skspectral.datasets import make_tones
+        >>> X, _ = make_tones(200, 64, noise=0.1, random_state=0)
+        >>> est = SpectralDictionaryLearning(2, modulation=None).fit(X)
+        >>> C = est.param_covariance([0, 1])
+        >>> bool(C[0, 0] + C[2, 2] - 2 * C[0, 2] > 0)
+        True
+        """
+        check_is_fitted(self)
+        index = np.arange(self.n_components_)
+        if atoms is not None:
+            chosen = np.atleast_1d(atoms)
+            if chosen.dtype.kind not in "iu" or not np.isin(chosen, index).all():
+                raise ValueError(
+                    f"atoms={brief(atoms)} must be indices from 0 to "
+                    f"{self.n_components_ - 1}."
+                )
+            index = chosen
+        found = self._atom_covariance(covariance)
+        return described_covariance(self.model_.dictionary, found, index)
+
+    def _atom_covariance(self, covariance: str) -> ParameterCovariance:
+        """Return the covariance of the parameters of the atoms, or raise an error."""
+        check_is_fitted(self)
+        if not hasattr(self, "moments_"):
+            raise AttributeError(
+                "Standard errors need moments_, which keep_moments=False did not keep. "
+                "Pass keep_moments=True, and call fit again."
+            )
+        dictionary = self.model_.dictionary
+        reasons = {
+            "atoms with windows": dictionary.window_counts is not None,
+            "atoms that share parameters": not dictionary.atoms.separable,
+            "a spectral loss": self.stft_weight > 0,
+            "sparse codes": hasattr(self, "code_moments_"),
+            "rows with gaps": hasattr(self, "observed_log_likelihoods_"),
+        }
+        for reason, applies in reasons.items():
+            if applies:
+                raise ValueError(
+                    f"There are no standard errors for fits with {reason}. Bootstrap "
+                    "the rows of X instead."
+                )
+        return atom_covariance(
+            self.model_,
+            self.moments_,
+            center=self.center,
+            robust=covariance == "robust",
+        )
 
     def get_covariance(self) -> np.ndarray:
         """Compute the covariance of samples under the model, noise included.

@@ -1,4 +1,4 @@
-"""Correction of predicted variances: any growing function of the errors is corrected."""
+"""Correction of predicted variances, which may be any growing function of errors."""
 
 import numpy as np
 import pytest
