@@ -93,6 +93,7 @@ from skspectral.priors.protocol import (
     needs_labels,
     new_prior,
 )
+from skspectral.significance import false_alarm_probability
 from skspectral.standard_errors import (
     atom_covariance,
     described_covariance,
@@ -1745,8 +1746,8 @@ class SpectralDictionaryLearning(
         account, so that errors are right for weak atoms, too, as long as an atom is
         clearly stronger than the largest of the peaks that noise alone would have.
         Below this threshold an atom may sit at another peak, and no formula for its
-        error holds. With shrinkage, errors do not include the bias towards the
-        stationary covariance.
+        error holds; `false_alarm_probability` tells. With shrinkage, errors do not
+        include the bias towards the stationary covariance.
 
         With K atoms of p parameters, the cost is O(K p T^2 + (K p)^2 T + (K p)^3). No
         pass over the data is needed.
@@ -1828,34 +1829,114 @@ class SpectralDictionaryLearning(
         found = self._atom_covariance(covariance)
         return described_covariance(self.model_.dictionary, found, index)
 
+    @validated(noise=[StrOptions({"white", "residual", "red"})])
+    def false_alarm_probability(self, *, noise: str = "white") -> np.ndarray:
+        """Compute how probable it is that noise alone has a peak as high as an atom.
+
+        A wave that fits noise has a frequency and a standard error like any other. This
+        probability tells such waves from those of signals, like that of a Lomb-Scargle
+        periodogram.
+
+        Parameters
+        ----------
+        noise : {"white", "residual", "red"}, default="white"
+            Spectrum of the noise. "residual" is the spectrum of the residuals, smoothed
+            over about 4 cycles per signal. "red" is that of an autoregressive process
+            of order 1 with the same memory, for signals with one axis.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_components,), float64
+            Probability for each atom, given the atoms before it.
+
+        Raises
+        ------
+        AttributeError
+            If the moments were not kept, because ``keep_moments`` is False.
+        ValueError
+            If the atoms are not plain waves of one channel, have windows, or were
+            learned for sparse codes or from rows with gaps; or if ``noise`` is "red"
+            for waves along several axes.
+
+        See Also
+        --------
+        standard_errors : Standard errors of frequencies and phases.
+        astropy.timeseries.LombScargle.false_alarm_probability : The same for one
+            series.
+
+        Notes
+        -----
+        The energy of N rows along the part of an atom that no atom before it could take
+        over is compared with the noise there. This part lies outside the span of the
+        atoms before it, and of the derivatives of neighbours among them: of two atoms
+        that share one tone, the first one is significant.
+
+        For one frequency and its best phase, the ratio of energy and noise is the
+        largest eigenvalue of a Wishart matrix of two dimensions and N degrees of
+        freedom. The number of frequencies counts as 1.5 per sample for waves along one
+        axis, 4.5 along two axes, and 13.5 along three. In simulations of white noise, 5
+        to 7 % of the fits have a probability below 0.05, and about 11 % with
+        "residual", which measures the noise near the peak.
+
+        The cost is O(K T^2) for K atoms of T samples. No pass over the data is needed.
+
+        References
+        ----------
+        R. J. Muirhead (1982). Aspects of Multivariate Statistical Theory. Wiley.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skspectral import SpectralDictionaryLearning
+        >>> rng = np.random.default_rng(0)
+        >>> tone = np.sin(2 * np.pi * 5.3 * np.arange(100) / 100)
+        >>> X = rng.normal(size=(50, 1)) * tone + rng.normal(size=(50, 100))
+        >>> est = SpectralDictionaryLearning(2, modulation=None).fit(X)
+        >>> (est.false_alarm_probability() < 0.01).tolist()
+        [True, False]
+        """
+        moments = self._moments_for_errors()
+        dictionary = self.model_.dictionary
+        grid = dictionary.wave_grid
+        if not dictionary.atoms.family.takes_modulation or grid.channels > 1:
+            raise ValueError(
+                "False-alarm probabilities exist for plain waves of one channel. Pass "
+                "modulation=None, and atoms='sinusoid' for signals with channels."
+            )
+        if noise == "red" and grid.n_axes > 1:
+            raise ValueError(
+                "noise='red' is for waves along one axis. Pass 'white' or 'residual'."
+            )
+        return false_alarm_probability(
+            self.model_, moments, center=self.center, noise=noise
+        )
+
     def _atom_covariance(self, covariance: str) -> ParameterCovariance:
         """Return the covariance of the parameters of the atoms, or raise an error."""
+        moments, robust = self._moments_for_errors(), covariance == "robust"
+        if self.stft_weight > 0:
+            raise ValueError(_no_errors("a spectral loss"))
+        return atom_covariance(self.model_, moments, center=self.center, robust=robust)
+
+    def _moments_for_errors(self) -> Moments:
+        """Return the moments from which errors of the atoms follow, or raise."""
         check_is_fitted(self)
         if not hasattr(self, "moments_"):
             raise AttributeError(
-                "Standard errors need moments_, which keep_moments=False did not keep. "
+                "Errors of atoms need moments_, which keep_moments=False did not keep. "
                 "Pass keep_moments=True, and call fit again."
             )
         dictionary = self.model_.dictionary
         reasons = {
             "atoms with windows": dictionary.window_counts is not None,
             "atoms that share parameters": not dictionary.atoms.separable,
-            "a spectral loss": self.stft_weight > 0,
             "sparse codes": hasattr(self, "code_moments_"),
             "rows with gaps": hasattr(self, "observed_log_likelihoods_"),
         }
         for reason, applies in reasons.items():
             if applies:
-                raise ValueError(
-                    f"There are no standard errors for fits with {reason}. Bootstrap "
-                    "the rows of X instead."
-                )
-        return atom_covariance(
-            self.model_,
-            self.moments_,
-            center=self.center,
-            robust=covariance == "robust",
-        )
+                raise ValueError(_no_errors(reason))
+        return self.moments_
 
     def get_covariance(self) -> np.ndarray:
         """Compute the covariance of samples under the model, noise included.
@@ -2280,6 +2361,13 @@ class SpectralDictionaryLearning(
             setattr(new, name, converter(value) if moves else value)
         new.model_ = self.model_.converted(lambda a: from_namespace(converter(a)))
         return new
+
+
+def _no_errors(reason: str) -> str:
+    return (
+        f"There are no errors of atoms for fits with {reason}. Bootstrap the rows of X "
+        "instead."
+    )
 
 
 def _check_moments(moments: Any) -> None:

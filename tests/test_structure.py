@@ -26,7 +26,7 @@ ROOMS = (
     "gaps",
     "model",
     "likelihood",
-    "covariance denoise generate standard_errors",
+    "covariance denoise generate significance standard_errors",
     "impute held_out",
     "fit_plan",
     "fit_rows",

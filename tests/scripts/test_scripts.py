@@ -527,6 +527,15 @@ def test_bench_recordings(tmp_path):
 
 
 @pytest.mark.slow
+def test_bench_standard_errors(tmp_path):
+    done = run(
+        "benchmarks/bench_standard_errors.py", "--simulations", 2, folder=tmp_path
+    )
+    assert "| waves of images | robust |" in done.stdout
+    assert "| 40 dB |" in done.stdout
+
+
+@pytest.mark.slow
 def test_bench_convolutional(tmp_path):
     rng = np.random.default_rng(0)
     beats = np.arange(200, 19_000, 300)
