@@ -24,7 +24,9 @@ from skspectral.fit_plan import FitPlan
 from skspectral.fit_rows import FitRows
 from skspectral.learning.code_moments import CodeMoments
 from skspectral.learning.dictionary import LearnedAtoms, LearningPlan, learn_dictionary
+from skspectral.learning.number import choose_number
 from skspectral.learning.sparse import learn_sparse
+from skspectral.learning.starts import Start
 from skspectral.model import Dictionary, LinearModel
 from skspectral.moments.moments import Moments
 from skspectral.moments.second_moment import FactorMoment, SecondMoment, SumMoment
@@ -74,6 +76,8 @@ class FitResult:
     code_moments : CodeMoments or None
         Sums over all rows and their sparse codes, in the units of the data. None means
         least-squares codes.
+    number_criterion : ndarray of shape (n_tried,) or None
+        Criterion of 1, 2, .. atoms. None means that the number was given.
     """
 
     model: LinearModel
@@ -89,6 +93,7 @@ class FitResult:
     energy_at_start: float
     second_moment_error: float
     code_moments: CodeMoments | None = None
+    number_criterion: np.ndarray | None = None
 
 
 def fit_model(
@@ -243,7 +248,12 @@ def fit_from_moments(
         scale = total**-0.5
         batches = rows.batches(mean, scale, plan)
         learning = learning.in_units(scale)
-    code_moments = None
+    code_moments, path = None, None
+    if plan.number is not None:
+        n_free = moments.weight - plan.center
+        path = choose_number(C, learning, plan.number, n_free, monitor)
+        start = Start("params", params=path.params)
+        learning = replace(learning, n_atoms=path.n_atoms, start=start)
     if learning.coding is None:
         learned = learn_dictionary(C, learning, monitor, batches)
     else:
@@ -272,6 +282,7 @@ def fit_from_moments(
         energy_at_start=energy_at_start,
         second_moment_error=moments.scatter.error / moments.weight,
         code_moments=code_moments,
+        number_criterion=None if path is None else path.criterion,
     )
     return _with_prior(result, prior, plan, monitor, rows, covariance)
 

@@ -173,6 +173,12 @@ def filled_rows(
 
 def _refuse_parts_for_complete_rows(plan: FitPlan) -> None:
     """Raise a ValueError if a part of the fit cannot use rows with gaps."""
+    if plan.number is not None:
+        given = plan.number.criterion or plan.number.share
+        raise ValueError(
+            f"X has missing entries, but n_components={given!r} needs complete rows. "
+            "Pass an integer as n_components, or fill X with SpectralImputer."
+        )
     if plan.learning.needs_samples:
         raise ValueError(
             "X has missing entries, but solver='adam' and stft_weight > 0 need "

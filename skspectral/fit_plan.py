@@ -6,6 +6,7 @@ Outside the estimator, only this module reads the parameters by their names.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from skspectral.coding.sparse import SparseCoding
 from skspectral.grid import Grid
 from skspectral.learning.descent import Settings
 from skspectral.learning.dictionary import LearningPlan
+from skspectral.learning.number import NumberRule
 from skspectral.learning.starts import Start
 from skspectral.learning.stochastic import SpectralLoss
 from skspectral.model import Dictionary, LinearModel
@@ -31,6 +33,8 @@ from skspectral.stft import STFT
 
 # Largest number of atoms per feature, if atoms are learned for sparse codes.
 _MAX_OVERCOMPLETE = 8
+# Largest number of atoms that a rule chooses.
+_MOST_CHOSEN = 512
 # Relative tolerance of limits: frequencies of a fitted estimator are rounded.
 _ROUNDING = 1e-6
 
@@ -45,6 +49,9 @@ class FitPlan:
         Grid of the signals.
     learning : LearningPlan
         Plan for learning the atoms.
+    number : NumberRule or None
+        How the number of atoms is chosen, up to that of ``learning``. None means that
+        it is given.
     center : bool
         Whether the model has a mean.
     whiten : bool
@@ -71,6 +78,7 @@ class FitPlan:
 
     grid: Grid
     learning: LearningPlan
+    number: NumberRule | None
     center: bool
     whiten: bool
     shrinkage: float | str
@@ -140,7 +148,13 @@ class FitPlan:
         carrier, model = atom_models(params["atoms"], params["modulation"], grid, rng)
         wave_grid = carrier.wave_grid
         coding = learning_coding(params, n_features)
-        n_atoms = _n_atoms(params["n_components"], n_features, coding is not None)
+        number = _number_rule(params, model, fitted)
+        n_atoms = params["n_components"]
+        if number is not None:
+            n_atoms = max(1, min(_MOST_CHOSEN, n_features - 1))
+        elif _is_rule(n_atoms) and fitted is not None:
+            n_atoms = len(fitted.dictionary.phase)
+        n_atoms = _n_atoms(n_atoms, n_features, coding is not None)
         if coding is not None:
             _check_sparse(params, model, coding, n_atoms)
         prior_coding = transform_coding(params, n_features, n_atoms)
@@ -194,6 +208,7 @@ class FitPlan:
                 windows=windows,
                 coding=coding,
             ),
+            number=number,
             center=params["center"],
             whiten=params["whiten"],
             shrinkage=params["shrinkage"] or 0.0,
@@ -431,6 +446,48 @@ def _check_sparse(
                 f"{found} learns for sparse codes, which cannot be combined with "
                 f"{name}={params[name]!r}. Pass {name}={allowed[0]!r}."
             )
+
+
+def _is_rule(n_components: Any) -> bool:
+    """Return whether a number of atoms is to be chosen."""
+    is_share = isinstance(n_components, Real) and not isinstance(n_components, Integral)
+    return isinstance(n_components, str) or is_share
+
+
+def _number_rule(
+    params: Mapping[str, Any], model: AtomModel, fitted: LinearModel | None
+) -> NumberRule | None:
+    """Return the rule by which the number of atoms is chosen, or None.
+
+    A fit that continues an earlier one keeps its number.
+    """
+    given = params["n_components"]
+    if not _is_rule(given) or fitted is not None:
+        return None
+    needed = {
+        "alpha": (None,),
+        "n_nonzero_coefs": (None,),
+        "windows": (None,),
+        "solver": ("auto", "gauss-newton"),
+        "init": ("greedy",),
+    }
+    for name, allowed in needed.items():
+        value = params[name]
+        if not (value is None or isinstance(value, str)) or value not in allowed:
+            raise ValueError(
+                f"n_components={given!r} chooses the number of atoms, which cannot be "
+                f"combined with {name}={brief(value)}. Pass {name}={allowed[0]!r}, or "
+                "an integer as n_components."
+            )
+    if not model.separable:
+        raise ValueError(
+            f"n_components={given!r} needs atoms without common parameters, but the "
+            f"atoms share some with modulation={params['modulation']!r}. Pass "
+            "modulation='basis' or None, or an integer as n_components."
+        )
+    if isinstance(given, str):
+        return NumberRule(given)
+    return NumberRule(None, float(given))
 
 
 def _n_atoms(n_components: int | None, n_features: int, sparse: bool) -> int:

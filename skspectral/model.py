@@ -25,10 +25,6 @@ from skspectral.coding.whitening import Whitening
 from skspectral.grid import Grid
 from skspectral.stft import STFT
 
-# Parameters count as independent if the singular values of the derivatives of an atom
-# are above this fraction of the largest.
-_INDEPENDENT = 1e-6
-
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
@@ -100,12 +96,7 @@ class Dictionary:
         params = torch.as_tensor(self.params)
         if not self.atoms.separable:
             return params.numel() - len(self.phase)
-        waves = self.atoms.atoms(params)
-        waves = waves / torch.linalg.vector_norm(waves, dim=1, keepdim=True)
-        jacobian = self.atoms.jacobian(params, torch.float64)
-        along_wave = jacobian @ waves[:, :, None]
-        jacobian = jacobian - along_wave * waves[:, None]
-        return int(torch.linalg.matrix_rank(jacobian, rtol=_INDEPENDENT).sum())
+        return int(self.atoms.n_independent(params).sum())
 
     def describe(self) -> dict[str, np.ndarray]:
         """Return the public description of the K atoms, by name and in public units.

@@ -128,11 +128,16 @@ class SpectralDictionaryLearning(
 
     Parameters
     ----------
-    n_components : int or None, default=None
+    n_components : int, float, {"bic", "evidence"} or None, default=None
         Number K of atoms, at most n_features, or at most 8 times n_features with
         ``alpha`` or ``n_nonzero_coefs``. More atoms lower the reconstruction error, and
         take more time. There may be more atoms than samples, unlike in PCA: a few
         sinusoids seldom span the samples. None means min(64, n_features).
+
+        A float between 0 and 1 takes as few atoms as explain this share of the
+        variance. "evidence" takes the number that is most probable, given the data, and
+        "bic" that with the lowest Bayesian information criterion. The number is chosen
+        along one path, on which atoms are added and refined; see Notes.
     signal_shape : int, tuple of int or None, default=None
         Shape of the signal or image in each row of X, which is flattened in C order:
         (length,), (height, width) or (height, width, channels). With ``channel_axis``,
@@ -427,6 +432,11 @@ class SpectralDictionaryLearning(
         Bound of the spectral norm of the difference between the second moment that was
         used and that of the data, in squared units of the data. It is 0 unless the
         second moment is a sketch.
+    number_criterion_ : ndarray of shape (n_tried,)
+        Criterion of 1, 2, .. atoms by which ``n_components_`` was chosen: an
+        approximate log-evidence in nats, relative to one atom, for "evidence" and
+        "bic", and the explained share of the variance for a float. Set only if
+        ``n_components`` is a float or a str, and not by `partial_fit`.
     history_ : dict of str to ndarray
         Course of learning: arrays with one entry for the start, one for the start of
         the spectral loss if there is one, and one per step. The keys are "stage",
@@ -457,6 +467,13 @@ class SpectralDictionaryLearning(
     -----
     Some kinds of atoms have further attributes: `Gabor` has ``centers_`` and
     ``widths_``, and `Chirp` has ``sweep_rates_``.
+
+    If ``n_components`` is a rule, atoms are added one by one at first, and by an eighth
+    of their number later. All are refined by a few steps each time, and ordered by the
+    variance that they add. The models of the first k atoms are compared for all k. The
+    evidence is an approximate integral of the likelihood, which counts the T / 2
+    frequencies at which an atom could be, and how precisely its parameters are known.
+    At most 512 atoms are tried.
 
     With a dense second moment, `fit` costs n T^2 multiplications for the pass over the
     data, and O(K T^2) for each product with the second moment; with a factor or a
@@ -493,7 +510,12 @@ class SpectralDictionaryLearning(
     """
 
     _parameter_constraints = {
-        "n_components": [*_COUNT, None],
+        "n_components": [
+            *_COUNT,
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"bic", "evidence"}),
+            None,
+        ],
         "signal_shape": [*_COUNT, "array-like", None],
         "channel_axis": [StrOptions({"auto"}), Integral, None],
         "atoms": [StrOptions({"auto", *FAMILIES}), AtomFamily],
@@ -558,7 +580,7 @@ class SpectralDictionaryLearning(
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | float | str | None = None,
         *,
         signal_shape: int | Sequence[int] | None = None,
         channel_axis: int | str | None = "auto",
@@ -986,6 +1008,9 @@ class SpectralDictionaryLearning(
             self.moments_ = result.moments.moved_to(_CPU)
             if result.code_moments is not None:
                 self.code_moments_ = result.code_moments.converted(as_array)
+        self.__dict__.pop("number_criterion_", None)
+        if result.number_criterion is not None:
+            self.number_criterion_ = result.number_criterion
         self.history_ = result.history
         self.n_iter_ = result.n_iter
         self.converged_ = result.converged

@@ -28,6 +28,9 @@ from skspectral.grid import Grid
 # Atoms and their derivatives are computed in parts of at most this number of entries,
 # unless a single atom has more.
 _PART_ENTRIES = 2**22
+# Parameters count as independent if the singular values of the derivatives of an atom
+# are above this fraction of the largest.
+_INDEPENDENT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -425,6 +428,18 @@ class AtomModel:
             for rows in parts
         ]
         return groups[0][1] if len(groups) == 1 else JoinedDerivatives(groups)
+
+    def n_independent(self, params: torch.Tensor) -> torch.Tensor:
+        """Return the number of independent parameters of each atom of unit norm, (K,).
+
+        The length of an atom is not counted. Neither is a parameter whose effect is
+        that of another parameter, such as the phase of a wave of frequency 0.
+        """
+        waves = self.atoms(params)
+        waves = waves / torch.linalg.vector_norm(waves, dim=1, keepdim=True)
+        jacobian = self.jacobian(params, torch.float64)
+        jacobian -= (jacobian @ waves[:, :, None]) * waves[:, None]
+        return torch.linalg.matrix_rank(jacobian, rtol=_INDEPENDENT)
 
     def _parts(self, params: torch.Tensor, n_arrays: int) -> list[torch.Tensor]:
         """Split the parameters of separable atoms into parts of bounded memory.

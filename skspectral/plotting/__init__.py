@@ -14,6 +14,7 @@ from skspectral.plotting.events import EventDisplay
 from skspectral.plotting.latent import LatentDisplay
 from skspectral.plotting.learning import LearningDisplay
 from skspectral.plotting.modulations import ModulationDisplay
+from skspectral.plotting.number import NumberDisplay
 from skspectral.plotting.patterns import PatternDisplay
 from skspectral.plotting.samples import SampleGridDisplay
 from skspectral.plotting.spectra import SpectrumDisplay
@@ -27,6 +28,7 @@ __all__ = [
     "LatentDisplay",
     "LearningDisplay",
     "ModulationDisplay",
+    "NumberDisplay",
     "PatternDisplay",
     "SampleGridDisplay",
     "SpectrumDisplay",
