@@ -85,8 +85,8 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         Height and width of the patches in pixels. For `DiffusionPrior`, 32 or 64.
     stride : int or None, default=None
         Distance of neighbouring patches in pixels. With a larger one, results are
-        faster and worse. None means 1 if the prior consists of Gaussians, and half of
-        ``patch_size`` otherwise.
+        faster and worse. None means 1 if the prior consists of Gaussians, and a third
+        of ``patch_size`` otherwise.
     channel_axis : int or None, default=None
         Axis of the channels of the images. None means grey images without such an axis.
     n_patches : int, default=200000
@@ -288,7 +288,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             means = patches.mean(axis=(1, 2), keepdims=True)
             parts.append((patches - means).reshape(len(patches), -1))
             step()
-        size = max(_CROP, self.patch_size)
+        size = max(_CROP, 2 * self.patch_size)
         for crop in source.crops(_N_CROPS, size, self.patch_size, stream):
             crops.append(crop)
         rows = np.concatenate(parts)
@@ -862,7 +862,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         check_is_fitted(self)
         size = (self.patch_size, self.patch_size)
         if not self.estimator_.prior_.capabilities.gaussians:
-            stride = self.stride or self.patch_size // 2
+            stride = self.stride or max(1, self.patch_size // 3)
             return WindowModel(
                 WindowPrior.of(self.estimator_, self.n_channels_),
                 self.pixel_variance_,
