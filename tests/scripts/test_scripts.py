@@ -536,6 +536,25 @@ def test_bench_standard_errors(tmp_path):
 
 
 @pytest.mark.slow
+def test_bench_number(tmp_path):
+    rng = np.random.default_rng(0)
+    signal = (3000 * rng.normal(size=40_000)).astype(np.int16)
+    np.savez(tmp_path / "speech.npz", signal=signal)
+    np.savez(
+        tmp_path / "ecg.npz",
+        signal=np.stack([signal, signal], axis=1),
+        annotation_sample=np.arange(200, 39_000, 300),
+    )
+    done = run(
+        "benchmarks/bench_number.py",
+        *("--simulations", 1, "--speech", "speech.npz", "--ecg", "ecg.npz"),
+        folder=tmp_path,
+    )
+    assert "| 200 | 3.0 | 12 |" in done.stdout
+    assert "| heartbeats, modulated | bic |" in done.stdout
+
+
+@pytest.mark.slow
 def test_bench_convolutional(tmp_path):
     rng = np.random.default_rng(0)
     beats = np.arange(200, 19_000, 300)
