@@ -43,7 +43,7 @@ for i in np.argsort(est.frequencies_):
     print(f"{frequency:6.2f} +- {error:.2f} Hz, false alarm: {alarms[i]:.1g}")
 
 # %%
-# The evidence falls as soon as there are enough atoms. The error bars below the peaks are
+# The evidence falls as soon as there are enough atoms. Error bars below the peaks are
 # 100 times as long as the standard errors, because these are too short to be seen.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 NumberDisplay.from_estimator(est, ax=left)
