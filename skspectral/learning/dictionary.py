@@ -169,6 +169,7 @@ def learn_dictionary(
     plan: LearningPlan,
     monitor: Monitor,
     batches: Batches | None = None,
+    selection: GreedySelection | None = None,
 ) -> LearnedAtoms:
     """Learn the atoms that have the least squared error under the second moment C.
 
@@ -182,7 +183,7 @@ def learn_dictionary(
     ValueError
         If the plan needs minibatches and ``batches`` is None.
     """
-    learner = _Learner(C, plan, monitor)
+    learner = _Learner(C, plan, monitor, selection)
     if plan.settings.method == "adam":
         # The published alternation uses the given samples alone. If these are only a
         # part of the data, `polish` takes the earlier samples into account through C.
@@ -192,7 +193,8 @@ def learn_dictionary(
     else:
         state = learner.learn()
         if plan.second is not None and not state.stopped:
-            other = _Learner(C, replace(plan, start=plan.second), monitor)
+            second = replace(plan, start=plan.second)
+            other = _Learner(C, second, monitor, selection)
             found = other.learn()
             # If both results are equally good, the first one is kept, so that the atoms
             # do not change without need.
@@ -205,6 +207,12 @@ def learn_dictionary(
     return _ordered(plan.model, state, learner)
 
 
+def new_selection(C: SecondMoment, plan: LearningPlan) -> GreedySelection:
+    """Return a selection of the plan's waves, from which no wave has been taken."""
+    envelopes = plan.carrier.envelopes(C.device)
+    return GreedySelection(C, plan.carrier.wave_grid, envelopes)
+
+
 @dataclass
 class _Learner:
     """The stages of learning, each followed by the replacement of weak atoms."""
@@ -212,6 +220,7 @@ class _Learner:
     C: SecondMoment
     plan: LearningPlan
     monitor: Monitor
+    selection: GreedySelection | None = None
     history: list[Step] = field(default_factory=list)
     # Score of the best wave that was not selected: what a replacement could gain.
     best_remaining_score: float = math.inf
@@ -220,9 +229,7 @@ class _Learner:
     @cached_property
     def empty_selection(self) -> GreedySelection:
         """Selection from which no wave has been taken."""
-        carrier = self.plan.carrier
-        envelopes = carrier.envelopes(self.C.device)
-        return GreedySelection(self.C, carrier.wave_grid, envelopes)
+        return self.selection or new_selection(self.C, self.plan)
 
     def learn(self) -> Descent:
         """Start and refine the atoms on the second moment."""
@@ -286,8 +293,7 @@ class _Learner:
         if missing > 0:
             on_pick = self.monitor.stage("selection", missing)
             selection = self.empty_selection.restart()
-            for atom in model.atoms(params)[kept]:
-                selection.deflate(atom[None])
+            _deflate(selection, model.atoms(params)[kept])
             selected = waves_of(selection.select(missing, on_pick))
             rows = torch.cat([rows, model.new_atoms(selected)])
         return model.with_rows(params, rows)
@@ -413,9 +419,7 @@ def renew(
         return None
     selection = empty_selection.restart()
     atoms = fit.atoms[kept]
-    if not selection.deflate(atoms):
-        for atom in atoms:
-            selection.deflate(atom[None])
+    _deflate(selection, atoms)
     replacements = selection.select(int(duplicated.sum()))
     for _ in range(min(_MAX_REPLACED, len(kept))):
         cost = cost_of_removal(fit, kept, ridge)
@@ -431,6 +435,14 @@ def renew(
     rows = [model.rows(state.params)[kept], model.new_atoms(waves_of(replacements))]
     params = model.with_rows(state.params, torch.cat(rows))
     return Renewal(params, forced=bool(duplicated.any()))
+
+
+def _deflate(selection: GreedySelection, atoms: torch.Tensor) -> None:
+    """Remove atoms from the residual, without those in the span of others."""
+    if len(atoms) == 0 or selection.deflate(atoms):
+        return
+    for atom in atoms:
+        selection.deflate(atom[None])
 
 
 def _ordered(model: AtomModel, state: Descent, learner: _Learner) -> LearnedAtoms:

@@ -35,14 +35,19 @@ import torch
 
 from skspectral._device import as_array
 from skspectral._progress import Monitor
-from skspectral.learning.dictionary import LearnedAtoms, LearningPlan, learn_dictionary
+from skspectral.learning.dictionary import (
+    LearnedAtoms,
+    LearningPlan,
+    learn_dictionary,
+    new_selection,
+)
 from skspectral.learning.projection import project
 from skspectral.learning.starts import Start
 from skspectral.moments.second_moment import SecondMoment
 
 # Atoms that are added at a time, relative to those that there are, and the largest
 # number of refining steps after it.
-_GROWTH, _STEPS = 1 / 8, 10
+_GROWTH, _STEPS = 1 / 4, 10
 # The path ends after the best number of atoms by this number of atoms, or by this
 # fraction of the best number.
 _BEYOND, _BEYOND_SHARE = 4, 1 / 2
@@ -114,11 +119,13 @@ def choose_number(
     most, settings = plan.n_atoms, plan.settings
     quick = replace(settings, max_iter=min(settings.max_iter, _STEPS))
     plan = replace(plan, settings=quick, second=None, spectral=None)
+    selection = new_selection(C, plan)
     n_atoms, values = 1, np.full(most, -math.inf)
     # Parameters of the atoms with which each number has had its best value.
     params = [torch.empty(0)] * most
     while True:
-        learned = learn_dictionary(C, replace(plan, n_atoms=n_atoms), monitor)
+        larger = replace(plan, n_atoms=n_atoms)
+        learned = learn_dictionary(C, larger, monitor, selection=selection)
         found = _criteria(C, plan, learned, rule, n_samples)
         for i in np.flatnonzero(found > values[:n_atoms]):
             values[i], params[i] = found[i], learned.params

@@ -1,6 +1,7 @@
 """The model of an image by large windows, with any prior that estimates noisy codes."""
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,28 +79,40 @@ class WindowModel(ImageModel):
 
         Parameters and results are those of `ImageModel.denoise`.
         """
-        height, width, channels = image.shape
-        denoiser = self.new_denoiser((height, width, channels))
-        level = max(float(np.mean(noise)), self.least_noise)
-        differs = np.ndim(noise) > 0 and np.ptp(noise) > 0
-        if differs:
+        if np.ndim(noise) > 0 and np.ptp(noise) > 0:
             everywhere = Masking(np.ones(image.shape, bool))
             estimate = self.restore(image, everywhere, noise, None, progress)
             if not with_variance:
                 return estimate, None
-        report = reporter(None if differs else progress, 1 + _N_PROBES * with_variance)
+            _, ratio = self._estimate(image, float(np.mean(noise)), reporter(None, 0))
+        else:
+            level = float(np.mean(noise))
+            report = reporter(progress, 1 + _N_PROBES * with_variance)
+            if not with_variance:
+                return self._estimate(image, level, report, n_probes=0)[0], None
+            estimate, ratio = self._estimate(image, level, report)
+        return estimate, ratio * noise
+
+    def _estimate(
+        self,
+        image: np.ndarray,
+        noise: float,
+        report: Callable[[], object],
+        n_probes: int = _N_PROBES,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the estimate for one variance of the noise, and its derivatives."""
+        height, width, channels = image.shape
+        denoiser = self.new_denoiser((height, width, channels))
+        level = max(noise, self.least_noise)
         usual = denoiser.estimate(denoiser.as_image(image), level)
         report()
-        if not differs:
-            estimate = as_array(usual, image.dtype)
-        if not with_variance:
-            return estimate, None
         stream, length = np.random.default_rng(0), _DIFFERENCE * level**0.5
         derivatives = np.zeros(image.shape)
-        for _ in range(_N_PROBES):
+        for _ in range(n_probes):
             signs = stream.choice([-1.0, 1.0], image.shape)
             moved = denoiser.estimate(denoiser.as_image(image + length * signs), level)
             derivatives += signs * as_array(moved - usual, np.float64) / length
             report()
-        ratio = gaussian_filter(derivatives / _N_PROBES, (_SMOOTHING, _SMOOTHING, 0))
-        return estimate, ratio.clip(_LEAST, 1.0) * noise
+        ratio = derivatives / max(n_probes, 1)
+        smooth = gaussian_filter(ratio, (_SMOOTHING, _SMOOTHING, 0))
+        return as_array(usual, image.dtype), smooth.clip(_LEAST, 1.0)
