@@ -148,11 +148,12 @@ def threshold_table(n_simulations):
         for seed in range(n_simulations):
             est = kind.fit(kind.rows(seed))
             errors = est.standard_errors()
+            # The weaker atom is the last one, unless both have the same power.
             distance = np.abs(est.frequencies_ - kind.frequencies[1])
-            nearest = distance.argmin()
-            significant.append(est.false_alarm_probability()[nearest] < 0.01)
-            at_place.append(distance[nearest] < 1)
-            covered.append(distance[nearest] < 1.96 * errors.frequencies[nearest])
+            last = distance.argmin() if amplitude == 1 else 1
+            significant.append(est.false_alarm_probability()[last] < 0.01)
+            at_place.append(distance[last] < 1)
+            covered.append(distance[last] < 1.96 * errors.frequencies[last])
         covered, significant = np.array(covered), np.array(significant)
         rows.append(
             {

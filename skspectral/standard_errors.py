@@ -30,10 +30,10 @@ _MOVES = 1e-3
 _PERIODS = {"phases": np.pi, "orientations": np.pi}
 
 
-def atom_errors(
+def atom_covariance(
     model: LinearModel, moments: Moments, *, center: bool, robust: bool
-) -> dict[str, np.ndarray]:
-    """Return the standard errors of the description of the atoms.
+) -> ParameterCovariance:
+    """Return the covariance of the parameters of the atoms.
 
     Parameters
     ----------
@@ -48,19 +48,9 @@ def atom_errors(
 
     Returns
     -------
-    errors : dict of str to ndarray
-        Standard errors of the real quantities of `Dictionary.describe`, by their names,
-        and in their units and shapes. They are infinite for quantities that the data do
-        not identify.
+    found : ParameterCovariance
+        The covariance.
     """
-    found = atom_covariance(model, moments, center=center, robust=robust)
-    return described_errors(model.dictionary, found)
-
-
-def atom_covariance(
-    model: LinearModel, moments: Moments, *, center: bool, robust: bool
-) -> ParameterCovariance:
-    """Return the covariance of the parameters of the atoms; see `atom_errors`."""
     dictionary = model.dictionary
     C: SecondMoment = moments.covariance()
     if not center:
@@ -79,7 +69,22 @@ def atom_covariance(
 def described_errors(
     dictionary: Dictionary, found: ParameterCovariance
 ) -> dict[str, np.ndarray]:
-    """Return the standard errors of the description of atoms; see `atom_errors`."""
+    """Return the standard errors of the description of the atoms.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        The atoms.
+    found : ParameterCovariance
+        Covariance of their parameters.
+
+    Returns
+    -------
+    errors : dict of str to ndarray
+        Standard errors of the real quantities of `Dictionary.describe`, by their names,
+        and in their units and shapes. They are infinite for quantities that the data do
+        not identify.
+    """
     at, slopes = _slopes(dictionary, found.scale)
     index = torch.arange(len(found.scale))
     blocks = as_array(found.covariance[index, :, index])

@@ -117,6 +117,9 @@ def choose_number(
         The choice.
     """
     most, settings = plan.n_atoms, plan.settings
+    if rule.criterion is not None:
+        # The covariance of more coordinates is singular, and its density infinite.
+        most = min(most, max(1, int(n_samples) - 1))
     quick = replace(settings, max_iter=min(settings.max_iter, _STEPS))
     plan = replace(plan, settings=quick, second=None, spectral=None)
     selection = new_selection(C, plan)
@@ -130,7 +133,8 @@ def choose_number(
         for i in np.flatnonzero(found > values[:n_atoms]):
             values[i], params[i] = found[i], learned.params
         best = _best(values[:n_atoms], rule)
-        if n_atoms == most or _is_over(n_atoms, best, values[best - 1], rule):
+        is_last = n_atoms == most or learned.stopped
+        if is_last or _is_over(n_atoms, best, values[best - 1], rule):
             break
         n_atoms = min(most, n_atoms + max(1, int(_GROWTH * n_atoms)))
         plan = replace(plan, start=Start("params", params=learned.params))
