@@ -15,12 +15,15 @@ def variance_correction(
     model: ImageModel,
     images: list[np.ndarray],
     noises: list[float],
+    margin: int,
     stream: np.random.Generator,
 ) -> np.ndarray:
     """Return mean predictions and mean squared errors of groups of pixels.
 
     Noise of each variance is added to clean images. Pixels with similar predictions are
-    a group. Squared errors are made to grow with the predictions.
+    a group. Squared errors are made to grow with the predictions. Pixels nearer to a
+    border than ``margin``, which belong to fewer patches, are left out of images that
+    have other pixels.
 
     Returns
     -------
@@ -33,8 +36,12 @@ def variance_correction(
             noisy = image + noise**0.5 * stream.standard_normal(image.shape)
             estimate, variance = model.denoise(noisy, noise)
             assert variance is not None
-            predicted.append(variance.ravel() / noise)
-            errors.append((estimate - image).ravel() ** 2 / noise)
+            inside = tuple(
+                slice(margin, -margin) if margin and n > 3 * margin else slice(None)
+                for n in image.shape[:2]
+            )
+            predicted.append(variance[inside].ravel() / noise)
+            errors.append((estimate - image)[inside].ravel() ** 2 / noise)
     ratio, squared = np.concatenate(predicted), np.concatenate(errors)
     groups = np.array_split(ratio.argsort(), _N_GROUPS)
     means = np.array([[ratio[part].mean(), squared[part].mean()] for part in groups])

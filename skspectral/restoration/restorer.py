@@ -54,7 +54,7 @@ _SHRINKAGE, _TOLERANCE = 0.2, 0.02
 # Crops of training images on which predicted standard deviations are compared with
 # errors: their number, their width in pixels, and standard deviations of the noise
 # relative to that of the pixels within patches.
-_N_CROPS, _CROP, _CROP_NOISE = 12, 64, (0.25, 0.7)
+_N_CROPS, _CROP, _CROP_NOISE = 12, 128, (0.25, 0.7)
 # Number of draws from which standard deviations are computed.
 _N_DRAWS = 8
 
@@ -271,7 +271,9 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             self.weights_, self.means_, self.covariances_ = found
         model = self._model()
         noises = [part**2 * model.pixel_variance for part in _CROP_NOISE]
-        self.variance_correction_ = variance_correction(model, crops, noises, stream)
+        self.variance_correction_ = variance_correction(
+            model, crops, noises, self.patch_size, stream
+        )
         monitor.close()
         return self
 

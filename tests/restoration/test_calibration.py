@@ -33,7 +33,7 @@ PREDICTIONS = {
 def test_predictions_are_corrected(kind):
     model = Guess(PREDICTIONS[kind])
     images = [np.full((80, 80, 1), 0.5)] * 4
-    correction = variance_correction(model, images, [0.01, 0.3], model.stream)
+    correction = variance_correction(model, images, [0.01, 0.3], 8, model.stream)
     assert (np.diff(correction) >= 0).all()
     image = np.full((300, 300, 1), 0.5)
     estimate, variance = model.denoise(image, 0.2)
@@ -50,3 +50,18 @@ def test_there_is_no_error_without_noise():
     noise = np.array([0.0, 0.5])
     found = corrected(np.array([0.0, 0.05]), noise, correction)
     np.testing.assert_allclose(found, [0.0, 0.15])
+
+
+@pytest.mark.parametrize(("size", "margin"), [(60, 8), (20, 8), (60, 0)])
+def test_borders_are_left_out_of_large_images(size, margin):
+    class WorseAtBorders(Guess):
+        def denoise(self, image, noise):
+            errors = np.full(image.shape, 10.0)
+            errors[margin : -margin or None, margin : -margin or None] = 0.5
+            return image + errors * noise**0.5, np.ones(image.shape) * noise
+
+    model = WorseAtBorders(None)
+    images = [np.zeros((size, size, 1))]
+    found = variance_correction(model, images, [0.1], margin, model.stream)
+    # The estimates contain the noise itself, of variance 1.
+    assert (found[1].mean() < 3) == (size > 3 * margin)
