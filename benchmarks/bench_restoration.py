@@ -395,11 +395,12 @@ def best_balance(image, degrade, kernel, regulariser):
 def learned(args, train, channel_axis=None):
     """Return a fitted restorer, and print how it was learned."""
     ours, seconds = timed(restorer(args, channel_axis).fit, train)
+    correction = ours.variance_correction_
     print(
         f"Learned from {ours.n_patches_} patches of {len(train)} photographs in "
         f"{seconds:.0f} s: {len(ours.weights_)} Gaussians, "
         f"{ours.estimator_.prior_.n_iter_} iterations; correction of variances "
-        f"{(ours.variance_correction_[1] / ours.variance_correction_[0]).round(2)}"
+        f"{(correction.errors / correction.predicted).round(2).tolist()}"
     )
     return ours
 

@@ -64,6 +64,7 @@ _OURS = """
     refinement.quantile.SpectrumQuantileMatcher
     refinement.translation.model.Translation
     refinement.translator.SpectrumTranslator
+    restoration.calibration.VarianceCorrection
     restoration.restorer.PatchRestorer
     restoration.signal_restorer.SignalRestorer
     spectral_dictionary.SpectralDictionaryLearning

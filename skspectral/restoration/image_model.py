@@ -57,7 +57,7 @@ class ImageModel(ABC):
             Estimate of the image without noise.
         variance : ndarray of the shape of the image, or None
             Estimate of the squared error of each pixel, before it is corrected by
-            `calibration.variance_correction`.
+            `calibration.VarianceCorrection`.
         """
 
     def restore(

@@ -27,7 +27,7 @@ from skspectral._sklearn_compat import (
 )
 from skspectral.priors import GaussianMixture
 from skspectral.priors.protocol import as_prior
-from skspectral.restoration.calibration import corrected, variance_correction
+from skspectral.restoration.calibration import VarianceCorrection
 from skspectral.restoration.gaussians import gaussians_of
 from skspectral.restoration.image_model import ImageModel, Progress
 from skspectral.restoration.images import ImageForm, check_image
@@ -54,7 +54,7 @@ _SHRINKAGE, _TOLERANCE = 0.2, 0.02
 # Crops of training images on which predicted standard deviations are compared with
 # errors: their number, their width in pixels, and standard deviations of the noise
 # relative to that of the pixels within patches.
-_N_CROPS, _CROP, _CROP_NOISE = 12, 128, (0.25, 0.7)
+_N_CROPS, _CROP, _CROP_NOISE = 12, 128, (0.25, 0.7, 2.0)
 # Number of draws from which standard deviations are computed.
 _N_DRAWS = 8
 
@@ -124,10 +124,9 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
         Number of patches that the model was learned from.
     pixel_variance_ : float
         Mean variance of a pixel within its patch.
-    variance_correction_ : ndarray of shape (2, n_groups)
-        Mean predicted variances of pixels, and mean squared errors, both relative to
-        the variance of the noise, in groups of pixels of training images with known
-        noise. Predictions are corrected by interpolation between the groups.
+    variance_correction_ : VarianceCorrection
+        Function by which predicted variances of pixels are corrected. It was found from
+        the errors on training images with known noise.
 
     See Also
     --------
@@ -271,7 +270,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
             self.weights_, self.means_, self.covariances_ = found
         model = self._model()
         noises = [part**2 * model.pixel_variance for part in _CROP_NOISE]
-        self.variance_correction_ = variance_correction(
+        self.variance_correction_ = VarianceCorrection.of_images(
             model, crops, noises, self.patch_size, stream
         )
         monitor.close()
@@ -371,7 +370,7 @@ class PatchRestorer(CallbackSupportMixin, Estimator):
                 values, noise, progress, with_variance=return_std
             )
             if variance is not None:
-                variance = corrected(variance, noise, self.variance_correction_)
+                variance = self.variance_correction_(variance, noise)
             # Without noise, the image is known.
             clean = np.where(noise == 0, values, clean)
         result = form.to_user(clean)
@@ -921,7 +920,7 @@ def _denoised_counts(
     model: ImageModel,
     values: np.ndarray,
     noise: PoissonGaussian,
-    correction: np.ndarray,
+    correction: VarianceCorrection,
     return_std: bool,
     progress: Progress | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -939,7 +938,7 @@ def _denoised_counts(
     restored = noise.inverse(clean / scale + low)
     if variance is None:
         return restored, None
-    variance = corrected(variance, scale**2, correction)
+    variance = correction(variance, scale**2)
     # The derivative of the transform is the inverse of the deviation of the noise.
     return restored, variance / scale**2 * noise.variance(restored)
 

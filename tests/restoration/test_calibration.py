@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skspectral.restoration.calibration import corrected, variance_correction
+from skspectral.restoration.calibration import VarianceCorrection
 
 
 class Guess:
@@ -33,11 +33,14 @@ PREDICTIONS = {
 def test_predictions_are_corrected(kind):
     model = Guess(PREDICTIONS[kind])
     images = [np.full((80, 80, 1), 0.5)] * 4
-    correction = variance_correction(model, images, [0.01, 0.3], 8, model.stream)
-    assert (np.diff(correction) >= 0).all()
+    correction = VarianceCorrection.of_images(
+        model, images, [0.01, 0.3], 8, model.stream
+    )
+    assert (np.diff(correction.predicted) >= 0).all()
+    assert (np.diff(correction.errors) >= 0).all()
     image = np.full((300, 300, 1), 0.5)
     estimate, variance = model.denoise(image, 0.2)
-    found = corrected(variance, 0.2, correction)
+    found = correction(variance, 0.2)
     ratios = ((estimate - image) / np.sqrt(found)).ravel()
     assert 0.9 < np.std(ratios) < 1.1
     if kind not in ("opposite", "constant"):
@@ -46,9 +49,10 @@ def test_predictions_are_corrected(kind):
 
 
 def test_there_is_no_error_without_noise():
-    correction = np.array([[0.1, 0.2], [0.3, 0.4]])
+    parts = np.array([[0.1, 0.2]]), np.array([[0.3, 0.4]])
+    correction = VarianceCorrection(np.array([0.5]), *parts)
     noise = np.array([0.0, 0.5])
-    found = corrected(np.array([0.0, 0.05]), noise, correction)
+    found = correction(np.array([0.0, 0.05]), noise)
     np.testing.assert_allclose(found, [0.0, 0.15])
 
 
@@ -62,6 +66,18 @@ def test_borders_are_left_out_of_large_images(size, margin):
 
     model = WorseAtBorders(None)
     images = [np.zeros((size, size, 1))]
-    found = variance_correction(model, images, [0.1], margin, model.stream)
+    found = VarianceCorrection.of_images(model, images, [0.1], margin, model.stream)
     # The estimates contain the noise itself, of variance 1.
-    assert (found[1].mean() < 3) == (size > 3 * margin)
+    assert (found.errors.mean() < 3) == (size > 3 * margin)
+
+
+def test_corrections_of_levels_of_noise_are_interpolated():
+    predicted = np.ones((2, 3)) * [[0.1, 0.2, 0.3]]
+    correction = VarianceCorrection(
+        np.array([0.01, 1.0]), predicted, predicted * [[2.0], [8.0]]
+    )
+    for noise, factor in ((0.001, 2), (0.01, 2), (0.1, 4), (1.0, 8), (5.0, 8)):
+        found = correction(np.array([0.15 * noise]), noise)
+        np.testing.assert_allclose(found, 0.15 * noise * factor)
+    noise = np.array([0.01, 0.1, 1.0])
+    np.testing.assert_allclose(correction(0.2 * noise, noise), 0.2 * noise * [2, 4, 8])
