@@ -400,7 +400,7 @@ def learned(args, train, channel_axis=None):
         f"Learned from {ours.n_patches_} patches of {len(train)} photographs in "
         f"{seconds:.0f} s: {len(ours.weights_)} Gaussians, "
         f"{ours.estimator_.prior_.n_iter_} iterations; correction of variances "
-        f"{(correction.errors / correction.predicted).round(2).tolist()}"
+        f"{(correction.errors / correction.predicted).astype(float).round(2).tolist()}"
     )
     return ours
 
