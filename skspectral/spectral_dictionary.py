@@ -2297,20 +2297,8 @@ class SpectralDictionaryLearning(
             return (
                 "Pass 0 for signal_shape=(channels, length), and -1 for channels last."
             )
-        if name != "n_components":
-            return ""
-        if isinstance(value, str) and value == "mle":
-            return (
-                "Fit estimators with several n_components, and keep the one with the "
-                "lowest est.bic(X)."
-            )
-        if isinstance(value, (float, np.floating)) and 0 < value < 1:
-            return (
-                f"To explain a fraction {value:g} of the variance, fit est with "
-                "n_components=None, then pass n_components="
-                f"np.searchsorted(est.explained_variance_ratio_.cumsum(), {value:g}) + "
-                "1."
-            )
+        if name == "n_components" and isinstance(value, str):
+            return "Pass n_components='evidence' for the most probable number."
         return ""
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

@@ -467,18 +467,11 @@ MISTAKES = {
         "S(4, {}).fit(X)",
         DIGITS,
     ),
-    "fraction of the variance": Mistake(
-        "S(0.9).fit(X)",
-        "Got 0.9 instead",
-        "n_components=np.searchsorted(est.explained_variance_ratio_.cumsum(), 0.9) + 1",
-        "[S({}).fit(X) for est in [S(None).fit(X)]]",
-        DIGITS,
-    ),
     "mle": Mistake(
         "S('mle').fit(X)",
         "Got 'mle' instead",
-        "est.bic(X)",
-        "min((S(k).fit(X) for k in (2, 4)), key=lambda est: {})",
+        "n_components='evidence'",
+        "S({}).fit(X)",
         DIGITS,
     ),
     "too many atoms": Mistake(
