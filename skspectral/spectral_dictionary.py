@@ -1886,8 +1886,6 @@ class SpectralDictionaryLearning(
         See Also
         --------
         standard_errors : Standard errors of frequencies and phases.
-        astropy.timeseries.LombScargle.false_alarm_probability : The same for one
-            series.
 
         Notes
         -----
